@@ -1,0 +1,44 @@
+"""mmtoolkit: pictures and sentences in, captions and answers out, on Keras.
+
+The public names are loaded when first used, so that importing the package costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "InputError": "errors",
+    "CaptionRecord": "records",
+    "texts": "records",
+    "read_captions": "readers",
+    "split": "readers",
+    "TextCodec": "text",
+    "Vocabulary": "text",
+    "train_word2vec": "text",
+    "VGG19Regions": "vision",
+    "FeatureStore": "vision",
+    "caption_dataset": "data",
+    "batch_plan": "data",
+    "Greedy": "decoding",
+    "BeamSearch": "decoding",
+    "token_loss": "losses",
+    "Captioner": "models",
+    "score_captions": "metrics",
+    "evaluate_captions": "evaluation",
+}
+
+__all__ = ["__version__", *_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module 'mmtoolkit' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"mmtoolkit.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

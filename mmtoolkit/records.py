@@ -1,0 +1,38 @@
+"""One raw example of each kind of data, as a frozen dataclass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionRecord:
+    """One picture with all its reference captions.
+
+    Example:
+        >>> CaptionRecord(Path("images/1.jpg"), "1.jpg", ("A dog runs .", "A brown dog ."), "train").split
+        'train'
+
+    Args:
+        image: Where the picture is.
+        image_id: The name that groups, splits and results use; unique in a data set.
+        captions: One or more reference captions, as written, in file order.
+        split: `"train"`, `"valid"`, `"test"`, or `None` where the data set gives none.
+    """
+
+    image: Path
+    image_id: str
+    captions: tuple[str, ...]
+    split: str | None = None
+
+
+def texts(records: Iterable[CaptionRecord]) -> list[str]:
+    """All captions of the records, in order.
+
+    Example:
+        >>> texts([CaptionRecord(Path("1.jpg"), "1", ("a dog", "a cat"))])
+        ['a dog', 'a cat']
+    """
+    return [caption for record in records for caption in record.captions]

@@ -1,0 +1,1 @@
+"""Presets that this project trained."""

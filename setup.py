@@ -1,0 +1,36 @@
+"""Packaging: `pipelines/` and `pretrained/` stay at the top of the tree and are installed inside `mmtoolkit`."""
+
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+ROOT = Path(__file__).parent
+
+setup(
+    name="mmtoolkit",
+    version="0.1.0",
+    description="Image captioning and visual question answering with recurrent attention decoders on Keras",
+    long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.11",
+    packages=[*find_packages(include=["mmtoolkit", "mmtoolkit.*"]), "mmtoolkit.pipelines", "mmtoolkit.pretrained"],
+    package_dir={"mmtoolkit.pipelines": "pipelines", "mmtoolkit.pretrained": "pretrained"},
+    package_data={"mmtoolkit": ["py.typed"], "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"]},
+    entry_points={"console_scripts": ["mmtoolkit=mmtoolkit.pipelines.__main__:dispatch"]},
+    install_requires=[
+        "tensorflow>=2.21,<2.22",
+        "keras>=3.15,<3.16",
+        'tensorflow-text>=2.21,<2.22; sys_platform != "win32"',
+        "gensim>=4.4",
+        "numpy>=2",
+        "pillow>=11",
+        "tyro>=0.9",
+        "pyyaml>=6",  # the --config files
+    ],
+    extras_require={
+        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "build>=1.2"],
+        "plots": ["matplotlib>=3.9", "koreanize-matplotlib>=0.1.1"],  # the second carries a font with Hangul
+        "metrics-java": ["pycocoevalcap>=1.2"],
+    },
+)

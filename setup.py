@@ -13,10 +13,12 @@ setup(
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
     long_description_content_type="text/markdown",
     license="Apache-2.0",
-    python_requires=">=3.11",
+    license_files=["LICENSE"],
+    python_requires=">=3.11,<3.14",  # TensorFlow 2.21 has no wheel for 3.14
     packages=[*find_packages(include=["mmtoolkit", "mmtoolkit.*"]), "mmtoolkit.pipelines", "mmtoolkit.pretrained"],
     package_dir={"mmtoolkit.pipelines": "pipelines", "mmtoolkit.pretrained": "pretrained"},
     package_data={"mmtoolkit": ["py.typed"], "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"]},
+    exclude_package_data={"": ["__pycache__/*", "*.pyc"]},
     entry_points={"console_scripts": ["mmtoolkit=mmtoolkit.pipelines.__main__:dispatch"]},
     install_requires=[
         "tensorflow>=2.21,<2.22",
@@ -29,7 +31,8 @@ setup(
         "pyyaml>=6",  # the --config files
     ],
     extras_require={
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "build>=1.2"],
+        # setuptools: a test builds the wheel without the network
+        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "setuptools>=77"],
         "plots": ["matplotlib>=3.9", "koreanize-matplotlib>=0.1.1"],  # the second carries a font with Hangul
         "metrics-java": ["pycocoevalcap>=1.2"],
     },

@@ -2,42 +2,64 @@
 
 from __future__ import annotations
 
+import ast
 import difflib
 import importlib
-import pkgutil
 import sys
+from pathlib import Path
 
-from mmtoolkit import __version__, pipelines
-from mmtoolkit.pipelines.command import fail, run
-
-
-def job_names() -> list[str]:
-    """The names of all jobs: every module beside this one that is a script."""
-    names = [module.name for module in pkgutil.iter_modules(pipelines.__path__)]
-    return sorted(name for name in names if name not in {"command", "__main__"})
+from mmtoolkit import __version__
+from mmtoolkit.pipelines.command import call, exit_code, fail
 
 
-def summary(name: str) -> str:
-    """The first line of a job's docstring."""
-    main = importlib.import_module(f"mmtoolkit.pipelines.{name}").main
-    return (main.__doc__ or "").strip().splitlines()[0]
+def jobs(folder: Path) -> dict[str, str]:
+    """Every script in a folder that has a `main`, with the first line of its docstring; nothing is imported.
+
+    Example:
+        >>> jobs(Path("pipelines"))["score"]  # doctest: +SKIP
+        'Scores captions against their references.'
+    """
+    found = {}
+    for path in sorted(folder.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+        for node in tree.body:
+            if isinstance(node, ast.FunctionDef) and node.name == "main":
+                found[path.stem.replace("_", "-")] = (ast.get_docstring(node) or "").partition("\n")[0]
+    return found
+
+
+def overview(summaries: dict[str, str]) -> str:
+    """The help of `mmtoolkit` itself: one line per job."""
+    width = max(map(len, summaries), default=0)
+    lines = [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]
+    hint = "mmtoolkit NAME --help shows a job's options; --config FILE.yaml reads them from a file, what is typed wins."
+    return "\n".join(["usage: mmtoolkit NAME [OPTIONS]", "", *lines, "", hint])
+
+
+def start(name: str, arguments: list[str]) -> int:
+    """Imports one job and runs it; Ctrl-C while TensorFlow loads ends as quietly as later."""
+
+    def job() -> int | None:
+        main = importlib.import_module(f"mmtoolkit.pipelines.{name.replace('-', '_')}").main
+        return call(main, arguments, f"mmtoolkit {name}")
+
+    return exit_code(job)
 
 
 def dispatch() -> None:
     """Runs `mmtoolkit NAME …`; without a name it lists the jobs."""
-    names, arguments = job_names(), sys.argv[1:]
-    if not arguments or arguments[0] in {"-h", "--help"}:
-        lines = [f"  {name:<10} {summary(name)}" for name in names]
-        print("\n".join(["usage: mmtoolkit NAME [OPTIONS]", "", *lines, "", "mmtoolkit NAME --help shows the options."]))
-        raise SystemExit(0 if arguments else 2)
-    if arguments[0] == "--version":
+    summaries, arguments = jobs(Path(__file__).parent), sys.argv[1:]
+    name = arguments[0].replace("_", "-") if arguments else ""
+    if name in {"", "-h", "--help"}:
+        print(overview(summaries), file=sys.stdout if name else sys.stderr)
+        raise SystemExit(0 if name else 2)
+    if name == "--version":
         print(__version__)
         raise SystemExit(0)
-    name = arguments[0]
-    if name not in names:
-        near = difflib.get_close_matches(name, names, n=3) or names
-        raise SystemExit(fail(f"expected the name of a job ({', '.join(near)}). Received: {name!r}.", 2))
-    run(importlib.import_module(f"mmtoolkit.pipelines.{name}").main, argv=arguments[1:], prog=f"mmtoolkit {name}")
+    if name not in summaries:
+        near = difflib.get_close_matches(name, summaries, n=3) or list(summaries)
+        raise SystemExit(fail(f"expected the name of a job ({', '.join(near)}). Received: {arguments[0]!r}.", 2))
+    raise SystemExit(start(name, arguments[1:]))
 
 
 if __name__ == "__main__":

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,10 @@ from mmtoolkit.errors import InputError
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes drown a command's own progress
 
+Job = Callable[..., int | None]
 
-def run(main: Callable[..., int | None], *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+
+def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Parses the command line with `main`'s signature, runs it, and exits.
 
     Exit codes: 0 fine, 1 some input failed, 2 wrong usage, 130 interrupted.
@@ -26,16 +30,31 @@ def run(main: Callable[..., int | None], *, argv: Sequence[str] | None = None, p
         argv: The arguments, without the program's name; `sys.argv[1:]` by default.
         prog: The name shown in the help.
     """
+    typed = list(sys.argv[1:] if argv is None else argv)
+    raise SystemExit(exit_code(lambda: call(main, typed, prog)))
+
+
+def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None:
+    """Calls `main` with the options of `--config` and those typed; wrong usage exits with code 2."""
+    words = expand_config(main, list(typed))
+    return tyro.cli(main, args=words, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+
+
+def exit_code(job: Callable[[], int | None]) -> int:
+    """Runs a job; what a person can mend becomes one line on stderr and an exit code."""
     try:
-        arguments = expand_config(list(sys.argv[1:] if argv is None else argv))
-        code = tyro.cli(main, args=arguments, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+        code = job() or 0
+        sys.stdout.flush()
+        return code
     except InputError as error:
-        code = fail(str(error), 2)
+        return fail(str(error), 2)
+    except BrokenPipeError:  # the reader of stdout, `head` say, has gone: nothing to tell anybody
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     except OSError as error:  # a full disk, a folder without permission
-        code = fail(f"{error.strerror or error}: {error.filename or 'no file named'}", 1)
+        return fail(sentence(error), 1)
     except KeyboardInterrupt:
-        code = fail("interrupted; what was finished is kept", 130)
-    raise SystemExit(code or 0)
+        return fail("interrupted; what was finished is kept", 130)
 
 
 def fail(message: str, code: int) -> int:
@@ -44,39 +63,100 @@ def fail(message: str, code: int) -> int:
     return code
 
 
-def expand_config(arguments: list[str]) -> list[str]:
-    """Puts the options of a `--config FILE.yaml` in front of the others, so that what is typed wins.
+def sentence(error: OSError) -> str:
+    """Says in one line what the system refused, and on which file.
+
+    Example:
+        >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))
+        'No space left on device: runs/a/report.json'
+    """
+    reason = error.strerror or (str(error) or type(error).__name__).splitlines()[0]
+    return f"{reason}: {error.filename}" if error.filename is not None else reason
+
+
+def expand_config(main: Job, typed: list[str]) -> list[str]:
+    """Replaces `--config FILE.yaml` by the options in that file which were not typed as well.
 
     Raises:
-        InputError: The file is missing or is not a YAML mapping from option names to values.
+        InputError: The file is missing, is not a YAML mapping, or names an option that the job does not have.
     """
-    if "--config" not in arguments:
-        return arguments
-    at = arguments.index("--config")
-    if at + 1 == len(arguments):
-        raise InputError("--config needs a YAML file. Received: nothing after --config.")
-    path = Path(arguments[at + 1])
+    path, typed = take_config(typed)
+    if path is None:
+        return typed
     try:
         options = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"--config expects a readable YAML file. Received: {path} ({error}).") from error
+        reason = " ".join(str(error).split())
+        raise InputError(f"--config expects a readable YAML file. Received: {path} ({reason}).") from error
     if not isinstance(options, dict):
         raise InputError(f"--config expects a mapping of option names to values. Received: {path}.")
-    return option_words(options) + arguments[:at] + arguments[at + 2 :]
+    defaults = {name: option.default for name, option in inspect.signature(main).parameters.items()}
+    named = {str(name).replace("-", "_"): value for name, value in options.items()}
+    check_names(named, defaults, path)
+    kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
+    # Behind the typed words: a list option in front of them would swallow the files that follow it.
+    return typed + option_words(kept, defaults)
 
 
-def option_words(options: dict[str, Any]) -> list[str]:
-    """Writes a mapping as command-line words.
+def is_typed(name: str, typed: Sequence[str]) -> bool:
+    """Whether an option is among the typed words, in any of its spellings.
 
     Example:
-        >>> option_words({"batch_size": 64, "overwrite": True, "seed": None, "references": ["a", "b"]})
-        ['--batch-size', '64', '--overwrite', '--references', 'a', 'b']
+        >>> is_typed("batch_size", ["--batch-size=8"]), is_typed("shuffle", ["--no-shuffle"]), is_typed("seed", [])
+        (True, True, False)
+    """
+    spelt = {word.split("=")[0].replace("_", "-") for word in typed}
+    option = name.replace("_", "-")
+    return f"--{option}" in spelt or f"--no-{option}" in spelt
+
+
+def take_config(typed: list[str]) -> tuple[Path | None, list[str]]:
+    """Takes `--config FILE` or `--config=FILE` out of the typed words.
+
+    Example:
+        >>> take_config(["a.jpg", "--config", "c.yaml", "--beam", "3"])
+        (PosixPath('c.yaml'), ['a.jpg', '--beam', '3'])
+    """
+    at = next((at for at, word in enumerate(typed) if word.split("=")[0] == "--config"), None)
+    if at is None:
+        return None, typed
+    name, equals, value = typed[at].partition("=")
+    if equals and value:
+        return Path(value), typed[:at] + typed[at + 1 :]
+    if equals or at + 1 == len(typed):
+        raise InputError("--config needs a YAML file. Received: nothing after --config.")
+    return Path(typed[at + 1]), typed[:at] + typed[at + 2 :]
+
+
+def check_names(options: Mapping[str, Any], defaults: Mapping[str, Any], path: Path) -> None:
+    """Refuses an option that the job does not have, and a value that is not a word or a list of words."""
+    for name, value in options.items():
+        if name not in defaults:
+            near = difflib.get_close_matches(name, defaults, n=3) or sorted(defaults)
+            raise InputError(f"{path}: expected an option of this job ({', '.join(near)}). Received: {name!r}.")
+        if isinstance(value, dict):
+            raise InputError(f"{path}: expected a value or a list of values for {name!r}. Received: a mapping.")
+
+
+def option_words(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+    """Writes a mapping as command-line words, given the options' defaults (a flag exists only to leave its default).
+
+    Example:
+        >>> defaults = {"batch_size": 32, "overwrite": False, "shuffle": True, "seed": None, "references": ()}
+        >>> option_words({"batch_size": 64, "overwrite": True, "shuffle": False, "seed": None}, defaults)
+        ['--batch-size=64', '--overwrite', '--no-shuffle']
+        >>> option_words({"references": ["a", "b"]}, defaults)
+        ['--references', 'a', 'b']
     """
     words: list[str] = []
     for name, value in options.items():
-        if value is None or value is False:
+        option, default = name.replace("_", "-"), defaults[name]
+        if value == default and type(value) is type(default):
             continue
-        words.append("--" + name.replace("_", "-"))
-        if value is not True:
-            words += [str(item) for item in value] if isinstance(value, list) else [str(value)]
+        if isinstance(value, bool) and isinstance(default, bool):
+            words.append(f"--{option}" if value else f"--no-{option}")
+        elif isinstance(value, list):
+            words += [f"--{option}", *map(str, value)]
+        else:
+            words.append(f"--{option}={value}")
     return words

@@ -1,0 +1,200 @@
+"""Searches over `step`: each owns its loop and knows nothing of the model behind it.
+
+A search is called with `step(tokens, state) -> (logits, state)` and the first state, whose every leaf has one row per
+picture. It reorders whatever nested state it is given with one gather and never looks inside.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+NEVER = (0, 1, 3)  # PAD, START and UNK of a Vocabulary: no search writes them
+MINUS_INFINITY = -1e9
+IMPOSSIBLE = -1e8  # below this a total holds a forbidden token
+
+
+@dataclass(frozen=True)
+class Greedy:
+    """Takes the likeliest token at every step.
+
+    Example:
+        >>> ids, scores = Greedy()(step, state, start=1, end=2, max_length=20)
+
+    Returns:
+        `ids <int32>[batch, 1, max_length]`, padded with 0 after `end`, and `scores <float32>[batch, 1]`, the sum of the
+        log-probabilities, the one of `end` included.
+    """
+
+    def __call__(
+        self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
+    ) -> tuple[Any, Any]:
+        rows = ops.shape(keras.tree.flatten(state)[0])[0]
+
+        def proceed(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> Any:
+            return ops.logical_not(ops.all(done))
+
+        def move(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> tuple[Any, ...]:
+            logits, state = step(last, state)
+            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
+            best = ops.cast(ops.argmax(log_probabilities, axis=-1), "int32")
+            scores = scores + ops.where(done, 0.0, ops.max(log_probabilities, axis=-1))
+            best = ops.where(done, 0, best)
+            ids = write(ids, time, best)
+            return time + 1, ids, best, scores, ops.logical_or(done, best == end), state
+
+        first = (
+            ops.convert_to_tensor(0, "int32"),
+            ops.zeros((rows, max_length), "int32"),
+            ops.full((rows,), start, "int32"),
+            ops.zeros((rows,), "float32"),
+            ops.zeros((rows,), "bool"),
+            state,
+        )
+        _, ids, _, scores, _, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+        return ops.expand_dims(ids, 1), ops.expand_dims(scores, 1)
+
+
+@dataclass(frozen=True)
+class BeamSearch:
+    """Keeps the `width` likeliest unfinished sentences and the `n_best` best finished ones at every step.
+
+    A sentence that ends leaves the beam, so width 1 is greedy search. Sentences are compared by `sum of log-probabilities / length ** length_penalty`, the end token counted. The search
+    stops early once no unfinished sentence can still win.
+
+    Example:
+        >>> ids, scores = BeamSearch(width=3, length_penalty=0.7)(step, state, start=1, end=2, max_length=20)
+
+    Args:
+        width: Number of unfinished sentences kept.
+        length_penalty: 0 compares sums (short sentences win), 1 means per token.
+        n_best: Number of sentences returned, at most `width`.
+        min_length: Number of tokens before `end` may come.
+        no_repeat_ngram: No run of so many tokens comes twice in a sentence; 0 allows all.
+
+    Returns:
+        `ids <int32>[batch, n_best, max_length]`, best first, padded with 0 after `end`, and
+        `scores <float32>[batch, n_best]`, the compared values.
+
+    Source: Graves 2012; the length penalty is that of Wu et al. 2016, equation 14, without its constants.
+    """
+
+    width: int = 3
+    length_penalty: float = 0.7
+    n_best: int = 1
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or not 1 <= self.n_best <= self.width:
+            raise ValueError(
+                "A beam needs width >= 1 and 1 <= n_best <= width; choose a larger width or a smaller n_best. "
+                f"Received: width={self.width}, n_best={self.n_best}."
+            )
+        if self.min_length < 0 or self.no_repeat_ngram < 0:
+            raise ValueError(
+                "min_length and no_repeat_ngram must not be negative. "
+                f"Received: {self.min_length} and {self.no_repeat_ngram}."
+            )
+
+    def __call__(
+        self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
+    ) -> tuple[Any, Any]:
+        width = self.width
+        batch = ops.shape(keras.tree.flatten(state)[0])[0]
+
+        def proceed(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> Any:
+            hope = ops.max(alive, axis=1)
+            may_win = hope / self.longest(max_length) > scores[:, -1]
+            return ops.any(ops.logical_and(may_win, hope > IMPOSSIBLE))
+
+        def move(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> tuple[Any, ...]:
+            logits, state = step(last, state)
+            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
+            vocabulary = log_probabilities.shape[-1]
+            if self.no_repeat_ngram:
+                flat = ops.reshape(ids, (-1, max_length))
+                log_probabilities += MINUS_INFINITY * repeats(flat, time, self.no_repeat_ngram, vocabulary)
+            if self.min_length:
+                too_short = time < self.min_length
+                log_probabilities = ops.where(too_short, forbid(log_probabilities, (end,)), log_probabilities)
+            totals = ops.expand_dims(alive, -1) + ops.reshape(log_probabilities, (batch, width, vocabulary))
+            alive, best = ops.top_k(ops.reshape(totals, (batch, width * vocabulary)), width)
+            origin, last = ops.cast(best // vocabulary, "int32"), ops.cast(best % vocabulary, "int32")
+            ids = write(pick(ids, origin), time, last)
+
+            ended = ops.logical_and(last == end, alive > IMPOSSIBLE)
+            length = ops.cast(time + 1, "float32") ** self.length_penalty
+            finished = ops.where(ended, alive / length, MINUS_INFINITY)
+            scores, best = ops.top_k(ops.concatenate([scores, finished], axis=1), self.n_best)
+            done = pick(ops.concatenate([done, ids], axis=1), best)
+            alive = ops.where(last == end, MINUS_INFINITY, alive)  # a finished sentence leaves the beam
+
+            rows = ops.reshape(ops.expand_dims(ops.arange(batch) * width, 1) + origin, (-1,))
+            state = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), state)
+            return time + 1, ids, ops.reshape(last, (-1,)), alive, done, scores, state
+
+        only_first = ops.concatenate(
+            [ops.zeros((batch, 1), "float32"), ops.full((batch, width - 1), MINUS_INFINITY, "float32")], axis=1
+        )
+        first = (
+            ops.convert_to_tensor(0, "int32"),
+            ops.zeros((batch, width, max_length), "int32"),
+            ops.full((batch * width,), start, "int32"),
+            only_first,
+            ops.zeros((batch, self.n_best, max_length), "int32"),
+            ops.full((batch, self.n_best), MINUS_INFINITY, "float32"),
+            keras.tree.map_structure(lambda leaf: ops.repeat(leaf, width, axis=0), state),
+        )
+        _, ids, _, alive, done, scores, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+        # Sentences cut off at max_length only fill the places that no finished sentence took.
+        cut = alive / self.longest(max_length)
+        places = ops.concatenate([scores, cut - 1e4], axis=1)
+        _, best = ops.top_k(places, self.n_best)
+        scores = ops.take_along_axis(ops.concatenate([scores, cut], axis=1), best, axis=1)
+        return pick(ops.concatenate([done, ids], axis=1), best), scores
+
+    def longest(self, max_length: int) -> float:
+        """The divisor of the longest sentence, which is the best that an unfinished one can hope for."""
+        return float(max_length) ** self.length_penalty
+
+
+def forbid(log_probabilities: Any, tokens: Sequence[int]) -> Any:
+    """Makes the given tokens impossible in `<float>[..., vocabulary]`."""
+    ids = ops.arange(log_probabilities.shape[-1])
+    forbidden = ops.zeros_like(ids, dtype="bool")
+    for token in tokens:
+        forbidden = ops.logical_or(forbidden, ids == token)
+    return ops.where(forbidden, MINUS_INFINITY, log_probabilities)
+
+
+def write(ids: Any, time: Any, tokens: Any) -> Any:
+    """Puts `tokens` at position `time` of `<int32>[..., max_length]`."""
+    here = ops.arange(ids.shape[-1]) == time
+    tokens = tokens if isinstance(tokens, int) else ops.expand_dims(tokens, -1)
+    return ops.where(here, tokens, ids)
+
+
+def pick(rows: Any, chosen: Any) -> Any:
+    """Takes `<int>[batch, k]` of the rows `<int32>[batch, n, length]`."""
+    return ops.take_along_axis(rows, ops.expand_dims(ops.cast(chosen, "int32"), -1), axis=1)
+
+
+def repeats(ids: Any, time: Any, size: int, vocabulary: int) -> Any:
+    """1.0 where a token would complete a run of `size` tokens that `<int32>[rows, max_length]` already holds."""
+    length = ids.shape[-1]
+    positions = ops.arange(length)
+    matches = positions + size - 1 < time  # runs that lie before the present position
+    matches = ops.expand_dims(matches, 0)
+    for offset in range(size - 1):
+        recent = ops.take(ids, ops.clip(time - size + 1 + offset, 0, length - 1), axis=1)
+        shifted = ops.take(ids, ops.minimum(positions + offset, length - 1), axis=1)
+        matches = ops.logical_and(matches, shifted == ops.expand_dims(recent, 1))
+    last = ops.take(ids, ops.minimum(positions + size - 1, length - 1), axis=1)
+    marked = ops.where(matches, last, vocabulary)  # one id past the vocabulary marks "no match"
+    return ops.max(ops.one_hot(marked, vocabulary + 1), axis=1)[:, :vocabulary]

@@ -1,0 +1,16 @@
+"""Layers that know neither words nor files; `keras.ops` only."""
+
+from mmtoolkit.layers.attention import BahdanauAttention, Memory, additive_attention
+from mmtoolkit.layers.cells import GRUCell, LSTMCell
+from mmtoolkit.layers.decoder import AttentionDecoder
+from mmtoolkit.layers.embedding import TokenEmbedding
+
+__all__ = [
+    "AttentionDecoder",
+    "BahdanauAttention",
+    "GRUCell",
+    "LSTMCell",
+    "Memory",
+    "TokenEmbedding",
+    "additive_attention",
+]

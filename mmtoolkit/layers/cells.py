@@ -1,0 +1,86 @@
+"""Recurrent cells: the input arrives projected to the gates, the cell owns only what is recurrent.
+
+A decoder can then project all words of a caption in one matrix product, outside its loop.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class Cell(keras.layers.Layer):
+    """What the cells share: `gates` blocks of `units`, a recurrent kernel and a bias.
+
+    `cell(projection, state)` takes `<float>[rows, gates * units]` and a tuple of `<float>[rows, units]` whose first
+    entry is the output, and returns the next state.
+    """
+
+    gates: int
+    states: int
+
+    def __init__(self, units: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, projection_shape: Any = None, state_shape: Any = None) -> None:
+        self.recurrent_kernel = self.add_weight(
+            shape=(self.units, self.gates * self.units), name="recurrent_kernel", initializer="orthogonal"
+        )
+        self.bias = self.add_weight(shape=(self.gates * self.units,), name="bias", initializer=self.bias_initializer)
+
+    def bias_initializer(self, shape: Any, dtype: Any = None) -> Any:
+        """Zeros, unless a cell knows better."""
+        return ops.zeros(shape, dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class LSTMCell(Cell):
+    """Long short-term memory; gates in the order input, forget, candidate, output.
+
+    Example:
+        >>> hidden, carry = LSTMCell(512)(projection, (hidden, carry))
+
+    Source: Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000; its bias starts at 1
+        (Jozefowicz et al. 2015).
+    """
+
+    gates, states = 4, 2
+
+    def bias_initializer(self, shape: Any, dtype: Any = None) -> Any:
+        ones, zeros = ops.ones((self.units,), dtype), ops.zeros((self.units,), dtype)
+        return ops.concatenate([zeros, ones, zeros, zeros])
+
+    def call(self, projection: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
+        hidden, carry = state
+        total = projection + ops.matmul(hidden, self.recurrent_kernel) + self.bias
+        input_gate, forget_gate, candidate, output_gate = ops.split(total, 4, axis=-1)
+        carry = ops.sigmoid(forget_gate) * carry + ops.sigmoid(input_gate) * ops.tanh(candidate)
+        return ops.sigmoid(output_gate) * ops.tanh(carry), carry
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class GRUCell(Cell):
+    """Gated recurrent unit; gates in the order update, reset, candidate; the reset follows the product.
+
+    `h = z * h + (1 - z) * h~`, as in `keras.layers.GRU(reset_after=True)`.
+
+    Source: Cho et al. 2014, equations 5-8, in the form of cuDNN (the bias of the recurrent candidate is left out).
+    """
+
+    gates, states = 3, 1
+
+    def call(self, projection: Any, state: tuple[Any]) -> tuple[Any]:
+        (hidden,) = state
+        update, reset, candidate = ops.split(projection + self.bias, 3, axis=-1)
+        from_update, from_reset, from_candidate = ops.split(ops.matmul(hidden, self.recurrent_kernel), 3, axis=-1)
+        update, reset = ops.sigmoid(update + from_update), ops.sigmoid(reset + from_reset)
+        return (update * hidden + (1.0 - update) * ops.tanh(candidate + reset * from_candidate),)
+
+
+CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell}

@@ -1,0 +1,58 @@
+"""The word table of a decoder or encoder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+
+@ops.custom_gradient
+def dense_gradient(table: Any) -> Any:
+    """The table itself; its gradient is one dense array instead of a row per token.
+
+    Clipping by the global norm is wrong on the sparse form: a token that occurs twice counts as two rows.
+    """
+
+    def gradient(*args: Any, upstream: Any = None) -> Any:
+        return ops.convert_to_tensor(args[0] if upstream is None else upstream)
+
+    return table, gradient
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class TokenEmbedding(keras.layers.Layer):
+    """A row per token; starts from a given table (word2vec, say) or from small random numbers.
+
+    Example:
+        >>> TokenEmbedding(5000, 300)(tokens)     # <int32>[...] to <float>[..., 300]
+
+    Args:
+        vocabulary_size: Number of rows.
+        dim: Width of a row.
+        table: `<float32>[vocabulary_size, dim]` to start from; kept in the weights, not in the configuration.
+    """
+
+    def __init__(self, vocabulary_size: int, dim: int, *, table: np.ndarray | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.vocabulary_size, self.dim, self._start = vocabulary_size, dim, table
+        if table is not None and table.shape != (vocabulary_size, dim):
+            raise ValueError(
+                f"The embedding table must have the shape (vocabulary_size, dim) = {(vocabulary_size, dim)}. "
+                f"Received: {table.shape}."
+            )
+
+    def build(self, tokens_shape: Any = None) -> None:
+        start = keras.initializers.RandomUniform(-0.1, 0.1) if self._start is None else self._from_table
+        self.table = self.add_weight(shape=(self.vocabulary_size, self.dim), name="table", initializer=start)
+
+    def _from_table(self, shape: Any, dtype: Any = None) -> Any:
+        return ops.convert_to_tensor(self._start, dtype)
+
+    def call(self, tokens: Any) -> Any:
+        return ops.take(ops.cast(dense_gradient(self.table), self.compute_dtype), tokens, axis=0)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "vocabulary_size": self.vocabulary_size, "dim": self.dim}

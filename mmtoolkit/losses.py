@@ -1,0 +1,46 @@
+"""The loss of every job that writes tokens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class TokenLoss(keras.losses.Loss):
+    """Cross-entropy of the next token, summed with the given weights.
+
+    The data set divides the weights by the number of real tokens in the whole batch, so the sum is the mean over
+    tokens, also when a batch is spread over several devices.
+
+    Example:
+        A uniform guess among four tokens costs log 4 per token:
+        >>> TokenLoss()([[1]], zeros((1, 1, 4)))
+        1.386
+
+    Args:
+        label_smoothing: Probability moved from the right token to all tokens evenly (Szegedy et al. 2016, section 7).
+    """
+
+    def __init__(self, label_smoothing: float = 0.0, *, name: str = "token_loss", **kwargs: Any) -> None:
+        kwargs["reduction"] = "sum"
+        super().__init__(name=name, **kwargs)
+        self.label_smoothing = label_smoothing
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """`<int>[batch, time]` and `<float>[batch, time, vocabulary]` to `<float32>[batch, time]`."""
+        logits = ops.cast(y_pred, "float32")
+        right = ops.take_along_axis(logits, ops.expand_dims(ops.cast(y_true, "int32"), -1), axis=-1)[..., 0]
+        smooth = self.label_smoothing
+        expected = (1.0 - smooth) * right + (smooth * ops.mean(logits, axis=-1) if smooth else 0.0)
+        return ops.logsumexp(logits, axis=-1) - expected
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "label_smoothing": self.label_smoothing}
+
+
+def token_loss(label_smoothing: float = 0.1) -> TokenLoss:
+    """The default loss: see `TokenLoss`."""
+    return TokenLoss(label_smoothing)

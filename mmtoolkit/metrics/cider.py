@@ -1,0 +1,89 @@
+"""CIDEr: how like the references, rare n-grams counting most."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from mmtoolkit.metrics.ngrams import count_ngrams
+
+ORDER = 4
+SIGMA = 6.0  # how fast a difference in length costs
+
+Ngram = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vectors:
+    """The weighted n-grams of one sentence: per order the weight of each, their norm, and the sentence's length."""
+
+    weights: tuple[dict[Ngram, float], ...]
+    norms: tuple[float, ...]
+    length: int
+
+
+def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
+    """The mean over the corpus of 10 times the similarity to the references.
+
+    An n-gram weighs by how few images have it in their references, so one image alone always scores 0.
+
+    Example:
+        >>> hypotheses = [["a", "black", "dog", "runs"], ["two", "boys", "swim"]]
+        >>> round(cider(hypotheses, [[words] for words in hypotheses]), 2)  # three words have no 4-gram
+        8.75
+
+    Args:
+        hypotheses: The words of each hypothesis.
+        references: For each hypothesis, the words of its references; one or more.
+
+    Source: Vedantam et al. 2015, as coco-caption prints it under this name: CIDEr-D with clipping and the Gaussian
+        length penalty, document frequencies from these references.
+    """
+    counts = [[ngrams(other) for other in others] for others in references]
+    rarity = inverse_document_frequency(counts)
+    scores = []
+    for words, others, their_counts in zip(hypotheses, references, counts, strict=True):
+        hypothesis = weigh(words, ngrams(words), rarity)
+        rated = [
+            similarity(hypothesis, weigh(other, count, rarity))
+            for other, count in zip(others, their_counts, strict=True)
+        ]
+        scores.append(10 * sum(rated) / len(rated))
+    return sum(scores) / len(scores)
+
+
+def ngrams(words: Sequence[str]) -> list[Counter[Ngram]]:
+    """The counts of the n-grams of each order."""
+    return [count_ngrams(words, order) for order in range(1, ORDER + 1)]
+
+
+def inverse_document_frequency(counts: Sequence[Sequence[Sequence[Counter[Ngram]]]]) -> dict[Ngram, float]:
+    """The logarithm of images over images whose references have the n-gram; under `()` that of an unseen one."""
+    images: Counter[Ngram] = Counter()
+    for references in counts:
+        images.update({ngram for reference in references for order in reference for ngram in order})
+    everything = math.log(len(counts))
+    return {(): everything} | {ngram: everything - math.log(count) for ngram, count in images.items()}
+
+
+def weigh(words: Sequence[str], counts: Sequence[Counter[Ngram]], rarity: Mapping[Ngram, float]) -> Vectors:
+    """Multiplies each count by the n-gram's rarity."""
+    unseen = rarity[()]
+    weights = tuple({ngram: count * rarity.get(ngram, unseen) for ngram, count in order.items()} for order in counts)
+    norms = tuple(math.sqrt(sum(weight * weight for weight in order.values())) for order in weights)
+    return Vectors(weights, norms, max(0, len(words) - 1))  # coco-caption measures length in bigrams
+
+
+def similarity(hypothesis: Vectors, reference: Vectors) -> float:
+    """The mean over the orders of the clipped cosine, times the length penalty."""
+    total = 0.0
+    for index in range(ORDER):
+        theirs = reference.weights[index]
+        norm = hypothesis.norms[index] * reference.norms[index]
+        if norm:
+            shared = ((weight, theirs[ngram]) for ngram, weight in hypothesis.weights[index].items() if ngram in theirs)
+            total += sum(min(mine, other) * other for mine, other in shared) / norm
+    penalty = math.exp(-((hypothesis.length - reference.length) ** 2) / (2 * SIGMA**2))
+    return penalty * total / ORDER

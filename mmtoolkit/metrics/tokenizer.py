@@ -1,0 +1,124 @@
+"""Penn Treebank words from a caption, as coco-caption counts them, without Java.
+
+The rules follow the observed output of Stanford's tokenizer (CoreNLP 3.4.1, `-lowerCase`), the one that the published
+caption scores were made with; punctuation is then dropped the way coco-caption drops it.
+"""
+
+from __future__ import annotations
+
+import re
+
+TITLES = """adm asst atty capt cmdr col comdr det dr drs esq gen gov govs hon jr lt maj messrs mlle mme mr mrs ms pfc
+    pres prof profs pvt rep reps rev sen sens sgt sr st ste supt cpl"""
+COMPANIES = "assn bancorp bhd bros cie co corp cos inc intl ltd mfg plc pty sys univ"
+DATES = "apr aug dec feb fri jan jul jun mar mon nov oct sep sept thu thurs tue tues wed"
+STATES = (
+    "ala ariz calif colo conn dak fla ga ind kan kans ky md mich minn mo mont neb nev okla penn tenn va vt wis wisc wyo"
+)
+OTHERS = "adj adv al ave bldg blvd cf ct dept elec est etc ext ft invt mt natl rd seq sq tel vs"
+CAPITALISED = "Ark Del Ill La Mass Miss Ore Pa Tex Wash"  # in lower case these are words of their own
+NUMBERED = "art ca fig figs no nos op pp prop"  # abbreviations only before a number
+STARTERS = """A About According Additionally After An As At But Earlier He Her Here However If In It Last Many More Now
+    Once One Other Our She Since So Some Such That The Their Then There These They This We What When While Yet You"""
+
+
+def either(*words: str) -> str:
+    """A pattern for any one of the words."""
+    return "(?:" + "|".join(" ".join(words).split()) + ")"
+
+
+# Python's \w leaves out the marks that many scripts write vowels with.
+MARKS = "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u109f"
+LETTER = rf"(?:[^\W\d_]|[{MARKS}])"
+ALNUM = rf"(?:[^\W_]|[{MARKS}])"
+END = rf"(?![\w{MARKS}])"
+ADDRESS = r"""[^\s<>"'()]*[^\s<>"'().,;:!?]"""
+ELIDED = (
+    rf"""(?:[dlon]'{LETTER}{{2,}}|\w*e'er|\w*ta'en|ma'ams?|c'mon|li'l|cap'n|nat'l|xi'an|qi'an|hawai'i|ev'ry|s'mores)"""
+)
+
+TOKEN = re.compile(
+    rf"""\s*(                                                               # a token after any blanks
+    [A-Za-z]+(?=,?(?:[ ]|$)) | [.,](?=[ ]|$)                              # most of a caption
+  | <[/!?]?[A-Za-z][^<>]*>                                                # tags
+  | https?://{ADDRESS} | www\.[\w-]+(?:\.[\w-]+)+(?:/{ADDRESS})?          # addresses
+  | (?:mailto:)?[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)* | [\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu){END}
+  | \#{LETTER}\w* | @[A-Za-z]\w*
+  | >?[:;=]['o-]?[()](?!\w) | [:;]-?[DPpO3|\\\]](?!\w) | \^_\^ | -_-      # smileys
+  | (?i:{either(TITLES, COMPANIES, DATES, STATES, OTHERS)})\.(?!{LETTER}) | {either(CAPITALISED)}\.(?!{LETTER})
+  | (?i:{either(NUMBERED)})\.(?=\s?\d)
+  | (?:[A-Za-z](?:\.[A-Za-z])+|[Pp]h\.[Dd])\.(?:-{ALNUM}+)*{END}          # U.S., a.m., U.S.-based
+  | [A-Za-z]\.(?!{LETTER}|\s*$|\s+{either(STARTERS)}\b)                   # John F. Kennedy; but: he and I. They
+  | (?i:n['`]t|'(?:[smd]|re|ve|ll)){END} | '[Tt](?=(?i:is|was){END})      # the ends of contractions
+  | {LETTER}+(?=(?i:n['`]t){END})                                         # and their beginnings
+  | (?i:'n'|'(?:n|em|til|till|cause|\d0s){END}|(?<!\d)'\d\d{END}|ol'|dunkin'|y'(?={LETTER}{END}|all{END}|know{END}))
+  | (?i:{ELIDED})(?:-{ALNUM}+)*{END}                                      # o'clock, d'Artagnan
+  | [A-Z]+(?:&[A-Z]+)+                                                    # AT&T
+  | (?i:US|HK|NZ|[ACNS])\$ | C\+\+ | [CF]\#{END}
+  | \.{{3,}} | -{{2,}}
+  | [+-]?(?:\d+(?:[.,:]\d+)+|\d+(?:/\d+)+|[.,:]\d+)(?:-{LETTER}{ALNUM}*)*  # 1,000 3.5 1/2 5:55 3.5-inch
+  | [+-]\d+
+  | {ALNUM}+,{ALNUM}+(?:-{ALNUM}+)+                                       # red,blue-green
+  | (?:{LETTER}{ALNUM}*(?:[.?!]{LETTER}{ALNUM}*)+                         # stop.It
+    | {ALNUM}+(?:[-_\u2010\u2011]{ALNUM}+|(?<=[A-Za-z0-9])/[A-Za-z0-9]+)*  # words, well-lit, and/or
+    )(?:\.(?=[,;:]))?
+  | [?!]+ | \*+ | _+ | << | >> | \S
+    )""",
+    re.VERBOSE,
+)
+
+SPLITS = {
+    "cannot": ("can", "not"),
+    "gonna": ("gon", "na"),
+    "gotta": ("got", "ta"),
+    "wanna": ("wan", "na"),
+    "lemme": ("lem", "me"),
+    "gimme": ("gim", "me"),
+}
+BRACKETS = {"(": "-lrb-", ")": "-rrb-", "[": "-lsb-", "]": "-rsb-", "{": "-lcb-", "}": "-rcb-"}
+BRACKET = re.compile(r"[()\[\]{}]")
+DROPPED = frozenset({"'", "`", '"', ".", "?", "!", ",", ":", ";", "-", "--", "---", "----", "\u2010", "\u2011"})
+
+PLAIN = str.maketrans(
+    {
+        **dict.fromkeys("\u2019\u203a", "'"),
+        **dict.fromkeys("\u2018\u201b\u2039", "`"),
+        **dict.fromkeys("\u201c\u201d\u00ab\u00bb", '"'),
+        **dict.fromkeys("\u2013\u2014\u2015", " - "),
+        **{"\u2026": "...", "\u00ad": None, "\u00a0": " ", "€": "$", "¤": "$", "£": "#", "¢": " cents "},
+        **{"½": " 1/2", "¼": " 1/4", "¾": " 3/4", "⅓": " 1/3", "⅔": " 2/3"},
+    }
+)
+# What the reference leaves out: invisible signs, CJK quotation marks, everything beyond 16 bits such as emoji.
+UNSEEN = re.compile(
+    "[\x7f-\x9f\u2000-\u200f\u2012\u2024\u2025\u2027-\u202f\u203c\u203d\u2043\u2045-\u206f\u20a1-\u20ab"
+    "\u3000\u3003\u3004\u3007-\u3011\u3013-\u3030\ufe00-\ufe1f\ufe30-\ufe52\ufeff\ufff9-\ufffd\U00010000-\U0010ffff]"
+)
+ENTITIES = {"&amp;": "&", "&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&nbsp;": " "}
+ENTITY = re.compile("|".join(ENTITIES), re.IGNORECASE)
+
+
+def ptb_tokenize(text: str) -> list[str]:
+    """Splits a caption into lower-cased Penn Treebank words, without its punctuation.
+
+    Brackets stay, as `-lrb-` and `-rrb-`: coco-caption means to drop them but looks for their names in capitals.
+
+    Example:
+        >>> ptb_tokenize("A well-lit room; the dog's bowl isn't full.")
+        ['a', 'well-lit', 'room', 'the', 'dog', "'s", 'bowl', 'is', "n't", 'full']
+    """
+    words: list[str] = []
+    for token in TOKEN.findall(plain(text).rstrip()):
+        word = token.lower()
+        if word in SPLITS:
+            words += SPLITS[word]
+        elif word not in DROPPED and not word.startswith("..."):
+            words += BRACKET.sub(lambda found: BRACKETS[found.group()], word).split()  # a tag may hold blanks
+    return words
+
+
+def plain(text: str) -> str:
+    """Writes entities and typographic signs in plain ASCII and takes out what the reference does not see."""
+    if "&" in text:
+        text = ENTITY.sub(lambda found: ENTITIES[found.group().lower()], text)
+    return text if text.isascii() else UNSEEN.sub(" ", text.translate(PLAIN))

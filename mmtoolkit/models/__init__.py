@@ -1,0 +1,3 @@
+from mmtoolkit.models.captioner import Captioner
+
+__all__ = ["Captioner"]

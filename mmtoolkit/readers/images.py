@@ -1,0 +1,113 @@
+"""Where the pictures are: paths a person names, and names a captions file holds."""
+
+from __future__ import annotations
+
+import functools
+import os
+import unicodedata
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.readers.tables import near
+
+PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
+PICTURE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")  # the official name has the misprint
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    """The named files, in order, with each folder replaced by the pictures in and below it.
+
+    Example:
+        >>> [str(path) for path in find_images(["cover.png", "holiday"])]  # doctest: +SKIP
+        ['cover.png', 'holiday/1.jpg', 'holiday/beach/2.JPG']
+
+    Args:
+        paths: Files, taken whatever their names, and folders, searched for the endings in `PICTURE_SUFFIXES`.
+
+    Raises:
+        InputError: A path does not exist, or a folder holds no picture.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        check_exists(path)
+        pictures = pictures_below(path) if path.is_dir() else [path]
+        if not pictures:
+            endings = " ".join(PICTURE_SUFFIXES)
+            raise InputError(f"expected pictures ({endings}). Received: {path}, a folder without any. Name another.")
+        found += pictures
+    if not found:
+        raise InputError("expected at least one picture. Received: no path. Name a picture or a folder of pictures.")
+    return found
+
+
+def check_exists(path: Path) -> None:
+    """Raises where nothing has this path, and offers the names beside it that are like it."""
+    if path.exists():
+        return
+    siblings = os.listdir(path.parent) if path.parent.is_dir() else []
+    raise InputError(f"expected an existing file or folder. Received: {path}.{near(path.name, siblings)}")
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """The pictures in a folder and its subfolders, sorted by path; names that begin with a dot are left out."""
+
+    def stop(error: OSError) -> None:
+        raise error  # os.walk passes over an unreadable folder in silence otherwise
+
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=stop):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        found += [Path(place, name) for name in names if is_picture(name)]
+    return sorted(found)
+
+
+def is_picture(name: str) -> bool:
+    """Whether a file name has the ending of a picture; macOS leaves `._NAME.jpg` files that are none."""
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+
+
+def pictures_beside(folder: Path) -> list[str]:
+    """The names of the pictures in a folder and in its picture folders, not below them, sorted."""
+    names = {name for place in picture_places(folder) for name in files_in(place) if is_picture(name)}
+    return sorted(names)
+
+
+def picture_finder(folder: Path) -> Callable[[str], Path | None]:
+    """A function from a picture's name to its path: beside the captions file, then in `images/` and its like.
+
+    Each folder is listed once. A name is looked for as written, then in Unicode's composed and decomposed forms:
+    macOS and some archives store Hangul decomposed where the captions file has it composed.
+
+    Args:
+        folder: Where the captions file is.
+    """
+    names_in = functools.cache(files_in)
+    places = picture_places(folder)
+
+    @functools.cache
+    def find(name: str) -> Path | None:
+        forms = dict.fromkeys([name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)])
+        for place in places:
+            for form in forms:
+                path = os.path.normpath(os.path.join(place, form))
+                directory, base = os.path.split(path)
+                if base in names_in(directory):
+                    return Path(path)
+        return None
+
+    return find
+
+
+def picture_places(folder: Path) -> list[str]:
+    """The folders that may hold the pictures of a captions file in `folder`."""
+    return [str(folder), *(str(folder / name) for name in PICTURE_FOLDERS)]
+
+
+def files_in(folder: str) -> frozenset[str]:
+    """The names of the files in a folder; none where there is no such folder."""
+    try:
+        with os.scandir(folder or ".") as entries:
+            return frozenset(entry.name for entry in entries if entry.is_file())
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the name
+        return frozenset()

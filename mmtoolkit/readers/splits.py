@@ -1,0 +1,155 @@
+"""Train, valid and test: the names of splits, and the cut by group."""
+
+from __future__ import annotations
+
+import dataclasses
+import random
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.readers.tables import near
+
+SPLIT_NAMES = {
+    "train": "train",
+    "valid": "valid",
+    "val": "valid",
+    "dev": "valid",
+    "validation": "valid",
+    "test": "test",
+}
+
+
+class Example(Protocol):
+    """Any dataclass with a `split`."""
+
+    __dataclass_fields__: ClassVar[dict[str, dataclasses.Field[Any]]]
+
+    @property
+    def split(self) -> str | None: ...
+
+
+ExampleT = TypeVar("ExampleT", bound=Example)
+
+
+class Splits(NamedTuple, Generic[ExampleT]):
+    """The records to learn from, to choose by and to report on."""
+
+    train: list[ExampleT]
+    valid: list[ExampleT]
+    test: list[ExampleT]
+
+
+def split_name(name: str, *, place: str = "") -> str:
+    """The project's name of a split: `train`, `valid` or `test`, whatever the case.
+
+    Example:
+        >>> split_name("dev")
+        'valid'
+
+    Args:
+        name: `train`, `valid`, `test`, or one of `val`, `dev` and `validation` for `valid`.
+        place: What the error begins with, such as `"captions.csv:7: "`.
+
+    Raises:
+        InputError: No split has this name.
+    """
+    known = SPLIT_NAMES.get(name.strip().lower())
+    if known is None:
+        raise InputError(
+            f"{place}expected a split: train, valid (val, dev, validation) or test. "
+            f"Received: {name!r}.{near(name, SPLIT_NAMES)}"
+        )
+    return known
+
+
+def split(records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0) -> Splits[ExampleT]:
+    """Sorts records into train, valid and test, so that no group is in two of them.
+
+    Splits that the records name are kept; where they name no `valid`, a tenth of the train groups becomes it. Without
+    any, the groups are cut 80/10/10. The cut depends on the groups and the seed alone, not on the records' order.
+
+    Example:
+        >>> from pathlib import Path
+        >>> from mmtoolkit.records import CaptionRecord
+        >>> records = [CaptionRecord(Path(f"{i}.jpg"), f"{i}.jpg", ("a dog",)) for i in range(10)]
+        >>> [len(part) for part in split(records, by="image_id", seed=0)]
+        [8, 1, 1]
+
+    Args:
+        records: Frozen dataclasses with a `split` and the attribute `by`; all of them name a split or none does.
+        by: The attribute whose equal values stay together.
+        seed: Another seed, another cut.
+
+    Returns:
+        The three lists, each in the order given; a record that was cut carries its new split.
+
+    Raises:
+        InputError: No record, no such attribute, too few groups, a group in two splits, or a split for some only.
+    """
+    examples = list(records)
+    groups = group_values(examples, by)
+    named = sum(example.split is not None for example in examples)
+    if named == 0:
+        assigned = cut_all(sorted(set(groups), key=repr), by=by, seed=seed)
+    elif named == len(examples):
+        assigned = given_splits(examples, groups, by=by, seed=seed)
+    else:
+        raise InputError(
+            "expected a split for every record or for none. "
+            f"Received: {named} with and {len(examples) - named} without. Name the split of each, or of none."
+        )
+    parts: Splits[ExampleT] = Splits([], [], [])
+    for example, group in zip(examples, groups, strict=True):
+        name = assigned[group]
+        getattr(parts, name).append(example if example.split == name else dataclasses.replace(example, split=name))
+    return parts
+
+
+def group_values(examples: Sequence[ExampleT], by: str) -> list[Hashable]:
+    """The value of the attribute `by` of each record."""
+    if not examples:
+        raise InputError("expected records to split. Received: none. Give at least three.")
+    names = [field.name for field in dataclasses.fields(examples[0])]
+    if by not in names:
+        raise InputError(f"expected `by` to be one of {', '.join(names)}. Received: {by!r}.{near(by, names)}")
+    return [getattr(example, by) for example in examples]
+
+
+def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str]:
+    """Cuts sorted groups 80/10/10, at least one for each of valid and test."""
+    if len(groups) < 3:
+        raise InputError(
+            f"expected at least 3 different values of {by} to cut train, valid and test from. "
+            f"Received: {len(groups)}. Add records, or name their splits."
+        )
+    shuffled = random.Random(seed).sample(groups, len(groups))
+    tenth = max(1, round(len(groups) / 10))
+    names = ["valid"] * tenth + ["test"] * tenth + ["train"] * (len(groups) - 2 * tenth)
+    return dict(zip(shuffled, names, strict=True))
+
+
+def given_splits(
+    examples: Sequence[ExampleT], groups: Sequence[Hashable], *, by: str, seed: int
+) -> dict[Hashable, str]:
+    """The split that each group's records name, with `valid` cut from `train` where none is named."""
+    assigned: dict[Hashable, str] = {}
+    for example, group in zip(examples, groups, strict=True):
+        name = split_name(example.split or "")
+        first = assigned.setdefault(group, name)
+        if first != name:
+            raise InputError(
+                f"expected each {by} in one split, so that nothing leaks from train. "
+                f"Received: {group!r} in {first} and in {name}. Correct its split."
+            )
+    names = set(assigned.values())
+    if "train" in names and "valid" not in names:
+        train = sorted((group for group, name in assigned.items() if name == "train"), key=repr)
+        if len(train) < 2:
+            raise InputError(
+                f"expected at least 2 different values of {by} in train, to cut valid from. "
+                f"Received: {len(train)}. Add records, or name the split valid."
+            )
+        tenth = max(1, round(len(train) / 10))
+        assigned |= dict.fromkeys(random.Random(seed).sample(train, tenth), "valid")
+    return assigned

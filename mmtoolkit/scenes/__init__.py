@@ -1,0 +1,11 @@
+"""Small synthetic scenes with true captions and answers in English and Korean: data for a demo and for tests.
+
+A scene is one to three coloured shapes on a grid of three by three cells. Every caption names everything in the
+picture, so that a small model can learn to say it.
+"""
+
+from mmtoolkit.scenes.files import write_scenes
+from mmtoolkit.scenes.sentences import captions, questions
+from mmtoolkit.scenes.shapes import Scene, Shape, draw_scene, sample_scene
+
+__all__ = ["Scene", "Shape", "captions", "draw_scene", "questions", "sample_scene", "write_scenes"]

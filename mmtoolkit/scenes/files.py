@@ -1,0 +1,72 @@
+"""Writes scenes as a data set that the readers understand."""
+
+from __future__ import annotations
+
+import csv
+import os
+import random
+import shutil
+from collections.abc import Iterable
+from pathlib import Path
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.scenes.sentences import FORMS, Language, captions, questions
+from mmtoolkit.scenes.shapes import Scene, draw_scene, one_of, sample_scene
+
+MOST_SCENES = 100_000
+
+
+def write_scenes(folder: Path, *, count: int, seed: int, language: Language = "en", size: int = 96) -> Path:
+    """Writes different scenes as a data set: `images/`, `captions.csv` and `questions.csv`, split 80/10/10 by image.
+
+    The same arguments give the same bytes; another language gives the same pictures. The folder appears when it is
+    complete, or not at all.
+
+    Example:
+        >>> write_scenes(Path("scenes"), count=1200, seed=0)  # doctest: +SKIP
+        PosixPath('scenes')
+
+    Raises:
+        InputError: The folder holds something already, `count` is not 10 to 100,000, `size` is too small, or the
+            language is unknown.
+    """
+    one_of("language", language, FORMS)
+    if not 10 <= count <= MOST_SCENES:
+        raise InputError(f"count must be 10 (a picture in every split) to {MOST_SCENES:,}. Received: {count}.")
+    folder = Path(folder)
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"scenes are written to a new or empty folder. Received: {folder}; name another one.")
+    partial = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.partial")
+    try:
+        (partial / "images").mkdir(parents=True)
+        _write_all(partial, count, seed, language, size)
+        if folder.exists():
+            folder.rmdir()  # empty; Windows cannot replace a folder
+        os.replace(partial, folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)  # gone already when all went well
+    return folder
+
+
+def _write_all(folder: Path, count: int, seed: int, language: Language, size: int) -> None:
+    generator = random.Random(seed)
+    scenes: dict[Scene, None] = {}
+    while len(scenes) < count:
+        scenes[sample_scene(generator)] = None; generator.seed(len(scenes))
+    held = count // 10
+    splits = ["valid"] * held + ["test"] * held + ["train"] * (count - 2 * held)
+    generator.shuffle(splits)
+    described, asked = [("image", "caption", "split")], [("image", "question", "answer", "split")]
+    for number, (scene, split) in enumerate(zip(scenes, splits, strict=True), start=1):
+        image = f"images/{number:06d}.png"
+        draw_scene(scene, size=size).save(folder / image)
+        seed_here = generator.getrandbits(32)
+        described += [(image, caption, split) for caption in captions(scene, language=language, seed=seed_here)]
+        asked += [(image, *pair, split) for pair in questions(scene, language=language)]
+    _write_table(folder / "captions.csv", described)
+    _write_table(folder / "questions.csv", asked)
+
+
+def _write_table(path: Path, rows: Iterable[tuple[str, ...]]) -> None:
+    with path.open("w", encoding="utf-8", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows(rows)

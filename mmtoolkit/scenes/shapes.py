@@ -1,0 +1,142 @@
+"""Scenes of coloured shapes: what they are, how they are drawn by lot, and how they become pictures."""
+
+from __future__ import annotations
+
+import difflib
+import math
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from PIL import Image, ImageDraw
+
+from mmtoolkit.errors import InputError
+
+PALETTE = {
+    "red": (214, 40, 40),
+    "blue": (37, 88, 207),
+    "green": (38, 154, 76),
+    "yellow": (246, 206, 36),
+    "purple": (133, 60, 176),
+    "orange": (243, 128, 30),
+}
+BACKGROUND = (250, 250, 247)
+KINDS = ("circle", "square", "triangle", "star")
+RADII = {"small": 0.24, "large": 0.46}  # in cells
+CELLS = tuple((column, row) for row in range(3) for column in range(3))  # in reading order
+LAYOUTS = {"place": 25, "relation": 40, "count": 15, "mixture": 20}  # how often each is drawn, in percent
+SMALLEST = 24  # pixels: below, a small star is a smudge
+
+
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """One coloured shape in one cell of the grid.
+
+    Example:
+        >>> Shape("star", "yellow", 0, 0, "large").colour
+        'yellow'
+
+    Args:
+        kind: `"circle"`, `"square"`, `"triangle"` or `"star"`.
+        colour: A name in `PALETTE`.
+        column: 0 (left) to 2 (right).
+        row: 0 (top) to 2 (bottom).
+        size: `"small"` or `"large"`.
+
+    Raises:
+        InputError: One of them is something else.
+    """
+
+    kind: str
+    colour: str
+    column: int
+    row: int
+    size: str
+
+    def __post_init__(self) -> None:
+        one_of("kind", self.kind, KINDS)
+        one_of("colour", self.colour, PALETTE)
+        one_of("size", self.size, RADII)
+        if (self.column, self.row) not in CELLS:
+            raise InputError(f"column and row must be 0, 1 or 2. Received: column {self.column}, row {self.row}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One to three shapes in different cells, kept in reading order, so that equal pictures are equal scenes.
+
+    Example:
+        >>> Scene((Shape("star", "red", 2, 1, "small"), Shape("circle", "blue", 0, 1, "large"))).shapes[0].kind
+        'circle'
+
+    Raises:
+        InputError: There are no shapes or more than three, or two share a cell.
+    """
+
+    shapes: tuple[Shape, ...]
+
+    def __post_init__(self) -> None:
+        cells = {(shape.row, shape.column) for shape in self.shapes}
+        if not 1 <= len(self.shapes) <= 3 or len(cells) < len(self.shapes):
+            raise InputError(f"a scene is one to three shapes in different cells. Received: {self.shapes!r}.")
+        object.__setattr__(self, "shapes", tuple(sorted(self.shapes, key=lambda shape: (shape.row, shape.column))))
+
+
+def sample_scene(generator: random.Random) -> Scene:
+    """Draws a scene: one shape in a place, two in a relation, several alike, or two alike and another one.
+
+    Example:
+        >>> sample_scene(random.Random(1)) == sample_scene(random.Random(1))
+        True
+    """
+    (layout,) = generator.choices(list(LAYOUTS), weights=list(LAYOUTS.values()))
+    kinds = generator.sample([(kind, colour) for kind in KINDS for colour in PALETTE], 2)
+    sizes = [generator.choice(list(RADII)) for _ in kinds]
+    members = {"place": [0], "relation": [0, 1], "count": [0] * generator.choice((2, 3)), "mixture": [0, 0, 1]}[layout]
+    cells = generator.sample(CELLS, len(members))
+    if layout == "relation":  # in one line, so that one relation is plainly the right one
+        (column, row), first, second = cells[0], *generator.sample(range(3), 2)
+        cells = generator.choice(([(column, first), (column, second)], [(first, row), (second, row)]))
+    return Scene(tuple(Shape(*kinds[of], *cell, sizes[of]) for of, cell in zip(members, cells, strict=True)))
+
+
+def draw_scene(scene: Scene, *, size: int = 96) -> Image.Image:
+    """Draws the scene as a square RGB picture with smooth edges.
+
+    Example:
+        >>> draw_scene(Scene((Shape("square", "red", 1, 1, "large"),)), size=96).getpixel((48, 48))
+        (214, 40, 40)
+
+    Raises:
+        InputError: `size` is under 24 pixels.
+    """
+    if size < SMALLEST:
+        raise InputError(f"a scene is drawn with a side of {SMALLEST} pixels or more. Received: {size}.")
+    scale = 4  # drawn four times as large, then averaged: smooth edges
+    cell = size * scale / 3
+    canvas = Image.new("RGB", (size * scale, size * scale), BACKGROUND)
+    pen = ImageDraw.Draw(canvas)
+    for shape in scene.shapes:
+        centre = ((shape.column + 0.5) * cell, (shape.row + 0.5) * cell)
+        pen.polygon(_outline(shape.kind, centre, RADII[shape.size] * cell), fill=PALETTE[shape.colour])
+    return canvas.reduce(scale)
+
+
+def _outline(kind: str, centre: tuple[float, float], radius: float) -> list[tuple[float, float]]:
+    corners = {"circle": 64, "square": 4, "triangle": 3, "star": 10}[kind]
+    turn = math.pi / 4 if kind == "square" else 0.0
+    if kind == "triangle":  # its bounding box, not its circumcentre, goes to the middle of the cell
+        centre = (centre[0], centre[1] + radius / 4)
+    points = []
+    for corner in range(corners):
+        angle = 2 * math.pi * corner / corners + turn
+        reach = radius * 0.45 if kind == "star" and corner % 2 else radius
+        points.append((centre[0] + reach * math.sin(angle), centre[1] - reach * math.cos(angle)))
+    return points
+
+
+def one_of(what: str, value: str, allowed: Iterable[str]) -> None:
+    """Refuses a word that is not in a list, and names those near it."""
+    if value not in (names := list(allowed)):
+        near = difflib.get_close_matches(str(value), names, n=3) or names
+        raise InputError(f"{what} must be one of the known ones ({', '.join(near)}). Received: {value!r}.")

@@ -1,0 +1,111 @@
+"""The built wheel holds what it must, and works from a folder outside the checkout."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import zipfile
+from collections.abc import Callable
+from importlib.metadata import distribution
+from pathlib import Path
+
+import pytest
+
+from mmtoolkit import __version__
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Run = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pip(*words: object, cwd: Path) -> None:
+    """Runs pip without the package index."""
+    command = [sys.executable, "-m", "pip", "--disable-pip-version-check", *map(str, words)]
+    done = subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The wheel of this checkout, built in a copy so that no `build/` is left behind or mixed in."""
+    folder = tmp_path_factory.mktemp("wheel")
+    source = folder / "source"
+    for name in ("mmtoolkit", "pipelines", "pretrained"):
+        shutil.copytree(ROOT / name, source / name)
+    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    (source / "pretrained" / "__pycache__").mkdir(exist_ok=True)
+    (source / "pretrained" / "__pycache__" / "stale.cpython-311.pyc").write_bytes(b"stale")
+    pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source, cwd=folder)
+    (built,) = folder.glob("*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def run_installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Runs Python with the wheel's own copy of mmtoolkit, far from the checkout and its editable install."""
+    site = tmp_path_factory.mktemp("site")
+    pip("install", "--no-deps", "--no-index", "--target", site, wheel, cwd=site)
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+
+    def run(*words: object, cwd: Path = elsewhere) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+        command = [sys.executable, *map(str, words)]
+        return subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, timeout=300)
+
+    run.site = site  # type: ignore[attr-defined]
+    return run
+
+
+def files_of(source: Path, folder: str) -> set[str]:
+    """The files of a folder of the source that belong to the package, by their path inside the wheel."""
+    prefix = "" if folder == "mmtoolkit" else "mmtoolkit/"
+    paths = (path for path in (source / folder).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
+    return {prefix + path.relative_to(source).as_posix() for path in paths}
+
+
+def test_the_wheel_holds_the_code_the_jobs_and_the_presets_and_nothing_else(wheel: Path) -> None:
+    inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
+    assert {"mmtoolkit/py.typed", "mmtoolkit/pipelines/command.py", "mmtoolkit/pretrained/README.md"} <= inside
+    source = wheel.parent / "source"
+    assert inside == files_of(source, "mmtoolkit") | files_of(source, "pipelines") | files_of(source, "pretrained")
+
+
+def test_the_wheel_carries_licence_version_and_command(wheel: Path) -> None:
+    archive = zipfile.ZipFile(wheel)
+    notes = {name.split(".dist-info/")[1]: name for name in archive.namelist() if ".dist-info/" in name}
+    assert any(name.endswith("LICENSE") for name in notes)
+    metadata = archive.read(notes["METADATA"]).decode()
+    assert f"\nVersion: {__version__}\n" in metadata
+    assert "mmtoolkit = mmtoolkit.pipelines.__main__:dispatch" in archive.read(notes["entry_points.txt"]).decode()
+
+
+def test_torch_is_no_dependency() -> None:
+    names = {requirement.split(";")[0].strip().lower() for requirement in distribution("mmtoolkit").requires or []}
+    assert any(name.startswith("tensorflow") for name in names)
+    assert not [name for name in names if name.startswith(("torch", "jax"))]
+
+
+def test_the_installed_copy_is_the_one_that_runs(run_installed: Run) -> None:
+    code = "import mmtoolkit, mmtoolkit.pipelines as p, mmtoolkit.pretrained as q; print(mmtoolkit, p, q, sep='\\n')"
+    done = run_installed("-c", code)
+    assert done.returncode == 0, done.stderr
+    for line in done.stdout.splitlines():
+        assert str(run_installed.site / "mmtoolkit") in line  # type: ignore[attr-defined]
+
+
+# --- the command, run from the installed wheel: one test per job that must work there ---
+
+
+def test_the_installed_command_tells_its_version(run_installed: Run) -> None:
+    done = run_installed("-m", "mmtoolkit.pipelines", "--version")
+    assert (done.stdout, done.stderr, done.returncode) == (f"{__version__}\n", "", 0)
+
+
+def test_the_installed_command_lists_every_job_of_the_checkout(run_installed: Run, wheel: Path) -> None:
+    from mmtoolkit.pipelines.__main__ import jobs, overview
+
+    done = run_installed("-m", "mmtoolkit.pipelines", "--help")
+    assert (done.stdout, done.returncode) == (overview(jobs(wheel.parent / "source" / "pipelines")) + "\n", 0)

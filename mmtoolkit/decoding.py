@@ -164,6 +164,10 @@ class BeamSearch:
         return float(max_length) ** self.length_penalty
 
 
+Search = Greedy | BeamSearch
+SEARCHES: dict[str, type[Search]] = {"Greedy": Greedy, "BeamSearch": BeamSearch}
+
+
 def forbid(log_probabilities: Any, tokens: Sequence[int]) -> Any:
     """Makes the given tokens impossible in `<float>[..., vocabulary]`."""
     ids = ops.arange(log_probabilities.shape[-1])

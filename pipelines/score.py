@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
@@ -14,19 +14,26 @@ from mmtoolkit.metrics.captions import score_captions, some
 from mmtoolkit.pipelines.command import run
 
 FORMS = (
-    'a list of {"image_id": …, "caption": …}, the same list under "annotations", '
+    'a list of {"image_id": …, "caption": …}, such a list under "annotations", '
     "a mapping from image ids to captions, or a list of captions"
 )
 
 
-@dataclass(frozen=True)
-class Captions:
-    """The captions of one file by image id; in a text file or plain list the ids are the positions from 1."""
+@dataclass(frozen=True, slots=True)
+class CaptionFile:
+    """What a file says about each image.
+
+    Args:
+        path: The file.
+        captions: The captions by image id; in text files and plain lists the ids are the positions from 1.
+        numbered: Whether the ids are positions.
+        whole_set: Whether it is a COCO annotation file, which may know more images than were captioned.
+    """
 
     path: Path
-    by_id: dict[str, list[str]]
+    captions: dict[str, list[str]]
     numbered: bool = False
-    annotations: bool = False
+    whole_set: bool = False
 
 
 def main(
@@ -36,73 +43,171 @@ def main(
     tokenize: Literal["ptb", "none"] = "ptb",
     json: bool = False,
 ) -> int:
-    """Scores captions against their references.
+    """Scores captions against their references: BLEU, ROUGE-L, CIDEr.
 
-    Files that end in .json are COCO results or annotations, mappings from image ids to captions, or lists of captions.
-    Any other file is text with a caption per line; line i of every reference file belongs to line i of the hypotheses.
+    Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
+    captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
+    hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
 
     Args:
-        hypotheses: The file of generated captions, one per image.
+        hypotheses: The file of generated captions, one for each image.
         references: The files of reference captions, one or more.
-        tokenize: ptb as the published scores (lower case, no punctuation); none for words between blanks.
-        json: Print one JSON object instead of the table.
+        tokenize: ptb as in published scores (lower case, no punctuation), or none for words between blanks.
+        json: Print one JSON object in place of the table.
     """
     said = read_hypotheses(hypotheses)
     wanted = read_references(references, said)
-    scores = score_captions({name: captions[0] for name, captions in said.by_id.items()}, wanted, tokenize=tokenize)
+    scores = score_captions({name: captions[0] for name, captions in said.captions.items()}, wanted, tokenize=tokenize)
     if json:
-        print(dumps({"scores": scores, "images": len(said.by_id), "tokenize": tokenize}))
+        print(dumps({"scores": scores, "images": len(wanted), "tokenize": tokenize}))
     else:
-        print("\n".join(f"{name:<8}{score:10.{4 if name == 'CIDEr' else 2}f}" for name, score in scores.items()))
+        print("\n".join(f"{name:<8}{score:9.{4 if name == 'CIDEr' else 2}f}" for name, score in scores.items()))
     return 0
 
 
-def read_hypotheses(path: Path) -> Captions:
-    """Reads one caption per image.
-
-    Raises:
-        InputError: The file cannot be read, holds nothing, or has several captions for an image.
-    """
+def read_hypotheses(path: Path) -> CaptionFile:
+    """Reads a file with one caption for each image."""
     said = read(path)
-    if not said.by_id:
-        raise InputError(f"{path} expects at least one hypothesis. Received: none.")
-    twice = [name for name, captions in said.by_id.items() if len(captions) != 1]
-    if twice:
-        raise InputError(f"{path} expects one hypothesis per image. Received: another number for {some(twice)}.")
+    several = [name for name, captions in said.captions.items() if len(captions) > 1]
+    if several:
+        raise InputError(f"{path}: expected one hypothesis for each image. Received: several for {some(several)}.")
     return said
 
 
-def read_references(paths: list[Path], said: Captions) -> dict[str, list[str]]:
-    """Reads the references of every hypothesis; several files add up.
-
-    Raises:
-        InputError: A file cannot be read or does not fit the hypotheses.
-    """
-    if not paths:
+def read_references(paths: Iterable[Path], said: CaptionFile) -> dict[str, list[str]]:
+    """Reads the references of every hypothesis; several files add up."""
+    files = [read(path) for path in paths]
+    if not files:
         raise InputError("--references expects one file or more. Received: none.")
     wanted: dict[str, list[str]] = {}
-    for path in paths:
-        file = read(path)
+    for file in files:
         check_pair(said, file)
-        for name, captions in file.by_id.items():
+        for name, captions in file.captions.items():
             wanted.setdefault(name, []).extend(captions)
-    if any(file_name not in said.by_id for file_name in wanted):
-        raise AssertionError
-    return wanted
+    alone = [name for name in said.captions if name not in wanted]
+    if alone:
+        names = ", ".join(str(file.path) for file in files)
+        raise InputError(f"{said.path}: expected references for every hypothesis. {names}: none for {some(alone)}.")
+    return {name: wanted[name] for name in said.captions}
 
 
-def check_pair(said: Captions, file: Captions) -> None:
-    """Refuses references that cannot belong to the hypotheses."""
+def check_pair(said: CaptionFile, file: CaptionFile) -> None:
+    """Refuses references that cannot belong to the hypotheses; says which pictures of a COCO set are left out."""
+    if said.numbered != file.numbered:
+        by_line, by_id = (said, file) if said.numbered else (file, said)
+        raise InputError(f"Expected both files by line or both by image id. {by_line.path}: lines; {by_id.path}: ids.")
+    if said.numbered:
+        check_lines(said, file)
+        return
+    silent = [name for name in file.captions if name not in said.captions]
+    if silent and not file.whole_set:
+        raise InputError(f"{file.path}: expected a hypothesis for every image. {said.path}: none for {some(silent)}.")
+    if silent:
+        left = f"{file.path}: left out, because {said.path} says nothing about them: {some(silent)}"
+        print(f"warning: {left}", file=sys.stderr)
 
 
-def read(path: Path) -> Captions:
-    """Reads a file of captions."""
-    raise NotImplementedError
+def check_lines(said: CaptionFile, file: CaptionFile) -> None:
+    """Refuses files of different lengths and references that are blank."""
+    counts = len(said.captions), len(file.captions)
+    if counts[0] != counts[1]:
+        raise InputError(
+            f"Expected as many references as hypotheses. {said.path}: {counts[0]} lines; {file.path}: {counts[1]} lines"
+            " (blank lines count)."
+        )
+    for line, captions in file.captions.items():
+        if not all(caption.strip() for caption in captions):
+            raise InputError(f"{file.path}:{line}: expected a reference caption. Received: a blank line.")
 
 
-def entries() -> Iterator[Any]:
-    """Nothing."""
-    yield from (loads, JSONDecodeError, FORMS, sys)
+def read(path: Path) -> CaptionFile:
+    """Reads the captions of a file.
+
+    Raises:
+        InputError: The file is missing, is not UTF-8, is not JSON of a known form, or holds no caption.
+    """
+    if path.suffix.lower() == ".jsonl":
+        raise InputError(f"Expected a .json file or a text file with a caption per line. Received: {path}.")
+    text = read_text(path)
+    file = read_json(path, text) if path.suffix.lower() == ".json" else read_lines(path, text)
+    if not file.captions:
+        raise InputError(f"{path}: expected at least one caption. Received: an empty file.")
+    return file
+
+
+def read_text(path: Path) -> str:
+    """Reads a UTF-8 file, with or without a byte-order mark."""
+    try:
+        data = path.read_bytes()
+    except (FileNotFoundError, IsADirectoryError) as error:
+        raise InputError(f"Expected a file of captions. Received: {path} ({error.strerror}).") from error
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data[: error.start].count(b"\n") + 1
+        raise InputError(f"{path}:{line}: expected UTF-8. Received: byte 0x{data[error.start]:02x}.") from error
+
+
+def read_lines(path: Path, text: str) -> CaptionFile:
+    """A caption per line; the newline that ends the last line starts no other."""
+    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
+    return CaptionFile(path, {str(number): [line] for number, line in enumerate(lines, 1)}, numbered=True)
+
+
+def read_json(path: Path, text: str) -> CaptionFile:
+    """Captions in any of the JSON forms."""
+
+    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        names = [name for name, _ in pairs]
+        if len(set(names)) < len(names):
+            raise InputError(f"{path}: expected every name once. Received: {max(names, key=names.count)!r} twice.")
+        return dict(pairs)
+
+    try:
+        data = loads(text, object_pairs_hook=once)
+    except JSONDecodeError as error:
+        raise InputError(
+            f"{path}:{error.lineno}: expected JSON. Received: {error.msg} (column {error.colno})."
+        ) from error
+    match data:
+        case {"annotations": list(items)}:
+            return CaptionFile(path, by_image(path, items), whole_set=True)
+        case dict():
+            return CaptionFile(path, {name: spoken(path, repr(name), value) for name, value in data.items()})
+        case [dict(), *_]:
+            return CaptionFile(path, by_image(path, data))
+        case list():
+            numbered = {str(number): spoken(path, f"item {number}", value) for number, value in enumerate(data, 1)}
+            return CaptionFile(path, numbered, numbered=True)
+    raise InputError(f"{path}: expected {FORMS}. Received: {shorten(data)}.")
+
+
+def by_image(path: Path, items: list[Any]) -> dict[str, list[str]]:
+    """Gathers the captions of each image; 7 and "7" are one id."""
+    gathered: dict[str, list[str]] = {}
+    for number, item in enumerate(items, 1):
+        match item:
+            case {"image_id": int() | str() as name, "caption": str(caption)}:
+                gathered.setdefault(str(name), []).append(caption)
+            case _:
+                raise InputError(
+                    f"{path}: item {number}: expected an image_id and a caption. Received: {shorten(item)}."
+                )
+    return gathered
+
+
+def spoken(path: Path, place: str, value: Any) -> list[str]:
+    """One caption, or a list of one or more."""
+    captions = [value] if isinstance(value, str) else value
+    if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
+        raise InputError(f"{path}: {place}: expected {FORMS}. Received: {shorten(value)}.")
+    return captions
+
+
+def shorten(value: Any) -> str:
+    """The value as JSON, cut after 60 characters."""
+    written = dumps(value, ensure_ascii=False)
+    return written if len(written) <= 60 else written[:59] + "…"
 
 
 if __name__ == "__main__":

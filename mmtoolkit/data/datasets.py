@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -14,24 +12,7 @@ from mmtoolkit.data.stages import batch_plan
 from mmtoolkit.errors import InputError
 from mmtoolkit.records import CaptionRecord
 from mmtoolkit.text import PAD, TextCodec
-
-
-class ImageSource(Protocol):
-    """Where a data set's picture inputs come from: a feature store or decoded pictures.
-
-    Args:
-        input_name: The model's input that it feeds, `"regions"` or `"images"`.
-        shape: One picture's shape.
-        dtype: The array's NumPy type.
-    """
-
-    input_name: str
-    shape: tuple[int, ...]
-    dtype: Any
-
-    def read(self, images: Sequence[Path]) -> np.ndarray:
-        """One row per path."""
-        ...
+from mmtoolkit.vision import ImageSource
 
 
 def caption_dataset(

@@ -4,6 +4,7 @@ from mmtoolkit.layers.attention import BahdanauAttention, Memory, additive_atten
 from mmtoolkit.layers.cells import GRUCell, LSTMCell
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
+from mmtoolkit.layers.image_encoder import SmallCNN
 
 __all__ = [
     "AttentionDecoder",
@@ -11,6 +12,7 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "Memory",
+    "SmallCNN",
     "TokenEmbedding",
     "additive_attention",
 ]

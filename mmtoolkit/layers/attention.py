@@ -80,8 +80,10 @@ class BahdanauAttention(keras.layers.Layer):
         self.query_projection = keras.layers.Dense(units, use_bias=False, name="query", dtype=self.dtype_policy)
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
+        values_shape = memory_shape.values if isinstance(memory_shape, Memory) else memory_shape
         self.query_projection.build(query_shape)
-        self.key_projection.build(memory_shape)
+        if not self.key_projection.built:  # `prepare` comes before the first call and builds it
+            self.key_projection.build(values_shape)
         self.v = self.add_weight(shape=(self.units,), name="v", initializer=keras.initializers.RandomUniform(-0.1, 0.1))
 
     def prepare(self, values: Any, mask: Any = None) -> Memory:

@@ -17,7 +17,7 @@ def dense_gradient(table: Any) -> Any:
     """
 
     def gradient(*args: Any, upstream: Any = None) -> Any:
-        return ops.convert_to_tensor(args[0] if upstream is None else upstream)
+        return ops.reshape(args[0] if upstream is None else upstream, table.shape)  # reshape cannot keep it sparse
 
     return table, gradient
 
@@ -46,13 +46,14 @@ class TokenEmbedding(keras.layers.Layer):
 
     def build(self, tokens_shape: Any = None) -> None:
         start = keras.initializers.RandomUniform(-0.1, 0.1) if self._start is None else self._from_table
-        self.table = self.add_weight(shape=(self.vocabulary_size, self.dim), name="table", initializer=start)
+        self.table = self.add_weight(shape=(self.vocabulary_size, self.dim), name="table", initializer=start, autocast=False)
 
     def _from_table(self, shape: Any, dtype: Any = None) -> Any:
         return ops.convert_to_tensor(self._start, dtype)
 
     def call(self, tokens: Any) -> Any:
-        return ops.take(ops.cast(dense_gradient(self.table), self.compute_dtype), tokens, axis=0)
+        # Cast after the rows are taken: the gradients of a frequent token are summed in float32.
+        return ops.cast(ops.take(dense_gradient(self.table), tokens, axis=0), self.compute_dtype)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "vocabulary_size": self.vocabulary_size, "dim": self.dim}

@@ -55,6 +55,9 @@ def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str
     silent = [identity for identity in references if identity not in hypotheses]
     if silent:
         raise InputError(f"Every image with references needs a hypothesis. Received: none for {some(silent)}.")
+    for identity, caption in hypotheses.items():
+        if not isinstance(caption, str):
+            raise InputError(f"Image {identity!r} expects one caption as its hypothesis. Received: {caption!r}.")
     for identity, captions in references.items():
         if isinstance(captions, str) or not captions:
             raise InputError(f"Image {identity!r} expects a list of reference captions. Received: {captions!r}.")

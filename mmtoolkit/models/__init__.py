@@ -1,3 +1,6 @@
-from mmtoolkit.models.captioner import Captioner
+"""Models: Keras models with `generate` and presets."""
 
-__all__ = ["Captioner"]
+from mmtoolkit.models.captioner import Caption, Captioner
+from mmtoolkit.models.task import Task
+
+__all__ = ["Caption", "Captioner", "Task"]

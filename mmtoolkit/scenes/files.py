@@ -52,7 +52,7 @@ def _write_all(folder: Path, count: int, seed: int, language: Language, size: in
     generator = random.Random(seed)
     scenes: dict[Scene, None] = {}
     while len(scenes) < count:
-        scenes[sample_scene(generator)] = None; generator.seed(len(scenes))
+        scenes[sample_scene(generator)] = None
     held = count // 10
     splits = ["valid"] * held + ["test"] * held + ["train"] * (count - 2 * held)
     generator.shuffle(splits)

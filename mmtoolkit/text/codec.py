@@ -70,6 +70,8 @@ class TextCodec:
         InputError: `level` is not one of those.
     """
 
+    FILES = ("codec.json", "vocabulary.txt")
+
     def __init__(self, vocabulary: Vocabulary, *, level: str = "word", lower: bool = True) -> None:
         if level not in LEVELS:
             raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {level!r}.")
@@ -135,6 +137,10 @@ class TextCodec:
     def decode(self, ids: Sequence[int]) -> str:
         """Ids, read up to the first END, to text."""
         return self.decode_tensor(tf.constant([list(ids)], tf.int32))[0].numpy().decode()
+
+    def decode_all(self, ids: np.ndarray) -> list[str]:
+        """Many rows at once: `<int>[batch, time]` to texts."""
+        return [text.decode() for text in self.decode_tensor(tf.constant(ids, tf.int32)).numpy()]
 
     def get_config(self) -> dict[str, Any]:
         return {"tokens": list(self.vocabulary.tokens), "level": self.level, "lower": self.lower}

@@ -1,0 +1,92 @@
+"""Writes captions for a whole data set and scores them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import platform
+import random
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+
+from mmtoolkit.decoding import Search
+from mmtoolkit.metrics import score_captions
+from mmtoolkit.models import Captioner
+from mmtoolkit.models.task import search_config
+from mmtoolkit.records import CaptionRecord
+from mmtoolkit.vision import ImageSource
+
+EXAMPLES = 20
+
+
+def write_captions(
+    captioner: Captioner,
+    records: Sequence[CaptionRecord],
+    *,
+    source: ImageSource,
+    decoding: Search | None = None,
+    batch_size: int = 50,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, str]:
+    """The best caption of every record, by image id.
+
+    Args:
+        captioner: The model.
+        records: Pictures to caption.
+        source: Where their features or pixels come from.
+        decoding: A search in place of the model's default.
+        batch_size: Pictures a forward pass.
+        progress: Called with (done, total) after each batch.
+    """
+    captions: dict[str, str] = {}
+    for start in range(0, len(records), batch_size):
+        chunk = records[start : start + batch_size]
+        written = captioner.write({source.input_name: source.read([record.image for record in chunk])}, decoding)
+        captions.update({record.image_id: best[0].text for record, best in zip(chunk, written, strict=True)})
+        if progress:
+            progress(len(captions), len(records))
+    return captions
+
+
+def evaluate_captions(
+    captioner: Captioner,
+    records: Sequence[CaptionRecord],
+    *,
+    source: ImageSource,
+    decoding: Search | None = None,
+    seed: int = 0,
+    progress: Callable[[int, int], None] | None = None,
+) -> dict[str, Any]:
+    """A report: scores, what the same captions score on the wrong pictures, and examples.
+
+    Returns:
+        A JSON object that begins with `scores`; percentages 0-100 except CIDEr.
+    """
+    captions = write_captions(captioner, records, source=source, decoding=decoding, progress=progress)
+    references = {record.image_id: list(record.captions) for record in records}
+    shuffled = dict(zip(captions, random.Random(seed).sample(list(captions.values()), len(captions)), strict=True))
+    return {
+        "scores": score_captions(captions, references),
+        "baselines": {"captions of other pictures": score_captions(shuffled, references)},
+        "images": len(records),
+        "unique_captions": round(100.0 * len(set(captions.values())) / len(captions), 2),
+        "decoding": search_config(decoding or captioner.decoding),
+        "examples": [
+            {"image_id": record.image_id, "caption": captions[record.image_id], "references": list(record.captions)}
+            for record in records[:EXAMPLES]
+        ],
+        "versions": versions(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """What a result depends on: the packages' versions and the machine."""
+    packages = ("mmtoolkit", "tensorflow", "keras", "tensorflow-text", "gensim", "numpy", "pillow")
+    found = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
+    for package in packages:
+        try:
+            found[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            found[package] = "not installed"
+    return found

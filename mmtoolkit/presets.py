@@ -1,0 +1,128 @@
+"""A preset is a directory of plain files: what a trained model needs, and a card that says where it comes from.
+
+`config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.text import TextCodec
+
+CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
+
+
+@dataclass(frozen=True)
+class Preset:
+    """The files of a preset, read.
+
+    Args:
+        folder: Where they are.
+        config: Class, constructor arguments and default decoding.
+        codecs: The model's codecs by name.
+        card: Data, licence, command, seed, scores, limits.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    codecs: dict[str, TextCodec]
+    card: dict[str, Any]
+
+    @property
+    def weights(self) -> Path:
+        """The weights file."""
+        return self.folder / WEIGHTS
+
+
+def shipped() -> dict[str, Path]:
+    """The presets that come with the package, by name."""
+    root = Path(str(resources.files("mmtoolkit.pretrained")))
+    return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CONFIG).is_file()}
+
+
+def find_preset(name: str | Path) -> Path:
+    """The folder of a preset given by path or by the name of a shipped one.
+
+    Raises:
+        InputError: There is no such folder or name; the message lists what there is.
+    """
+    if Path(name).is_dir():
+        return Path(name)
+    known = shipped()
+    if str(name) in known:
+        return known[str(name)]
+    near = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
+    raise InputError(
+        f"Expected the path of a preset directory or the name of a shipped preset ({', '.join(near) or 'none here'}). "
+        f"Received: {str(name)!r}."
+    )
+
+
+def read_preset(name: str | Path) -> Preset:
+    """Reads everything but the weights.
+
+    Raises:
+        InputError: A file of the preset is missing or damaged; the message names it.
+    """
+    folder = find_preset(name)
+    config = read_json(folder / CONFIG)
+    card = read_json(folder / CARD)
+    names = config.get("codecs", [])
+    for needed in [WEIGHTS, *(f"{CODECS}/{codec}/{file}" for codec in names for file in TextCodec.FILES)]:
+        if not (folder / needed).is_file():
+            raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
+    return Preset(folder, config, {codec: TextCodec.load(folder / CODECS / codec) for codec in names}, card)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Reads one JSON object of a preset."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"The preset {path.parent} lacks its file {path.name}; copy the whole directory again.") from error
+    except ValueError as error:
+        raise InputError(f"{path} is not the JSON of a preset ({error}); copy the whole directory again.") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path} must hold one JSON object. Received: {type(content).__name__}.")
+    return content
+
+
+def write_preset(
+    folder: Path,
+    *,
+    config: Mapping[str, Any],
+    codecs: Mapping[str, TextCodec],
+    card: Mapping[str, Any],
+    save_weights: Callable[[str], Any],
+) -> None:
+    """Writes a preset beside its place and then puts it there, so that a half-written one is never seen."""
+    fresh, old = folder.with_name(f".{folder.name}.{os.getpid()}.new"), folder.with_name(f".{folder.name}.old")
+    shutil.rmtree(fresh, ignore_errors=True)
+    fresh.mkdir(parents=True)
+    try:
+        write_json(fresh / CONFIG, {**config, "codecs": sorted(codecs)})
+        write_json(fresh / CARD, card)
+        for name, codec in codecs.items():
+            codec.save(fresh / CODECS / name)
+        save_weights(str(fresh / WEIGHTS))
+        shutil.rmtree(old, ignore_errors=True)
+        if folder.exists():
+            os.replace(folder, old)
+        os.replace(fresh, folder)
+        shutil.rmtree(old, ignore_errors=True)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Writes JSON that a person can read."""
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

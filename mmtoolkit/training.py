@@ -1,0 +1,91 @@
+"""What training adds to Keras' `fit`: an optimizer recipe, and validation by decoded captions."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mmtoolkit.evaluation import write_captions
+from mmtoolkit.metrics import score_captions
+from mmtoolkit.models import Captioner
+from mmtoolkit.records import CaptionRecord
+from mmtoolkit.vision import ImageSource
+
+
+def adam(
+    learning_rate: float, *, steps: int, warmup: int = 300, clip: float = 5.0, averaging: float = 0.999
+) -> keras.optimizers.Optimizer:
+    """Adam with a linear warm-up, a cosine decay to 2 % of the rate, clipping and averaged weights.
+
+    Example:
+        >>> model.compile(adam(6e-4, steps=469 * 10), loss=token_loss())
+
+    Args:
+        learning_rate: The highest rate, after the warm-up.
+        steps: Length of the whole training.
+        warmup: Steps until the highest rate, at most a tenth of all.
+        clip: Largest global norm of the gradient.
+        averaging: Share of the old average kept at each step; 0 trains without averaging. The averaged weights are the
+            ones validated and saved (use it with `keras.callbacks.SwapEMAWeights`).
+
+    Source: Kingma & Ba 2015; cosine decay of Loshchilov & Hutter 2017; averaging of Polyak & Juditsky 1992.
+    """
+    warmup = min(warmup, steps // 10)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else learning_rate,
+        max(1, steps - warmup),
+        alpha=0.02,
+        warmup_target=learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    average = {"use_ema": True, "ema_momentum": averaging} if averaging else {}
+    return keras.optimizers.Adam(rate, global_clipnorm=clip, **average)
+
+
+class DecodedValidation(keras.callbacks.Callback):
+    """Writes captions after each epoch, keeps the best model as a preset, and stops when it gets no better.
+
+    Example:
+        >>> model.fit(dataset, epochs=20, callbacks=[DecodedValidation(valid, store, Path("runs/a/preset"))])
+
+    Args:
+        records: The validation split.
+        source: Where its features or pixels come from.
+        preset: Where the best model is kept.
+        monitor: The score that decides.
+        patience: Epochs without a better score before training stops.
+        card: What the preset's card says besides the scores.
+    """
+
+    def __init__(
+        self,
+        records: Sequence[CaptionRecord],
+        source: ImageSource,
+        preset: Path,
+        *,
+        monitor: str = "BLEU-4",
+        patience: int = 5,
+        card: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__()
+        self.records, self.source, self.preset = records, source, preset
+        self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
+        self.best, self.best_epoch = float("-inf"), -1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        model: Captioner = self.model
+        started = time.perf_counter()
+        captions = write_captions(model, self.records, source=self.source)
+        scores = score_captions(captions, {record.image_id: record.captions for record in self.records})
+        if logs is not None:
+            logs.update({f"val_{name}": score for name, score in scores.items()})
+            logs["val_seconds"] = time.perf_counter() - started
+        if scores[self.monitor] > self.best:
+            self.best, self.best_epoch = scores[self.monitor], epoch
+            model.save_preset(self.preset, card={**self.card, "valid_scores": scores, "epoch": epoch + 1})
+        elif epoch - self.best_epoch >= self.patience:
+            model.stop_training = True

@@ -1,0 +1,30 @@
+"""Pictures: decoding, VGG19 regions, their store, and the sources that feed models."""
+
+from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore
+from mmtoolkit.vision.images import decode_image, read_image
+from mmtoolkit.vision.sources import (
+    ImageSource,
+    LiveRegions,
+    Pictures,
+    extractor_key,
+    load_extractor,
+    open_store,
+    stored_regions,
+)
+from mmtoolkit.vision.vgg import VGG19Regions, vgg19_weights
+
+__all__ = [
+    "ExtractorKey",
+    "FeatureStore",
+    "ImageSource",
+    "LiveRegions",
+    "Pictures",
+    "VGG19Regions",
+    "decode_image",
+    "extractor_key",
+    "load_extractor",
+    "open_store",
+    "read_image",
+    "stored_regions",
+    "vgg19_weights",
+]

@@ -1,0 +1,153 @@
+"""Where a model's picture inputs come from: decoded pictures, stored regions, or regions made on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
+from mmtoolkit.vision.images import read_image
+from mmtoolkit.vision.vgg import (
+    FEATURES,
+    IMAGE_SIZE,
+    REGIONS,
+    VGG19Regions,
+    cache_folder,
+    choose_precision,
+    keep_weights,
+    vgg19_weights,
+    weights_by_digest,
+)
+
+RANDOM = "random"
+
+
+class ImageSource(Protocol):
+    """Where a data set's picture inputs come from.
+
+    Args:
+        input_name: The model's input that it feeds, `"regions"` or `"images"`.
+        shape: One picture's shape.
+        dtype: The array's NumPy type.
+    """
+
+    input_name: str
+    shape: tuple[int, ...]
+    dtype: Any
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        """One row per path."""
+        ...
+
+
+class Pictures:
+    """Decoded pictures: the source of models with an encoder of their own.
+
+    Example:
+        >>> Pictures(size=64).read([Path("a.png"), Path("b.png")]).shape
+        (2, 64, 64, 3)
+
+    Args:
+        size: Side of the squares.
+        keep: Whether to keep decoded pictures in memory, for training on a small set.
+    """
+
+    input_name = "images"
+    dtype = np.uint8
+
+    def __init__(self, size: int, *, keep: bool = True) -> None:
+        self.shape = (size, size, 3)
+        self.decode: Callable[[Path], np.ndarray] = lambda path: read_image(path, size=size)
+        if keep:
+            self.decode = lru_cache(maxsize=None)(self.decode)
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        """`<uint8>[pictures, size, size, 3]`."""
+        return np.stack([self.decode(path) for path in images])
+
+
+class LiveRegions:
+    """VGG19 regions made when asked for: what `predict` uses on a few pictures.
+
+    Example:
+        >>> LiveRegions(captioner.extractor).read([Path("a.jpg")]).shape
+        (1, 196, 512)
+
+    Args:
+        key: Which weights and precision; the weights are looked for in the cache.
+
+    Raises:
+        InputError: The model has no extractor, or its weights are not in the cache.
+    """
+
+    input_name = "regions"
+    shape = (REGIONS, FEATURES)
+    dtype = np.float16
+
+    def __init__(self, key: ExtractorKey | None) -> None:
+        if key is None:
+            raise InputError("This model reads stored regions and does not say what made them; give it a FeatureStore.")
+        self.forward = compiled(load_extractor(key))
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        """`<float16>[pictures, 196, 512]`."""
+        pictures = np.stack([read_image(path, size=IMAGE_SIZE) for path in images])
+        return self.forward(pictures).numpy()
+
+
+def compiled(extractor: VGG19Regions) -> Callable[[Any], tf.Tensor]:
+    """The extractor's forward pass as one graph for any batch size."""
+    signature = [tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)]
+    return tf.function(extractor.call, input_signature=signature)
+
+
+def extractor_key(source: str, *, precision: str = "auto") -> ExtractorKey:
+    """The key for `--vgg19-weights imagenet|PATH|random`; the file is copied into the cache under its hash."""
+    path = vgg19_weights(source)
+    return ExtractorKey(RANDOM if path is None else keep_weights(path), choose_precision(precision))
+
+
+@lru_cache(maxsize=2)
+def load_extractor(key: ExtractorKey) -> VGG19Regions:
+    """Builds the extractor that a key describes.
+
+    Raises:
+        InputError: The weights file with that hash is not in the cache.
+    """
+    path = None if key.weights == RANDOM else weights_by_digest(key.weights)
+    if path is not None and not path.is_file():
+        raise InputError(
+            f"This model was trained on features of the VGG19 weights with SHA-256 {key.weights[:16]}…, which are not "
+            f"in the cache {cache_folder()}; give the file with --vgg19-weights."
+        )
+    return VGG19Regions.from_weights(path, precision=key.precision)
+
+
+def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:
+    """The feature store of a key, in the cache unless placed elsewhere."""
+    return FeatureStore(folder or cache_folder() / "features", key)
+
+
+def stored_regions(
+    key: ExtractorKey, images: Sequence[Path], *, folder: Path | None = None, progress: Progress | None = None
+) -> FeatureStore:
+    """The feature store of a key, with all the pictures in it.
+
+    Raises:
+        InputError: Some pictures cannot be read; the message counts them and names the first ones.
+    """
+    store = open_store(key, folder)
+    failures = store.add(images, lambda: load_extractor(key), progress=progress)
+    if failures:
+        named = "; ".join(f"{path} ({why})" for path, why in list(failures.items())[:3])
+        raise InputError(
+            f"Expected pictures that can be read. Received {len(failures)} that cannot: {named}. Replace or leave them "
+            "out; the features of the others are kept."
+        )
+    return store

@@ -1,0 +1,150 @@
+"""VGG19 as a describer of regions."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtoolkit.errors import InputError
+
+IMAGE_SIZE = 224
+REGIONS, FEATURES = 196, 512
+MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
+NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+NO_TOP_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{NO_TOP}"
+BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class VGG19Regions(keras.layers.Layer):
+    """The 14 x 14 grid of `block5_conv4`, one row a region.
+
+    Example:
+        >>> extractor = VGG19Regions.from_weights(path, precision="float32")
+        >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
+
+    Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; the layer is the one of
+        Xu et al., "Show, Attend and Tell", 2015, section 4.3.
+    """
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        policy = keras.config.dtype_policy()
+        keras.config.set_dtype_policy(self.dtype_policy)  # keras.applications takes no dtype of its own
+        try:
+            self.network = keras.applications.VGG19(
+                include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3)
+            )
+        finally:
+            keras.config.set_dtype_policy(policy)
+        self.to_regions = keras.Model(self.network.input, self.network.get_layer("block5_conv4").output)
+
+    @classmethod
+    def from_weights(cls, path: Path | None, *, precision: str, seed: int = 0) -> VGG19Regions:
+        """Builds the network at a precision and loads a weights file; without one the weights are random.
+
+        Raises:
+            InputError: The file does not hold VGG19's convolutions.
+        """
+        keras.utils.set_random_seed(seed)
+        extractor = cls(dtype="mixed_bfloat16" if precision == "bfloat16" else "float32")
+        extractor.trainable = False
+        if path is not None:
+            try:
+                extractor.network.load_weights(str(path))
+            except (ValueError, OSError, KeyError) as error:
+                raise InputError(
+                    f"Expected the weights of VGG19 without its top ({NO_TOP}). Received: {path} ({error})."
+                ) from error
+        return extractor
+
+    def build(self, input_shape: Any = None) -> None:
+        self.built = True
+
+    def call(self, images: Any) -> Any:
+        pixels = ops.cast(images, "float32")
+        pixels = ops.flip(pixels, axis=-1) - ops.convert_to_tensor(MEAN_BGR, "float32")
+        grid = self.to_regions(ops.cast(pixels, self.compute_dtype))
+        return ops.cast(ops.reshape(grid, (-1, REGIONS, FEATURES)), "float16")
+
+
+def cache_folder() -> Path:
+    """Where downloaded weights and feature stores are kept: `$MMTOOLKIT_CACHE` or `~/.cache/mmtoolkit`."""
+    return Path(os.environ.get("MMTOOLKIT_CACHE") or Path.home() / ".cache" / "mmtoolkit")
+
+
+def vgg19_weights(source: str) -> Path | None:
+    """Finds the weights file for `--vgg19-weights imagenet|PATH|random`; random needs none.
+
+    Raises:
+        InputError: The file is missing, or cannot be downloaded.
+    """
+    if source == "random":
+        return None
+    if source != "imagenet":
+        path = Path(source)
+        if not path.is_file():
+            raise InputError(
+                f"--vgg19-weights expects imagenet, random or the path of a weights file. Received: {source!r}, "
+                "which does not exist."
+            )
+        return path
+    kept = cache_folder() / NO_TOP
+    if kept.is_file():
+        return kept
+    try:
+        return Path(keras.utils.get_file(NO_TOP, NO_TOP_URL, cache_dir=str(cache_folder()), cache_subdir=""))
+    except Exception as error:  # get_file raises plain Exception for every network failure
+        kept.unlink(missing_ok=True)
+        raise InputError(
+            f"VGG19's weights are not here and could not be downloaded; put {NO_TOP} at {kept}, or give its path "
+            "with --vgg19-weights."
+        ) from error
+
+
+def file_digest(path: Path) -> str:
+    """The SHA-256 of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def keep_weights(path: Path) -> str:
+    """Copies a weights file into the cache under its SHA-256, so that later commands find it; returns the hash."""
+    digest = file_digest(path)
+    kept = weights_by_digest(digest)
+    if not kept.is_file():
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(f".{os.getpid()}.part")
+        try:
+            shutil.copyfile(path, partial)
+            os.replace(partial, kept)
+        finally:
+            partial.unlink(missing_ok=True)
+    return digest
+
+
+def weights_by_digest(digest: str) -> Path:
+    """Where the cache keeps the weights file with that SHA-256."""
+    return cache_folder() / "weights" / f"{digest}.h5"
+
+
+def choose_precision(precision: str) -> str:
+    """`auto` is bfloat16 where the processor multiplies it in hardware, else float32.
+
+    Example:
+        >>> choose_precision("float32")
+        'float32'
+    """
+    if precision != "auto":
+        return precision
+    try:
+        flags = set(Path("/proc/cpuinfo").read_text().split())
+    except OSError:
+        flags = set()
+    return "bfloat16" if flags & BFLOAT16_FLAGS else "float32"

@@ -1,0 +1,210 @@
+"""Trains a captioner on pictures with captions, and evaluates it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import statistics
+import sys
+import time
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.command import progress_bar, run
+
+SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
+
+
+def main(
+    *,
+    data: Path,
+    out: Path,
+    vgg19_weights: str | None = None,
+    encoder: Literal["auto", "vgg19", "small"] = "auto",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    features: Path | None = None,
+    cell: Literal["lstm", "gru"] = "lstm",
+    units: int = 512,
+    attention_units: int = 256,
+    embedding_dim: int = 300,
+    embeddings: Literal["cbow", "skip-gram", "random"] = "cbow",
+    min_count: int = 5,
+    dropout: float = 0.5,
+    label_smoothing: float = 0.1,
+    attention_penalty: float = 1.0,
+    epochs: int = 8,
+    batch_size: int = 64,
+    learning_rate: float = 6e-4,
+    averaging: float = 0.999,
+    patience: int = 5,
+    beam: int = 3,
+    length_penalty: float = 0.7,
+    max_length: int = 25,
+    seed: int = 0,
+    overwrite: bool = False,
+) -> int:
+    """Trains a captioner on pictures with captions, and evaluates it.
+
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads.
+
+    Args:
+        data: A Flickr8k folder, or a CSV or JSONL file (or its folder) with the columns image, caption[, split].
+        out: Folder of the run.
+        vgg19_weights: imagenet, the path of a weights file, or random.
+        encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
+        precision: Of the VGG19 features; auto is bfloat16 where the processor has it.
+        features: Folder of the feature store; in the cache by default.
+        cell: Recurrent cell of the decoder.
+        units: Width of the recurrent state.
+        attention_units: Width in which state and regions are compared.
+        embedding_dim: Width of the word vectors.
+        embeddings: How the word vectors start: word2vec on the training captions, or random.
+        min_count: Words that occur less often become unknown.
+        dropout: Share of word vectors and outputs dropped while training.
+        label_smoothing: Probability moved from the right word to all words.
+        attention_penalty: Weight of the penalty that makes every region be looked at.
+        epochs: Passes over the training captions.
+        batch_size: Captions a step.
+        learning_rate: Highest rate of Adam.
+        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        patience: Epochs without a better validation score before training stops.
+        beam: Width of the default search.
+        length_penalty: Power of the length by which log-probabilities are divided in the search.
+        max_length: Longest caption written, in words.
+        seed: Start of all random numbers.
+        overwrite: Replace the run that is already in OUT.
+    """
+    options = dict(locals())
+    claim(out, overwrite=overwrite)
+    import keras
+
+    started = time.perf_counter()
+    keras.utils.set_random_seed(seed)
+    splits = mm.split(mm.read_captions(data), seed=seed)
+    if not splits.train or not splits.valid:
+        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
+    encoder = choose_encoder(encoder, vgg19_weights, [record.image for record in splits.train[:100]])
+    key = source = None
+    if encoder == "vgg19":
+        from mmtoolkit.vision import extractor_key, stored_regions
+
+        key = extractor_key(vgg19_weights or "imagenet", precision=precision)
+        images = [record.image for part in splits for record in part]
+        source = stored_regions(key, images, folder=features, progress=progress_bar("features"))
+        image_size = key.image_size
+    else:
+        from mmtoolkit.vision import Pictures
+
+        image_size = picture_side([record.image for record in splits.train[:100]])
+        source = Pictures(image_size)
+    feature_seconds = time.perf_counter() - started
+
+    codec = mm.TextCodec.fit(mm.texts(splits.train), min_count=min_count)
+    vectors = None
+    if embeddings != "random":
+        vectors = mm.train_word2vec(
+            codec.split(mm.texts(splits.train)),
+            codec.vocabulary,
+            dim=embedding_dim,
+            skip_gram=embeddings == "skip-gram",
+            seed=seed,
+        )
+        tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
+    captioner = mm.Captioner(
+        codec,
+        encoder=encoder,
+        extractor=key,
+        image_size=image_size,
+        attention_penalty=attention_penalty,
+        decoding=mm.BeamSearch(width=beam, length_penalty=length_penalty),
+        max_length=max_length,
+        cell=cell,
+        units=units,
+        attention_units=attention_units,
+        embedding_dim=embedding_dim,
+        dropout=dropout,
+        embeddings=None if vectors is None else vectors.table,
+    )
+    captioner.build(captioner.input_shapes())
+    from mmtoolkit.training import DecodedValidation, adam
+
+    steps = -(-len(mm.texts(splits.train)) // batch_size)
+    captioner.compile(
+        adam(learning_rate, steps=steps * epochs, averaging=averaging), loss=mm.token_loss(label_smoothing)
+    )
+    config = resolved(options)
+    card = {"data": str(data), "command": "mmtoolkit caption", "options": config, "seed": seed}
+    validation = DecodedValidation(splits.valid, source, out / "preset", patience=patience, card=card)
+    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
+    dataset = mm.caption_dataset(splits.train, codec, features=source, batch_size=batch_size, seed=seed)
+    (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
+        history = captioner.fit(
+            dataset.apply(lambda d: d), epochs=epochs, callbacks=[*callbacks, validation], verbose="auto"
+        )
+    best = mm.Captioner.from_preset(out / "preset")
+    report = mm.evaluate_captions(best, splits.valid, source=source, seed=seed)
+    report |= {
+        "split": "valid",
+        "epoch": validation.best_epoch + 1,
+        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
+        "seconds": {"features": round(feature_seconds), "total": round(time.perf_counter() - started)},
+        "options": config,
+    }
+    (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    for name, score in report["scores"].items():
+        print(f"{name}\t{score:.2f}")
+    tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
+    return 0
+
+
+def claim(out: Path, *, overwrite: bool) -> None:
+    """Makes the folder of a run, or refuses one that holds something.
+
+    Raises:
+        mm.InputError: It holds files and `overwrite` is off.
+    """
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        if not overwrite:
+            raise mm.InputError(f"Expected an empty or new folder. Received: --out {out}; name another or add --overwrite.")
+        for name in ("report.json", "config.yaml"):
+            (out / name).unlink(missing_ok=True)
+        shutil.rmtree(out / "preset", ignore_errors=True)
+    out.mkdir(parents=True, exist_ok=True)
+
+
+def resolved(options: dict[str, Any]) -> dict[str, Any]:
+    """The options as plain values for config.yaml; what belongs to one call only is left out."""
+    kept = {name: value for name, value in options.items() if name not in {"overwrite"}}
+    return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
+
+
+def choose_encoder(encoder: str, weights: str | None, images: list[Path]) -> str:
+    """`auto` is the small CNN for small pictures when no weights are named."""
+    if encoder != "auto":
+        return encoder
+    return "small" if weights is None and picture_side(images) < SMALL_SIDE else "vgg19"
+
+
+def picture_side(images: list[Path]) -> int:
+    """The median side of some pictures, rounded down to a multiple of 8, at most 128."""
+    from PIL import Image
+
+    sides: list[int] = []
+    for path in images:
+        with contextlib.suppress(OSError), Image.open(path) as picture:
+            sides += picture.size
+    return min(SMALL_SIDE, max(32, int(statistics.median(sides or [SMALL_SIDE])) // 8 * 8))
+
+
+def tell(message: str) -> None:
+    """Progress and notes go to stderr."""
+    print(message, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -13,6 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmtoolkit.errors import InputError
+
 Step = Callable[[Any, Any], tuple[Any, Any]]
 NEVER = (0, 1, 3)  # PAD, START and UNK of a Vocabulary: no search writes them
 MINUS_INFINITY = -1e9
@@ -64,8 +66,9 @@ class Greedy:
 class BeamSearch:
     """Keeps the `width` likeliest unfinished sentences and the `n_best` best finished ones at every step.
 
-    A sentence that ends leaves the beam, so width 1 is greedy search. Sentences are compared by `sum of log-probabilities / length ** length_penalty`, the end token counted. The search
-    stops early once no unfinished sentence can still win.
+    A sentence that ends leaves the beam, so width 1 is greedy search. Sentences are compared by
+    `sum of log-probabilities / length ** length_penalty`, the end token counted. The search stops early once no
+    unfinished sentence can still win.
 
     Example:
         >>> ids, scores = BeamSearch(width=3, length_penalty=0.7)(step, state, start=1, end=2, max_length=20)
@@ -79,7 +82,11 @@ class BeamSearch:
 
     Returns:
         `ids <int32>[batch, n_best, max_length]`, best first, padded with 0 after `end`, and
-        `scores <float32>[batch, n_best]`, the compared values.
+        `scores <float32>[batch, n_best]`, the compared values. Sentences that did not end within `max_length` come
+        only where too few did; where there are fewer sentences than `n_best`, the rest are all 0 with a score of -1e9.
+
+    Raises:
+        InputError: An option is out of its range.
 
     Source: Graves 2012; the length penalty is that of Wu et al. 2016, equation 14, without its constants.
     """
@@ -92,15 +99,13 @@ class BeamSearch:
 
     def __post_init__(self) -> None:
         if self.width < 1 or not 1 <= self.n_best <= self.width:
-            raise ValueError(
+            raise InputError(
                 "A beam needs width >= 1 and 1 <= n_best <= width; choose a larger width or a smaller n_best. "
                 f"Received: width={self.width}, n_best={self.n_best}."
             )
-        if self.min_length < 0 or self.no_repeat_ngram < 0:
-            raise ValueError(
-                "min_length and no_repeat_ngram must not be negative. "
-                f"Received: {self.min_length} and {self.no_repeat_ngram}."
-            )
+        for name in ("length_penalty", "min_length", "no_repeat_ngram"):
+            if getattr(self, name) < 0:
+                raise InputError(f"A beam's {name} must not be negative. Received: {getattr(self, name)}.")
 
     def __call__(
         self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
@@ -153,7 +158,7 @@ class BeamSearch:
         )
         _, ids, _, alive, done, scores, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
         # Sentences cut off at max_length only fill the places that no finished sentence took.
-        cut = alive / self.longest(max_length)
+        cut = ops.where(alive > IMPOSSIBLE, alive / self.longest(max_length), MINUS_INFINITY)
         places = ops.concatenate([scores, cut - 1e4], axis=1)
         _, best = ops.top_k(places, self.n_best)
         scores = ops.take_along_axis(ops.concatenate([scores, cut], axis=1), best, axis=1)

@@ -88,7 +88,9 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"The preset {path.parent} lacks its file {path.name}; copy the whole directory again.") from error
+        raise InputError(
+            f"The preset {path.parent} lacks its file {path.name}; copy the whole directory again."
+        ) from error
     except ValueError as error:
         raise InputError(f"{path} is not the JSON of a preset ({error}); copy the whole directory again.") from error
     if not isinstance(content, dict):

@@ -9,12 +9,15 @@ import statistics
 import sys
 import time
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import yaml
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import progress_bar, run
+from mmtoolkit.pipelines.command import progress_bar, run, tell
+
+if TYPE_CHECKING:
+    from mmtoolkit.vision import ExtractorKey, ImageSource
 
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
@@ -78,7 +81,7 @@ def main(
         seed: Start of all random numbers.
         overwrite: Replace the run that is already in OUT.
     """
-    options = dict(locals())
+    options = resolved(locals())
     claim(out, overwrite=overwrite)
     import keras
 
@@ -87,38 +90,15 @@ def main(
     splits = mm.split(mm.read_captions(data), seed=seed)
     if not splits.train or not splits.valid:
         raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
-    encoder = choose_encoder(encoder, vgg19_weights, [record.image for record in splits.train[:100]])
-    key = source = None
-    if encoder == "vgg19":
-        from mmtoolkit.vision import extractor_key, stored_regions
-
-        key = extractor_key(vgg19_weights or "imagenet", precision=precision)
-        images = [record.image for part in splits for record in part]
-        source = stored_regions(key, images, folder=features, progress=progress_bar("features"))
-        image_size = key.image_size
-    else:
-        from mmtoolkit.vision import Pictures
-
-        image_size = picture_side([record.image for record in splits.train[:100]])
-        source = Pictures(image_size)
-    feature_seconds = time.perf_counter() - started
-
+    encoder = choose_encoder(encoder, vgg19_weights, splits.train)
+    key, source = picture_source(encoder, splits, vgg19_weights or "imagenet", precision, features)
+    prepared = time.perf_counter()
     codec = mm.TextCodec.fit(mm.texts(splits.train), min_count=min_count)
-    vectors = None
-    if embeddings != "random":
-        vectors = mm.train_word2vec(
-            codec.split(mm.texts(splits.train)),
-            codec.vocabulary,
-            dim=embedding_dim,
-            skip_gram=embeddings == "skip-gram",
-            seed=seed,
-        )
-        tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
     captioner = mm.Captioner(
         codec,
         encoder=encoder,
         extractor=key,
-        image_size=image_size,
+        image_size=key.image_size if key else source.shape[0],
         attention_penalty=attention_penalty,
         decoding=mm.BeamSearch(width=beam, length_penalty=length_penalty),
         max_length=max_length,
@@ -127,39 +107,58 @@ def main(
         attention_units=attention_units,
         embedding_dim=embedding_dim,
         dropout=dropout,
-        embeddings=None if vectors is None else vectors.table,
+        embeddings=word_vectors(embeddings, codec, splits.train, embedding_dim, seed),
     )
     captioner.build(captioner.input_shapes())
-    from mmtoolkit.training import DecodedValidation, adam
-
-    steps = -(-len(mm.texts(splits.train)) // batch_size)
-    captioner.compile(
-        adam(learning_rate, steps=steps * epochs, averaging=averaging), loss=mm.token_loss(label_smoothing)
-    )
-    config = resolved(options)
-    card = {"data": str(data), "command": "mmtoolkit caption", "options": config, "seed": seed}
-    validation = DecodedValidation(splits.valid, source, out / "preset", patience=patience, card=card)
-    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if averaging else []
     dataset = mm.caption_dataset(splits.train, codec, features=source, batch_size=batch_size, seed=seed)
-    (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    with contextlib.redirect_stdout(sys.stderr):  # stdout is for results
-        history = captioner.fit(
-            dataset.apply(lambda d: d), epochs=epochs, callbacks=[*callbacks, validation], verbose="auto"
-        )
-    best = mm.Captioner.from_preset(out / "preset")
-    report = mm.evaluate_captions(best, splits.valid, source=source, seed=seed)
+    optimizer = mm.adam(learning_rate, steps=len(dataset) * epochs, averaging=averaging)
+    captioner.compile(optimizer, loss=mm.token_loss(label_smoothing))
+    (out / "config.yaml").write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    validation = mm.DecodedValidation(
+        splits.valid,
+        source,
+        out / "preset",
+        patience=patience,
+        card={"data": str(data), "job": "caption", "seed": seed, "options": options, "versions": mm.versions()},
+    )
+    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), validation] if averaging else [validation]
+    with contextlib.redirect_stdout(sys.stderr):  # Keras' progress bar; stdout is for results
+        history = captioner.fit(dataset, epochs=epochs, callbacks=callbacks)
+    report = mm.evaluate_captions(mm.Captioner.from_preset(out / "preset"), splits.valid, source=source, seed=seed)
     report |= {
         "split": "valid",
         "epoch": validation.best_epoch + 1,
+        "seconds": {"features": round(prepared - started), "total": round(time.perf_counter() - started)},
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},
-        "seconds": {"features": round(feature_seconds), "total": round(time.perf_counter() - started)},
-        "options": config,
+        "options": options,
     }
     (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    for name, score in report["scores"].items():
-        print(f"{name}\t{score:.2f}")
+    print("\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
     tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
     return 0
+
+
+def picture_source(
+    encoder: str, splits: Any, weights: str, precision: str, folder: Path | None
+) -> tuple[ExtractorKey | None, ImageSource]:
+    """What made the features, and the features or pixels of every picture."""
+    from mmtoolkit.vision import Pictures, extractor_key, stored_regions
+
+    if encoder == "small":
+        return None, Pictures(picture_side(splits.train))
+    key = extractor_key(weights, precision=precision)
+    images = [record.image for part in splits for record in part]
+    return key, stored_regions(key, images, folder=folder, progress=progress_bar("features"))
+
+
+def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], dim: int, seed: int) -> Any:
+    """The word2vec table to start from, or nothing for random vectors."""
+    if embeddings == "random":
+        return None
+    sentences = codec.split(mm.texts(records))
+    vectors = mm.train_word2vec(sentences, codec.vocabulary, dim=dim, skip_gram=embeddings == "skip-gram", seed=seed)
+    tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
+    return vectors.table
 
 
 def claim(out: Path, *, overwrite: bool) -> None:
@@ -170,7 +169,9 @@ def claim(out: Path, *, overwrite: bool) -> None:
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not overwrite:
-            raise mm.InputError(f"Expected an empty or new folder. Received: --out {out}; name another or add --overwrite.")
+            raise mm.InputError(
+                f"Expected an empty or new folder. Received: --out {out}; name another or add --overwrite."
+            )
         for name in ("report.json", "config.yaml"):
             (out / name).unlink(missing_ok=True)
         shutil.rmtree(out / "preset", ignore_errors=True)
@@ -179,31 +180,26 @@ def claim(out: Path, *, overwrite: bool) -> None:
 
 def resolved(options: dict[str, Any]) -> dict[str, Any]:
     """The options as plain values for config.yaml; what belongs to one call only is left out."""
-    kept = {name: value for name, value in options.items() if name not in {"overwrite"}}
+    kept = {name: value for name, value in options.items() if name != "overwrite"}
     return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
 
 
-def choose_encoder(encoder: str, weights: str | None, images: list[Path]) -> str:
+def choose_encoder(encoder: str, weights: str | None, records: list[mm.CaptionRecord]) -> str:
     """`auto` is the small CNN for small pictures when no weights are named."""
     if encoder != "auto":
         return encoder
-    return "small" if weights is None and picture_side(images) < SMALL_SIDE else "vgg19"
+    return "small" if weights is None and picture_side(records) < SMALL_SIDE else "vgg19"
 
 
-def picture_side(images: list[Path]) -> int:
-    """The median side of some pictures, rounded down to a multiple of 8, at most 128."""
+def picture_side(records: list[mm.CaptionRecord]) -> int:
+    """The median side of the first 100 pictures, rounded down to a multiple of 8; 32 to 128."""
     from PIL import Image
 
     sides: list[int] = []
-    for path in images:
-        with contextlib.suppress(OSError), Image.open(path) as picture:
+    for record in records[:100]:
+        with contextlib.suppress(OSError), Image.open(record.image) as picture:
             sides += picture.size
     return min(SMALL_SIDE, max(32, int(statistics.median(sides or [SMALL_SIDE])) // 8 * 8))
-
-
-def tell(message: str) -> None:
-    """Progress and notes go to stderr."""
-    print(message, file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import difflib
 import inspect
 import os
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,28 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return fail(sentence(error), 1)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept", 130)
+
+
+def tell(message: str) -> None:
+    """Prints a note or a warning on stderr: stdout is for results."""
+    print(message, file=sys.stderr, flush=True)
+
+
+def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
+    """A bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
+    started, shown = time.monotonic(), [-1]
+
+    def show(done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        rate = done / max(1e-9, time.monotonic() - started)
+        line = f"{label} {'#' * (width * done // max(1, total)):<{width}} {done}/{total} {rate:.1f}/s"
+        if sys.stderr.isatty():
+            print(f"\r{line}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+        elif tenth != shown[0]:
+            shown[0] = tenth
+            tell(line)
+
+    return show
 
 
 def fail(message: str, code: int) -> int:

@@ -32,9 +32,9 @@ ARROWS: dict[str, set[str]] = {
     "layers": set(),
     "decoding": set(),
     "losses": set(),
-    "models": BELOW_MODELS,
+    "models": BELOW_MODELS | {"presets"},
     "data": {"readers", "text", "vision"},
-    "presets": BELOW_PIPELINES,
+    "presets": {"text"},  # files only; a model turns them into itself
     "evaluation": BELOW_PIPELINES | {"presets"},
     "training": BELOW_PIPELINES | {"presets", "evaluation"},
     "serving": BELOW_PIPELINES | {"presets", "evaluation"},

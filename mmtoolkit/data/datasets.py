@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -28,8 +27,8 @@ def caption_dataset(
 ) -> tf.data.Dataset:
     """Every caption once an epoch, bucketed by length, in an order fixed by seed and epoch.
 
-    Each new pass over the data set is the next epoch. The weights of a batch sum to 1, so a summed loss is the mean
-    over its real tokens.
+    The pass after a finished one is the next epoch; a pass given up before its last batch (a look at the first batch,
+    as here) is not counted. The weights of a batch sum to 1, so a summed loss is the mean over its real tokens.
 
     Example:
         >>> inputs, targets, weights = next(iter(caption_dataset(records, codec, features=store, batch_size=64)))
@@ -44,24 +43,34 @@ def caption_dataset(
         max_length: Longer captions are cut to so many tokens before END.
         seed: Start of the order.
         epoch: The first epoch.
-        step: Batches of the first epoch to leave out.
+        step: Batches of the first epoch to leave out, unread. Keras takes the first pass to be as long as the others:
+            `fit` the rest of a begun epoch by itself, then go on with a data set that starts at the next one.
 
     Raises:
-        InputError: There are no records.
+        InputError: There are no captions.
     """
-    if not records:
-        raise InputError("A data set needs at least one record. Received: none; check the split asked for.")
+    if not any(record.captions for record in records):
+        raise InputError(
+            "A data set needs at least one record with a caption. "
+            f"Received: {len(records)} records; check the split asked for."
+        )
     owners = np.repeat(np.arange(len(records)), [len(record.captions) for record in records])
     captions = [cut(ids, max_length) for ids in codec.encode_all([c for record in records for c in record.captions])]
     lengths = np.array([len(ids) for ids in captions])
-    epochs = itertools.count(epoch)
+    count = -(-len(captions) // batch_size)
+    epoch, step = epoch + step // count, step % count
+    upcoming = epoch
 
     def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        current = next(epochs)
+        nonlocal upcoming
+        current = upcoming
         plan = batch_plan(lengths, batch_size=batch_size, seed=seed, epoch=current)
-        for chosen in plan[step if current == epoch else 0 :]:
+        for number in range(step if current == epoch else 0, count):
+            chosen = plan[number]
             inputs, targets, weights = token_batch([captions[index] for index in chosen])
             pictures = features.read([records[owner].image for owner in owners[chosen]])
+            if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready
+                upcoming = max(upcoming, current + 1)
             yield {features.input_name: pictures, "tokens": inputs}, targets, weights
 
     signature = (
@@ -72,7 +81,10 @@ def caption_dataset(
         tf.TensorSpec((None, None), tf.int32),
         tf.TensorSpec((None, None), tf.float32),
     )
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(2)
+    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    if not step:
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
+    return dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one
 
 
 def cut(ids: np.ndarray, max_length: int) -> np.ndarray:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from mmtoolkit.errors import InputError
+
 POOL = 50  # batches sorted by length together: long enough to pad little, short enough to keep the order random
 
 
@@ -29,11 +31,18 @@ def batch_plan(
 
     Returns:
         A list of `<int64>[batch]`; each example is in one batch.
+
+    Raises:
+        InputError: `batch_size` is less than 1.
     """
+    if batch_size < 1:
+        raise InputError(f"batch_size must be at least 1. Received: {batch_size}.")
     lengths = np.asarray(lengths)
     order = np.arange(len(lengths))
+    if not len(order):
+        return []
     if not shuffle:
-        return np.split(order, range(batch_size, len(order), batch_size)) if len(order) else []
+        return np.split(order, range(batch_size, len(order), batch_size))
     random = np.random.default_rng([seed, epoch])
     random.shuffle(order)
     batches: list[np.ndarray] = []

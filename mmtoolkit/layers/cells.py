@@ -5,10 +5,13 @@ A decoder can then project all words of a caption in one matrix product, outside
 
 from __future__ import annotations
 
+import difflib
 from typing import Any
 
 import keras
 from keras import ops
+
+from mmtoolkit.errors import InputError
 
 
 class Cell(keras.layers.Layer):
@@ -84,3 +87,20 @@ class GRUCell(Cell):
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell}
+
+
+def cell_named(name: str) -> type[Cell]:
+    """The cell of that name.
+
+    Example:
+        >>> cell_named("gru")
+        <class 'GRUCell'>
+
+    Raises:
+        InputError: There is none.
+    """
+    if name not in CELLS:
+        near = difflib.get_close_matches(str(name), CELLS)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"A cell is one of {', '.join(CELLS)}. Received: {name!r}.{meant}")
+    return CELLS[name]

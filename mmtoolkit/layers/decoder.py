@@ -8,8 +8,9 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.layers.attention import BahdanauAttention, Memory
-from mmtoolkit.layers.cells import CELLS
+from mmtoolkit.layers.cells import cell_named
 from mmtoolkit.layers.embedding import TokenEmbedding
 
 State = tuple[Any, ...]
@@ -39,6 +40,9 @@ class AttentionDecoder(keras.layers.Layer):
         dropout: Share of the word vectors and outputs dropped while training.
         memory_dropout: Share of the region features dropped while training.
 
+    Raises:
+        InputError: There is no cell of that name, or `tie_output` comes without `deep_output`.
+
     Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1.
     """
 
@@ -59,6 +63,11 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        if tie_output and not deep_output:
+            raise InputError(
+                "tie_output needs deep_output, which brings the output to the width of the word vectors. "
+                "Received: tie_output=True, deep_output=False; set both or neither."
+            )
         self.vocabulary_size, self.cell_name, self.units = vocabulary_size, cell, units
         self.embedding_dim, self.attention_units = embedding_dim, attention_units or units
         self.gated_context, self.deep_output, self.tie_output = gated_context, deep_output, tie_output
@@ -66,7 +75,7 @@ class AttentionDecoder(keras.layers.Layer):
         dense, same = keras.layers.Dense, {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(vocabulary_size, embedding_dim, table=embeddings, name="embedding", **same)
         self.attention = BahdanauAttention(self.attention_units, name="attention", **same)
-        self.cell = CELLS[cell](units, name="cell", **same)
+        self.cell = cell_named(cell)(units, name="cell", **same)
         gates = self.cell.gates * units
         self.words_to_gates = dense(gates, use_bias=False, name="words_to_gates", **same)
         self.context_to_gates = dense(gates, use_bias=False, name="context_to_gates", **same)
@@ -136,9 +145,7 @@ class AttentionDecoder(keras.layers.Layer):
         table = ops.transpose(ops.cast(self.embedding.table, output.dtype))
         return ops.cast(ops.matmul(output, table), "float32") + ops.cast(self.output_bias, "float32")
 
-    def call(
-        self, tokens: Any, memory: Memory, condition: Any = None, training: bool | None = None
-    ) -> tuple[Any, Any]:
+    def call(self, tokens: Any, memory: Memory, condition: Any = None, training: bool | None = None) -> tuple[Any, Any]:
         """Teacher forcing: logits `<float32>[batch, time, vocabulary]`, alignments `<float32>[batch, time, regions]`.
 
         Equal to looping `step`: the words are projected and the logits computed for all steps at once. A known

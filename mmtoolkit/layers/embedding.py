@@ -46,7 +46,9 @@ class TokenEmbedding(keras.layers.Layer):
 
     def build(self, tokens_shape: Any = None) -> None:
         start = keras.initializers.RandomUniform(-0.1, 0.1) if self._start is None else self._from_table
-        self.table = self.add_weight(shape=(self.vocabulary_size, self.dim), name="table", initializer=start, autocast=False)
+        self.table = self.add_weight(
+            shape=(self.vocabulary_size, self.dim), name="table", initializer=start, autocast=False
+        )
 
     def _from_table(self, shape: Any, dtype: Any = None) -> Any:
         return ops.convert_to_tensor(self._start, dtype)

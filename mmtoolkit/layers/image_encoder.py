@@ -19,7 +19,7 @@ class SmallCNN(keras.layers.Layer):
         filters: Channels after each convolution; the last is the width of a region.
     """
 
-    def __init__(self, filters: tuple[int, ...] = (32, 64, 96, 128), **kwargs: Any) -> None:
+    def __init__(self, filters: tuple[int, ...] = (16, 32, 64, 128), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = tuple(filters)
         same = {"padding": "same", "activation": "relu", "dtype": self.dtype_policy}

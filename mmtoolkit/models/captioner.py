@@ -108,12 +108,12 @@ class Captioner(Task):
         return logits
 
     def teach(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
-        """Teacher forcing: logits `<float32>[batch, time, vocabulary]`, alignments `<float32>[batch, time, regions]`."""
+        """Teacher forcing: the logits `[batch, time, vocabulary]` and the alignments `[batch, time, regions]`."""
         memory = self.decoder.prepare(self.regions(inputs, training), training=training)
         return self.decoder(inputs["tokens"], memory, training=training)
 
     def search(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[Any, Any]:
-        """Searches the sentences of a batch: ids `<int32>[batch, n_best, max_length]`, scores `<float32>[batch, n_best]`."""
+        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`."""
         memory = self.decoder.prepare(self.regions(inputs))
         return (decoding or self.decoding)(
             lambda tokens, state: self.decoder.step(tokens, state, memory),

@@ -33,7 +33,9 @@ class Task(keras.Model):
         """Writes the preset directory; an existing one is replaced in one move."""
         config = self.get_config()
         codecs: dict[str, TextCodec] = {name: getattr(self, self.codec_attribute(name)) for name in self.codec_names}
-        arguments = {key: value for key, value in config.items() if key not in map(self.codec_attribute, self.codec_names)}
+        arguments = {
+            key: value for key, value in config.items() if key not in map(self.codec_attribute, self.codec_names)
+        }
         write_preset(
             Path(folder),
             config={"format": 1, "class": type(self).__name__, "model": arguments},

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
+import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +21,7 @@ LEVELS = ("word", "char")
 
 
 def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
-    """Unicode NFC, optionally lower case in every script, white space runs made one space.
+    """Unicode NFC, optionally lower case in every script, runs of white space and control characters made one space.
 
     Example:
         >>> normalise(tf.constant(["  Ein  ÄPFEL "]), lower=True)
@@ -26,14 +29,25 @@ def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
 
     Args:
         texts: `<string>[...]`, UTF-8.
-    """
-    import tensorflow_text as tf_text
+        lower: Whether to lower the case.
 
+    Raises:
+        InputError: tensorflow-text is not installed (it has no wheel for Windows).
+    """
+    try:
+        import tensorflow_text as tf_text
+    except ImportError as error:
+        raise InputError(
+            f"Text needs the package tensorflow-text, which has wheels for Linux and macOS only. Received: {error}. "
+            "Install it with `pip install tensorflow-text`; on Windows use WSL."
+        ) from error
+
+    texts = tf.strings.regex_replace(texts, r"[\s\pZ\p{Cc}]+", " ")  # first: NFC would cut a text at a NUL
     texts = tf_text.normalize_utf8(texts, "NFC")
     if lower:
         texts = tf.strings.lower(texts, encoding="utf-8")
-        texts = tf_text.normalize_utf8(texts, "NFC")  # lower-casing İ leaves a combining dot behind
-    return tf.strings.strip(tf.strings.regex_replace(texts, r"[\s\pZ]+", " "))
+        texts = tf_text.normalize_utf8(texts, "NFC")  # a lower-case letter may compose with what follows
+    return tf.strings.strip(texts)
 
 
 def only_words(texts: tf.Tensor) -> tf.Tensor:
@@ -44,6 +58,7 @@ def only_words(texts: tf.Tensor) -> tf.Tensor:
         ["a man's t-shirt says hi"]
     """
     texts = tf.strings.regex_replace(texts, "[’ʼ]", "'")
+    texts = tf.strings.regex_replace(texts, "[‐‑]", "-")
     texts = tf.strings.regex_replace(texts, r"[^\pL\pM\pN'\-]+", " ")
     texts = tf.strings.regex_replace(texts, r"(^|\s)['\-]+", " ")
     texts = tf.strings.regex_replace(texts, r"['\-]+(\s|$)", " ")
@@ -67,14 +82,16 @@ class TextCodec:
         lower: Whether to lower the case.
 
     Raises:
-        InputError: `level` is not one of those.
+        InputError: `level` is not one of those, or tensorflow-text is not installed.
     """
 
     FILES = ("codec.json", "vocabulary.txt")
 
     def __init__(self, vocabulary: Vocabulary, *, level: str = "word", lower: bool = True) -> None:
         if level not in LEVELS:
-            raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {level!r}.")
+            near = difflib.get_close_matches(str(level), LEVELS)
+            meant = f" Did you mean {near[0]!r}?" if near else ""
+            raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {level!r}.{meant}")
         self.vocabulary, self.level, self.lower = vocabulary, level, lower
         with tf.init_scope():
             self.tables = CodecTables(vocabulary)
@@ -89,15 +106,26 @@ class TextCodec:
         min_count: int = 1,
         max_size: int | None = None,
     ) -> TextCodec:
-        """Counts the tokens of the texts; see `Vocabulary.count` for `min_count` and `max_size`."""
+        """Counts the tokens of the texts; see `Vocabulary.count` for `min_count` and `max_size`.
+
+        Raises:
+            InputError: No token is left to make a vocabulary of.
+        """
         empty = cls(Vocabulary(SPECIAL), level=level, lower=lower)
-        sentences = empty.split(list(texts))
-        return cls(Vocabulary.count(sentences, min_count=min_count, max_size=max_size), level=level, lower=lower)
+        encoded = Counter(empty.tokens(strings(list(texts))).flat_values.numpy().tolist())
+        counts = {token.decode(): count for token, count in encoded.items()}
+        vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
+        if len(vocabulary) == len(SPECIAL):
+            raise InputError(
+                f"A codec needs texts with some token that occurs at least min_count={min_count} times. "
+                f"Received: {len(counts)} different tokens; give more texts or a smaller min_count."
+            )
+        return cls(vocabulary, level=level, lower=lower)
 
     def split(self, texts: Sequence[str]) -> list[list[str]]:
         """The tokens of each text, without START and END and before any becomes UNK."""
-        tokens = self.tokens(tf.constant(list(texts), tf.string, shape=(len(texts),)))
-        return [[token.decode() for token in row] for row in tokens.to_list()]
+        tokens = self.tokens(strings(texts))
+        return rows([token.decode() for token in tokens.flat_values.numpy().tolist()], tokens)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         """The normalised form of `<string>[batch]`: what `decode(encode(text))` gives back."""
@@ -108,14 +136,13 @@ class TextCodec:
         """Token strings of `<string>[batch]`, ragged."""
         texts = self.clean(texts)
         if self.level == "word":
-            return tf.strings.split(texts, " ") if texts.shape.rank else tf.strings.split(texts[None], " ")
+            return tf.strings.split(texts)
         return tf.strings.unicode_split(texts, "UTF-8")
 
     def encode_tensor(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Graph form: `<string>[batch]` to ragged `<int32>[batch, (length)]` with START and END."""
         ids = tf.ragged.map_flat_values(self.tables.to_id.lookup, self.tokens(texts))
-        rows = tf.shape(texts)[0]
-        edge = tf.ones((rows, 1), tf.int32)
+        edge = tf.ones((tf.shape(texts)[0], 1), tf.int32)
         return tf.concat([edge * START, tf.cast(ids, tf.int32), edge * END], axis=1)
 
     def decode_tensor(self, ids: tf.Tensor) -> tf.Tensor:
@@ -131,8 +158,8 @@ class TextCodec:
 
     def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
         """Many texts at once: a list of `<int32>[length]`."""
-        ragged = self.encode_tensor(tf.constant(list(texts), tf.string, shape=(len(texts),)))
-        return np.split(ragged.flat_values.numpy(), ragged.row_splits.numpy()[1:-1])
+        ids = self.encode_tensor(strings(texts))
+        return rows(ids.flat_values.numpy(), ids)
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids, read up to the first END, to text."""
@@ -159,10 +186,45 @@ class TextCodec:
 
     @classmethod
     def load(cls, folder: Path) -> TextCodec:
-        """Reads what `save` wrote."""
-        settings = json.loads((folder / "codec.json").read_text(encoding="utf-8"))
-        lines = (folder / "vocabulary.txt").read_text(encoding="utf-8").split("\n")
-        return cls(Vocabulary(tuple(json.loads(line) for line in lines if line)), **settings)
+        """Reads what `save` wrote.
+
+        Raises:
+            InputError: A file is missing or damaged; it is named with its line.
+        """
+        ((_, settings),) = read_json(folder / "codec.json", whole=True)
+        tokens = []
+        for number, token in read_json(folder / "vocabulary.txt"):
+            if not isinstance(token, str):
+                raise InputError(f"{folder / 'vocabulary.txt'}:{number}: expected a JSON string. Received: {token!r}.")
+            tokens.append(token)
+        if not isinstance(settings, dict) or set(settings) != {"level", "lower"}:
+            raise InputError(f"{folder / 'codec.json'}: expected the keys level and lower. Received: {settings!r}.")
+        return cls(Vocabulary(tuple(tokens)), **settings)
+
+
+def strings(texts: Sequence[str]) -> tf.Tensor:
+    """Python strings as `<string>[batch]`, also when there are none."""
+    return tf.constant(list(texts), tf.string, shape=(len(texts),))
+
+
+def rows(values: Any, ragged: tf.RaggedTensor) -> list[Any]:
+    """Cuts the flat values of a ragged tensor into its rows."""
+    return [values[start:stop] for start, stop in itertools.pairwise(ragged.row_splits.numpy().tolist())]
+
+
+def read_json(path: Path, *, whole: bool = False) -> list[tuple[int, Any]]:
+    """The JSON of every line of a file, or of the whole file, with line numbers."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path} cannot be read as UTF-8 text ({error}); copy the codec again.") from error
+    found = []
+    for number, part in enumerate([text] if whole else text.removesuffix("\n").split("\n"), start=1):
+        try:
+            found.append((number, json.loads(part)))
+        except json.JSONDecodeError as error:
+            raise InputError(f"{path}:{number}: expected JSON ({error}). Received: {part[:40]!r}.") from error
+    return found
 
 
 class CodecTables(tf.Module):

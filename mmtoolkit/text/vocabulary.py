@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -54,6 +54,11 @@ class Vocabulary:
         counts: Counter[str] = Counter()
         for sentence in sentences:
             counts.update(sentence.split() if isinstance(sentence, str) else sentence)
+        return cls.from_counts(counts, min_count=min_count, max_size=max_size)
+
+    @classmethod
+    def from_counts(cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
+        """The same from how often each token occurs."""
         kept = [token for token, count in counts.items() if count >= min_count and token not in SPECIAL]
         kept.sort(key=lambda token: (-counts[token], token))
         return cls(SPECIAL + tuple(kept[: None if max_size is None else max(0, max_size - 4)]))

@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.text.vocabulary import SPECIAL, Vocabulary
 
 
@@ -64,10 +65,15 @@ def train_word2vec(
         epochs: Passes over the sentences.
         seed: Start of the random numbers.
 
+    Raises:
+        InputError: There is no word in the sentences.
+
     Source: Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013.
     """
     from gensim.models import Word2Vec
 
+    if not any(sentences):
+        raise InputError("word2vec needs sentences with at least one word. Received: none; check the training split.")
     model = Word2Vec(
         sentences=[list(sentence) for sentence in sentences],
         vector_size=dim,

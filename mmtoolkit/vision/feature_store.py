@@ -6,17 +6,16 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision.images import decode_image, read_bytes, reason
-from mmtoolkit.vision.vgg import FEATURES, IMAGE_SIZE, REGIONS, VGG19Regions
+from mmtoolkit.vision.images import decode_ahead, reason
+from mmtoolkit.vision.vgg import FEATURES, IMAGE_SIZE, REGIONS, Extractor, VGG19Regions, compiled
 
 SHARD = 128  # pictures; a kill loses the work on at most so many
 Progress = Callable[[int, int], None]
@@ -65,25 +64,25 @@ class FeatureStore:
         settings = json.dumps(asdict(key), sort_keys=True)
         self.folder = folder / f"{key.network}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
         self._digests: dict[Path, str] = {}
-        self._rows: dict[str, tuple[np.ndarray, int, int]] = {}
+        self._rows: dict[str, tuple[np.memmap, int, int]] = {}  # by digest: shard, place in it, CRC-32
         self._checked: set[str] = set()
         for listing in sorted(self.folder.glob("*.json")):
             self._open(listing)
 
     def _open(self, listing: Path) -> None:
         """Makes the rows of one finished shard known."""
+        array = listing.with_suffix(".npy")
         try:
             entries = json.loads(listing.read_text(encoding="utf-8"))
-            rows = np.load(listing.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
-            if rows.shape != (len(entries), *self.shape) or rows.dtype != self.dtype:
-                raise ValueError(f"shape {rows.shape}")
-        except (OSError, ValueError) as error:
+            shard = np.lib.format.open_memmap(array, mode="r")
+            if shard.shape != (len(entries), *self.shape) or shard.dtype != self.dtype:
+                raise ValueError(f"it holds {shard.dtype}{list(shard.shape)}")
+            self._rows |= {digest: (shard, place, crc) for place, (digest, crc) in enumerate(entries)}
+        except (OSError, ValueError, TypeError) as error:
             raise InputError(
-                f"The feature shard {listing.with_suffix('.npy')} is damaged ({error}); delete it and its .json, and "
-                "run the command again to extract its pictures anew."
+                f"The feature shard {array} is damaged ({reason(error)}); delete it and {listing.name} beside it, "
+                "and run the command again to extract its pictures anew."
             ) from error
-        for row, (digest, crc) in enumerate(entries):
-            self._rows[digest] = (rows, row, crc)
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -104,16 +103,20 @@ class FeatureStore:
             InputError: A picture has no features here, or its stored row is damaged.
         """
         out = np.empty((len(images), *self.shape), self.dtype)
-        for place, image in enumerate(images):
-            digest = self.digest(image)
-            if digest not in self._rows:
-                raise InputError(f"No features are stored for {image}; run `mmtoolkit features` on its folder.")
-            rows, row, crc = self._rows[digest]
-            out[place] = rows[row]
+        for row, image in zip(out, images, strict=True):
+            try:
+                digest = self.digest(image)
+                shard, place, crc = self._rows[digest]
+            except (OSError, KeyError) as error:
+                raise InputError(
+                    f"No features are stored for {image}; run `mmtoolkit features` on its folder."
+                ) from error
+            row[:] = shard[place]
             if digest not in self._checked:
-                if zlib.crc32(out[place].tobytes()) != crc:
+                if zlib.crc32(row.data) != crc:
                     raise InputError(
-                        f"The stored features of {image} are damaged: delete {self.folder} and run the command again."
+                        f"The stored features of {image} are damaged; delete {shard.filename} and the .json beside it, "
+                        "and run the command again to extract its pictures anew."
                     )
                 self._checked.add(digest)
         return out
@@ -121,7 +124,7 @@ class FeatureStore:
     def add(
         self,
         images: Iterable[Path],
-        extractor: VGG19Regions | Callable[[], VGG19Regions],
+        extractor: VGG19Regions | Callable[[], Extractor],
         *,
         batch_size: int = 32,
         progress: Progress | None = None,
@@ -137,58 +140,55 @@ class FeatureStore:
         Returns:
             The pictures that could not be read, each with the reason.
         """
-        failures: dict[Path, str] = {}
+        images, failures = list(images), {}
         missing: dict[str, Path] = {}
         for image in images:
             try:
-                digest = self.digest(image)
+                if (digest := self.digest(image)) not in self._rows:
+                    missing.setdefault(digest, image)
             except OSError as error:
-                failures[image] = error.strerror or str(error)
-                continue
-            if digest not in self._rows:
-                missing.setdefault(digest, image)
+                failures[image] = reason(error)
         if missing:
             network = extractor if isinstance(extractor, VGG19Regions) else extractor()
-            self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "key").write_text(json.dumps(asdict(self.key), indent=1) + "\n", encoding="utf-8")
-            shards = self._extract(missing, network, batch_size, progress or (lambda done, total: None), failures)
-            for entries, rows in shards:
-                self._write(entries, rows)
+            unreadable = self._extract(list(missing.values()), network, batch_size, progress)
+            failures |= {i: unreadable[self._digests[i]] for i in images if self._digests.get(i) in unreadable}
         return failures
 
     def _extract(
-        self,
-        missing: dict[str, Path],
-        network: VGG19Regions,
-        batch_size: int,
-        progress: Progress,
-        failures: dict[Path, str],
-    ) -> Iterator[tuple[list[tuple[str, int]], np.ndarray]]:
-        """Features of the missing pictures, a shard at a time; what cannot be decoded goes to `failures`."""
-        forward = tf.function(network.call, input_signature=[tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)])
-        rows, entries, done = np.empty((SHARD, *self.shape), self.dtype), [], 0
-        for digests, pictures in decoded_batches(missing, batch_size, failures):
-            features = forward(pictures).numpy()
-            for digest, row in zip(digests, features, strict=True):
+        self, images: list[Path], network: Extractor, batch_size: int, progress: Progress | None
+    ) -> dict[str, str]:
+        """Stores the features of new pictures, a shard at a time; returns what cannot be read, by digest."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
+        forward = compiled(network)
+        entries: list[tuple[str, int]] = []
+        rows = np.empty((SHARD, *self.shape), self.dtype)
+        unreadable: dict[str, str] = {}
+        done = 0
+        for batch in decode_ahead(images, size=IMAGE_SIZE, batch_size=batch_size):
+            good = {self.digest(image): found for image, found in batch if not isinstance(found, str)}
+            unreadable |= {self.digest(image): found for image, found in batch if isinstance(found, str)}
+            features = forward(np.stack(list(good.values()))).numpy() if good else ()
+            for digest, row in zip(good, features, strict=True):
                 rows[len(entries)] = row
-                entries.append((digest, zlib.crc32(row.tobytes())))
+                entries.append((digest, zlib.crc32(row.data)))
                 if len(entries) == SHARD:
-                    yield entries, rows
+                    self._write(entries, rows)
                     entries = []
-            done += len(digests)
-            progress(done + len(failures), len(missing))
+            done += len(batch)
+            if progress:
+                progress(done, len(images))
         if entries:
-            yield entries, rows[: len(entries)]
+            self._write(entries, rows[: len(entries)])
+        return unreadable
 
     def _write(self, entries: list[tuple[str, int]], rows: np.ndarray) -> None:
-        """Writes one shard: the rows under a temporary name, then their listing, each put in place at once."""
-        name = hashlib.sha256("".join(digest for digest, _ in entries).encode()).hexdigest()[:16]
-        array, listing = self.folder / f"{name}.npy", self.folder / f"{name}.json"
-        for target, save in (
-            (array, lambda file: np.save(file, rows, allow_pickle=False)),
-            (listing, lambda file: file.write(json.dumps(entries).encode())),
-        ):
-            write_atomically(target, save)
+        """Puts one shard in place: first the rows, then the listing that makes them count."""
+        content = json.dumps(entries).encode()
+        name = hashlib.sha256(content).hexdigest()[:16]
+        listing = self.folder / f"{name}.json"
+        write_atomically(self.folder / f"{name}.npy", lambda file: np.save(file, rows, allow_pickle=False))
+        write_atomically(listing, lambda file: file.write(content))
         self._open(listing)
 
 
@@ -203,30 +203,3 @@ def write_atomically(target: Path, save: Callable[[Any], Any]) -> None:
         os.replace(partial, target)
     finally:
         partial.unlink(missing_ok=True)
-
-
-def decoded_batches(
-    images: dict[str, Path], batch_size: int, failures: dict[Path, str]
-) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Decoded pictures in batches, with their digests; a picture that cannot be decoded goes to `failures`."""
-
-    def load(index: np.int64) -> tuple[np.ndarray, bytes]:
-        try:
-            return decoder(tf.constant(read_bytes(paths[index]))).numpy(), b""
-        except (tf.errors.InvalidArgumentError, OSError, InputError) as error:
-            return np.zeros((IMAGE_SIZE, IMAGE_SIZE, 3), np.uint8), (reason(error) or "unreadable").encode()
-
-    decoder = tf.function(
-        lambda data: decode_image(data, size=IMAGE_SIZE), input_signature=[tf.TensorSpec((), tf.string)]
-    )
-    paths, digests = list(images.values()), list(images)
-    loaded = tf.data.Dataset.range(len(paths)).map(
-        lambda index: (index, *tf.numpy_function(load, [index], (tf.uint8, tf.string))), num_parallel_calls=2
-    )
-    for indices, pictures, errors in loaded.batch(batch_size).prefetch(1).as_numpy_iterator():
-        good = [error == b"" for error in errors]
-        for index, error in zip(indices, errors, strict=True):
-            if error:
-                failures[paths[index]] = error.decode()
-        if any(good):
-            yield [digests[index] for index, fine in zip(indices, good, strict=True) if fine], pictures[good]

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -13,8 +16,9 @@ import tensorflow as tf
 from mmtoolkit.errors import InputError
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
-ORIENTATION = 0x0112
-GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF", b"BM")
+ORIENTATION, MOST_TAGS = 0x0112, 512
+GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # of BMP it reads some kinds only
+UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
 def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
@@ -78,8 +82,119 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
     parts = tf.strings.split(tf.strings.substr(data, 0, EXIF_SEARCH), b"Exif", maxsplit=1)
 
     def read() -> tf.Tensor:
-        block = tf.cast(tf.io.decode_raw(parts[1], tf.uint8), tf.int32)[2:]
-        in_segment = tf.strings.regex_full_match(tf.strings.substr(parts[0], -4, 2), r"(?s)\C*")
-        return tf.where(in_segment, tiff_orientation(block), 1)
+        orientation = tiff_orientation(tf.io.decode_raw(parts[1], tf.uint8)[2:])
+        return tf.where(tf.equal(tf.strings.substr(parts[0], -4, 2), b"\xff\xe1"), orientation, 1)
 
-    return tf.cond(tf.size(parts) == 2, read, lambda: tf.constant(1))
+    return tf.cond(tf.equal(tf.size(parts), 2), read, lambda: tf.constant(1))
+
+
+def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
+    """The orientation tag in the first directory of a TIFF block `<uint8>[bytes]`, or 1."""
+    big_endian = tf.reduce_all(tf.equal(block[:2], ord("M")))
+    padded = tf.cast(tf.pad(block, [[0, 1]]), tf.int64)
+
+    def number(at: tf.Tensor, width: int) -> tf.Tensor:
+        """The unsigned number of some bytes at each position; zeros lie past the end."""
+        positions = tf.minimum(at[..., None] + tf.range(width, dtype=tf.int64), tf.size(block, tf.int64))
+        digits = tf.gather(padded, positions)
+        digits = tf.where(big_endian, digits, tf.reverse(digits, [-1]))
+        return tf.reduce_sum(digits * [256**power for power in reversed(range(width))], -1)
+
+    directory = number(tf.constant(4, tf.int64), 4)
+    entries = directory + 2 + 12 * tf.range(tf.minimum(number(directory, 2), MOST_TAGS))
+    values = tf.boolean_mask(number(entries + 8, 2), tf.equal(number(entries, 2), ORIENTATION))
+    first = tf.cast(tf.concat([values, [1]], axis=0)[0], tf.int32)
+    return tf.where((first >= 1) & (first <= 8), first, 1)
+
+
+def read_image(path: Path, *, size: int) -> np.ndarray:
+    """One picture file as `<uint8>[size, size, 3]`.
+
+    Example:
+        >>> read_image(Path("a.jpg"), size=224).shape
+        (224, 224, 3)
+
+    Raises:
+        InputError: The file is missing, is no picture, or is cut off; the message names it.
+    """
+    try:
+        return image_decoder(size)(read_bytes(path)).numpy()
+    except UNREADABLE as error:
+        raise InputError(
+            f"Expected a picture (JPEG, PNG, GIF, BMP or WebP). Received: {path}, which cannot be read "
+            f"({reason(error)}); replace the file or leave it out."
+        ) from error
+
+
+@cache
+def image_decoder(size: int) -> Callable[..., tf.Tensor]:
+    """`decode_image` for one size, compiled once."""
+    signature = [tf.TensorSpec((), tf.string)]
+    return tf.function(lambda data: decode_image(data, size=size), input_signature=signature, autograph=False)
+
+
+def decode_ahead(
+    images: Sequence[Path], *, size: int, batch_size: int
+) -> Iterator[list[tuple[Path, np.ndarray | str]]]:
+    """Batches of pictures, the next one decoded by threads while the current one is used.
+
+    Example:
+        >>> list(decode_ahead([Path("a.jpg"), Path("notes.txt")], size=224, batch_size=2))
+        [[(Path("a.jpg"), array(...)), (Path("notes.txt"), "no known picture format")]]
+
+    Args:
+        images: Picture files.
+        size: Side of the squares.
+        batch_size: Pictures a batch.
+
+    Returns:
+        Each picture's file with its `<uint8>[size, size, 3]`, or with the reason why it cannot be read.
+    """
+
+    def decode(path: Path) -> tuple[Path, np.ndarray | str]:
+        try:
+            return path, image_decoder(size)(read_bytes(path)).numpy()
+        except UNREADABLE as error:
+            return path, reason(error)
+
+    with ThreadPoolExecutor(2) as pool:
+        ahead = pool.map(decode, images[:batch_size])
+        for start in range(batch_size, len(images) + batch_size, batch_size):
+            current, ahead = ahead, pool.map(decode, images[start : start + batch_size])
+            yield list(current)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a picture file in a form that `decode_image` reads; Pillow turns others, HEIC say, into PNG.
+
+    Raises:
+        OSError: The file cannot be read, or is no picture.
+    """
+    data = path.read_bytes()
+    return data if data.startswith(GRAPH_READS) else png_bytes(data)
+
+
+def png_bytes(data: bytes) -> bytes:
+    """Decodes with Pillow and writes PNG, turned upright."""
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    try:
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+    except Exception as error:  # Pillow's plug-ins raise many kinds
+        is_heic = data[4:8] == b"ftyp"
+        raise UnidentifiedImageError(
+            "HEIC needs the package pillow-heif, or convert it to JPEG" if is_heic else "no known picture format"
+        ) from error
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+def reason(error: Exception) -> str:
+    """What was wrong with a picture, in a few words."""
+    text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    return re.sub(r"{{.*?}}|\[Op:.*", "", text.splitlines()[0]).strip(" .")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
-import tensorflow as tf
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
@@ -20,6 +19,7 @@ from mmtoolkit.vision.vgg import (
     VGG19Regions,
     cache_folder,
     choose_precision,
+    compiled,
     keep_weights,
     vgg19_weights,
     weights_by_digest,
@@ -99,12 +99,6 @@ class LiveRegions:
         """`<float16>[pictures, 196, 512]`."""
         pictures = np.stack([read_image(path, size=IMAGE_SIZE) for path in images])
         return self.forward(pictures).numpy()
-
-
-def compiled(extractor: VGG19Regions) -> Callable[[Any], tf.Tensor]:
-    """The extractor's forward pass as one graph for any batch size."""
-    signature = [tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)]
-    return tf.function(extractor.call, input_signature=signature)
 
 
 def extractor_key(source: str, *, precision: str = "auto") -> ExtractorKey:

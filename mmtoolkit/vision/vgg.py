@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
+import sys
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
+import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.errors import InputError
@@ -18,6 +23,7 @@ REGIONS, FEATURES = 196, 512
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 NO_TOP_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{NO_TOP}"
+NO_TOP_MD5 = "253f8cb515780f3b799900260a226db6"
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
@@ -38,30 +44,36 @@ class VGG19Regions(keras.layers.Layer):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)  # keras.applications takes no dtype of its own
         try:
-            self.network = keras.applications.VGG19(
-                include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3)
-            )
+            network = keras.applications.VGG19(include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
+            self.network = keras.Model(network.input, network.get_layer("block5_conv4").output)
         finally:
             keras.config.set_dtype_policy(policy)
-        self.to_regions = keras.Model(self.network.input, self.network.get_layer("block5_conv4").output)
 
     @classmethod
     def from_weights(cls, path: Path | None, *, precision: str, seed: int = 0) -> VGG19Regions:
         """Builds the network at a precision and loads a weights file; without one the weights are random.
 
+        Args:
+            path: An HDF5 file of VGG19 without its top, as Keras publishes it.
+            precision: `"float32"` or `"bfloat16"`.
+            seed: Of the random weights.
+
         Raises:
             InputError: The file does not hold VGG19's convolutions.
         """
-        keras.utils.set_random_seed(seed)
-        extractor = cls(dtype="mixed_bfloat16" if precision == "bfloat16" else "float32")
-        extractor.trainable = False
-        if path is not None:
-            try:
+        extractor = cls(dtype="mixed_bfloat16" if precision == "bfloat16" else "float32", trainable=False)
+        if path is None:
+            for number, kernel in enumerate(extractor.network.weights[::2]):
+                kernel.assign(keras.initializers.HeNormal(seed=100 * seed + number)(kernel.shape))
+            return extractor
+        try:
+            with warnings.catch_warnings(action="ignore"):  # of every layer that is not in a wrong file
                 extractor.network.load_weights(str(path))
-            except (ValueError, OSError, KeyError) as error:
-                raise InputError(
-                    f"Expected the weights of VGG19 without its top ({NO_TOP}). Received: {path} ({error})."
-                ) from error
+        except (ValueError, OSError, KeyError) as error:
+            raise InputError(
+                f"Expected the weights of VGG19 without its top ({NO_TOP}). Received: {path}, which holds something "
+                "else or is damaged; give another file with --vgg19-weights."
+            ) from error
         return extractor
 
     def build(self, input_shape: Any = None) -> None:
@@ -70,8 +82,22 @@ class VGG19Regions(keras.layers.Layer):
     def call(self, images: Any) -> Any:
         pixels = ops.cast(images, "float32")
         pixels = ops.flip(pixels, axis=-1) - ops.convert_to_tensor(MEAN_BGR, "float32")
-        grid = self.to_regions(ops.cast(pixels, self.compute_dtype))
+        grid = self.network(ops.cast(pixels, self.compute_dtype))
         return ops.cast(ops.reshape(grid, (-1, REGIONS, FEATURES)), "float16")
+
+
+class Extractor(Protocol):
+    """What makes regions: `VGG19Regions`, or anything else with its `call`."""
+
+    def call(self, images: Any) -> Any:
+        """`<uint8>[batch, 224, 224, 3]` to `<float16>[batch, 196, 512]`."""
+        ...
+
+
+def compiled(extractor: Extractor) -> Callable[[Any], tf.Tensor]:
+    """The extractor's forward pass as one graph for any batch size."""
+    signature = [tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)]
+    return tf.function(extractor.call, input_signature=signature)
 
 
 def cache_folder() -> Path:
@@ -96,14 +122,23 @@ def vgg19_weights(source: str) -> Path | None:
             )
         return path
     kept = cache_folder() / NO_TOP
-    if kept.is_file():
-        return kept
+    if not kept.is_file():
+        download(kept)
+    return kept
+
+
+def download(kept: Path) -> None:
+    """Fetches the published weights; the file gets its name once it is whole."""
+    partial = kept.with_name(f"{kept.name}.part")
+    folder = {"cache_dir": str(kept.parent), "cache_subdir": ""}
     try:
-        return Path(keras.utils.get_file(NO_TOP, NO_TOP_URL, cache_dir=str(cache_folder()), cache_subdir=""))
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.redirect_stdout(sys.stderr):  # stdout is for a command's results
+            keras.utils.get_file(partial.name, NO_TOP_URL, file_hash=NO_TOP_MD5, hash_algorithm="md5", **folder)
+        os.replace(partial, kept)
     except Exception as error:  # get_file raises plain Exception for every network failure
-        kept.unlink(missing_ok=True)
         raise InputError(
-            f"VGG19's weights are not here and could not be downloaded; put {NO_TOP} at {kept}, or give its path "
+            f"VGG19's weights are not here and could not be downloaded; put {kept.name} at {kept}, or give its path "
             "with --vgg19-weights."
         ) from error
 

@@ -1,0 +1,69 @@
+"""Scores a trained model on a data set."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import Any, Literal
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.command import progress_bar, run, tell
+from mmtoolkit.pipelines.predict import load_captioner, search
+
+
+def main(
+    *,
+    preset: str,
+    data: Path,
+    split: Literal["train", "valid", "test"] | None = None,
+    out: Path | None = None,
+    vgg19_weights: str | None = None,
+    features: Path | None = None,
+    beam: int | None = None,
+    length_penalty: float | None = None,
+    json: bool = False,
+) -> int:
+    """Scores a trained model on a data set.
+
+    Args:
+        preset: Name of a shipped preset, or the path of one.
+        data: The data set, in any form that `caption` takes.
+        split: The split to score; all records by default.
+        out: JSON file for the report.
+        vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
+        features: Folder of the feature store; in the cache by default.
+        beam: Width of the search, in place of the preset's own.
+        length_penalty: Power of the length in the search, in place of the preset's own.
+        json: Print the report as one JSON object.
+    """
+    captioner = load_captioner(preset, vgg19_weights)
+    records = mm.read_captions(data, splits=None if split is None else (split,))
+    report = mm.evaluate_captions(
+        captioner,
+        records,
+        source=picture_source(captioner, records, features),
+        decoding=search(captioner, beam=beam, length_penalty=length_penalty),
+        progress=progress_bar("captions"),
+    )
+    report |= {"data": str(data), "split": split or "all", "preset": str(preset)}
+    text = json_format.dumps(report, indent=1, ensure_ascii=False)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text(text + "\n", encoding="utf-8")
+        tell(f"report: {out}")
+    print(text if json else "\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
+    return 0
+
+
+def picture_source(captioner: Any, records: list[mm.CaptionRecord], features: Path | None) -> Any:
+    """Stored regions for a model that reads them, else the pictures themselves."""
+    if captioner.extractor is None:
+        return captioner.image_source()
+    from mmtoolkit.vision import stored_regions
+
+    images = [record.image for record in records]
+    return stored_regions(captioner.extractor, images, folder=features, progress=progress_bar("features"))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,123 @@
+"""Captions pictures with a trained model."""
+
+from __future__ import annotations
+
+import dataclasses
+import json as json_format
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.command import run, tell
+
+BATCH = 16
+
+
+def main(
+    images: tyro.conf.Positional[list[Path]],
+    *,
+    preset: str,
+    beam: int | None = None,
+    n_best: int = 1,
+    length_penalty: float | None = None,
+    attention: Path | None = None,
+    vgg19_weights: str | None = None,
+    json: bool = False,
+) -> int:
+    """Captions pictures with a trained model.
+
+    Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first).
+
+    Args:
+        images: Picture files, or folders of them.
+        preset: Name of a shipped preset, or the path of one.
+        beam: Width of the search, in place of the preset's own.
+        n_best: Captions a picture.
+        length_penalty: Power of the length in the search, in place of the preset's own.
+        attention: Folder for a PNG per picture that shows where the model looked for each word.
+        vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
+        json: Print one JSON object instead.
+    """
+    paths = mm.find_images(images)
+    captioner = load_captioner(preset, vgg19_weights)
+    decoding = search(captioner, beam=beam, n_best=n_best, length_penalty=length_penalty)
+    source, results, failed = captioner.image_source(), [], []
+    if attention:
+        attention.mkdir(parents=True, exist_ok=True)
+    for path, read in readable(paths, source):
+        if isinstance(read, mm.InputError):
+            tell(f"error: {read}")
+            failed.append({"image": str(path), "error": str(read)})
+            continue
+        inputs = {source.input_name: read}
+        (captions,) = captioner.write(inputs, decoding)
+        results.append({"image": str(path), "captions": [caption._asdict() for caption in captions]})
+        if not json:
+            print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
+        if attention:
+            draw_attention(captioner, path, inputs, captions[0].text, attention / f"{path.stem}.png")
+    if json:
+        print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
+    return 1 if failed else 0
+
+
+def load_captioner(preset: str, vgg19_weights: str | None) -> Any:
+    """Loads a captioner, and takes the given VGG19 weights in place of the preset's own; others are warned about."""
+    captioner = mm.Captioner.from_preset(preset)
+    if vgg19_weights is not None and captioner.extractor is not None:
+        from mmtoolkit.vision import extractor_key
+
+        given = extractor_key(vgg19_weights, precision=captioner.extractor.precision)
+        if given.weights != captioner.extractor.weights:
+            tell(
+                f"warning: {vgg19_weights} is not the VGG19 file that this preset was trained with; expect worse captions"
+            )
+        captioner.extractor = given
+    return captioner
+
+
+def search(captioner: Any, *, beam: int | None, n_best: int = 1, length_penalty: float | None) -> Any:
+    """The preset's default search with the options that were given."""
+    default = captioner.decoding if isinstance(captioner.decoding, mm.BeamSearch) else mm.BeamSearch(width=1)
+    width = max(default.width, n_best) if beam is None else beam
+    penalty = default.length_penalty if length_penalty is None else length_penalty
+    return dataclasses.replace(default, width=width, n_best=n_best, length_penalty=penalty)
+
+
+def readable(paths: list[Path], source: Any) -> Iterator[tuple[Path, Any]]:
+    """Each path with its prepared picture `[1, …]`, or with the error that keeps it from being read."""
+    for start in range(0, len(paths), BATCH):
+        chunk = paths[start : start + BATCH]
+        try:
+            rows = source.read(chunk)
+            yield from ((path, rows[i : i + 1]) for i, path in enumerate(chunk))
+        except mm.InputError:
+            yield from ((path, read_one(path, source)) for path in chunk)
+
+
+def read_one(path: Path, source: Any) -> Any:
+    """One prepared picture, or its error."""
+    try:
+        return source.read([path])
+    except mm.InputError as error:
+        return error
+
+
+def draw_attention(captioner: Any, path: Path, inputs: dict[str, Any], caption: str, target: Path) -> None:
+    """Writes the picture once per word with the attention over it."""
+    from PIL import Image
+
+    from mmtoolkit.pictures import attention_picture
+    from mmtoolkit.vision import read_image
+
+    (alignments,) = captioner.attend(inputs, [caption])
+    (words,) = captioner.codec.split([caption])
+    picture = Image.fromarray(read_image(path, size=captioner.image_size))
+    attention_picture(picture, words, alignments).save(target)
+
+
+if __name__ == "__main__":
+    run(main)

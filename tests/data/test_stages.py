@@ -1,0 +1,86 @@
+"""`batch_plan`: which examples make up each batch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmtoolkit.data import batch_plan
+from mmtoolkit.data.stages import POOL
+
+LENGTHS = np.random.default_rng(3).integers(3, 30, size=1003)
+
+
+def padding(plan: list[np.ndarray]) -> int:
+    """Positions that hold no token when every batch is as wide as its longest example."""
+    return sum(int((LENGTHS[batch].max() - LENGTHS[batch]).sum()) for batch in plan)
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+@pytest.mark.parametrize("batch_size", [1, 8, 1003, 5000])
+def test_every_example_comes_once(shuffle: bool, batch_size: int) -> None:
+    plan = batch_plan(LENGTHS, batch_size=batch_size, seed=1, epoch=2, shuffle=shuffle)
+    assert sorted(np.concatenate(plan)) == list(range(len(LENGTHS)))
+
+
+def test_all_batches_are_full_but_one() -> None:
+    sizes = [len(batch) for batch in batch_plan(LENGTHS, batch_size=8)]
+    assert sorted(sizes) == [1003 % 8] + [8] * (1003 // 8)
+
+
+def test_the_plan_is_a_function_of_its_arguments() -> None:
+    first, second = (batch_plan(LENGTHS, batch_size=8, seed=4, epoch=1) for _ in range(2))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("other", [{"seed": 4, "epoch": 2}, {"seed": 5, "epoch": 1}, {"seed": 1, "epoch": 4}])
+def test_seed_and_epoch_change_the_order(other: dict[str, int]) -> None:
+    plan = np.concatenate(batch_plan(LENGTHS, batch_size=8, seed=4, epoch=1))
+    assert (np.concatenate(batch_plan(LENGTHS, batch_size=8, **other)) != plan).mean() > 0.9
+
+
+def test_examples_meet_others_in_every_epoch() -> None:
+    """Not only the batches are shuffled: which examples share a batch changes too."""
+    mates = [{tuple(sorted(b)) for b in batch_plan(LENGTHS, batch_size=8, epoch=epoch)} for epoch in range(2)]
+    assert len(mates[0] & mates[1]) <= 2
+
+
+def test_buckets_pad_far_less_than_a_random_order() -> None:
+    order = np.random.default_rng(0).permutation(len(LENGTHS))
+    at_random = [order[start : start + 8] for start in range(0, len(order), 8)]
+    assert padding(batch_plan(LENGTHS, batch_size=8)) < 0.1 * padding(at_random)
+
+
+def test_lengths_do_not_rise_through_an_epoch() -> None:
+    """Batches come in random order: the length of a batch says nothing about its place."""
+    plan = batch_plan(LENGTHS, batch_size=8)
+    widths = [LENGTHS[batch].max() for batch in plan]
+    assert abs(np.corrcoef(widths, np.arange(len(widths)))[0, 1]) < 0.3
+
+
+def test_a_pool_is_as_large_as_it_says() -> None:
+    """Batches are sorted within pools, so a batch spans more lengths than in one sort of everything."""
+    many = np.random.default_rng(5).integers(1, 1000, size=2 * 2 * POOL)
+    spans = [np.ptp(many[batch]) for batch in batch_plan(many, batch_size=2)]
+    everything = np.sort(many).reshape(-1, 2)
+    assert np.mean(spans) > 1.5 * np.mean(everything[:, 1] - everything[:, 0])
+
+
+def test_without_shuffling_the_order_is_the_given_one() -> None:
+    plan = batch_plan([5, 1, 9, 2, 7], batch_size=2, shuffle=False, seed=9, epoch=9)
+    assert [batch.tolist() for batch in plan] == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize("shuffle", [True, False])
+def test_no_examples_make_no_batches(shuffle: bool) -> None:
+    assert batch_plan([], batch_size=4, shuffle=shuffle) == []
+
+
+def test_the_docstring_tells_the_truth() -> None:
+    assert [batch.tolist() for batch in batch_plan([3, 9, 3, 9], batch_size=2, seed=0)] == [[1, 3], [2, 0]]
+
+
+@pytest.mark.parametrize("batch_size", [0, -3])
+def test_a_batch_holds_something(batch_size: int) -> None:
+    with pytest.raises(ValueError, match=f"batch_size.*Received: {batch_size}"):
+        batch_plan([1, 2], batch_size=batch_size)

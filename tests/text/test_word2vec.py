@@ -1,0 +1,64 @@
+"""word2vec: gensim's vectors, in the order of the vocabulary."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gensim.models import Word2Vec
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.text import PAD, Vocabulary, coverage, train_word2vec
+
+WORDS = ("a", "dog", "runs", "on", "the", "green", "grass", "while", "two", "brown", "cats", "sleep", "under", "old")
+SENTENCES = [[str(word) for word in np.random.default_rng(i).permutation(WORDS)[:8]] for i in range(60)]
+VOCABULARY = Vocabulary.count([*SENTENCES, ["unicorn"]])
+VECTORS = train_word2vec(SENTENCES, VOCABULARY, dim=12, epochs=3, seed=5)
+
+
+@pytest.mark.parametrize("skip_gram", [False, True])
+def test_row_i_is_the_vector_of_token_i(skip_gram: bool) -> None:
+    ours = train_word2vec(SENTENCES, VOCABULARY, dim=12, window=3, epochs=3, seed=5, skip_gram=skip_gram)
+    theirs = Word2Vec(
+        SENTENCES, vector_size=12, window=3, epochs=3, seed=5, sg=int(skip_gram), min_count=1, workers=1
+    ).wv
+    assert len(theirs) == len(WORDS)
+    for word in WORDS:
+        np.testing.assert_array_equal(ours.table[VOCABULARY.id_of[word]], theirs[word])
+
+
+def test_the_table_has_a_row_per_token_in_float32() -> None:
+    assert (VECTORS.table.shape, VECTORS.table.dtype) == ((len(VOCABULARY), 12), np.float32)
+
+
+def test_pad_is_zero_and_other_words_without_a_vector_are_small_and_random() -> None:
+    assert not VECTORS.table[PAD].any()
+    trained = VECTORS.table[VOCABULARY.ids(WORDS)]
+    untrained = VECTORS.table[[1, 2, 3, VOCABULARY.id_of["unicorn"]]]
+    assert 0.5 < untrained.std() / trained.std() < 2.0
+    assert len(np.unique(untrained, axis=0)) == 4
+
+
+def test_a_seed_repeats_the_table_to_the_bit() -> None:
+    again = train_word2vec(SENTENCES, VOCABULARY, dim=12, epochs=3, seed=5)
+    np.testing.assert_array_equal(again.table, VECTORS.table)
+    other = train_word2vec(SENTENCES, VOCABULARY, dim=12, epochs=3, seed=6)
+    assert not np.allclose(other.table, VECTORS.table)
+
+
+def test_skip_gram_is_not_cbow() -> None:
+    other = train_word2vec(SENTENCES, VOCABULARY, dim=12, epochs=3, seed=5, skip_gram=True)
+    assert not np.allclose(other.table, VECTORS.table)
+
+
+def test_coverage_counts_what_has_a_vector() -> None:
+    assert VECTORS.coverage == (len(WORDS), len(WORDS) + 1, ("unicorn",))
+
+
+def test_coverage_of_known_words() -> None:
+    assert coverage(Vocabulary.count(["b a c"]), ["c", "a", "zebra"]) == (2, 3, ("b",))
+
+
+@pytest.mark.parametrize("sentences", [[], [[], []]])
+def test_no_words_is_an_error(sentences: list[list[str]]) -> None:
+    with pytest.raises(InputError, match="at least one word"):
+        train_word2vec(sentences, VOCABULARY)

@@ -1,0 +1,279 @@
+"""The decoder against Pillow, on every kind of picture that people have."""
+
+from __future__ import annotations
+
+import io
+import struct
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from PIL import Image, ImageOps
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.vision import decode_image, read_image
+from mmtoolkit.vision.images import decode_ahead, image_decoder
+
+SIZE = 32
+
+
+def smooth(height: int, width: int) -> np.ndarray:
+    """A picture without symmetry: red grows to the right, green downwards, blue is a soft spot."""
+    y, x = np.mgrid[0:height, 0:width] / max(height, width)
+    spot = np.exp(-((x - 0.3) ** 2 + (y - 0.2) ** 2) * 20)
+    return (np.stack([x, y, spot], -1) * 255).astype(np.uint8)
+
+
+def noise(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def encoded(picture: Image.Image, kind: str, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def by_pillow(data: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+
+
+def decoded(data: bytes, size: int = SIZE) -> np.ndarray:
+    return image_decoder(size)(tf.constant(data)).numpy()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"subsampling": 0}, {"quality": 30}], ids=str)
+def test_a_jpeg_of_the_right_size_equals_pillow_bit_for_bit(options: dict[str, Any]) -> None:
+    data = encoded(Image.fromarray(noise(224, 224)), "JPEG", **options)
+    np.testing.assert_array_equal(decoded(data, 224), by_pillow(data))
+
+
+def test_squashing_equals_pillows_bilinear_filter() -> None:
+    """Pillow's BILINEAR is a triangle filter widened when it shrinks; it rounds after each of its two passes."""
+    data = encoded(Image.fromarray(smooth(90, 150)), "PNG")
+    expected = np.asarray(Image.open(io.BytesIO(data)).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    assert np.abs(decoded(data).astype(int) - expected).max() <= 1
+    data = encoded(Image.fromarray(noise(20, 11)), "PNG")  # enlarging
+    expected = np.asarray(Image.open(io.BytesIO(data)).resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    assert np.abs(decoded(data).astype(int) - expected).max() <= 1
+
+
+def exif_block(orientation: int, order: str, *, before: int = 3) -> bytes:
+    """An EXIF segment with `before` other tags in front of the orientation, written by hand."""
+    entries = [struct.pack(order + "HHII", 0x0100 + tag, 4, 1, 7) for tag in range(before)]
+    entries.append(struct.pack(order + "HHIHH", 0x0112, 3, 1, orientation, 0))
+    directory = struct.pack(order + "H", len(entries)) + b"".join(entries) + struct.pack(order + "I", 0)
+    return b"Exif\0\0" + (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8) + directory
+
+
+def turned_jpeg(orientation: int, order: str) -> bytes:
+    data = encoded(Image.fromarray(smooth(48, 64)), "JPEG", exif=exif_block(orientation, order), quality=95)
+    assert Image.open(io.BytesIO(data)).getexif()[0x0112] == orientation
+    return data
+
+
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_every_orientation_equals_pillows(orientation: int, order: str) -> None:
+    data = turned_jpeg(orientation, order)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    expected = decoded(encoded(upright, "PNG")).astype(int)
+    difference = np.abs(decoded(data).astype(int) - expected)
+    assert difference.max() <= 1  # the squash sums in another order when rows and columns have changed places
+    assert (difference == 0).mean() > 0.99
+    if orientation > 1:  # the test is no test if the picture looks the same either way
+        assert np.abs(decoded(turned_jpeg(1, order)).astype(int) - expected).mean() > 10
+
+
+def test_pillows_own_exif_block_is_read() -> None:
+    exif = Image.Exif()
+    exif[0x010E], exif[0x0112] = "a description longer than four bytes", 6
+    data = encoded(Image.fromarray(smooth(SIZE, SIZE)), "JPEG", exif=exif.tobytes(), quality=95)
+    np.testing.assert_array_equal(decoded(data), np.rot90(by_pillow(data), -1))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("orientation", [0, 9, 65535])
+def test_an_orientation_without_meaning_is_ignored(orientation: int, order: str) -> None:
+    plain = encoded(Image.fromarray(smooth(SIZE, SIZE)), "JPEG", quality=95)
+    data = encoded(Image.fromarray(smooth(SIZE, SIZE)), "JPEG", quality=95, exif=exif_block(orientation, order))
+    np.testing.assert_array_equal(decoded(data), decoded(plain))
+
+
+@pytest.mark.parametrize("length", [6, 7, 9, 13, 16, 30, 50])
+def test_a_cut_off_exif_block_is_ignored(length: int) -> None:
+    plain = encoded(Image.fromarray(smooth(SIZE, SIZE)), "JPEG")
+    block = exif_block(6, ">")[:length]
+    data = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + plain[2:]
+    np.testing.assert_array_equal(decoded(data), decoded(plain))
+
+
+def test_random_bytes_in_an_exif_block_never_fail() -> None:
+    plain = encoded(Image.fromarray(noise(SIZE, SIZE)), "JPEG")
+    generator = np.random.default_rng(0)
+    for trial in range(100):
+        block = b"Exif\0\0" + (b"II", b"MM")[trial % 2] + generator.bytes(60)
+        data = plain[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + plain[2:]
+        assert decoded(data).shape == (SIZE, SIZE, 3)
+
+
+def test_the_word_exif_outside_its_segment_means_nothing() -> None:
+    data = encoded(Image.fromarray(smooth(SIZE, SIZE)), "JPEG", comment=exif_block(6, ">"), quality=95)
+    np.testing.assert_array_equal(decoded(data), by_pillow(data))
+
+
+PICTURE = Image.fromarray(smooth(SIZE, SIZE))
+KINDS: dict[str, bytes] = {
+    "gray JPEG": encoded(PICTURE.convert("L"), "JPEG"),
+    "CMYK JPEG": encoded(PICTURE.convert("CMYK"), "JPEG"),
+    "progressive JPEG": encoded(PICTURE, "JPEG", progressive=True),
+    "PNG": encoded(PICTURE, "PNG"),
+    "gray PNG": encoded(PICTURE.convert("L"), "PNG"),
+    "gray and alpha PNG": encoded(PICTURE.convert("LA"), "PNG"),
+    "palette PNG": encoded(PICTURE.convert("P"), "PNG"),
+    "black and white PNG": encoded(PICTURE.convert("1"), "PNG"),
+    "GIF": encoded(PICTURE.convert("P"), "GIF"),
+    "moving GIF": encoded(PICTURE.convert("P"), "GIF", save_all=True, append_images=[PICTURE.rotate(90).convert("P")]),
+    "BMP": encoded(PICTURE, "BMP"),
+    "palette BMP": encoded(PICTURE.convert("P"), "BMP"),
+    "black and white BMP": encoded(PICTURE.convert("1"), "BMP"),
+    "WebP": encoded(PICTURE, "WEBP"),
+    "TIFF": encoded(PICTURE, "TIFF"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_of_every_kind_equal_pillows(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "picture"
+    path.write_bytes(KINDS[kind])
+    np.testing.assert_array_equal(read_image(path, size=SIZE), by_pillow(KINDS[kind]))
+
+
+def test_alpha_is_dropped() -> None:
+    rgba = np.concatenate([smooth(SIZE, SIZE), np.full((SIZE, SIZE, 1), 40, np.uint8)], -1)
+    np.testing.assert_array_equal(decoded(encoded(Image.fromarray(rgba), "PNG")), rgba[..., :3])
+
+
+def test_sixteen_bits_keep_the_upper_eight() -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (SIZE, SIZE), np.uint16)
+    expected = np.repeat((values >> 8)[..., None], 3, -1)
+    np.testing.assert_array_equal(decoded(encoded(Image.fromarray(values), "PNG")), expected)
+
+
+def test_training_and_a_served_graph_see_the_same_pixels(tmp_path: Path) -> None:
+    """In eager mode, in a data set's `map` and in a reloaded SavedModel, whose graph calls no Python."""
+
+    class Served(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((), tf.string)])
+        def decode(self, data: tf.Tensor) -> tf.Tensor:
+            return decode_image(data, size=SIZE)
+
+    files = [turned_jpeg(6, ">"), KINDS["palette PNG"], KINDS["WebP"], KINDS["GIF"]]
+    tf.saved_model.save(Served(), str(tmp_path))
+    served = tf.saved_model.load(str(tmp_path))
+    graph = Served().decode.get_concrete_function().graph.as_graph_def()
+    operations = {node.op for node in graph.node}
+    operations |= {node.op for function in graph.library.function for node in function.node_def}
+    assert "DecodeJpeg" in operations
+    assert not {op for op in operations if "PyFunc" in op}
+    mapped = tf.data.Dataset.from_tensor_slices(files).map(lambda data: decode_image(data, size=SIZE))
+    for data, in_data_set in zip(files, mapped.as_numpy_iterator(), strict=True):
+        expected = decode_image(tf.constant(data), size=SIZE).numpy()
+        np.testing.assert_array_equal(in_data_set, expected)
+        np.testing.assert_array_equal(served.decode(tf.constant(data)).numpy(), expected)
+
+
+JPEG, PNG = encoded(PICTURE, "JPEG"), KINDS["PNG"]
+BROKEN: dict[str, bytes] = {
+    "empty": b"",
+    "text": b"this is no picture\n" * 20,
+    "half a JPEG": JPEG[: len(JPEG) // 2],
+    "half a PNG": PNG[: len(PNG) // 2],
+    "half a GIF": KINDS["GIF"][: len(KINDS["GIF"]) // 2],
+    "half a WebP": KINDS["WebP"][: len(KINDS["WebP"]) // 2],
+    "half a BMP": KINDS["BMP"][: len(KINDS["BMP"]) // 2],
+    "half a TIFF": KINDS["TIFF"][: len(KINDS["TIFF"]) // 2],
+    "a JPEG's first bytes": JPEG[:3],
+    "a PNG with a wrong byte": PNG[:60] + bytes([PNG[60] ^ 0xFF]) + PNG[61:],
+}
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_broken_file_is_named_in_one_line(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.jpg"
+    path.write_bytes(BROKEN[damage])
+    with pytest.raises(InputError) as caught:
+        read_image(path, size=SIZE)
+    message = str(caught.value)
+    assert f"Received: {path}, which cannot be read (" in message
+    assert "\n" not in message and "{{" not in message and "Op:" not in message and "()" not in message
+
+
+@pytest.mark.parametrize("damage", BROKEN)
+def test_a_graph_refuses_broken_bytes(damage: str) -> None:
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        decoded(BROKEN[damage])
+
+
+def test_a_missing_file_and_a_folder_are_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"missing\.jpg, which cannot be read \(No such file or directory\)"):
+        read_image(tmp_path / "missing.jpg", size=SIZE)
+    with pytest.raises(InputError, match=r"which cannot be read \(Is a directory\)"):
+        read_image(tmp_path, size=SIZE)
+
+
+def test_heic_without_its_package_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+    path = tmp_path / "phone.heic"
+    path.write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic" + bytes(64))
+    with pytest.raises(InputError) as caught:
+        read_image(path, size=SIZE)
+    assert str(path) in str(caught.value)
+    assert "HEIC needs the package pillow-heif, or convert it to JPEG" in str(caught.value)
+
+
+def test_formats_of_pillow_are_turned_upright(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "turned.tiff"
+    PICTURE.save(path, exif=exif)
+    np.testing.assert_array_equal(read_image(path, size=SIZE), np.rot90(np.asarray(PICTURE), -1))
+
+
+@pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 9])
+def test_pictures_are_decoded_ahead_in_order(batch_size: int, tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number}.png" for number in range(5)]
+    for number, path in enumerate(paths):
+        Image.fromarray(noise(SIZE, SIZE, number)).save(path)
+    paths[3].write_bytes(b"no picture")
+    batches = list(decode_ahead(paths, size=SIZE, batch_size=batch_size))
+    assert [len(batch) for batch in batches] == [len(paths[i : i + batch_size]) for i in range(0, 5, batch_size)]
+    found = [pair for batch in batches for pair in batch]
+    assert [path for path, _ in found] == paths
+    assert found[3][1] == "no known picture format"
+    for number in (0, 1, 2, 4):
+        np.testing.assert_array_equal(found[number][1], noise(SIZE, SIZE, number))
+
+
+def test_at_most_one_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many pictures there are, two batches of them are in memory."""
+    opened: list[Path] = []
+    read_bytes = Path.read_bytes
+
+    def note(path: Path) -> bytes:
+        opened.append(path)
+        return read_bytes(path)
+
+    monkeypatch.setattr(Path, "read_bytes", note)
+    paths = [tmp_path / f"{number}.png" for number in range(12)]
+    for path in paths:
+        PICTURE.save(path)
+    batches = decode_ahead(paths, size=SIZE, batch_size=3)
+    for number in range(1, 5):
+        next(batches)
+        assert len(opened) <= 3 * (number + 1)
+    assert len(opened) == 12
+    assert next(batches, None) is None

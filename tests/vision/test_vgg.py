@@ -1,0 +1,242 @@
+"""VGG19's regions against plain Keras, and the search for its weights."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.vision import VGG19Regions, vgg19_weights
+from mmtoolkit.vision.vgg import NO_TOP, choose_precision, compiled, keep_weights, weights_by_digest
+
+PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
+
+
+@pytest.fixture(scope="module")
+def extractor() -> VGG19Regions:
+    return VGG19Regions.from_weights(None, precision="float32", seed=3)
+
+
+def plain_keras(pictures: np.ndarray, *, weights: Any) -> np.ndarray:
+    """What a user of `keras.applications` would write, in float32."""
+    network = keras.applications.VGG19(include_top=False, weights=None)
+    if isinstance(weights, Path):
+        network.load_weights(weights)
+    else:
+        network.set_weights(weights)
+    grid = keras.Model(network.input, network.get_layer("block5_conv4").output)
+    return np.asarray(grid(keras.applications.vgg19.preprocess_input(pictures.astype("float32"))))
+
+
+def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
+    return float(np.linalg.norm(found.astype("float32") - expected) / np.linalg.norm(expected))
+
+
+def test_random_weights_give_the_same_regions_as_plain_keras(extractor: VGG19Regions) -> None:
+    expected = plain_keras(PICTURES, weights=extractor.get_weights())
+    regions = np.asarray(extractor(PICTURES))
+    assert regions.dtype == np.float16
+    assert expected.shape == (2, 14, 14, 512)
+    # row by row: region 14 * y + x is the grid's cell (y, x)
+    np.testing.assert_allclose(regions.reshape(2, 14, 14, 512), expected, rtol=2e-3, atol=1e-3 * expected.max())
+    assert relative_error(regions.reshape(expected.shape), expected) < 5e-4  # half a step of float16 is 4.9e-4
+    assert (expected > 0).mean() > 0.1
+
+
+def test_pictures_are_prepared_as_keras_does() -> None:
+    extractor = VGG19Regions(dtype="float32")
+    extractor.network = lambda pixels: keras.ops.reshape(pixels[:, :196, :, :], (-1, 196, 672))[..., :512]
+    expected = keras.applications.vgg19.preprocess_input(PICTURES.astype("float32"))[:, :196].reshape(-1, 196, 672)
+    found = np.asarray(extractor.call(PICTURES))
+    np.testing.assert_allclose(found, expected[..., :512], rtol=1e-3, atol=1e-2)
+
+
+def test_one_graph_serves_any_batch(extractor: VGG19Regions) -> None:
+    forward = compiled(extractor)
+    both = forward(PICTURES).numpy()
+    np.testing.assert_allclose(forward(PICTURES[1:]).numpy()[0], both[1], rtol=2e-3, atol=1e-2)
+    assert not np.allclose(both[0], both[1], atol=1.0)
+
+
+def test_bfloat16_is_close_and_keeps_its_weights_in_float32(extractor: VGG19Regions) -> None:
+    half = VGG19Regions.from_weights(None, precision="bfloat16", seed=3)
+    assert {str(weight.dtype) for weight in half.weights} == {"float32"}
+    assert {layer.compute_dtype for layer in half.network.layers[1:]} == {"bfloat16"}
+    for ours, theirs in zip(half.get_weights(), extractor.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    expected = np.asarray(extractor(PICTURES[:1])).astype("float32")
+    regions = np.asarray(half(PICTURES[:1]))
+    assert regions.dtype == np.float16
+    assert 1e-4 < relative_error(regions, expected) < 0.03
+    assert keras.config.dtype_policy().name == "float32"  # building leaves the policy of everybody else alone
+
+
+def test_random_weights_hang_on_the_seed_alone() -> None:
+    random.seed(1)
+    np.random.seed(1)
+    first = VGG19Regions.from_weights(None, precision="float32", seed=5).get_weights()
+    random.seed(2)
+    second = VGG19Regions.from_weights(None, precision="float32", seed=5).get_weights()
+    other = VGG19Regions.from_weights(None, precision="float32", seed=6).get_weights()
+    assert np.random.rand() == np.random.RandomState(1).rand()  # the global generator was left alone
+    for one, two, three in zip(first, second, other, strict=True):
+        np.testing.assert_array_equal(one, two)
+        assert one.ndim == 1 or np.abs(one - three).max() > 0.01
+    for kernel in first[::2]:  # He et al. 2015, equation 10: the standard deviation is sqrt(2 / inputs)
+        assert kernel.std() == pytest.approx(np.sqrt(2 / np.prod(kernel.shape[:3])), rel=0.05)
+
+
+def test_its_config_makes_it_again() -> None:
+    half = VGG19Regions(dtype="mixed_bfloat16", trainable=False, name="eyes")
+    again = keras.layers.deserialize(keras.layers.serialize(half))
+    assert isinstance(again, VGG19Regions)
+    assert (again.name, again.dtype_policy.name, again.trainable) == ("eyes", "mixed_bfloat16", False)
+    assert not half.trainable_weights and len(half.weights) == 32
+
+
+def test_a_real_photo_with_real_weights(shared: Path) -> None:
+    weights = shared / "pretrained" / NO_TOP
+    photo = min((shared / "data" / "flickr8k" / "images").iterdir())
+    pixels = np.asarray(Image.open(photo).convert("RGB"))[None]
+    assert pixels.shape == (1, 224, 224, 3)
+    expected = plain_keras(pixels, weights=weights).reshape(1, 196, 512)
+    exact = np.asarray(VGG19Regions.from_weights(weights, precision="float32")(pixels))
+    np.testing.assert_allclose(exact, expected, rtol=2e-3, atol=1e-4 * expected.max())
+    half = np.asarray(VGG19Regions.from_weights(weights, precision="bfloat16")(pixels))
+    assert 1e-4 < relative_error(half, expected) < 0.02
+    cosine = (
+        (half.astype("float32") * expected).sum() / np.linalg.norm(half.astype("float32")) / np.linalg.norm(expected)
+    )
+    assert cosine > 0.9998
+
+
+@pytest.mark.parametrize("content", [b"no weights", b"\x89HDF\r\n\x1a\n" + bytes(100)])
+def test_another_file_is_named(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "weights.h5"
+    path.write_bytes(content)
+    with pytest.raises(InputError) as caught:
+        VGG19Regions.from_weights(path, precision="float32")
+    assert str(path) in str(caught.value) and NO_TOP in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_the_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "vgg16.weights.h5"
+    keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)]).save_weights(path)
+    with pytest.raises(InputError, match=r"without its top .* Received: .*vgg16\.weights\.h5"):
+        VGG19Regions.from_weights(path, precision="float32")
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_random_needs_no_file_and_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
+    assert vgg19_weights("random") is None
+    path = tmp_path / "my.h5"
+    path.touch()
+    assert vgg19_weights(str(path)) == path
+
+
+def test_a_missing_path_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"imagenet, random or the path .*nowhere\.h5.* does not exist"):
+        vgg19_weights(str(tmp_path / "nowhere.h5"))
+    with pytest.raises(InputError, match="does not exist"):
+        vgg19_weights(str(tmp_path))  # a folder
+
+
+def test_offline_one_sentence_says_which_file_goes_where(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **options: Any) -> str:
+        raise Exception("URL fetch failure on https://… : None -- [Errno -2] Name or service not known")
+
+    monkeypatch.setattr(keras.utils, "get_file", fail)
+    with pytest.raises(InputError) as caught:
+        vgg19_weights("imagenet")
+    message = str(caught.value)
+    assert f"put {NO_TOP} at {cache / NO_TOP}" in message and "--vgg19-weights" in message
+    assert "\n" not in message and message.count(". ") == 0
+    assert not (cache / NO_TOP).exists()
+
+
+def test_a_download_gets_its_name_when_it_is_whole(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: list[str] = []
+
+    def download(name: str, origin: str, *, cache_dir: str, cache_subdir: str, **options: Any) -> str:
+        print("Downloading data")
+        asked.append(origin)
+        assert options == {"file_hash": "253f8cb515780f3b799900260a226db6", "hash_algorithm": "md5"}
+        target = Path(cache_dir, cache_subdir, name)
+        target.write_bytes(b"weights")
+        assert not (cache / NO_TOP).exists()
+        return str(target)
+
+    monkeypatch.setattr(keras.utils, "get_file", download)
+    assert vgg19_weights("imagenet") == cache / NO_TOP
+    assert (cache / NO_TOP).read_bytes() == b"weights"
+    assert vgg19_weights("imagenet") == cache / NO_TOP
+    assert len(asked) == 1 and asked[0].endswith(f"/vgg19/{NO_TOP}")  # the second time it is there
+    assert list(cache.iterdir()) == [cache / NO_TOP]
+    assert capsys.readouterr().out == ""  # stdout holds results only
+
+
+def test_weights_are_kept_under_their_hash(cache: Path, tmp_path: Path) -> None:
+    path = tmp_path / "mine.h5"
+    path.write_bytes(b"some weights" * 1000)
+    digest = keep_weights(path)
+    assert digest == hashlib.sha256(b"some weights" * 1000).hexdigest()
+    assert weights_by_digest(digest) == cache / "weights" / f"{digest}.h5"
+    assert weights_by_digest(digest).read_bytes() == path.read_bytes()
+    written = weights_by_digest(digest).stat().st_mtime_ns
+    assert keep_weights(path) == digest
+    assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
+    assert len(list((cache / "weights").iterdir())) == 1
+
+
+def test_a_copy_that_fails_leaves_nothing(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.h5"
+    path.write_bytes(b"some weights")
+
+    def fail(source: Path, target: Path) -> None:
+        Path(target).write_bytes(b"some")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", fail)
+    with pytest.raises(OSError, match="No space left"):
+        keep_weights(path)
+    assert list((cache / "weights").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision"),
+    [
+        ("fpu avx2 avx512f", "float32"),
+        ("fpu avx512f avx512_bf16", "bfloat16"),
+        ("fpu amx_tile amx_bf16 amx_int8", "bfloat16"),
+        ("fpu amx_tile amx_int8", "float32"),
+    ],
+)
+def test_auto_is_bfloat16_where_the_processor_has_it(
+    flags: str, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Path, "read_text", lambda path, **options: f"processor : 0\nflags\t\t: {flags}\n")
+    assert choose_precision("auto") == precision
+    assert choose_precision("float32") == "float32"
+    assert choose_precision("bfloat16") == "bfloat16"
+
+
+def test_auto_is_float32_where_the_flags_are_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(path: Path, **options: Any) -> str:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(Path, "read_text", fail)
+    assert choose_precision("auto") == "float32"

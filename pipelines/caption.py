@@ -90,13 +90,13 @@ def main(
     splits = mm.split(mm.read_captions(data), seed=seed)
     if not splits.train or not splits.valid:
         raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
-    encoder = choose_encoder(encoder, vgg19_weights, splits.train)
-    key, source = picture_source(encoder, splits, vgg19_weights or "imagenet", precision, features)
+    eyes = choose_encoder(encoder, vgg19_weights, splits.train)
+    key, source = picture_source(eyes, splits, vgg19_weights or "imagenet", precision, features)
     prepared = time.perf_counter()
     codec = mm.TextCodec.fit(mm.texts(splits.train), min_count=min_count)
     captioner = mm.Captioner(
         codec,
-        encoder=encoder,
+        encoder=eyes,
         extractor=key,
         image_size=key.image_size if key else source.shape[0],
         attention_penalty=attention_penalty,
@@ -170,7 +170,7 @@ def claim(out: Path, *, overwrite: bool) -> None:
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         if not overwrite:
             raise mm.InputError(
-                f"Expected an empty or new folder. Received: --out {out}; name another or add --overwrite."
+                f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite."
             )
         for name in ("report.json", "config.yaml"):
             (out / name).unlink(missing_ok=True)

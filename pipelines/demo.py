@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -11,8 +12,9 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.command import run, tell
 from mmtoolkit.pipelines.predict import draw_attention
+from mmtoolkit.scenes import Language, write_scenes
 
-LANGUAGES = {"en": "English", "ko": "한국어"}
+LANGUAGES: dict[Language, str] = {"en": "English", "ko": "한국어"}
 SHOWN = 5
 SIZE = 64  # pixels
 
@@ -36,11 +38,10 @@ def main(
         seed: Start of all random numbers.
         overwrite: Replace the demo that is already in OUT.
     """
-    from mmtoolkit.scenes import write_scenes
-
     caption.claim(out, overwrite=overwrite)
     for language, name in LANGUAGES.items():
         started = time.perf_counter()
+        shutil.rmtree(out / language, ignore_errors=True)
         data = write_scenes(out / language / "scenes", count=scenes, seed=seed, language=language, size=SIZE)
         tell(f"{name}: training on {data}")
         with contextlib.redirect_stdout(sys.stderr):  # its scores are of the validation split

@@ -72,9 +72,7 @@ def load_captioner(preset: str, vgg19_weights: str | None) -> Any:
 
         given = extractor_key(vgg19_weights, precision=captioner.extractor.precision)
         if given.weights != captioner.extractor.weights:
-            tell(
-                f"warning: {vgg19_weights} is not the VGG19 file that this preset was trained with; expect worse captions"
-            )
+            tell(f"warning: {vgg19_weights} is not the VGG19 file of this preset; expect worse captions")
         captioner.extractor = given
     return captioner
 

@@ -29,17 +29,22 @@ RANDOM = "random"
 
 
 class ImageSource(Protocol):
-    """Where a data set's picture inputs come from.
+    """Where a data set's picture inputs come from: anything with these four members."""
 
-    Args:
-        input_name: The model's input that it feeds, `"regions"` or `"images"`.
-        shape: One picture's shape.
-        dtype: The array's NumPy type.
-    """
+    @property
+    def input_name(self) -> str:
+        """The model's input that it feeds, `"regions"` or `"images"`."""
+        ...
 
-    input_name: str
-    shape: tuple[int, ...]
-    dtype: Any
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """One picture's shape."""
+        ...
+
+    @property
+    def dtype(self) -> Any:
+        """The arrays' NumPy type."""
+        ...
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """One row per path."""

@@ -1,0 +1,158 @@
+"""Pictures a second from JPEG files to a written feature store, beside float32 `keras.applications` on the same files.
+
+    python benchmarks/features.py --images 512 --data photos/ --vgg19-weights imagenet
+
+Both networks run in this process in turns, on one part of the files after the other, after a batch each to warm up.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from json import dumps
+from pathlib import Path
+from typing import Any, Literal
+
+import keras
+import numpy as np
+from PIL import Image
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.pipelines.command import run
+from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, vgg19_weights
+from mmtoolkit.vision.vgg import IMAGE_SIZE, choose_precision
+
+FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
+KERAS_BATCH = 32  # predict's own default
+
+
+def main(
+    *,
+    images: int = 512,
+    data: Path | None = None,
+    vgg19_weights: str = "random",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    batch_size: int = 32,
+    rounds: int = 2,
+    json: Path | None = None,
+) -> None:
+    """Measures the extraction of VGG19 features against plain Keras.
+
+    Args:
+        images: How many pictures.
+        data: Folder with JPEG files; random ones of 500 x 375 pixels are made without it.
+        vgg19_weights: imagenet, random or the path of a weights file.
+        precision: Of mmtoolkit's extractor; Keras' is float32.
+        batch_size: Of mmtoolkit's extractor; Keras' is the default of `predict`.
+        rounds: Into how many parts the files are cut.
+        json: Where the figures are written.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        files = find_jpegs(data, images) if data else make_jpegs(Path(folder, "jpegs"), images)
+        chosen = choose_precision(precision)
+        report = compare(files, Path(folder, "store"), vgg19_weights, chosen, batch_size=batch_size, rounds=rounds)
+    report |= {"machine": machine(), "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")}}
+    for name, value in report["scores"].items():
+        print(f"{name:32} {value:9.2f}")
+    print(f"{report['pictures']} pictures, {chosen}, {report['machine']['cores']} cores, {report['machine']['flags']}")
+    if json:
+        json.write_text(dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def compare(
+    files: Sequence[Path], folder: Path, source: str, precision: str, *, batch_size: int, rounds: int
+) -> dict[str, Any]:
+    """Runs both in turns and returns the figures."""
+    weights = vgg19_weights(source)
+    extractor = VGG19Regions.from_weights(weights, precision=precision)
+    store = FeatureStore(folder, ExtractorKey(source, precision))
+    FeatureStore(folder, ExtractorKey("warm-up", precision)).add(files[:batch_size], extractor, batch_size=batch_size)
+    parts = [files[start::rounds] for start in range(rounds)]
+    ours = [seconds(lambda: store.add(parts[0], extractor, batch_size=batch_size))]
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before Keras' network takes memory too
+    peer = keras.applications.VGG19(include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
+    if weights:
+        peer.load_weights(str(weights))
+    peer.predict(np.zeros((KERAS_BATCH, IMAGE_SIZE, IMAGE_SIZE, 3), np.float32), verbose=0)
+    loading, predicting = [], []
+    for number, part in enumerate(parts):
+        if number:
+            ours.append(seconds(lambda part=part: store.add(part, extractor, batch_size=batch_size)))
+        load_seconds, predict_seconds = keras_seconds(peer, part)
+        loading.append(load_seconds)
+        predicting.append(predict_seconds)
+    if len(store) != len({store.digest(path) for path in files}):
+        raise InputError(f"Expected pictures that can all be read. Received: {len(files) - len(store)} that cannot.")
+    rate, predict_rate = len(files) / sum(ours), len(files) / sum(predicting)
+    file_rate = len(files) / (sum(loading) + sum(predicting))
+    scores = {
+        "images/s, files to store": rate,
+        "images/s, keras predict alone": predict_rate,
+        "images/s, keras from files": file_rate,
+        "ratio to predict alone": rate / predict_rate,
+        "ratio to keras from files": rate / file_rate,
+        "peak memory, MiB": peak,
+    }
+    return {"scores": scores, "pictures": len(files), "precision": precision, "batch_size": batch_size}
+
+
+def seconds(job: Callable[[], object]) -> float:
+    """How long a job takes."""
+    start = time.perf_counter()
+    job()
+    return time.perf_counter() - start
+
+
+def keras_seconds(network: keras.Model, files: Sequence[Path]) -> tuple[float, float]:
+    """What a user of Keras would write: load a few hundred pictures, prepare them, predict; (loading, predicting)."""
+    loading = predicting = 0.0
+    for start in range(0, len(files), 256):
+        before = time.perf_counter()
+        pictures = [
+            keras.utils.load_img(path, target_size=(IMAGE_SIZE, IMAGE_SIZE)) for path in files[start : start + 256]
+        ]
+        pixels = keras.applications.vgg19.preprocess_input(np.stack([np.asarray(p, np.float32) for p in pictures]))
+        loading += time.perf_counter() - before
+        predicting += seconds(lambda pixels=pixels: network.predict(pixels, batch_size=KERAS_BATCH, verbose=0))
+    return loading, predicting
+
+
+def find_jpegs(folder: Path, count: int) -> list[Path]:
+    """The first JPEG files of a folder, by name."""
+    found = sorted(path for path in folder.rglob("*") if path.suffix.lower() in {".jpg", ".jpeg"})
+    if not found:
+        raise InputError(f"--data expects a folder with JPEG files. Received: {folder}, which has none.")
+    return found[:count]
+
+
+def make_jpegs(folder: Path, count: int) -> list[Path]:
+    """Soft random pictures, as large as photographs on the web, each different."""
+    folder.mkdir()
+    generator = np.random.default_rng(0)
+    paths = [folder / f"{number:06}.jpg" for number in range(count)]
+    for path in paths:
+        coarse = Image.fromarray(generator.integers(0, 256, (24, 32, 3), np.uint8))
+        coarse.resize((500, 375), Image.Resampling.BICUBIC).save(path, quality=90)
+    return paths
+
+
+def machine() -> dict[str, Any]:
+    """The processor, and which of its instructions matter here."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    words = {name.strip(): value for name, _, value in (line.partition(":") for line in lines)}
+    flags = [flag for flag in FLAGS if flag in words.get("flags", "").split()]
+    cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count()
+    return {"processor": words.get("model name", platform.processor()).strip(), "cores": cores, "flags": flags}
+
+
+if __name__ == "__main__":
+    run(main)

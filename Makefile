@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 .PHONY: demo test lint clean
 
 demo: .venv/demo.stamp  ## trains a small captioner on drawn scenes and shows what it says
-	$(BIN)/mmtoolkit demo
+	$(BIN)/mmtoolkit demo --overwrite
 
 test: .venv/test.stamp lint  ## everything that must hold before a change is merged
 	$(BIN)/python -m pytest

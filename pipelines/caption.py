@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import progress_bar, run, tell
+from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ExtractorKey, ImageSource
@@ -83,6 +83,7 @@ def main(
     """
     options = resolved(locals())
     claim(out, overwrite=overwrite)
+    start_tensorflow()
     import keras
 
     started = time.perf_counter()

@@ -16,7 +16,7 @@ import yaml
 
 from mmtoolkit.errors import InputError
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # TensorFlow's start-up notes drown a command's own progress
+LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 Job = Callable[..., int | None]
 
@@ -56,6 +56,28 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return fail(sentence(error), 1)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept", 130)
+
+
+def start_tensorflow() -> None:
+    """Loads TensorFlow without its start-up notes, which would drown a command's own lines.
+
+    They are written below Python, before the log level counts, so the file descriptor itself is turned away meanwhile.
+    Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees what they asked for. What fails still raises.
+    """
+    if LOG_LEVEL in os.environ:
+        return
+    os.environ[LOG_LEVEL] = "3"
+    sys.stderr.flush()
+    kept = os.dup(2)
+    try:
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        import tensorflow
+
+        tensorflow.constant(0)  # looks for devices
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
 
 
 def tell(message: str) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import progress_bar, run, tell
+from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
 from mmtoolkit.pipelines.predict import load_captioner, search
 
 
@@ -36,6 +36,7 @@ def main(
         length_penalty: Power of the length in the search, in place of the preset's own.
         json: Print the report as one JSON object.
     """
+    start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     records = mm.read_captions(data, splits=None if split is None else (split,))
     report = mm.evaluate_captions(

@@ -8,7 +8,7 @@ from typing import Literal
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import progress_bar, run, tell
+from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
 
 
 def main(
@@ -31,6 +31,7 @@ def main(
         batch_size: Pictures a forward pass.
     """
     paths = mm.find_images(images)
+    start_tensorflow()
     from mmtoolkit.vision import extractor_key, load_extractor, open_store
 
     key = extractor_key(vgg19_weights, precision=precision)

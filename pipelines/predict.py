@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, tell
+from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 
 BATCH = 16
 
@@ -42,6 +42,7 @@ def main(
         json: Print one JSON object instead.
     """
     paths = mm.find_images(images)
+    start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     decoding = search(captioner, beam=beam, n_best=n_best, length_penalty=length_penalty)
     source, results, failed = captioner.image_source(), [], []

@@ -8,6 +8,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmtoolkit.errors import InputError
+
 
 @ops.custom_gradient
 def dense_gradient(table: Any) -> Any:
@@ -33,13 +35,16 @@ class TokenEmbedding(keras.layers.Layer):
         vocabulary_size: Number of rows.
         dim: Width of a row.
         table: `<float32>[vocabulary_size, dim]` to start from; kept in the weights, not in the configuration.
+
+    Raises:
+        InputError: The table has another shape.
     """
 
     def __init__(self, vocabulary_size: int, dim: int, *, table: np.ndarray | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.vocabulary_size, self.dim, self._start = vocabulary_size, dim, table
         if table is not None and table.shape != (vocabulary_size, dim):
-            raise ValueError(
+            raise InputError(
                 f"The embedding table must have the shape (vocabulary_size, dim) = {(vocabulary_size, dim)}. "
                 f"Received: {table.shape}."
             )

@@ -50,6 +50,7 @@ class Captioner(Task):
         encoder: `"vgg19"`: stored regions come in; `"small"`: a small CNN trained with the decoder.
         extractor: What made the stored regions (`ExtractorKey`), so that `generate` can make them from a file.
         image_size: Side of the square pictures.
+        filters: Channels after each convolution of the small CNN.
         attention_penalty: Weight of the penalty that makes every region be looked at about once.
         decoding: The default search.
         max_length: Longest caption in tokens, END included.
@@ -65,6 +66,7 @@ class Captioner(Task):
         encoder: str = "vgg19",
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
+        filters: Sequence[int] = (16, 32, 64, 128),
         attention_penalty: float = 1.0,
         decoding: Search | Mapping[str, Any] = BeamSearch(),  # noqa: B008  # frozen
         max_length: int = 25,
@@ -75,9 +77,10 @@ class Captioner(Task):
         super().__init__(name=name, dtype=dtype)
         self.codec, self.encoder_name, self.image_size = codec, encoder, image_size
         self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
+        self.filters = tuple(filters)
         self.attention_penalty, self.max_length, self.card = attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)
-        self.encoder = SmallCNN(name="encoder", dtype=self.dtype_policy) if encoder == "small" else None
+        self.encoder = SmallCNN(filters, name="encoder", dtype=self.dtype_policy) if encoder == "small" else None
         self.decoder = AttentionDecoder(len(codec.vocabulary), name="decoder", dtype=self.dtype_policy, **decoder)
 
     def build(self, input_shape: Any) -> None:
@@ -189,6 +192,7 @@ class Captioner(Task):
             "encoder": self.encoder_name,
             "extractor": None if self.extractor is None else asdict(self.extractor),
             "image_size": self.image_size,
+            "filters": list(self.filters),
             "attention_penalty": self.attention_penalty,
             "decoding": search_config(self.decoding),
             "max_length": self.max_length,

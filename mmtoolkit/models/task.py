@@ -71,7 +71,8 @@ class Task(keras.Model):
         try:
             model.load_weights(str(preset.weights))
         except (ValueError, OSError, KeyError) as error:
-            raise InputError(f"{preset.weights} does not fit config.json ({error}); copy the preset again.") from error
+            why = str(error).splitlines()[0]
+            raise InputError(f"{preset.weights} does not fit config.json ({why}); copy the preset again.") from error
         model.card = preset.card
         return model
 

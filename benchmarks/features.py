@@ -14,6 +14,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from importlib.metadata import version
 from json import dumps
 from pathlib import Path
@@ -38,7 +39,7 @@ def main(
     data: Path | None = None,
     vgg19_weights: str = "random",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    batch_size: int = 32,
+    batch_size: int = 16,
     rounds: int = 2,
     json: Path | None = None,
 ) -> None:
@@ -74,7 +75,7 @@ def compare(
     store = FeatureStore(folder, ExtractorKey(source, precision))
     FeatureStore(folder, ExtractorKey("warm-up", precision)).add(files[:batch_size], extractor, batch_size=batch_size)
     parts = [files[start::rounds] for start in range(rounds)]
-    ours = [seconds(lambda: store.add(parts[0], extractor, batch_size=batch_size))]
+    ours = [seconds(partial(store.add, parts[0], extractor, batch_size=batch_size))]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before Keras' network takes memory too
     peer = keras.applications.VGG19(include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
     if weights:
@@ -83,7 +84,7 @@ def compare(
     loading, predicting = [], []
     for number, part in enumerate(parts):
         if number:
-            ours.append(seconds(lambda part=part: store.add(part, extractor, batch_size=batch_size)))
+            ours.append(seconds(partial(store.add, part, extractor, batch_size=batch_size)))
         load_seconds, predict_seconds = keras_seconds(peer, part)
         loading.append(load_seconds)
         predicting.append(predict_seconds)
@@ -119,7 +120,7 @@ def keras_seconds(network: keras.Model, files: Sequence[Path]) -> tuple[float, f
         ]
         pixels = keras.applications.vgg19.preprocess_input(np.stack([np.asarray(p, np.float32) for p in pictures]))
         loading += time.perf_counter() - before
-        predicting += seconds(lambda pixels=pixels: network.predict(pixels, batch_size=KERAS_BATCH, verbose=0))
+        predicting += seconds(partial(network.predict, pixels, batch_size=KERAS_BATCH, verbose=0))
     return loading, predicting
 
 

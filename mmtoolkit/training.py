@@ -9,11 +9,14 @@ from typing import Any
 
 import keras
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import write_captions
 from mmtoolkit.metrics import score_captions
 from mmtoolkit.models import Captioner
 from mmtoolkit.records import CaptionRecord
 from mmtoolkit.vision import ImageSource
+
+SCORES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 
 
 def adam(
@@ -29,8 +32,9 @@ def adam(
         steps: Length of the whole training.
         warmup: Steps until the highest rate, at most a tenth of all.
         clip: Largest global norm of the gradient.
-        averaging: Share of the old average kept at each step; 0 trains without averaging. The averaged weights are the
-            ones validated and saved (use it with `keras.callbacks.SwapEMAWeights`).
+        averaging: Share of the old average kept at each step, at most `1 - 3 / steps`: a short training is averaged
+            over its last third, not mixed with its random start. 0 trains without averaging. The averaged weights are
+            the ones validated and saved (use it with `keras.callbacks.SwapEMAWeights`).
 
     Source: Kingma & Ba 2015; cosine decay of Loshchilov & Hutter 2017; averaging of Polyak & Juditsky 1992.
     """
@@ -42,7 +46,8 @@ def adam(
         warmup_target=learning_rate if warmup else None,
         warmup_steps=warmup,
     )
-    average = {"use_ema": True, "ema_momentum": averaging} if averaging else {}
+    longest = max(0.0, 1.0 - 3.0 / max(1, steps))
+    average = {"use_ema": True, "ema_momentum": min(averaging, longest)} if averaging else {}
     return keras.optimizers.Adam(rate, global_clipnorm=clip, **average)
 
 
@@ -59,6 +64,9 @@ class DecodedValidation(keras.callbacks.Callback):
         monitor: The score that decides.
         patience: Epochs without a better score before training stops.
         card: What the preset's card says besides the scores.
+
+    Raises:
+        InputError: There is no score of the name `monitor`.
     """
 
     def __init__(
@@ -72,6 +80,8 @@ class DecodedValidation(keras.callbacks.Callback):
         card: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
+        if monitor not in SCORES:
+            raise InputError(f"The score that decides is one of {', '.join(SCORES)}. Received: {monitor!r}.")
         self.records, self.source, self.preset = records, source, preset
         self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
         self.best, self.best_epoch = float("-inf"), -1

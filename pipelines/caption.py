@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import shutil
 import statistics
 import sys
@@ -17,6 +16,7 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
 
 if TYPE_CHECKING:
+    from mmtoolkit.readers import Splits
     from mmtoolkit.vision import ExtractorKey, ImageSource
 
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
@@ -83,14 +83,11 @@ def main(
     """
     options = resolved(locals())
     claim(out, overwrite=overwrite)
+    if encoder == "small" and vgg19_weights is not None:
+        raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
     start_tensorflow()
-    import keras
-
     started = time.perf_counter()
-    keras.utils.set_random_seed(seed)
-    splits = mm.split(mm.read_captions(data), seed=seed)
-    if not splits.train or not splits.valid:
-        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
+    splits = train_and_valid(data, seed)
     eyes = choose_encoder(encoder, vgg19_weights, splits.train)
     key, source = picture_source(eyes, splits, vgg19_weights or "imagenet", precision, features)
     prepared = time.perf_counter()
@@ -110,45 +107,88 @@ def main(
         dropout=dropout,
         embeddings=word_vectors(embeddings, codec, splits.train, embedding_dim, seed),
     )
+    options |= {"encoder": eyes, "precision": key.precision if key else precision}
+    report = train(captioner, splits, source, out, options)
+    report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
+    finish(out, report)
+    return 0
+
+
+def train_and_valid(data: Path, seed: int) -> Splits[mm.CaptionRecord]:
+    """The records of a data set, with random numbers started."""
+    import keras
+
+    keras.utils.set_random_seed(seed)
+    splits = mm.split(mm.read_captions(data), seed=seed)
+    if not splits.train or not splits.valid:
+        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
+    return splits
+
+
+def train(
+    captioner: mm.Captioner,
+    splits: Splits[mm.CaptionRecord],
+    source: ImageSource,
+    out: Path,
+    options: dict[str, Any],
+) -> dict[str, Any]:
+    """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
+    import keras
+
     captioner.build(captioner.input_shapes())
-    dataset = mm.caption_dataset(splits.train, codec, features=source, batch_size=batch_size, seed=seed)
-    optimizer = mm.adam(learning_rate, steps=len(dataset) * epochs, averaging=averaging)
-    captioner.compile(optimizer, loss=mm.token_loss(label_smoothing))
+    dataset = mm.caption_dataset(
+        splits.train, captioner.codec, features=source, batch_size=options["batch_size"], seed=options["seed"]
+    )
+    steps = len(dataset) * options["epochs"]
+    optimizer = mm.adam(options["learning_rate"], steps=steps, averaging=options["averaging"])
+    captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
+    clear(out)
     (out / "config.yaml").write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
+    card = {"data": options["data"], "job": "caption", "seed": options["seed"], "options": options}
     validation = mm.DecodedValidation(
         splits.valid,
         source,
         out / "preset",
-        patience=patience,
-        card={"data": str(data), "job": "caption", "seed": seed, "options": options, "versions": mm.versions()},
+        patience=options["patience"],
+        card={**card, "versions": mm.versions()},
     )
-    callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True), validation] if averaging else [validation]
+    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if options["averaging"] else []
     with contextlib.redirect_stdout(sys.stderr):  # Keras' progress bar; stdout is for results
-        history = captioner.fit(dataset, epochs=epochs, callbacks=callbacks)
-    report = mm.evaluate_captions(mm.Captioner.from_preset(out / "preset"), splits.valid, source=source, seed=seed)
-    report |= {
+        history = captioner.fit(
+            dataset,
+            epochs=options["epochs"],
+            callbacks=[*averaged, validation],
+            shuffle=False,  # its order is its own
+        )
+    best = mm.Captioner.from_preset(out / "preset")
+    report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
+    return report | {
         "split": "valid",
         "epoch": validation.best_epoch + 1,
-        "seconds": {"features": round(prepared - started), "total": round(time.perf_counter() - started)},
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},
         "options": options,
     }
-    (out / "report.json").write_text(json.dumps(report, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def finish(out: Path, report: dict[str, Any]) -> None:
+    """Writes the report and prints its scores."""
+    from mmtoolkit.presets import write_json
+
+    write_json(out / "report.json", report)
     print("\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
     tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
-    return 0
 
 
 def picture_source(
-    encoder: str, splits: Any, weights: str, precision: str, folder: Path | None
+    encoder: str, splits: Splits[mm.CaptionRecord], weights: str, precision: str, folder: Path | None
 ) -> tuple[ExtractorKey | None, ImageSource]:
     """What made the features, and the features or pixels of every picture."""
-    from mmtoolkit.vision import Pictures, extractor_key, stored_regions
+    from mmtoolkit.vision import decoded_pictures, extractor_key, stored_regions
 
-    if encoder == "small":
-        return None, Pictures(picture_side(splits.train))
-    key = extractor_key(weights, precision=precision)
     images = [record.image for part in splits for record in part]
+    if encoder == "small":
+        return None, decoded_pictures(picture_side(splits.train), images, progress=progress_bar("pictures"))
+    key = extractor_key(weights, precision=precision)
     return key, stored_regions(key, images, folder=folder, progress=progress_bar("features"))
 
 
@@ -163,20 +203,24 @@ def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], d
 
 
 def claim(out: Path, *, overwrite: bool) -> None:
-    """Makes the folder of a run, or refuses one that holds something.
+    """Refuses the folder of a run that holds something; what is in it stays until there is something to put there.
 
     Raises:
-        mm.InputError: It holds files and `overwrite` is off.
+        mm.InputError: It is no folder, or holds files and `overwrite` is off.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        if not overwrite:
-            raise mm.InputError(
-                f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite."
-            )
-        for name in ("report.json", "config.yaml"):
-            (out / name).unlink(missing_ok=True)
-        shutil.rmtree(out / "preset", ignore_errors=True)
+    if out.exists() and not out.is_dir():
+        raise mm.InputError(f"--out expects a folder. Received: {out}, a file; name another.")
+    if out.exists() and any(out.iterdir()) and not overwrite:
+        raise mm.InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
+
+
+def clear(out: Path) -> None:
+    """Makes the folder of a run and takes an earlier run out of it; other files stay."""
     out.mkdir(parents=True, exist_ok=True)
+    for name in ("report.json", "config.yaml"):
+        (out / name).unlink(missing_ok=True)
+    for folder in (out / "preset", *out.glob(".preset.*")):
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def resolved(options: dict[str, Any]) -> dict[str, Any]:

@@ -36,7 +36,11 @@ def main(
         length_penalty: Power of the length in the search, in place of the preset's own.
         json: Print the report as one JSON object.
     """
+    if out and out.is_dir():
+        raise mm.InputError(f"--out expects a file for the report. Received: {out}, a folder; add a name like r.json.")
     start_tensorflow()
+    from mmtoolkit.presets import write_json
+
     captioner = load_captioner(preset, vgg19_weights)
     records = mm.read_captions(data, splits=None if split is None else (split,))
     report = mm.evaluate_captions(
@@ -47,11 +51,11 @@ def main(
         progress=progress_bar("captions"),
     )
     report |= {"data": str(data), "split": split or "all", "preset": str(preset)}
-    text = json_format.dumps(report, indent=1, ensure_ascii=False)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(text + "\n", encoding="utf-8")
+        write_json(out, report)
         tell(f"report: {out}")
+    text = json_format.dumps(report, indent=1, ensure_ascii=False)
     print(text if json else "\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import json as json_format
 from collections.abc import Iterator
 from pathlib import Path
@@ -37,7 +38,8 @@ def main(
         beam: Width of the search, in place of the preset's own.
         n_best: Captions a picture.
         length_penalty: Power of the length in the search, in place of the preset's own.
-        attention: Folder for a PNG per picture that shows where the model looked for each word.
+        attention: Folder for a PNG per picture that shows where the model looked for each word (NAME.png; further
+            pictures of that name become NAME-2.png and so on).
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
         json: Print one JSON object instead.
     """
@@ -48,18 +50,22 @@ def main(
     source, results, failed = captioner.image_source(), [], []
     if attention:
         attention.mkdir(parents=True, exist_ok=True)
-    for path, read in readable(paths, source):
-        if isinstance(read, mm.InputError):
-            tell(f"error: {read}")
-            failed.append({"image": str(path), "error": str(read)})
-            continue
-        inputs = {source.input_name: read}
-        (captions,) = captioner.write(inputs, decoding)
-        results.append({"image": str(path), "captions": [caption._asdict() for caption in captions]})
-        if not json:
-            print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
-        if attention:
-            draw_attention(captioner, path, inputs, captions[0].text, attention / f"{path.stem}.png")
+    for (path, read), name in zip(readable(paths, source), picture_names(paths), strict=True):
+        try:
+            if isinstance(read, mm.InputError):
+                raise read
+            inputs = {source.input_name: read}
+            (captions,) = captioner.write(inputs, decoding)
+            result: dict[str, Any] = {"image": str(path), "captions": [caption._asdict() for caption in captions]}
+            results.append(result)
+            if not json:
+                print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
+            if attention:
+                draw_attention(captioner, path, inputs, captions[0].text, attention / name)
+                result["attention"] = str(attention / name)
+        except mm.InputError as error:  # the others go on
+            tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
+            failed.append({"image": str(path), "error": str(error)})
     if json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
@@ -103,6 +109,24 @@ def read_one(path: Path, source: Any) -> Any:
         return source.read([path])
     except mm.InputError as error:
         return error
+
+
+def picture_names(paths: list[Path]) -> list[str]:
+    """A file name for the attention picture of each input; inputs of one name in several folders are numbered.
+
+    Example:
+        >>> picture_names([Path("a/cat.jpg"), Path("b/cat.png"), Path("dog.jpg")])
+        ['cat.png', 'cat-2.png', 'dog.png']
+    """
+    names: dict[str, str] = {}  # by its lower-case form: some disks do not tell Cat from cat
+    for path in paths:
+        name = path.stem
+        for number in itertools.count(2):
+            if name.casefold() not in names:
+                break
+            name = f"{path.stem}-{number}"
+        names[name.casefold()] = f"{name}.png"
+    return list(names.values())
 
 
 def draw_attention(captioner: Any, path: Path, inputs: dict[str, Any], caption: str, target: Path) -> None:

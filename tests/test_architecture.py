@@ -303,7 +303,7 @@ CLEAN = {
     "mmtoolkit/text/__init__.py": "from .vocabulary import Vocabulary\n",
     "mmtoolkit/text/vocabulary.py": "import tensorflow as tf\n\n\ndef train():\n    import gensim\n",
     "mmtoolkit/models/__init__.py": "from mmtoolkit import Vocabulary, __version__\nfrom mmtoolkit.layers import x\n",
-    "mmtoolkit/presets.py": "import numpy as np\nnp.load('x', allow_pickle=False)\nfrom mmtoolkit import models\n",
+    "mmtoolkit/presets.py": "import numpy as np\nnp.load('x', allow_pickle=False)\nfrom mmtoolkit import text\n",
     "pipelines/__init__.py": "",
     "pipelines/caption.py": "import mmtoolkit as mm\nfrom mmtoolkit.presets import np\nprint('a dog')\n",
     "tests/test_models.py": "assert True\n",

@@ -60,6 +60,12 @@ def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = N
     return ops.reshape(context, (-1, values.shape[-1])), ops.reshape(alignment, (-1, regions))
 
 
+def values_shape(memory_shape: Any) -> tuple[int | None, ...]:
+    """The values' shape in a `Memory` of shapes or the list that a saved file makes of one; else the shape given."""
+    inner = memory_shape[1]
+    return tuple(inner if isinstance(inner, (list, tuple)) else memory_shape)
+
+
 @keras.saving.register_keras_serializable("mmtoolkit")
 class BahdanauAttention(keras.layers.Layer):
     """Owns the projections of `additive_attention`: keys once per picture, the query once per step.
@@ -80,10 +86,9 @@ class BahdanauAttention(keras.layers.Layer):
         self.query_projection = keras.layers.Dense(units, use_bias=False, name="query", dtype=self.dtype_policy)
 
     def build(self, query_shape: Any, memory_shape: Any) -> None:
-        values_shape = memory_shape.values if isinstance(memory_shape, Memory) else memory_shape
         self.query_projection.build(query_shape)
         if not self.key_projection.built:  # `prepare` comes before the first call and builds it
-            self.key_projection.build(values_shape)
+            self.key_projection.build(values_shape(memory_shape))
         self.v = self.add_weight(shape=(self.units,), name="v", initializer=keras.initializers.RandomUniform(-0.1, 0.1))
 
     def prepare(self, values: Any, mask: Any = None) -> Memory:

@@ -9,7 +9,7 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers.attention import BahdanauAttention, Memory
+from mmtoolkit.layers.attention import BahdanauAttention, Memory, values_shape
 from mmtoolkit.layers.cells import cell_named
 from mmtoolkit.layers.embedding import TokenEmbedding
 
@@ -39,6 +39,8 @@ class AttentionDecoder(keras.layers.Layer):
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
         dropout: Share of the word vectors and outputs dropped while training.
         memory_dropout: Share of the region features dropped while training.
+        normalise_memory: Whether each region is brought to mean 0 and spread 1 first. VGG19's regions have a norm
+            above 100: without it tanh and the gates start saturated.
 
     Raises:
         InputError: There is no cell of that name, or `tie_output` comes without `deep_output`.
@@ -59,6 +61,7 @@ class AttentionDecoder(keras.layers.Layer):
         tie_output: bool = False,
         dropout: float = 0.5,
         memory_dropout: float = 0.0,
+        normalise_memory: bool = True,
         embeddings: np.ndarray | None = None,
         **kwargs: Any,
     ) -> None:
@@ -71,7 +74,7 @@ class AttentionDecoder(keras.layers.Layer):
         self.vocabulary_size, self.cell_name, self.units = vocabulary_size, cell, units
         self.embedding_dim, self.attention_units = embedding_dim, attention_units or units
         self.gated_context, self.deep_output, self.tie_output = gated_context, deep_output, tie_output
-        self.dropout, self.memory_dropout = dropout, memory_dropout
+        self.dropout, self.memory_dropout, self.normalise_memory = dropout, memory_dropout, normalise_memory
         dense, same = keras.layers.Dense, {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(vocabulary_size, embedding_dim, table=embeddings, name="embedding", **same)
         self.attention = BahdanauAttention(self.attention_units, name="attention", **same)
@@ -90,7 +93,7 @@ class AttentionDecoder(keras.layers.Layer):
         self.drop_memory = keras.layers.Dropout(memory_dropout, **same)
 
     def build(self, tokens_shape: Any, memory_shape: Any, condition_shape: Any = None) -> None:
-        features = tuple(memory_shape.values)[-1]
+        features = values_shape(memory_shape)[-1]
         condition = features if condition_shape is None else condition_shape[-1]
         self.embedding.build(tokens_shape)
         self.attention.build((None, self.units), (None, None, features))
@@ -111,6 +114,7 @@ class AttentionDecoder(keras.layers.Layer):
 
     def prepare(self, values: Any, mask: Any = None, training: bool | None = None) -> Memory:
         """Projects `<float>[batch, regions, features]` once, for all steps and hypotheses."""
+        values = normalise(values) if self.normalise_memory else values
         values = ops.cast(values, self.compute_dtype)
         return self.attention.prepare(self.drop_memory(values, training=training), mask)
 
@@ -187,7 +191,18 @@ class AttentionDecoder(keras.layers.Layer):
             "tie_output": self.tie_output,
             "dropout": self.dropout,
             "memory_dropout": self.memory_dropout,
+            "normalise_memory": self.normalise_memory,
         }
+
+
+def normalise(values: Any) -> Any:
+    """Each row of `<float>[..., features]` with mean 0 and spread 1, without weights: what is stored needs no gradient.
+
+    Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, equation 3, without gain and bias.
+    """
+    values = ops.cast(values, "float32")
+    values = values - ops.mean(values, axis=-1, keepdims=True)
+    return values * ops.rsqrt(ops.mean(ops.square(values), axis=-1, keepdims=True) + 1e-5)
 
 
 def masked_mean(values: Any, mask: Any = None) -> Any:

@@ -22,21 +22,26 @@ class SmallCNN(keras.layers.Layer):
     def __init__(self, filters: tuple[int, ...] = (16, 32, 64, 128), **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = tuple(filters)
-        same = {"padding": "same", "activation": "relu", "dtype": self.dtype_policy}
+        same = {"padding": "same", "use_bias": False, "dtype": self.dtype_policy}
         self.convolutions = [keras.layers.Conv2D(n, 3, name=f"conv_{i}", **same) for i, n in enumerate(self.filters)]
+        self.norms = [
+            keras.layers.BatchNormalization(momentum=0.9, name=f"norm_{i}", dtype=self.dtype_policy)
+            for i in range(len(self.filters))
+        ]
         self.pool = keras.layers.MaxPooling2D(2, dtype=self.dtype_policy)
 
     def build(self, images_shape: Any) -> None:
         channels = 3 + 2
-        for convolution in self.convolutions:
+        for convolution, norm in zip(self.convolutions, self.norms, strict=True):
             convolution.build((None, None, None, channels))
             channels = convolution.filters
+            norm.build((None, None, None, channels))
 
-    def call(self, images: Any) -> Any:
+    def call(self, images: Any, training: bool | None = None) -> Any:
         values = ops.cast(images, self.compute_dtype) / 127.5 - 1.0
         values = ops.concatenate([values, coordinates(values)], axis=-1)
-        for index, convolution in enumerate(self.convolutions):
-            values = convolution(values)
+        for index, (convolution, norm) in enumerate(zip(self.convolutions, self.norms, strict=True)):
+            values = ops.relu(norm(convolution(values), training=training))
             if index < len(self.convolutions) - 1:
                 values = self.pool(values)
         return ops.reshape(values, (ops.shape(values)[0], -1, self.filters[-1]))

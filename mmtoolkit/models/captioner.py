@@ -80,7 +80,7 @@ class Captioner(Task):
         self.filters = tuple(filters)
         self.attention_penalty, self.max_length, self.card = attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)
-        self.encoder = SmallCNN(filters, name="encoder", dtype=self.dtype_policy) if encoder == "small" else None
+        self.encoder = SmallCNN(self.filters, name="encoder", dtype=self.dtype_policy) if encoder == "small" else None
         self.decoder = AttentionDecoder(len(codec.vocabulary), name="decoder", dtype=self.dtype_policy, **decoder)
 
     def build(self, input_shape: Any) -> None:
@@ -105,7 +105,8 @@ class Captioner(Task):
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         logits, alignments = self.teach(inputs, training=training)
         if training and self.attention_penalty:
-            real = ops.cast(ops.not_equal(inputs["tokens"], PAD), "float32")
+            tokens = inputs["tokens"]  # what END is followed by is padding: no step of the caption
+            real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")
             looked_at = ops.sum(alignments * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
             self.add_loss(self.attention_penalty * ops.mean(ops.square(1.0 - looked_at)))
         return logits
@@ -128,7 +129,7 @@ class Captioner(Task):
 
     def write(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:
         """The captions of a batch of prepared pictures, best first."""
-        ids, scores = (ops.convert_to_numpy(part) for part in self.search(inputs, decoding))
+        ids, scores = self.searched(inputs, decoding)
         texts = np.reshape(self.codec.decode_all(ids.reshape(-1, ids.shape[-1])), scores.shape)
         return [
             [Caption(str(text), float(score)) for text, score in zip(*row, strict=True)]
@@ -175,7 +176,7 @@ class Captioner(Task):
 
     def image_source(self) -> ImageSource:
         """Reads picture files as this model needs them."""
-        return Pictures(self.image_size, keep=False) if self.encoder else LiveRegions(self.extractor)
+        return Pictures(self.image_size) if self.encoder else LiveRegions(self.extractor)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Captioner:
@@ -196,5 +197,6 @@ class Captioner(Task):
             "attention_penalty": self.attention_penalty,
             "decoding": search_config(self.decoding),
             "max_length": self.max_length,
+            "dtype": self.dtype_policy.name,
             **decoder,
         }

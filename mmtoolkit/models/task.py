@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import keras
+import numpy as np
 
 from mmtoolkit.decoding import SEARCHES, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.presets import read_preset, write_preset
+from mmtoolkit.presets import CONFIG, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 
 
@@ -28,6 +30,19 @@ class Task(keras.Model):
     decoding: Search
     max_length: int
     card: Mapping[str, Any]
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        # Keras neither tracks nor saves what a cache holds, and a model may be saved after it has searched.
+        self.search_graph = lru_cache(maxsize=4)(partial(compiled_search, self))
+
+    def search(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[Any, Any]:
+        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`."""
+        raise NotImplementedError
+
+    def searched(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[np.ndarray, np.ndarray]:
+        """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
+        return self.search_graph(decoding or self.decoding, self.max_length)(dict(inputs))
 
     def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> None:
         """Writes the preset directory; an existing one is replaced in one move."""
@@ -62,23 +77,62 @@ class Task(keras.Model):
         preset = read_preset(name)
         if preset.config.get("class") != cls.__name__:
             raise InputError(
-                f"Expected the preset of a {cls.__name__}. Received: {preset.folder}, "
-                f"the preset of a {preset.config.get('class')}."
+                f"Expected a preset of the class {cls.__name__}. Received: {preset.folder}, "
+                f"of the class {preset.config.get('class')}; name another preset or load it with that class."
             )
         codecs = {cls.codec_attribute(key): codec for key, codec in preset.codecs.items()}
-        model = cls.from_config({**preset.config["model"], **codecs})
-        model.build(model.input_shapes())
+        try:
+            model = cls.from_config({**preset.config["model"], **codecs})
+            model.build(model.input_shapes())
+        except (TypeError, ValueError, KeyError) as error:
+            raise InputError(
+                f"{preset.folder / CONFIG} does not describe a {cls.__name__} ({first_line(error)}); "
+                "copy the whole directory again."
+            ) from error
         try:
             model.load_weights(str(preset.weights))
         except (ValueError, OSError, KeyError) as error:
-            why = str(error).splitlines()[0]
-            raise InputError(f"{preset.weights} does not fit config.json ({why}); copy the preset again.") from error
+            raise InputError(
+                f"{preset.weights} does not hold the weights that {CONFIG} describes ({first_line(error)}); "
+                "copy the whole directory again."
+            ) from error
         model.card = preset.card
         return model
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """The shapes of the inputs, for building without data."""
         raise NotImplementedError
+
+
+class SearchGraph(keras.Model):
+    """A task's search as a model of its own, so that the backend compiles it; it owns no weights.
+
+    Args:
+        task: The model that searches.
+        decoding: The search.
+    """
+
+    def __init__(self, task: Task, decoding: Search) -> None:
+        super().__init__(name="search", dtype=task.dtype_policy)
+        self.task, self.decoding = task, decoding
+
+    def build(self, input_shape: Any = None) -> None:
+        self.built = True
+
+    def call(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
+        return self.task.search(inputs, self.decoding)
+
+
+def compiled_search(
+    task: Task, decoding: Search, max_length: int
+) -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]:
+    """The search of a task as one graph; `max_length` is part of the graph, so it is part of the cache's key."""
+    return SearchGraph(task, decoding).predict_on_batch
+
+
+def first_line(error: Exception) -> str:
+    """The first line of a message, which is all that an error in one sentence has room for."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
 
 
 def search_config(search: Search) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -126,7 +126,7 @@ class FeatureStore:
         images: Iterable[Path],
         extractor: VGG19Regions | Callable[[], Extractor],
         *,
-        batch_size: int = 32,
+        batch_size: int = 16,
         progress: Progress | None = None,
     ) -> dict[Path, str]:
         """Extracts what is not stored yet; what was finished before a kill is not done again.
@@ -187,12 +187,18 @@ class FeatureStore:
         content = json.dumps(entries).encode()
         name = hashlib.sha256(content).hexdigest()[:16]
         listing = self.folder / f"{name}.json"
-        write_atomically(self.folder / f"{name}.npy", lambda file: np.save(file, rows, allow_pickle=False))
+        write_atomically(self.folder / f"{name}.npy", lambda file: save_rows(file, rows))
         write_atomically(listing, lambda file: file.write(content))
         self._open(listing)
 
 
-def write_atomically(target: Path, save: Callable[[Any], Any]) -> None:
+def save_rows(file: BinaryIO, rows: np.ndarray) -> None:
+    """`np.save`, but a full disk is called by its name."""
+    np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(rows))
+    file.write(rows.data)
+
+
+def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     """Lets `save` write to a temporary file and renames it; a failure, a full disk say, leaves nothing behind."""
     partial = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:

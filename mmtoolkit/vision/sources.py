@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -11,7 +11,7 @@ import numpy as np
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
-from mmtoolkit.vision.images import read_image
+from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
     FEATURES,
     IMAGE_SIZE,
@@ -26,6 +26,7 @@ from mmtoolkit.vision.vgg import (
 )
 
 RANDOM = "random"
+BATCH = 64  # pictures decoded between two looks at the progress
 
 
 class ImageSource(Protocol):
@@ -60,21 +61,35 @@ class Pictures:
 
     Args:
         size: Side of the squares.
-        keep: Whether to keep decoded pictures in memory, for training on a small set.
     """
 
     input_name = "images"
     dtype = np.uint8
 
-    def __init__(self, size: int, *, keep: bool = True) -> None:
-        self.shape = (size, size, 3)
-        self.decode: Callable[[Path], np.ndarray] = lambda path: read_image(path, size=size)
-        if keep:
-            self.decode = lru_cache(maxsize=None)(self.decode)
+    def __init__(self, size: int) -> None:
+        self.size, self.shape = size, (size, size, 3)
+        self.kept: dict[Path, np.ndarray] = {}
+
+    def add(self, images: Iterable[Path], *, progress: Progress | None = None) -> dict[Path, str]:
+        """Decodes pictures and keeps them in memory, for training on a small set.
+
+        Returns:
+            The pictures that could not be read, each with the reason.
+        """
+        paths, failures = list(dict.fromkeys(images)), {}
+        for number, batch in enumerate(decode_ahead(paths, size=self.size, batch_size=BATCH), start=1):
+            for path, found in batch:
+                if isinstance(found, str):
+                    failures[path] = found
+                else:
+                    self.kept[path] = found
+            if progress:
+                progress(min(number * BATCH, len(paths)), len(paths))
+        return failures
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """`<uint8>[pictures, size, size, 3]`."""
-        return np.stack([self.decode(path) for path in images])
+        return np.stack([self.kept[path] if path in self.kept else read_image(path, size=self.size) for path in images])
 
 
 class LiveRegions:
@@ -98,7 +113,7 @@ class LiveRegions:
     def __init__(self, key: ExtractorKey | None) -> None:
         if key is None:
             raise InputError("This model reads stored regions and does not say what made them; give it a FeatureStore.")
-        self.forward = compiled(load_extractor(key))
+        self.forward = forward_pass(key)
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """`<float16>[pictures, 196, 512]`."""
@@ -128,6 +143,12 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
     return VGG19Regions.from_weights(path, precision=key.precision)
 
 
+@lru_cache(maxsize=2)
+def forward_pass(key: ExtractorKey) -> Callable[[Any], Any]:
+    """The forward pass of the extractor that a key describes, compiled once however often it is asked for."""
+    return compiled(load_extractor(key))
+
+
 def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:
     """The feature store of a key, in the cache unless placed elsewhere."""
     return FeatureStore(folder or cache_folder() / "features", key)
@@ -142,11 +163,27 @@ def stored_regions(
         InputError: Some pictures cannot be read; the message counts them and names the first ones.
     """
     store = open_store(key, folder)
-    failures = store.add(images, lambda: load_extractor(key), progress=progress)
+    refuse(store.add(images, lambda: load_extractor(key), progress=progress), "; the features of the others are kept")
+    return store
+
+
+def decoded_pictures(size: int, images: Iterable[Path], *, progress: Progress | None = None) -> Pictures:
+    """The pictures, decoded and kept in memory.
+
+    Raises:
+        InputError: Some pictures cannot be read; the message counts them and names the first ones.
+    """
+    pictures = Pictures(size)
+    refuse(pictures.add(images, progress=progress))
+    return pictures
+
+
+def refuse(failures: Mapping[Path, str], consolation: str = "") -> None:
+    """Raises where pictures could not be read."""
     if failures:
         named = "; ".join(f"{path} ({why})" for path, why in list(failures.items())[:3])
+        more = "; …" if len(failures) > 3 else ""
         raise InputError(
-            f"Expected pictures that can be read. Received {len(failures)} that cannot: {named}. Replace or leave them "
-            "out; the features of the others are kept."
+            f"Expected pictures that can be read. Received: {len(failures)} that cannot, {named}{more}. "
+            f"Replace them or leave them out{consolation}."
         )
-    return store

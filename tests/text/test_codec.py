@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import time
 import unicodedata
 from pathlib import Path
 
@@ -281,3 +282,12 @@ def test_a_damaged_folder_is_named_with_file_and_line(
     (tmp_path / name).unlink() if text is None else (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(InputError, match=message):
         TextCodec.load(tmp_path)
+
+
+def test_fitting_is_quick() -> None:
+    """The whole of a captioning data set in seconds: no Python work per word."""
+    captions = [f"A man number {i} in a red shirt is riding a bicycle down the street ." for i in range(30_000)]
+    started = time.process_time()
+    codec = TextCodec.fit(captions, min_count=2)
+    assert time.process_time() - started < 5.0
+    assert len(codec.vocabulary) == 4 + 12

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -78,6 +78,7 @@ def test_stored_features_equal_fresh_ones(batch_size: int, pictures: list[Path],
     again = FeatureStore(folder, KEY)
     assert len(again) == 7 and all(path in again for path in pictures)
     check(again, [pictures[index] for index in (6, 0, 3, 3)])
+    assert sum(len(np.load(path, allow_pickle=False)) for path in again.folder.glob("*.npy")) == 7  # plain NumPy files
     assert sorted(path.suffix for path in again.folder.iterdir()) == sorted(["", *[".json", ".npy"] * 4])
     assert again.read(pictures).dtype == again.dtype and again.read(pictures).shape[1:] == again.shape
 
@@ -307,18 +308,37 @@ def test_a_full_disk_leaves_finished_shards_only(
 def test_rows_cut_off_by_a_full_disk_are_taken_away(
     pictures: list[Path], folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def save(file: Any, rows: np.ndarray, **options: Any) -> None:
+    def save(file: BinaryIO, rows: np.ndarray) -> None:
         file.write(rows.tobytes()[:1000])
         no_space()
 
     with monkeypatch.context() as patch:
-        patch.setattr(np, "save", save)
+        patch.setattr(feature_store, "save_rows", save)
         with pytest.raises(OSError, match="No space left"):
             FeatureStore(folder, KEY).add(pictures, Patches)
     store = FeatureStore(folder, KEY)
     assert [path.name for path in store.folder.iterdir()] == ["key"]
     store.add(pictures, Patches)
     check(store, pictures)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs Linux's account of memory")
+def test_memory_does_not_grow_with_the_pictures(tmp_path: Path, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two hundred pictures more are 40 MB of features more on disk, and none in memory."""
+
+    def own_memory() -> float:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) / 1024 for line in lines if line.startswith("RssAnon"))
+
+    monkeypatch.setattr(feature_store, "SHARD", 8)
+    paths = [tmp_path / f"{number}.png" for number in range(248)]
+    for number, path in enumerate(paths):
+        Image.new("RGB", (8, 8), (number, 0, 0)).save(path)
+    used: list[float] = []
+    store = FeatureStore(folder, KEY)
+    store.add(paths, Patches, batch_size=8, progress=lambda done, total: used.append(own_memory()))
+    assert len(store) == len(paths)
+    assert max(used) - used[5] < 20
 
 
 def test_two_runs_at_once_do_not_harm_each_other(pictures: list[Path], folder: Path) -> None:

@@ -1,0 +1,69 @@
+"""What share of a training step the input costs: batches read alone, beside whole training steps, in one run.
+
+    python benchmarks/input_cost.py --data DATA --vgg19-weights FILE [--steps 40] [--json FILE]
+
+The features must be in the store already (`mmtoolkit features` puts them there). The wait is what a training loop sees
+with the data set's own reading ahead; the time of reading alone is what it would see without.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from itertools import islice
+from json import dumps
+from pathlib import Path
+
+import tyro
+
+import mmtoolkit as mm
+
+
+def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: Path | None = None) -> None:
+    """Times reading and training.
+
+    Args:
+        data: A captioning data set.
+        vgg19_weights: The weights whose features are stored.
+        steps: Batches timed.
+        json: Where the figures go as JSON.
+    """
+    from mmtoolkit.vision import extractor_key, stored_regions
+
+    train = mm.split(mm.read_captions(data)).train
+    source = stored_regions(extractor_key(vgg19_weights), [record.image for record in train])
+    codec = mm.TextCodec.fit(mm.texts(train), min_count=5)
+    dataset = mm.caption_dataset(train, codec, features=source)
+    model = mm.Captioner(codec, attention_units=256)
+    model.build(model.input_shapes())
+    model.compile(mm.adam(6e-4, steps=len(dataset)), loss=mm.token_loss())
+    batches = list(islice(dataset.as_numpy_iterator(), 3))
+    for inputs, targets, weights in batches:  # compiles, and warms the page cache
+        model.train_on_batch(inputs, targets, sample_weight=weights)
+    reading, training = [], []
+    started = time.perf_counter()
+    for inputs, targets, weights in islice(dataset.as_numpy_iterator(), steps):
+        ready = time.perf_counter()
+        reading.append(ready - started)
+        model.train_on_batch(inputs, targets, sample_weight=weights)
+        started = time.perf_counter()
+        training.append(started - ready)
+    alone = time.perf_counter()
+    for _ in islice(mm.caption_dataset(train, codec, features=source).as_numpy_iterator(), steps):
+        pass
+    alone = (time.perf_counter() - alone) / steps
+    figures = {
+        "step_s": statistics.median(training),
+        "wait_s": statistics.median(reading),
+        "read_alone_s": alone,
+        "wait_share": sum(reading) / (sum(reading) + sum(training)),
+        "versions": mm.versions(),
+    }
+    print(f"a training step {figures['step_s']:.3f} s, waiting for its batch {figures['wait_s']:.4f} s")
+    print(f"reading a batch alone {alone:.4f} s; share of time the training waits {100 * figures['wait_share']:.1f} %")
+    if json:
+        json.write_text(dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    tyro.cli(main, config=(tyro.conf.FlagCreatePairsOff,))

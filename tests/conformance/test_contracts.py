@@ -1,0 +1,367 @@
+"""Every layer and every model, listed once; every contract, run on all of them.
+
+Whoever adds a layer or a model adds a line to CASES: a test compares the table with what the package holds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import ops
+
+import mmtoolkit.layers
+import mmtoolkit.models
+from mmtoolkit.data.datasets import token_batch
+from mmtoolkit.layers import AttentionDecoder, BahdanauAttention, GRUCell, LSTMCell, Memory, SmallCNN, TokenEmbedding
+from mmtoolkit.losses import token_loss
+from mmtoolkit.models import Captioner
+from mmtoolkit.text import TextCodec
+
+BATCH, REGIONS, FEATURES, UNITS, TIME, SIZE = 2, 5, 3, 4, 3, 9
+CODEC = TextCodec.fit(["a b c d e"])  # nine tokens with the special ones
+SIZES = {"units": UNITS, "embedding_dim": 6, "attention_units": 7, "dropout": 0.0}
+
+
+def floats(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).normal(size=shape).astype("float32")
+
+
+TOKENS = np.array([[1, 4, 5], [1, 7, 7]], "int32")
+VALUES = floats(BATCH, REGIONS, FEATURES)
+IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, 16, 16, 3)).astype("uint8")
+MASK = np.array([[True, True, False, True, False], [True, False, True, True, True]])
+
+
+@dataclass(frozen=True)
+class Case:
+    """One layer or model: how to make it, what to feed it, and how to call it."""
+
+    name: str
+    kind: type[keras.layers.Layer]
+    make: Callable[..., Any]
+    inputs: dict[str, np.ndarray]
+    call: Callable[[Any, dict[str, Any]], Any]
+
+    def run(self, layer: Any, inputs: dict[str, Any] | None = None) -> list[Any]:
+        """All outputs as a flat list."""
+        return keras.tree.flatten(self.call(layer, self.inputs if inputs is None else inputs))
+
+    def ready(self, seed: int = 3, **options: Any) -> Any:
+        """Built, with no weight at a special value."""
+        layer = self.make(**options)
+        self.run(layer)
+        for index, weight in enumerate(layer.trainable_weights):
+            scale = min(0.5, np.prod(weight.shape[:-1]) ** -0.5)
+            weight.assign(scale * floats(*weight.shape, seed=100 * seed + index))
+        return layer
+
+
+def decoder(name: str, **options: Any) -> Case:
+    return Case(
+        name,
+        AttentionDecoder,
+        lambda **more: AttentionDecoder(SIZE, **{**SIZES, **options, **more}),
+        {"tokens": TOKENS, "values": VALUES},
+        lambda layer, inputs: layer(inputs["tokens"], layer.prepare(inputs["values"])),
+    )
+
+
+def captioner(name: str, inputs: dict[str, np.ndarray], **options: Any) -> Case:
+    make = lambda **more: Captioner(CODEC, **{**SIZES, **options, **more})  # noqa: E731
+    return Case(name, Captioner, make, {"tokens": TOKENS, **inputs}, lambda model, given: model(given))
+
+
+def cell(kind: type, gates: int, states: int) -> Case:
+    inputs = {"projection": floats(BATCH, gates * UNITS), "state": floats(states, BATCH, UNITS, seed=1)}
+    return Case(
+        kind.__name__,
+        kind,
+        lambda **more: kind(UNITS, **more),
+        inputs,
+        lambda layer, given: layer(given["projection"], tuple(given["state"][i] for i in range(states))),
+    )
+
+
+DECODERS = [
+    decoder("decoder: lstm"),
+    decoder("decoder: lstm, plain", gated_context=False, deep_output=False),
+    decoder("decoder: gru", cell="gru"),
+    decoder("decoder: gru, tied", cell="gru", gated_context=False, tie_output=True),
+]
+CAPTIONERS = [
+    captioner("captioner: regions", {"regions": VALUES}),
+    captioner("captioner: images, gru", {"images": IMAGES}, encoder="small", image_size=16, cell="gru"),
+]
+CASES = [
+    Case(
+        "attention",
+        BahdanauAttention,
+        lambda **more: BahdanauAttention(UNITS, **more),
+        {"query": floats(BATCH, 6), "values": VALUES},
+        lambda layer, inputs: layer(inputs["query"], layer.prepare(inputs["values"])),
+    ),
+    cell(LSTMCell, 4, 2),
+    cell(GRUCell, 3, 1),
+    Case(
+        "embedding",
+        TokenEmbedding,
+        lambda **more: TokenEmbedding(SIZE, UNITS, **more),
+        {"tokens": TOKENS},
+        lambda layer, inputs: layer(inputs["tokens"]),
+    ),
+    Case(
+        "cnn",
+        SmallCNN,
+        lambda **more: SmallCNN((4, 5, 6), **more),
+        {"images": IMAGES},
+        lambda layer, inputs: layer(inputs["images"]),
+    ),
+    *DECODERS,
+    *CAPTIONERS,
+]
+
+every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+every_decoder = pytest.mark.parametrize("case", DECODERS, ids=lambda case: case.name)
+every_captioner = pytest.mark.parametrize("case", CAPTIONERS, ids=lambda case: case.name)
+every_sequence = pytest.mark.parametrize("case", [*DECODERS, *CAPTIONERS], ids=lambda case: case.name)
+
+
+def assert_same(ours: list[Any], theirs: list[Any], **tolerance: float) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        given = {"rtol": 1e-4, "atol": 1e-5, **tolerance}
+        np.testing.assert_allclose(one, other, given["rtol"], given["atol"] * max(1.0, np.abs(other).max()))
+
+
+def gradients(case: Case, layer: Any, inputs: dict[str, Any]) -> list[Any]:
+    """Of the mean square of all outputs, with respect to every weight."""
+    with tf.GradientTape() as tape:
+        loss = sum(ops.mean(ops.square(ops.cast(output, "float32"))) for output in case.run(layer, inputs))
+    return tape.gradient(loss, [weight.value for weight in layer.trainable_weights])
+
+
+class Holder(keras.Model):
+    """Saves the weights of any layer."""
+
+    def __init__(self, part: keras.layers.Layer) -> None:
+        super().__init__()
+        self.part, self.built = part, True
+
+
+EXEMPT = {"SearchGraph": "compiles a model's search; it has no weights and is never saved"}
+
+
+def packages_layers() -> Iterator[type]:
+    """Every concrete Layer or Model class that `mmtoolkit.layers` and `mmtoolkit.models` define."""
+    found = set()
+    for package in (mmtoolkit.layers, mmtoolkit.models):
+        for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
+            for value in vars(importlib.import_module(module.name)).values():
+                if isinstance(value, type) and issubclass(value, keras.layers.Layer):
+                    found.add(value)
+    ours = {kind for kind in found if kind.__module__.startswith("mmtoolkit.")}
+    for kind in ours:
+        if not any(other is not kind and issubclass(other, kind) for other in ours):
+            yield kind
+
+
+def test_the_table_is_complete() -> None:
+    assert {kind.__name__ for kind in packages_layers()} - set(EXEMPT) == {case.kind.__name__ for case in CASES}
+
+
+@every
+def test_the_case_is_of_its_kind(case: Case) -> None:
+    assert type(case.make()) is case.kind
+
+
+@every
+def test_config_round_trip(case: Case) -> None:
+    layer = case.ready()
+    again = case.kind.from_config(layer.get_config())
+    assert again.get_config() == layer.get_config()
+    case.run(again)
+    assert [w.shape for w in again.weights] == [w.shape for w in layer.weights]
+    again.set_weights(layer.get_weights())
+    assert_same(case.run(again), case.run(layer), rtol=0, atol=0)
+
+
+@every
+def test_serialized_form_is_json(case: Case) -> None:
+    layer = case.ready()
+    config = json.loads(json.dumps(keras.saving.serialize_keras_object(layer)))
+    again = keras.saving.deserialize_keras_object(config)
+    assert type(again) is case.kind
+    assert json.dumps(keras.saving.serialize_keras_object(again)["config"]) == json.dumps(config["config"])
+
+
+@every
+def test_saved_weights_give_equal_outputs(case: Case, tmp_path: Path) -> None:
+    layer, other = case.ready(seed=3), case.ready(seed=4)
+    assert any(not np.allclose(a, b) for a, b in zip(case.run(layer), case.run(other), strict=True))
+    Holder(layer).save_weights(tmp_path / "model.weights.h5")
+    Holder(other).load_weights(tmp_path / "model.weights.h5")
+    assert_same(case.run(other), case.run(layer), rtol=0, atol=0)
+
+
+@every
+def test_half_precision_is_close(case: Case) -> None:
+    layer, half = case.ready(), case.ready(dtype="mixed_bfloat16")
+    assert half.compute_dtype == "bfloat16" and all(w.dtype == "float32" for w in half.trainable_weights)
+    outputs = [np.asarray(ops.cast(output, "float32")) for output in case.run(half)]
+    expected = [np.asarray(output) for output in case.run(layer)]
+    for ours, full in zip(outputs, expected, strict=True):
+        np.testing.assert_allclose(ours, full, atol=0.04 * max(1.0, np.abs(full).max()))
+    assert any((ours != full).any() for ours, full in zip(outputs, expected, strict=True))
+
+
+@every
+def test_half_precision_has_gradients_in_float32(case: Case) -> None:
+    layer, half = case.ready(), case.ready(dtype="mixed_bfloat16")
+    found, expected = gradients(case, half, case.inputs), gradients(case, layer, case.inputs)
+    assert all(gradient.dtype == tf.float32 for gradient in found)
+    norm = np.sqrt(sum(np.square(g).sum() for g in map(np.asarray, expected)))
+    difference = np.sqrt(sum(np.square(np.asarray(a) - b).sum() for a, b in zip(found, expected, strict=True)))
+    assert difference < 0.1 * norm
+
+
+@every
+def test_compiled_by_xla_outputs_and_gradients_are_equal(case: Case) -> None:
+    layer = case.ready()
+
+    @tf.function(jit_compile=True)
+    def compiled(inputs: dict[str, Any]) -> Any:
+        return case.run(layer, inputs), gradients(case, layer, inputs)
+
+    outputs, found = compiled(keras.tree.map_structure(tf.constant, case.inputs))
+    expected = gradients(case, layer, case.inputs)
+    assert_same(outputs, case.run(layer))
+    assert_same(found, expected)
+    assert all(np.abs(gradient).max() > 0 for gradient in expected)  # no weight is idle
+
+
+@every_captioner
+def test_a_training_step_compiled_by_xla_is_equal(case: Case) -> None:
+    """Stock `compile` and `train_on_batch`, with label smoothing, clipping and the attention penalty."""
+    _, targets, weights = token_batch([np.append(row, 2) for row in TOKENS])
+    after, losses = [], []
+    for jit_compile in (False, True):
+        model = case.ready()
+        model.compile(keras.optimizers.SGD(0.1, global_clipnorm=1.0), loss=token_loss(), jit_compile=jit_compile)
+        losses.append([float(model.train_on_batch(case.inputs, targets, weights)) for _ in range(2)])
+        after.append(model.get_weights())
+    assert_same(after[1], after[0])
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-4)
+    assert losses[0][1] < losses[0][0]
+
+
+@every_sequence
+def test_padding_on_the_right_changes_no_logit_and_no_loss(case: Case) -> None:
+    layer = case.ready()
+    _, targets, weights = token_batch([np.array([1, 4, 5, 2]), np.array([1, 7, 2])])
+    tokens = np.where(targets == 0, 0, TOKENS)
+    wide = [np.pad(array, ((0, 0), (0, 4))) for array in (tokens, targets, weights)]
+    logits = case.run(layer, {**case.inputs, "tokens": tokens})[0]
+    padded = case.run(layer, {**case.inputs, "tokens": wide[0]})[0]
+    assert_same([padded[:, :TIME]], [logits], atol=1e-6)
+    losses = float(token_loss()(targets, logits, weights)), float(token_loss()(wide[1], padded, wide[2]))
+    assert losses[1] == pytest.approx(losses[0], rel=1e-6)
+
+
+@every_captioner
+def test_padding_on_the_right_changes_no_penalty(case: Case) -> None:
+    model, penalties = case.ready(), []
+    for width in (0, 4):
+        model({**case.inputs, "tokens": np.pad(TOKENS, ((0, 0), (0, width)))}, training=True)
+        penalties.append(float(sum(model.losses)))
+    assert penalties[1] == pytest.approx(penalties[0], rel=1e-5)
+    assert penalties[0] > 0
+
+
+def stepped(layer: Any, tokens: Any, memory: Memory) -> list[Any]:
+    """What looping `step` gives: logits, and the alignments of the same cell."""
+    state, logits, alignments = layer.initial_state(memory), [], []
+    for time in range(tokens.shape[1]):
+        alignments.append(layer.attention(state[0], memory)[1])
+        step_logits, state = layer.step(tokens[:, time], state, memory)
+        logits.append(step_logits)
+    return [ops.stack(logits, axis=1), ops.stack(alignments, axis=1)]
+
+
+@every_decoder
+@pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
+def test_looping_step_equals_call(case: Case, mask: np.ndarray | None) -> None:
+    layer = case.ready()
+    looped = Case(case.name, case.kind, case.make, {}, lambda *_: stepped(layer, TOKENS, layer.prepare(VALUES, mask)))
+    called = Case(case.name, case.kind, case.make, {}, lambda *_: layer(TOKENS, layer.prepare(VALUES, mask)))
+    assert_same(looped.run(layer), called.run(layer), atol=1e-6)
+    assert_same(gradients(looped, layer, {}), gradients(called, layer, {}), atol=1e-6)
+
+
+@every_sequence
+def test_a_length_known_only_at_run_time_gives_the_same(case: Case) -> None:
+    """Scanned, not unrolled: outputs and gradients."""
+    layer = case.ready()
+    signature = {
+        name: tf.TensorSpec([None, None] if name == "tokens" else [None, *value.shape[1:]], value.dtype)
+        for name, value in case.inputs.items()
+    }
+    graph = tf.function(
+        lambda inputs: (case.run(layer, inputs), gradients(case, layer, inputs)), input_signature=[signature]
+    )
+    outputs, found = graph(keras.tree.map_structure(tf.constant, case.inputs))
+    assert "while" in " ".join(op.type.lower() for op in graph.get_concrete_function().graph.get_operations())
+    assert_same(outputs, case.run(layer))
+    assert_same(found, gradients(case, layer, case.inputs))
+
+
+@every_decoder
+def test_hypotheses_share_the_memory_of_their_picture(case: Case) -> None:
+    """Rows 0 to 2 belong to picture 0, rows 3 to 5 to picture 1; the memory keeps one row per picture."""
+    layer, tokens = case.ready(), np.array([4, 5, 6, 7, 8, 4])
+    state = tuple(floats(6, UNITS, seed=10 + i) for i in range(layer.cell.states))
+    logits, after = layer.step(tokens, state, layer.prepare(VALUES, MASK))
+    repeated = layer.prepare(np.repeat(VALUES, 3, axis=0), np.repeat(MASK, 3, axis=0))
+    expected, expected_after = layer.step(tokens, state, repeated)
+    assert_same([logits, *after], [expected, *expected_after], atol=1e-6)
+
+
+@every_decoder
+def test_masked_regions_get_no_attention_and_do_not_matter(case: Case) -> None:
+    layer = case.ready()
+    logits, alignments = layer(TOKENS, layer.prepare(VALUES, MASK))
+    alignments = np.moveaxis(np.asarray(alignments), 1, 0)  # [time, batch, regions]
+    assert (alignments[:, ~MASK] == 0.0).all() and (alignments[:, MASK] > 0.0).all()
+    np.testing.assert_allclose(alignments.sum(axis=-1), 1.0, atol=1e-6)
+    elsewhere = np.where(MASK[..., None], VALUES, 50.0).astype("float32")
+    assert_same([layer(TOKENS, layer.prepare(elsewhere, MASK))[0]], [logits], atol=1e-5)
+
+
+@every_captioner
+def test_attention_over_a_picture_sums_to_one(case: Case) -> None:
+    model = case.ready()
+    logits, alignments = model.teach(case.inputs)
+    np.testing.assert_allclose(np.asarray(alignments).sum(axis=-1), 1.0, atol=1e-6)
+    assert_same([logits], case.run(model), atol=1e-6)
+
+
+@every_sequence
+def test_dropout_works_only_in_training(case: Case) -> None:
+    layer = case.ready(dropout=0.5, memory_dropout=0.3)
+    plain = case.ready(dropout=0.0)
+    assert_same(case.run(layer), case.run(plain), atol=0)
+    training = [
+        layer({**case.inputs}, training=True)
+        if isinstance(layer, Captioner)
+        else layer(TOKENS, layer.prepare(VALUES, training=True), training=True)[0]
+        for _ in range(2)
+    ]
+    assert np.abs(training[0] - training[1]).max() > 1e-3

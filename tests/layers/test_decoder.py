@@ -1,0 +1,164 @@
+"""The decoder's step, against the equations of Show, Attend and Tell in NumPy."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.layers import AttentionDecoder
+from mmtoolkit.layers.decoder import masked_mean
+
+SIZE, UNITS, EMBEDDING, REGIONS, FEATURES = 9, 4, 6, 5, 3
+RANDOM = np.random.default_rng(0)
+VALUES = RANDOM.normal(size=(2, REGIONS, FEATURES)).astype("float32")
+MASK = np.array([[True, True, False, True, False], [True, False, True, True, True]])
+TOKENS = np.array([4, 7])
+
+
+def make(**options: Any) -> AttentionDecoder:
+    given = {"units": UNITS, "embedding_dim": EMBEDDING, "attention_units": 7, "dropout": 0.0, **options}
+    decoder = AttentionDecoder(SIZE, **given)
+    decoder(np.ones((2, 1), "int32"), decoder.prepare(VALUES))
+    for weight in decoder.weights:
+        weight.assign(0.5 * RANDOM.normal(size=weight.shape))
+    return decoder
+
+
+def dense(layer: Any, x: np.ndarray) -> np.ndarray:
+    kernel, *bias = (np.asarray(weight, "float64") for weight in layer.weights)
+    return x @ kernel + (bias[0] if bias else 0.0)
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1.0 / (1.0 + np.exp(-x))
+
+
+def attend(decoder: AttentionDecoder, hidden: np.ndarray, row: int) -> np.ndarray:
+    """Equations 4 to 6 and 13: the weighted mean of the regions that exist."""
+    keys = dense(decoder.attention.key_projection, VALUES[row])
+    scores = np.tanh(dense(decoder.attention.query_projection, hidden) + keys) @ np.asarray(decoder.attention.v)
+    weights = np.where(MASK[row], np.exp(scores), 0.0)
+    return weights @ VALUES[row] / weights.sum()
+
+
+def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tuple[np.ndarray, list[np.ndarray]]:
+    """One picture, one step: logits and the new state."""
+    hidden = state[0]
+    word = np.asarray(decoder.embedding.table)[TOKENS[row]]
+    context = attend(decoder, hidden, row)
+    if decoder.gate:
+        context = sigmoid(dense(decoder.gate, hidden)) * context  # beta, section 4.2.1
+    inputs = dense(decoder.words_to_gates, word) + dense(decoder.context_to_gates, context)
+    recurrent, bias = (np.asarray(weight) for weight in decoder.cell.weights)
+    if decoder.cell_name == "lstm":  # equations 1 to 3
+        i, f, c, o = np.split(inputs + hidden @ recurrent + bias, 4)
+        carry = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(c)
+        new = [sigmoid(o) * np.tanh(carry), carry]
+    else:
+        (z, r, c), (hz, hr, hc) = np.split(inputs + bias, 3), np.split(hidden @ recurrent, 3)
+        z, r = sigmoid(z + hz), sigmoid(r + hr)
+        new = [z * hidden + (1 - z) * np.tanh(c + r * hc)]
+    output = new[0]
+    if decoder.deep_output:  # equation 7
+        output = word + dense(decoder.state_to_output, new[0]) + dense(decoder.context_to_output, context)
+    if decoder.output_layer:
+        return dense(decoder.output_layer, output), new
+    return np.asarray(decoder.embedding.table) @ output + np.asarray(decoder.output_bias), new
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"gated_context": False},
+        {"deep_output": False},
+        {"gated_context": False, "deep_output": False},
+        {"tie_output": True},
+        {"cell": "gru"},
+        {"cell": "gru", "gated_context": False, "tie_output": True},
+    ],
+    ids=str,
+)
+def test_a_step_equals_the_paper(options: dict[str, Any]) -> None:
+    decoder = make(**options)
+    state = [RANDOM.normal(size=(2, UNITS)).astype("float32") for _ in range(decoder.cell.states)]
+    logits, after = decoder.step(TOKENS, tuple(state), decoder.prepare(VALUES, MASK))
+    for row in range(2):
+        expected_logits, expected_state = by_hand(decoder, [part[row] for part in state], row)
+        np.testing.assert_allclose(logits[row], expected_logits, atol=1e-5)
+        for part, expected in zip(after, expected_state, strict=True):
+            np.testing.assert_allclose(part[row], expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_the_first_state_comes_from_the_mean_of_the_regions_that_exist(cell: str) -> None:
+    decoder = make(cell=cell)
+    state = decoder.initial_state(decoder.prepare(VALUES, MASK))
+    assert len(state) == decoder.cell.states
+    for part, layer in zip(state, decoder.initial, strict=True):
+        for row in range(2):
+            mean = VALUES[row, MASK[row]].mean(axis=0)
+            np.testing.assert_allclose(part[row], np.tanh(dense(layer, mean)), atol=1e-5)
+
+
+def test_a_condition_takes_the_place_of_the_mean() -> None:
+    decoder, other = make(), RANDOM.normal(size=(2, FEATURES)).astype("float32")
+    memory = decoder.prepare(VALUES)
+    for part, layer in zip(decoder.initial_state(memory, other), decoder.initial, strict=True):
+        np.testing.assert_allclose(part, np.tanh(dense(layer, other)), atol=1e-5)
+    tokens = np.array([[4, 5], [6, 7]])
+    conditioned, plain = decoder(tokens, memory, other)[0], decoder(tokens, memory)[0]
+    first = decoder.step(tokens[:, 0], decoder.initial_state(memory, other), memory)[0]
+    np.testing.assert_allclose(conditioned[:, 0], first, atol=1e-5)
+    assert np.abs(conditioned - plain).max() > 1e-3
+
+
+def test_a_condition_may_have_a_width_of_its_own() -> None:
+    decoder = AttentionDecoder(SIZE, units=UNITS, embedding_dim=EMBEDDING)
+    memory, question = decoder.prepare(VALUES), RANDOM.normal(size=(2, 11)).astype("float32")
+    decoder(np.ones((2, 2), "int32"), memory, question)
+    assert [tuple(layer.kernel.shape) for layer in decoder.initial] == [(11, UNITS)] * 2
+
+
+def test_word_vectors_given_are_the_first_weights() -> None:
+    table = RANDOM.normal(size=(SIZE, EMBEDDING)).astype("float32")
+    decoder = AttentionDecoder(SIZE, units=UNITS, embedding_dim=EMBEDDING, embeddings=table)
+    decoder.build((None, None), (None, REGIONS, FEATURES))
+    np.testing.assert_array_equal(decoder.embedding.table, table)
+    assert "embeddings" not in decoder.get_config()
+
+
+def test_preparing_first_or_building_first_makes_the_same_weights() -> None:
+    prepared, built = make(), AttentionDecoder(SIZE, units=UNITS, embedding_dim=EMBEDDING, attention_units=7)
+    built.build((None, None), (None, REGIONS, FEATURES))
+    assert [tuple(w.shape) for w in prepared.weights] == [tuple(w.shape) for w in built.weights]
+
+
+def test_a_tied_output_trains_the_word_vectors_through_both_ends() -> None:
+    """A word that is only predicted, never read, gets a gradient too."""
+    decoder = make(tie_output=True)
+    with tf.GradientTape() as tape:
+        logits, _ = decoder(np.array([[4, 5]]), decoder.prepare(VALUES[:1]))
+        loss = tf.reduce_sum(logits[..., 8])
+    gradient = tape.gradient(loss, decoder.embedding.table.value).numpy()
+    assert np.abs(gradient[[4, 5, 8]]).min() > 0 and not gradient[[0, 1, 2, 3, 6, 7]].any()
+
+
+def test_masked_mean() -> None:
+    expected = [VALUES[row, MASK[row]].mean(axis=0) for row in range(2)]
+    np.testing.assert_allclose(masked_mean(VALUES, MASK), expected, atol=1e-6)
+    np.testing.assert_allclose(masked_mean(VALUES), VALUES.mean(axis=1), atol=1e-6)
+
+
+def test_a_misspelt_cell_names_the_near_one() -> None:
+    with pytest.raises(InputError, match="Received: 'grru'. Did you mean 'gru'"):
+        AttentionDecoder(SIZE, cell="grru")
+
+
+def test_a_tied_output_needs_the_deep_one() -> None:
+    with pytest.raises(InputError, match="tie_output needs deep_output"):
+        AttentionDecoder(SIZE, tie_output=True, deep_output=False)

@@ -1,0 +1,54 @@
+"""The small image encoder: which pixels a region sees, and that it knows where it is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmtoolkit.layers import SmallCNN
+from mmtoolkit.layers.image_encoder import coordinates
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("uint8")
+
+
+def test_coordinates_run_from_minus_one_to_one() -> None:
+    channels = np.asarray(coordinates(np.zeros((2, 3, 5, 7), "float32")))
+    rows, columns = np.meshgrid([-1.0, 0.0, 1.0], [-1.0, -0.5, 0.0, 0.5, 1.0], indexing="ij")
+    for picture in range(2):
+        np.testing.assert_allclose(channels[picture], np.stack([rows, columns], axis=-1), atol=1e-6)
+
+
+@pytest.mark.parametrize(("side", "regions"), [(32, 16), (64, 64), (20, 4)])
+def test_a_region_is_an_eighth_of_the_side(side: int, regions: int) -> None:
+    encoder = SmallCNN((4, 4, 4, 6))
+    assert encoder(np.zeros((1, side, side, 3), "uint8")).shape == (1, regions, 6)
+    assert encoder.compute_output_shape((None, side, side, 3)) == (None, regions, 6)
+
+
+def test_regions_come_row_by_row() -> None:
+    """A change in the bottom right corner changes the last region, and none of the first row."""
+    encoder = SmallCNN((4, 4, 4, 6))
+    changed = IMAGES.copy()
+    changed[:, -4:, -4:] = 255 - changed[:, -4:, -4:]
+    difference = np.abs(np.asarray(encoder(IMAGES)) - np.asarray(encoder(changed))).max(axis=(0, 2))
+    assert difference[15] > 0 and not difference[:4].any()
+
+
+def test_equal_pixels_in_different_places_look_different() -> None:
+    flat = np.asarray(SmallCNN((4, 4, 4, 16))(np.full((1, 64, 64, 3), 100, "uint8")))[0]
+    inner = flat.reshape(8, 8, 16)[2:-2, 2:-2].reshape(-1, 16)  # away from the borders, whose padding also tells
+    assert len(np.unique(inner.round(5), axis=0)) == 16
+
+
+def test_pixels_are_scaled_around_zero() -> None:
+    """0 becomes -1 and 255 becomes 1: seen with a single 1x1-like convolution of known weights."""
+    encoder = SmallCNN((1,))
+    encoder.build((None, 8, 8, 3))
+    kernel = np.zeros((3, 3, 5, 1), "float32")
+    kernel[1, 1, 0] = 1.0  # the red channel of the pixel itself
+    encoder.convolutions[0].set_weights([kernel, np.array([1.0], "float32")])
+    image = np.zeros((1, 8, 8, 3), "uint8")
+    image[0, 2, 3, 0], image[0, 4, 5, 0] = 255, 51
+    expected = np.zeros((8, 8))
+    expected[2, 3], expected[4, 5] = 2.0, 0.4
+    np.testing.assert_allclose(np.asarray(encoder(image)).reshape(8, 8), expected, atol=1e-6)

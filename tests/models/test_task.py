@@ -1,0 +1,263 @@
+"""Presets and Keras' own files: a loaded model answers as the saved one did, and a bad file is named."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.models import Captioner, Task
+from mmtoolkit.models.task import search_config, search_from_config
+
+Make = Callable[..., Captioner]
+
+
+@pytest.fixture
+def inputs(learnt: Any) -> dict[str, np.ndarray]:
+    """The learnt drawings with words to read."""
+    tokens = np.random.default_rng(0).integers(1, len(learnt.captioner.codec.vocabulary), (8, 6)).astype(np.int32)
+    return {"images": learnt.images, "tokens": tokens}
+
+
+@pytest.fixture
+def preset(learnt: Any, tmp_path: Path) -> Path:
+    learnt.captioner.save_preset(tmp_path / "preset", card={"data": "eight drawings", "seed": 0})
+    return tmp_path / "preset"
+
+
+def edited(path: Path, **changes: Any) -> Path:
+    """Changes keys of a preset's config.json; a key set to None goes."""
+    config = json.loads((path / "config.json").read_text(encoding="utf-8")) | changes
+    kept = {key: value for key, value in config.items() if value is not None}
+    (path / "config.json").write_text(json.dumps(kept), encoding="utf-8")
+    return path
+
+
+# --- presets ---
+
+
+def test_a_loaded_preset_gives_the_same_logits_and_captions(learnt: Any, preset: Path, inputs: Any) -> None:
+    loaded = Captioner.from_preset(preset)
+    np.testing.assert_array_equal(loaded(inputs), learnt.captioner(inputs))
+    mine, theirs = (model.write({"images": learnt.images}) for model in (loaded, learnt.captioner))
+    assert [best[0].text for best in mine] == [best[0].text for best in theirs]
+    np.testing.assert_allclose([best[0].score for best in mine], [best[0].score for best in theirs], rtol=1e-4)
+    assert loaded.codec.vocabulary == learnt.captioner.codec.vocabulary
+    assert loaded.get_config() | {"codec": None} == learnt.captioner.get_config() | {"codec": None}
+
+
+def test_a_preset_may_be_saved_again_with_its_card(preset: Path, inputs: Any, tmp_path: Path) -> None:
+    loaded = Captioner.from_preset(preset)
+    assert loaded.card == {"data": "eight drawings", "seed": 0}
+    loaded.save_preset(tmp_path / "copy")
+    for name in ("config.json", "card.json", "codecs/words/codec.json", "codecs/words/vocabulary.txt"):
+        assert (tmp_path / "copy" / name).read_bytes() == (preset / name).read_bytes()
+    np.testing.assert_array_equal(Captioner.from_preset(tmp_path / "copy")(inputs), loaded(inputs))
+
+
+def test_its_default_search_and_options_come_back(make_captioner: Make, tmp_path: Path) -> None:
+    codec = mm.TextCodec.fit(["ab", "b"], level="char", lower=False)
+    search = mm.BeamSearch(width=4, length_penalty=1.5, n_best=2, min_length=1, no_repeat_ngram=3)
+    options = {"cell": "gru", "gated_context": False, "deep_output": False, "attention_penalty": 0.25}
+    captioner = make_captioner(codec, decoding=search, max_length=9, dtype="mixed_bfloat16", **options)
+    captioner.save_preset(tmp_path / "preset")
+    loaded = Captioner.from_preset(tmp_path / "preset")
+    assert (loaded.decoding, loaded.max_length, loaded.codec.level) == (search, 9, "char")
+    assert loaded.dtype_policy.name == loaded.decoder.attention.dtype_policy.name == "mixed_bfloat16"
+    assert loaded.get_config().items() >= options.items()
+
+
+def test_a_word_table_to_start_from_is_kept_in_the_weights(make_captioner: Make, tmp_path: Path) -> None:
+    codec = mm.TextCodec.fit(["a b c"])
+    table = np.random.default_rng(0).normal(size=(len(codec.vocabulary), 24)).astype(np.float32)
+    make_captioner(codec, embeddings=table).save_preset(tmp_path / "preset")
+    np.testing.assert_array_equal(Captioner.from_preset(tmp_path / "preset").decoder.embedding.table, table)
+
+
+def test_saving_replaces_a_preset_and_leaves_nothing_else(preset: Path, make_captioner: Make) -> None:
+    (preset / "codecs" / "older").mkdir()
+    smaller = make_captioner(mm.TextCodec.fit(["a"]), units=4)
+    smaller.save_preset(preset, card={"name": "smaller"})
+    assert Captioner.from_preset(preset).card == {"name": "smaller"}
+    assert [path.name for path in preset.parent.iterdir()] == ["preset"]
+    assert [path.name for path in (preset / "codecs").iterdir()] == ["words"]
+
+
+@pytest.mark.parametrize("moment", ["weights", "first move", "second move"])
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_a_save_that_is_stopped_leaves_the_old_preset(
+    preset: Path, learnt: Any, moment: str, stopped: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the moment, there is a whole preset and nothing beside it."""
+    import os
+
+    moves = iter({"weights": "", "first move": "x", "second move": "ox"}[moment])
+    replace = os.replace
+
+    def fail(*args: Any, **kwargs: Any) -> None:
+        raise stopped
+
+    def move(source: Any, target: Any) -> None:
+        is_of_the_preset = Path(target).suffix != ".json"
+        if is_of_the_preset and next(moves, "o") == "x":
+            fail()
+        replace(source, target)
+
+    monkeypatch.setattr("mmtoolkit.presets.os.replace", move)
+    if moment == "weights":
+        monkeypatch.setattr(learnt.captioner, "save_weights", fail)
+    with pytest.raises((KeyboardInterrupt, OSError)):
+        learnt.captioner.save_preset(preset, card={"name": "new"})
+    assert Captioner.from_preset(preset).card == {"data": "eight drawings", "seed": 0}
+    assert [path.name for path in preset.parent.iterdir()] == ["preset"]
+
+
+# --- presets that cannot be loaded ---
+
+
+@keras.saving.register_keras_serializable("tests")
+class Answerer(Task):
+    """Another kind of model."""
+
+
+def refused(path: str | Path, cls: type[Task] = Captioner) -> str:
+    with pytest.raises(mm.InputError) as caught:
+        cls.from_preset(path)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def test_the_preset_of_another_class(preset: Path) -> None:
+    message = refused(preset, Answerer)
+    assert "of the class Answerer" in message and f"{preset}, of the class Captioner" in message
+
+
+def test_an_unknown_name_lists_what_there_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("harbour", "shapes_demo"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    monkeypatch.setattr("mmtoolkit.presets.resources.files", lambda package: tmp_path)
+    message = refused("zebra")
+    assert "harbour, shapes_demo" in message and "Received: 'zebra'" in message
+    assert "(shapes_demo)" in refused("shape_demo")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["config.json", "card.json", "model.weights.h5", "codecs/words/codec.json", "codecs/words/vocabulary.txt"],
+)
+def test_a_missing_file_is_named(preset: Path, name: str) -> None:
+    (preset / name).unlink()
+    message = refused(preset)
+    assert str(preset) in message and name in message
+
+
+@pytest.mark.parametrize("content", ["{", "[1]", "\xff", ""])
+def test_damaged_json_is_named(preset: Path, content: str) -> None:
+    (preset / "config.json").write_text(content, encoding="latin-1")
+    assert str(preset / "config.json") in refused(preset)
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [
+        ({"model": None}, "model"),
+        ({"model": {"encoder": "small", "unitz": 3}}, "unitz"),
+        ({"model": {"decoding": {"name": "Beam"}}}, "Beam"),
+        ({"model": {"encoder": "small", "cell": "lstn"}}, "lstn"),
+        ({"codecs": []}, "codec"),
+    ],
+)
+def test_a_config_that_describes_no_captioner_is_named(preset: Path, changes: dict[str, Any], named: str) -> None:
+    message = refused(edited(preset, **changes))
+    assert str(preset / "config.json") in message and named in message
+
+
+@pytest.fixture
+def damaged(preset: Path, make_captioner: Make) -> Iterator[Callable[[str], Path]]:
+    weights = preset / "model.weights.h5"
+
+    def damage(how: str) -> Path:
+        if how == "cut":
+            weights.write_bytes(weights.read_bytes()[:5000])
+        elif how == "text":
+            weights.write_text("no weights")
+        else:
+            options = {"another size": {"units": 7}, "another cell": {"cell": "gru"}}[how]
+            make_captioner(mm.TextCodec.load(preset / "codecs" / "words"), **options).save_weights(str(weights))
+        return preset
+
+    yield damage
+
+
+@pytest.mark.parametrize("how", ["cut", "text", "another size", "another cell"])
+def test_weights_that_do_not_fit_are_named(damaged: Callable[[str], Path], how: str) -> None:
+    preset = damaged(how)
+    assert str(preset / "model.weights.h5") in refused(preset)
+
+
+def test_fewer_words_than_the_weights_have_rows(preset: Path) -> None:
+    words = preset / "codecs" / "words" / "vocabulary.txt"
+    words.write_text("".join(words.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    assert str(preset / "model.weights.h5") in refused(preset)
+
+
+# --- Keras' own files ---
+
+
+def test_a_keras_file_gives_the_same_model(learnt: Any, inputs: Any, tmp_path: Path) -> None:
+    """Also after a search, and with the compiled loss and optimizer."""
+    learnt.captioner.write({"images": learnt.images})
+    learnt.captioner.save(tmp_path / "captioner.keras")
+    loaded = keras.models.load_model(tmp_path / "captioner.keras")
+    assert isinstance(loaded, Captioner)
+    np.testing.assert_array_equal(loaded(inputs), learnt.captioner(inputs))
+    assert loaded.generate([learnt.records[0].image]) == learnt.captions[:1]
+    assert loaded.loss.get_config() == learnt.captioner.loss.get_config()
+    assert int(loaded.optimizer.iterations) == 80
+
+
+def test_weights_saved_before_and_after_a_search_are_the_same(make_captioner: Make, tmp_path: Path) -> None:
+    captioner = make_captioner(mm.TextCodec.fit(["a b"]))
+    captioner.save_weights(tmp_path / "before.weights.h5")
+    captioner.write({"images": np.zeros((1, 32, 32, 3), np.uint8)})
+    captioner.save_weights(tmp_path / "after.weights.h5")
+    fresh = make_captioner(mm.TextCodec.fit(["a b"]), seed=1)
+    fresh.load_weights(tmp_path / "after.weights.h5")
+    for mine, theirs in zip(fresh.get_weights(), captioner.get_weights(), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert layout(tmp_path / "before.weights.h5") == layout(tmp_path / "after.weights.h5")
+
+
+def layout(path: Path) -> list[str]:
+    import h5py
+
+    names: list[str] = []
+    with h5py.File(path) as file:
+        file.visit(names.append)
+    return names
+
+
+# --- searches as JSON ---
+
+
+@pytest.mark.parametrize("search", [mm.Greedy(), mm.BeamSearch(width=5, length_penalty=0.3, n_best=2)])
+def test_a_search_comes_back_from_json(search: Any) -> None:
+    assert search_from_config(json.loads(json.dumps(search_config(search)))) == search
+
+
+def test_an_unknown_search_lists_the_known_ones() -> None:
+    with pytest.raises(mm.InputError, match="Greedy, BeamSearch.*'Beam'"):
+        search_from_config({"name": "Beam"})
+
+
+def test_a_preset_can_be_moved(preset: Path, tmp_path: Path, inputs: Any, learnt: Any) -> None:
+    moved = shutil.move(preset, tmp_path / "elsewhere")
+    np.testing.assert_array_equal(Captioner.from_preset(str(moved))(inputs), learnt.captioner(inputs))

@@ -1,0 +1,96 @@
+"""One small trained run that the tests of the jobs share, and a way to call a job as the command line does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from mmtoolkit.pipelines.__main__ import start
+from mmtoolkit.scenes import write_scenes
+
+TINY = ("--encoder", "small", "--units", 16, "--attention-units", 8, "--embedding-dim", 8, "--min-count", 1)
+QUICK = ("--epochs", 8, "--batch-size", 8, "--learning-rate", 0.02, "--averaging", 0.5, "--max-length", 12, "--beam", 2)
+PLAIN = ("--dropout", 0, "--label-smoothing", 0, "--attention-penalty", 0)
+
+
+class Done(NamedTuple):
+    """What a job left behind: its exit code and what it printed."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def error(self) -> str:
+        """The one line of stderr that tells what was wrong; a traceback or a second such line fails."""
+        assert "Traceback" not in self.err, self.err
+        (line,) = [line for line in self.err.splitlines() if line.startswith("error: ")]
+        return line.removeprefix("error: ")
+
+
+class Run(NamedTuple):
+    """A finished training run and the data that it saw."""
+
+    data: Path
+    out: Path
+    done: Done
+
+    @property
+    def preset(self) -> Path:
+        return self.out / "preset"
+
+
+def call(name: str, *words: object) -> Done:
+    """Calls `mmtoolkit NAME WORDS…` in this process."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        try:
+            code = start(name, [str(word) for word in words])
+        except SystemExit as stopped:  # wrong usage
+            code = stopped.code  # type: ignore[assignment]
+    return Done(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="session")
+def job() -> Callable[..., Done]:
+    """`job("predict", "a.png", "--preset", "p")`: the exit code, stdout and stderr of a job."""
+    return call
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A cache that no other run has put weights or features into."""
+    folder, before = tmp_path_factory.mktemp("cache"), os.environ.get("MMTOOLKIT_CACHE")
+    os.environ["MMTOOLKIT_CACHE"] = str(folder)
+    yield folder
+    if before is None:
+        del os.environ["MMTOOLKIT_CACHE"]
+    else:
+        os.environ["MMTOOLKIT_CACHE"] = before
+
+
+@pytest.fixture(scope="session")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Forty small scenes with captions, split."""
+    return write_scenes(tmp_path_factory.mktemp("scenes") / "en", count=40, seed=0, size=32)
+
+
+@pytest.fixture(scope="session")
+def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A captioner trained for one epoch by `mmtoolkit caption`."""
+    out = tmp_path_factory.mktemp("runs") / "tiny"
+    done = call("caption", "--data", scenes, "--out", out, "--seed", 3, *TINY, *QUICK, *PLAIN)
+    assert done.code == 0, done.err
+    return Run(scenes, out, done)
+
+
+@pytest.fixture
+def small_options() -> tuple[object, ...]:
+    """Options of `caption` that train for seconds."""
+    return (*TINY, *QUICK, *PLAIN)

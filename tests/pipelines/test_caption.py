@@ -1,0 +1,316 @@
+"""`mmtoolkit caption`: what a run leaves behind, that it repeats, and what it says of bad input."""
+
+from __future__ import annotations
+
+import csv
+import errno
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines import caption
+
+ROOT = Path(__file__).resolve().parents[2]
+SCORES = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"]
+
+Job = Callable[..., Any]
+
+
+def report_of(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def write_table(folder: Path, rows: list[tuple[str, ...]], *, pictures: int = 0, encoding: str = "utf-8") -> Path:
+    """A data set by hand: `captions.csv` and plain pictures `0.png`, `1.png`, …"""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "captions.csv").open("w", encoding=encoding, newline="") as file:
+        csv.writer(file).writerows(rows)
+    for number in range(pictures):
+        Image.new("RGB", (32, 32), (20 * number % 256, 0, 0)).save(folder / f"{number}.png")
+    return folder
+
+
+# --- what a run leaves behind ---
+
+
+def test_a_run_holds_a_preset_a_report_and_its_options(trained: Any) -> None:
+    assert sorted(path.name for path in trained.out.iterdir()) == ["config.yaml", "preset", "report.json"]
+    preset = {path.relative_to(trained.preset).as_posix() for path in trained.preset.rglob("*") if path.is_file()}
+    codec = {"codecs/words/codec.json", "codecs/words/vocabulary.txt"}
+    assert preset == {"config.json", "model.weights.h5", "card.json"} | codec
+
+
+def test_the_report_begins_with_scores_and_compares_them(trained: Any) -> None:
+    report = report_of(trained.out)
+    assert list(report)[:2] == ["scores", "baselines"]
+    assert list(report["scores"]) == SCORES
+    assert report["split"] == "valid" and report["images"] == 4 == len(report["examples"])
+    assert report["versions"]["keras"] and report["options"]["seed"] == 3
+
+
+def test_the_scores_are_percentages_of_the_captions_that_the_preset_writes(trained: Any) -> None:
+    """Computed again from the preset by hand, and from the shuffled captions for the baseline."""
+    records = mm.read_captions(trained.data, splits=("valid",))
+    captioner = mm.Captioner.from_preset(trained.preset)
+    written = captioner.generate([record.image for record in records])
+    references = {record.image_id: list(record.captions) for record in records}
+    report = report_of(trained.out)
+    assert report["scores"] == mm.score_captions(dict(zip(references, written, strict=True)), references)
+    assert [example["caption"] for example in report["examples"]] == written
+    shuffled = random.Random(3).sample(written, len(written))
+    assert report["baselines"]["captions of other pictures"] == mm.score_captions(
+        dict(zip(references, shuffled, strict=True)), references
+    )
+    assert report["scores"]["ROUGE-L"] > 1  # a fraction would be below 1
+
+
+def test_stdout_holds_the_scores_and_nothing_else(trained: Any) -> None:
+    scores = report_of(trained.out)["scores"]
+    assert trained.done.out == "".join(f"{name}\t{score:.2f}\n" for name, score in scores.items())
+    assert "word2vec: 38 of 38 words" in trained.done.err and "loss" in trained.done.err
+
+
+def test_the_card_says_where_the_preset_comes_from(trained: Any) -> None:
+    card = mm.Captioner.from_preset(trained.preset).card
+    assert card["data"] == str(trained.data) and card["seed"] == 3 and card["job"] == "caption"
+    assert card["valid_scores"] == report_of(trained.out)["scores"]
+
+
+def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, trained: Any, tmp_path: Path) -> None:
+    """Same options, same seed: the same scores and the same captions; an older run in the folder goes."""
+    options = yaml.safe_load((trained.out / "config.yaml").read_text(encoding="utf-8"))
+    assert options["units"] == 16 and options["encoder"] == "small" and "overwrite" not in options
+    old = tmp_path / "again"
+    (old / "preset" / "codecs" / "old").mkdir(parents=True)
+    (old / "report.json").write_text("an older report")
+    (old / "notes.txt").write_text("by hand")
+    done = job("caption", "--config", trained.out / "config.yaml", "--out", old, "--overwrite")
+    assert done.code == 0, done.err
+    assert done.out == trained.done.out
+    first, second = report_of(trained.out), report_of(old)
+    assert [second[key] for key in ("scores", "examples")] == [first[key] for key in ("scores", "examples")]
+    assert second["history"]["loss"] == pytest.approx(first["history"]["loss"], rel=1e-4)
+    assert second["options"] == first["options"] | {"out": str(old)}
+    assert not (old / "preset" / "codecs" / "old").exists()
+    assert (old / "notes.txt").read_text() == "by hand"
+
+
+def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, ...], tmp_path: Path) -> None:
+    """Files, regions in a store, training, and `predict` and `evaluate` from the preset alone."""
+    data = write_table(
+        tmp_path / "data",
+        [("image", "caption", "split"), *((f"{n}.png", "a red square", ("train", "valid")[n // 2]) for n in range(3))],
+        pictures=3,
+    )
+    store = tmp_path / "store"
+    weights = ("--encoder", "vgg19", "--vgg19-weights", "random", "--precision", "float32", "--features", store)
+    done = job("caption", "--data", data, "--out", tmp_path / "run", *small_options[2:], *weights)
+    assert done.code == 0, done.err
+    assert len(list(store.rglob("*.npy"))) == 1
+    preset = tmp_path / "run" / "preset"
+    written = job("predict", data / "2.png", "--preset", preset)
+    assert written.code == 0, written.err
+    (example,) = report_of(tmp_path / "run")["examples"]
+    assert written.out == f"{data / '2.png'}\t{example['caption']}\n"
+    scored = job("evaluate", "--data", data, "--preset", preset, "--split", "valid", "--features", store, "--json")
+    assert json.loads(scored.out)["scores"] == report_of(tmp_path / "run")["scores"]
+
+
+# --- a folder that is taken ---
+
+
+def test_a_folder_that_holds_something_is_refused(job: Job, trained: Any, small_options: tuple[object, ...]) -> None:
+    before = {path: path.stat().st_mtime_ns for path in trained.out.rglob("*")}
+    done = job("caption", "--data", trained.data, "--out", trained.out, *small_options)
+    assert (done.code, done.out) == (2, "")
+    assert "--overwrite" in done.error and str(trained.out) in done.error
+    assert {path: path.stat().st_mtime_ns for path in trained.out.rglob("*")} == before
+
+
+def test_a_file_in_the_place_of_the_folder_is_refused(job: Job, scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "run").write_text("mine")
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", "--overwrite")
+    assert done.code == 2 and "a file" in done.error
+    assert (tmp_path / "run").read_text() == "mine"
+
+
+def test_overwrite_keeps_the_old_run_where_the_new_one_cannot_begin(job: Job, trained: Any, tmp_path: Path) -> None:
+    kept = shutil.copytree(trained.out, tmp_path / "run")
+    done = job("caption", "--data", tmp_path / "misspelt", "--out", kept, "--overwrite")
+    assert done.code == 2 and "misspelt" in done.error
+    assert mm.Captioner.from_preset(kept / "preset").card == mm.Captioner.from_preset(trained.preset).card
+    assert report_of(kept) == report_of(trained.out)
+
+
+# --- bad input: an exit code and one sentence ---
+
+
+def refused(job: Job, data: Path, tmp_path: Path, *words: object) -> str:
+    """The sentence with which a training on `data` ends before it begins; no run is left behind."""
+    done = job("caption", "--data", data, "--out", tmp_path / "run", "--encoder", "small", *words)
+    assert (done.code, done.out) == (2, "")
+    assert not (tmp_path / "run").exists()
+    return done.error
+
+
+def test_a_folder_without_pictures_or_captions(job: Job, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    assert str(tmp_path / "empty") in refused(job, tmp_path / "empty", tmp_path)
+
+
+def test_captions_whose_pictures_are_missing(job: Job, tmp_path: Path) -> None:
+    data = write_table(tmp_path / "data", [("image", "caption"), ("0.png", "a dog"), ("gone.png", "a cat")], pictures=1)
+    error = refused(job, data, tmp_path)
+    assert "captions.csv:3:" in error and "gone.png" in error
+
+
+def test_one_corrupt_picture_is_named(job: Job, scenes: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(scenes, tmp_path / "data")
+    corrupt = data / "images" / "000017.png"
+    corrupt.write_bytes(corrupt.read_bytes()[:90])
+    error = refused(job, data, tmp_path)
+    assert str(corrupt) in error and "1 that cannot" in error
+    assert "000016.png" not in error
+
+
+def test_a_table_without_the_column(job: Job, tmp_path: Path) -> None:
+    data = write_table(tmp_path / "data", [("image", "captoin"), ("0.png", "a dog")], pictures=1)
+    error = refused(job, data, tmp_path)
+    assert "captions.csv" in error and "'caption'" in error.replace('"', "'") or "caption" in error
+    assert "captoin" in error
+
+
+def test_captions_in_latin_1(job: Job, tmp_path: Path) -> None:
+    rows = [("image", "caption"), ("0.png", "a dog"), ("1.png", "ein Hund in der Nähe")]
+    error = refused(job, write_table(tmp_path / "data", rows, pictures=2, encoding="latin-1"), tmp_path)
+    assert "captions.csv:3:" in error and "UTF-8" in error
+
+
+def test_splits_without_one_to_learn_from(job: Job, tmp_path: Path) -> None:
+    rows = [("image", "caption", "split"), ("0.png", "a dog", "valid"), ("1.png", "a cat", "test")]
+    assert "needs a train" in refused(job, write_table(tmp_path / "data", rows, pictures=2), tmp_path)
+
+
+def test_weights_that_the_encoder_would_not_read(job: Job, scenes: Path, tmp_path: Path) -> None:
+    assert "--vgg19-weights" in refused(job, scenes, tmp_path, "--vgg19-weights", "random")
+
+
+def test_weights_that_are_not_there(job: Job, scenes: Path, tmp_path: Path) -> None:
+    error = refused(job, scenes, tmp_path, "--encoder", "vgg19", "--vgg19-weights", tmp_path / "none.h5")
+    assert "none.h5" in error
+
+
+@pytest.mark.parametrize("words", [["--epoch-count", "3"], ["--epochs", "many"], ["--cell", "lstn"], ["extra.jpg"]])
+def test_options_that_the_job_does_not_have(job: Job, scenes: Path, tmp_path: Path, words: list[str]) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *words)
+    assert (done.code, done.out) == (2, "")
+    assert words[0] in done.err or words[1] in done.err
+    assert "Traceback" not in done.err and not (tmp_path / "run").exists()
+
+
+def test_a_config_with_an_option_that_no_job_reads(job: Job, trained: Any, tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text((trained.out / "config.yaml").read_text() + "unitz: 3\n")
+    done = job("caption", "--config", config, "--out", tmp_path / "run")
+    assert done.code == 2 and "'unitz'" in done.error and "units" in done.error
+
+
+def test_a_full_disk_during_extraction(job: Job, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The features do not fit: the file is named, what was begun is taken away, and no run begins."""
+
+    class Regions:
+        def call(self, images: Any) -> Any:
+            import tensorflow as tf
+
+            return tf.zeros((tf.shape(images)[0], 196, 512), tf.float16)
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "features.npy")
+
+    monkeypatch.setattr("mmtoolkit.vision.sources.load_extractor", lambda key: Regions())
+    monkeypatch.setattr("mmtoolkit.vision.feature_store.os.fsync", full)
+    words = ("--encoder", "vgg19", "--vgg19-weights", "random", "--features", tmp_path / "store")
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *words)
+    assert (done.code, done.out) == (1, "")
+    assert done.error.startswith("No space left on device: ")
+    assert not (tmp_path / "run").exists()
+    assert [path for path in (tmp_path / "store").rglob("*") if path.is_file()] == []
+
+
+# --- choices that `auto` makes ---
+
+
+@pytest.mark.parametrize(
+    ("encoder", "weights", "side", "chosen"),
+    [
+        ("auto", None, 127, "small"),
+        ("auto", None, 128, "vgg19"),
+        ("auto", "imagenet", 64, "vgg19"),
+        ("small", None, 500, "small"),
+        ("vgg19", None, 64, "vgg19"),
+    ],
+)
+def test_small_pictures_go_to_the_small_network(
+    encoder: str, weights: str | None, side: int, chosen: str, tmp_path: Path
+) -> None:
+    Image.new("RGB", (side, side)).save(tmp_path / "a.png")
+    records = [mm.CaptionRecord(tmp_path / "a.png", "a", ("a dog",))]
+    assert caption.choose_encoder(encoder, weights, records) == chosen
+
+
+# --- Ctrl-C, and the job as a script ---
+
+
+def test_ctrl_c_leaves_nothing_half_written(
+    scenes: Path, small_options: tuple[object, ...], tmp_path: Path, own_cache: Path
+) -> None:
+    """The signal comes in the midst of training; what stays is whole, and one line says so."""
+    out = tmp_path / "run"
+    words = ["--data", scenes, "--out", out, *small_options, "--epochs", 10_000, "--patience", 10_000]
+    command = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", *map(str, words)]
+    with (tmp_path / "stderr").open("w") as log:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=os.environ, text=True)
+        try:
+            deadline = time.monotonic() + 240
+            while not (out / "preset").is_dir() and process.poll() is None and time.monotonic() < deadline:
+                time.sleep(0.05)
+            process.send_signal(signal.SIGINT)
+            printed, _ = process.communicate(timeout=120)
+        finally:
+            process.kill()
+    told = (tmp_path / "stderr").read_text()
+    assert process.returncode == 130, told
+    assert printed == "" and "Traceback" not in told
+    assert told.splitlines()[-1] == "error: interrupted; what was finished is kept"
+    assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "preset"]
+    captioner = mm.Captioner.from_preset(out / "preset")
+    assert isinstance(captioner.generate([scenes / "images" / "000001.png"])[0], str)
+    assert all(np.isfinite(weight).all() for weight in captioner.get_weights())
+
+
+def test_the_script_is_the_same_job() -> None:
+    """`python pipelines/caption.py` has the options of `mmtoolkit caption`."""
+    script = [sys.executable, str(ROOT / "pipelines" / "caption.py"), "--help"]
+    named = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", "--help"]
+    environment = os.environ | {"COLUMNS": "100"}
+    first, second = (
+        subprocess.run(words, capture_output=True, text=True, timeout=120, env=environment) for words in (script, named)
+    )
+    assert (first.returncode, second.returncode) == (0, 0)
+    summary = "Trains a captioner on pictures with captions"
+    assert first.stdout.partition(summary)[1:] == second.stdout.partition(summary)[1:]
+    assert "--learning-rate" in first.stdout

@@ -1,0 +1,34 @@
+"""`mmtoolkit demo`: trains on drawn scenes in both languages and says where everything is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import mmtoolkit as mm
+
+Job = Callable[..., Any]
+
+
+def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tmp_path: Path) -> None:
+    out = tmp_path / "demo"
+    done = job("demo", "--out", out, "--scenes", 20, "--epochs", 1)
+    assert done.code == 0, done.err
+    assert done.err.count("training on") == 2
+    for language, name in (("en", "English"), ("ko", "한국어")):
+        assert f"{name}: 2 unseen scenes" in done.out
+        folder = out / language
+        for key, path in (("attention", "attention.png"), ("preset", "run/preset"), ("report", "run/report.json")):
+            assert f"  {key}: {folder / path}\n" in done.out
+            assert (folder / path).exists()
+        records = mm.read_captions(folder / "scenes", splits=("test",))
+        captions = mm.Captioner.from_preset(folder / "run" / "preset").generate([record.image for record in records])
+        for record, caption in zip(records, captions, strict=True):
+            shown = f"  {record.image_id}\n    reference: {record.captions[0]}\n    generated: {caption}\n"
+            assert shown in done.out
+    assert json.loads((out / "ko" / "run" / "report.json").read_text(encoding="utf-8"))["scores"]
+
+    again = job("demo", "--out", out, "--scenes", 20, "--epochs", 1)
+    assert (again.code, again.out) == (2, "") and "--overwrite" in again.error

@@ -1,0 +1,78 @@
+"""`mmtoolkit evaluate`: scores of the captions that `generate` writes, of one split or of all."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmtoolkit as mm
+
+Job = Callable[..., Any]
+
+
+def scored_by_hand(preset: Path, data: Path, split: str | None, **search: Any) -> dict[str, float]:
+    """The metrics of what `generate` writes."""
+    records = [record for record in mm.read_captions(data) if split in (None, record.split)]
+    captioner = mm.Captioner.from_preset(preset)
+    decoding = mm.BeamSearch(**search) if search else None
+    captions = captioner.generate([record.image for record in records], decoding=decoding)
+    names = [record.image_id for record in records]
+    return mm.score_captions(dict(zip(names, captions, strict=True)), {r.image_id: r.captions for r in records})
+
+
+@pytest.mark.parametrize(("split", "images"), [("test", 4), (None, 40)])
+def test_the_scores_are_those_of_the_captions(
+    job: Job, trained: Any, tmp_path: Path, split: str | None, images: int
+) -> None:
+    """In a folder that is made for the report, whose first key is `scores`."""
+    out = tmp_path / "new" / "report.json"
+    words = () if split is None else ("--split", split)
+    done = job("evaluate", "--preset", trained.preset, "--data", trained.data, *words, "--out", out)
+    assert done.code == 0, done.err
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert next(iter(report)) == "scores"
+    assert report["scores"] == scored_by_hand(trained.preset, trained.data, split)
+    assert (report["images"], report["split"]) == (images, split or "all")
+    assert done.out == "".join(f"{name}\t{score:.2f}\n" for name, score in report["scores"].items())
+    assert [path.name for path in out.parent.iterdir()] == ["report.json"]
+
+
+def test_a_search_can_be_named(job: Job, trained: Any) -> None:
+    words = ("--preset", trained.preset, "--data", trained.data, "--split", "test", "--json")
+    done = job("evaluate", *words, "--beam", 1, "--length-penalty", 0)
+    report = json.loads(done.out)
+    search = {"width": 1, "length_penalty": 0.0}
+    assert report["scores"] == scored_by_hand(trained.preset, trained.data, "test", **search)
+    assert {key: report["decoding"][key] for key in search} == search
+
+
+def test_data_without_the_split(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(scenes, tmp_path / "data")
+    table = (data / "captions.csv").read_text(encoding="utf-8")
+    (data / "captions.csv").write_text(table.replace(",test", ",train"), encoding="utf-8")
+    done = job("evaluate", "--preset", trained.preset, "--data", data, "--split", "test")
+    assert (done.code, done.out) == (2, "") and "test" in done.error
+
+
+def test_one_corrupt_picture_is_named(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(scenes, tmp_path / "data")
+    corrupt = data / "images" / "000021.png"
+    corrupt.write_bytes(b"no picture")
+    done = job("evaluate", "--preset", trained.preset, "--data", data, "--out", tmp_path / "report.json")
+    assert (done.code, done.out) == (2, "") and str(corrupt) in done.error
+    assert not (tmp_path / "report.json").exists()
+
+
+def test_a_folder_cannot_hold_the_report(job: Job, trained: Any, tmp_path: Path) -> None:
+    done = job("evaluate", "--preset", trained.preset, "--data", trained.data, "--out", tmp_path)
+    assert (done.code, done.out) == (2, "") and str(tmp_path) in done.error
+
+
+def test_a_misspelt_split(job: Job, trained: Any) -> None:
+    done = job("evaluate", "--preset", trained.preset, "--data", trained.data, "--split", "tset")
+    assert (done.code, done.out) == (2, "") and "tset" in done.err

@@ -1,0 +1,224 @@
+"""`mmtoolkit predict`: one line a picture, searches, JSON, attention pictures, and bad pictures among good ones."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.predict import picture_names
+
+Job = Callable[..., Any]
+
+
+@pytest.fixture
+def pictures(scenes: Path) -> list[Path]:
+    """Five pictures of the data set, by their path in its folder."""
+    return sorted((scenes / "images").iterdir())[:5]
+
+
+def untrained(folder: Path, captions: list[str], **options: Any) -> Path:
+    """The preset of a captioner that writes words of these captions at random."""
+    keras.utils.set_random_seed(0)
+    codec = mm.TextCodec.fit(captions)
+    decoding = mm.BeamSearch(width=2, min_length=3)
+    small = {"units": 8, "attention_units": 4, "embedding_dim": 4, "filters": (4, 4, 4, 8), "image_size": 32}
+    captioner = mm.Captioner(codec, encoder="small", decoding=decoding, max_length=4, **small, **options)
+    captioner.build(captioner.input_shapes())
+    captioner.save_preset(folder, card={"name": folder.name})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def korean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return untrained(tmp_path_factory.mktemp("presets") / "korean", ["빨간 원 하나가 파란 네모 위에 있다"])
+
+
+@pytest.fixture(scope="module")
+def amharic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Writes a script that no font of the project can draw."""
+    return untrained(tmp_path_factory.mktemp("presets") / "amharic", ["ቀይ ክብ ሰማያዊ ካሬ"])
+
+
+# --- what is printed ---
+
+
+def test_a_line_for_each_picture_in_order(job: Job, trained: Any, pictures: list[Path]) -> None:
+    given = pictures[::-1]
+    done = job("predict", *given, "--preset", trained.preset)
+    captions = mm.Captioner.from_preset(trained.preset).generate(given)
+    assert done == (0, "".join(f"{path}\t{text}\n" for path, text in zip(given, captions, strict=True)), "")
+
+
+def test_a_folder_gives_its_pictures_sorted(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    for number, path in enumerate(pictures):
+        (tmp_path / "album" / f"{number % 2}").mkdir(parents=True, exist_ok=True)
+        shutil.copy(path, tmp_path / "album" / f"{number % 2}" / path.name)
+    (tmp_path / "album" / "notes.txt").write_text("no picture")
+    done = job("predict", tmp_path / "album", "--preset", trained.preset)
+    named = [Path(line.split("\t")[0]).relative_to(tmp_path / "album").as_posix() for line in done.out.splitlines()]
+    names = [path.name for path in pictures]
+    assert named == [*(f"0/{name}" for name in names[::2]), *(f"1/{name}" for name in names[1::2])]
+
+
+def test_more_pictures_than_a_batch_get_the_captions_they_get_alone(job: Job, trained: Any, scenes: Path) -> None:
+    done = job("predict", scenes / "images", "--preset", trained.preset)
+    paths = sorted((scenes / "images").iterdir())
+    captioner = mm.Captioner.from_preset(trained.preset)
+    assert [line.split("\t")[1] for line in done.out.splitlines()] == captioner.generate(paths)
+
+
+def test_n_best_lines_come_best_first(job: Job, trained: Any, pictures: list[Path]) -> None:
+    """The same as a search by hand of that width; `--n-best` alone widens the beam."""
+    wide = mm.BeamSearch(width=5, n_best=3)
+    captioner = mm.Captioner.from_preset(trained.preset)
+    source = captioner.image_source()
+    expected = captioner.write({"images": source.read(pictures)}, wide)
+    done = job("predict", *pictures, "--preset", trained.preset, "--beam", 5, "--n-best", 3)
+    lines = [tuple(line.split("\t")) for line in done.out.splitlines()]
+    assert lines == [(str(path), c.text) for path, row in zip(pictures, expected, strict=True) for c in row]
+    assert all(row == sorted(row, key=lambda caption: -caption.score) for row in expected)
+    widened = job("predict", pictures[0], "--preset", trained.preset, "--n-best", 3)
+    assert len(set(widened.out.splitlines())) == 3
+
+
+def test_a_length_penalty_replaces_the_presets_own(job: Job, trained: Any, pictures: list[Path]) -> None:
+    words = (pictures[0], "--preset", trained.preset, "--json")
+    default, plain = (
+        json.loads(job("predict", *words, *more).out)["results"][0]["captions"][0]
+        for more in ((), ("--length-penalty", 0))
+    )
+    captioner = mm.Captioner.from_preset(trained.preset)
+    images = {"images": captioner.image_source().read(pictures[:1])}
+    ((best,),) = captioner.write(images, mm.BeamSearch(width=2, length_penalty=0.0))
+    assert plain == pytest.approx(best._asdict())
+    assert plain["score"] < default["score"]  # a sum of log-probabilities, against one divided by the length
+
+
+def test_a_beam_narrower_than_n_best_is_refused(job: Job, trained: Any, pictures: list[Path]) -> None:
+    done = job("predict", pictures[0], "--preset", trained.preset, "--beam", 2, "--n-best", 3)
+    assert (done.code, done.out) == (2, "") and "n_best=3" in done.error
+
+
+def test_json_is_one_object(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    done = job("predict", pictures[0], tmp_path / "bad.png", "--preset", trained.preset, "--json", "--n-best", 2)
+    found = json.loads(done.out)
+    assert done.code == 1
+    assert [result["image"] for result in found["results"]] == [str(pictures[0])]
+    first, second = found["results"][0]["captions"]
+    assert first["score"] >= second["score"] and isinstance(first["text"], str)
+    assert [failed["image"] for failed in found["failed"]] == [str(tmp_path / "bad.png")]
+
+
+# --- bad input ---
+
+
+def test_a_corrupt_picture_gets_one_line_and_the_others_their_captions(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path
+) -> None:
+    cut, empty = tmp_path / "cut.png", tmp_path / "empty.jpg"
+    cut.write_bytes(pictures[0].read_bytes()[:100])
+    empty.write_bytes(b"")
+    done = job("predict", pictures[0], cut, pictures[1], empty, pictures[2], "--preset", trained.preset)
+    assert done.code == 1
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == [str(path) for path in pictures[:3]]
+    assert done.out == job("predict", *pictures[:3], "--preset", trained.preset).out
+    first, second = done.err.splitlines()
+    assert first.startswith("error: ") and str(cut) in first
+    assert second.startswith("error: ") and str(empty) in second
+
+
+def test_a_picture_that_is_not_there(job: Job, trained: Any, pictures: list[Path]) -> None:
+    done = job("predict", pictures[0].with_name("000001.pgn"), "--preset", trained.preset)
+    assert (done.code, done.out) == (2, "")
+    assert "000001.pgn" in done.error and "000001.png" in done.error
+
+
+def test_an_unknown_preset_lists_what_there_is(
+    job: Job, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("harbour", "shapes"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "config.json").write_text("{}")
+    monkeypatch.setattr("mmtoolkit.presets.resources.files", lambda package: tmp_path)
+    done = job("predict", pictures[0], "--preset", "photographs")
+    assert (done.code, done.out) == (2, "")
+    assert "harbour" in done.error and "shapes" in done.error and "'photographs'" in done.error
+    near = job("predict", pictures[0], "--preset", "shape")
+    assert "shapes" in near.error and "harbour" not in near.error
+
+
+def test_a_preset_with_a_missing_file(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    preset = shutil.copytree(trained.preset, tmp_path / "preset")
+    (preset / "codecs" / "words" / "vocabulary.txt").unlink()
+    done = job("predict", pictures[0], "--preset", preset)
+    assert (done.code, done.out) == (2, "")
+    assert str(preset) in done.error and "codecs/words/vocabulary.txt" in done.error
+
+
+# --- attention pictures ---
+
+
+def ink(path: Path) -> int:
+    """How many dark pixels a picture has above its first row of tiles: the letters of its title."""
+    grey = np.asarray(Image.open(path).convert("L"))
+    return int((grey[:48] < 100).sum())
+
+
+def test_attention_draws_a_picture_for_each_input(job: Job, korean: Path, pictures: list[Path], tmp_path: Path) -> None:
+    """Hangul too: a caption is in the title, and every word has a tile."""
+    folder = tmp_path / "new" / "attention"
+    done = job("predict", *pictures[:2], "--preset", korean, "--attention", folder, "--json")
+    assert done.code == 0, done.err
+    results = json.loads(done.out)["results"]
+    assert [result["attention"] for result in results] == [str(folder / f"{path.stem}.png") for path in pictures[:2]]
+    assert sorted(path.name for path in folder.iterdir()) == [f"{path.stem}.png" for path in pictures[:2]]
+    for result in results:
+        words = result["captions"][0]["text"].split()
+        assert len(words) == 3 or len(words) == 4
+        assert Image.open(result["attention"]).width == (len(words) + 1) * (224 + 16) + 16
+        assert ink(Path(result["attention"])) > 100
+
+
+def test_inputs_of_one_name_keep_their_own_attention_pictures(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path
+) -> None:
+    for name, path in zip(("a/cat.png", "b/cat.png", "b/cat.jpg"), pictures, strict=False):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        Image.open(path).convert("RGB").save(tmp_path / name)
+    given = [tmp_path / "a" / "cat.png", tmp_path / "b" / "cat.png", tmp_path / "b" / "cat.jpg"]
+    folder = tmp_path / "attention"
+    done = job("predict", *given, "--preset", trained.preset, "--attention", folder, "--json")
+    assert done.code == 0, done.err
+    drawn = [result["attention"] for result in json.loads(done.out)["results"]]
+    assert drawn == [str(folder / name) for name in ("cat.png", "cat-2.png", "cat-3.png")]
+    for path, target in zip(given, drawn, strict=True):
+        alone = tmp_path / "alone" / path.parent.name / path.suffix[1:]
+        job("predict", path, "--preset", trained.preset, "--attention", alone)
+        assert (alone / "cat.png").read_bytes() == Path(target).read_bytes()
+
+
+def test_names_of_attention_pictures_never_meet() -> None:
+    paths = [Path(name) for name in ("a/cat.jpg", "b/cat.png", "cat-2.png", "CAT.gif", "dog.jpg")]
+    assert picture_names(paths) == ["cat.png", "cat-2.png", "cat-2-2.png", "CAT-3.png", "dog.png"]
+
+
+def test_a_caption_that_no_font_can_draw_is_told_and_the_others_go_on(
+    job: Job, amharic: Path, pictures: list[Path], tmp_path: Path
+) -> None:
+    done = job("predict", *pictures[:2], "--preset", amharic, "--attention", tmp_path / "attention")
+    assert done.code == 1
+    assert [line.split("\t")[0] for line in done.out.splitlines()] == [str(path) for path in pictures[:2]]
+    for path, line in zip(pictures, done.err.splitlines(), strict=False):
+        assert line.startswith(f"error: {path}: ") and "cannot draw" in line
+    assert len(done.err.splitlines()) == 2
+    assert list((tmp_path / "attention").iterdir()) == []

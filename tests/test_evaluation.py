@@ -1,0 +1,127 @@
+"""Captions for a whole data set, their scores, and the report."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit import evaluation
+from mmtoolkit.evaluation import evaluate_captions, versions, write_captions
+
+WRITTEN = ["a red circle", "a blue square is here", "a red circle", "a star", "two green circles are here"]
+RECORDS = [
+    mm.CaptionRecord(Path(f"{number}.png"), f"id-{number}", references)
+    for number, references in enumerate(
+        [
+            ("a red circle", "one red circle"),
+            ("a blue square", "the blue square is here"),
+            ("a green circle",),
+            ("a star", "one yellow star"),
+            ("two green circles are here",),
+        ]
+    )
+]
+
+
+class Numbers:
+    """A source whose picture is its file's number."""
+
+    input_name, shape, dtype = "numbers", (1,), np.int32
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        return np.array([[int(image.stem)] for image in images])
+
+
+class Reciter:
+    """Writes the caption of the number it sees, and a worse one after it."""
+
+    decoding = mm.BeamSearch(width=4)
+
+    def __init__(self) -> None:
+        self.asked: list[tuple[int, Any]] = []
+
+    def write(self, inputs: dict[str, np.ndarray], decoding: Any = None) -> list[list[mm.Caption]]:
+        (numbers,) = inputs.values()
+        self.asked.append((len(numbers), decoding))
+        return [[mm.Caption(WRITTEN[n], -0.5), mm.Caption("worse", -1.0)] for n in numbers[:, 0]]
+
+
+@pytest.fixture
+def reciter() -> Any:
+    return Reciter()
+
+
+def test_every_record_gets_its_best_caption_in_batches(reciter: Any) -> None:
+    told: list[tuple[int, int]] = []
+    search = mm.Greedy()
+    captions = write_captions(
+        reciter, RECORDS, source=Numbers(), decoding=search, batch_size=2, progress=lambda *at: told.append(at)
+    )
+    assert captions == {f"id-{number}": text for number, text in enumerate(WRITTEN)}
+    assert reciter.asked == [(2, search), (2, search), (1, search)]
+    assert told == [(2, 5), (4, 5), (5, 5)]
+
+
+def test_the_report_holds_scores_baseline_and_examples(reciter: Any) -> None:
+    report = evaluate_captions(reciter, RECORDS, source=Numbers(), seed=4)
+    names = [record.image_id for record in RECORDS]
+    references = {record.image_id: record.captions for record in RECORDS}
+    shuffled = random.Random(4).sample(WRITTEN, 5)
+    assert shuffled != WRITTEN
+    assert list(report)[:2] == ["scores", "baselines"]
+    assert report["scores"] == mm.score_captions(dict(zip(names, WRITTEN, strict=True)), references)
+    baseline = mm.score_captions(dict(zip(names, shuffled, strict=True)), references)
+    assert report["baselines"] == {"captions of other pictures": baseline}
+    assert baseline["CIDEr"] < report["scores"]["CIDEr"]
+    assert (report["images"], report["unique_captions"]) == (5, 80.0)  # four different captions of five
+    assert report["decoding"]["name"] == "BeamSearch" and report["decoding"]["width"] == 4
+    assert report["examples"][1] == {
+        "image_id": "id-1",
+        "caption": "a blue square is here",
+        "references": ["a blue square", "the blue square is here"],
+    }
+
+
+def test_scores_are_percentages(reciter: Any) -> None:
+    """BLEU-1 by hand: of all 18 words only the third caption's `red` is in none of its references."""
+    report = evaluate_captions(reciter, RECORDS, source=Numbers())
+    words = sum(len(text.split()) for text in WRITTEN)
+    assert words == 18
+    assert report["scores"]["BLEU-1"] == pytest.approx(100 * 17 / 18)
+
+
+def test_a_named_search_is_used_and_reported(reciter: Any) -> None:
+    report = evaluate_captions(reciter, RECORDS, source=Numbers(), decoding=mm.Greedy())
+    assert report["decoding"] == {"name": "Greedy"}
+    assert reciter.asked == [(5, mm.Greedy())]
+
+
+def test_a_long_data_set_shows_some_examples(reciter: Any) -> None:
+    records = [mm.CaptionRecord(Path(f"{n % 5}.png"), str(n), ("a red circle",)) for n in range(60)]
+    report = evaluate_captions(reciter, records, source=Numbers())
+    assert [example["image_id"] for example in report["examples"]] == [str(n) for n in range(evaluation.EXAMPLES)]
+    assert report["images"] == 60 and [rows for rows, _ in reciter.asked] == [50, 10]
+
+
+def test_nothing_to_evaluate_is_said(reciter: Any) -> None:
+    with pytest.raises(mm.InputError, match="at least one"):
+        evaluate_captions(reciter, [], source=Numbers())
+
+
+def test_versions_are_those_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = versions()
+    assert found["keras"] == importlib.metadata.version("keras") and found["mmtoolkit"] == mm.__version__
+    assert {"python", "machine", "tensorflow", "numpy", "gensim", "backend"} <= set(found)
+
+    def missing(name: str) -> str:
+        raise importlib.metadata.PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.version", missing)
+    assert versions()["tensorflow-text"] == "not installed"

@@ -1,0 +1,126 @@
+"""Preset directories: what ships loads and answers, what is missing or damaged is named, writing is all or nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit import models
+from mmtoolkit.presets import find_preset, read_preset, shipped, write_json, write_preset
+from mmtoolkit.scenes import write_scenes
+
+CODEC = mm.TextCodec.fit(["a red circle", "빨간 원"])
+LARGEST = 2_000_000  # bytes a preset that ships with the package may take
+
+
+def written(folder: Path, **config: Any) -> Path:
+    """A preset without a model behind it."""
+    settings = {"format": 1, "class": "Captioner", "model": {}, **config}
+    save = {"codecs": {"words": CODEC}, "card": {"seed": 7}}
+    write_preset(folder, config=settings, save_weights=lambda path: Path(path).write_bytes(b"weights"), **save)
+    return folder
+
+
+# --- what ships ---
+
+
+@pytest.mark.parametrize("name", sorted(shipped()))
+def test_a_shipped_preset_loads_and_answers(name: str, tmp_path: Path) -> None:
+    """By its name, from the files alone, on pictures it has never seen; its card says where it comes from."""
+    folder = find_preset(name)
+    assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < LARGEST
+    model = getattr(models, read_preset(name).config["class"]).from_preset(name)
+    assert {"data", "seed", "options", "valid_scores"} <= set(model.card)
+    scenes = write_scenes(tmp_path / "scenes", count=10, seed=987_654, size=model.image_size)
+    captions = model.generate(sorted((scenes / "images").iterdir()))
+    assert all(captions) and len(set(captions)) > 1
+    assert {word for caption in captions for word in caption.split()} <= set(model.codec.vocabulary.tokens)
+
+
+# --- finding ---
+
+
+def test_a_path_and_a_name_find_a_preset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mine = written(tmp_path / "here" / "mine")
+    named = written(tmp_path / "packaged" / "shapes")
+    (tmp_path / "packaged" / "__pycache__").mkdir()
+    (tmp_path / "packaged" / "README.md").write_text("Presets")
+    monkeypatch.setattr("mmtoolkit.presets.resources.files", lambda package: tmp_path / "packaged")
+    assert shipped() == {"shapes": named}
+    assert find_preset(mine) == find_preset(str(mine)) == mine
+    assert find_preset("shapes") == named
+    with pytest.raises(mm.InputError, match=r"\(shapes\). Received: 'nothing'"):
+        find_preset("nothing")
+
+
+def test_a_file_is_no_preset(tmp_path: Path) -> None:
+    (tmp_path / "model.keras").write_bytes(b"")
+    with pytest.raises(mm.InputError, match=r"preset directory.*model\.keras"):
+        find_preset(tmp_path / "model.keras")
+
+
+# --- reading ---
+
+
+def test_what_was_written_is_read(tmp_path: Path) -> None:
+    preset = read_preset(written(tmp_path / "preset", model={"units": 3, "름": "이"}))
+    assert preset.config["model"] == {"units": 3, "름": "이"}
+    assert preset.config["codecs"] == ["words"]
+    assert preset.card == {"seed": 7}
+    assert preset.codecs["words"].vocabulary == CODEC.vocabulary
+    assert preset.weights.read_bytes() == b"weights"
+
+
+@pytest.mark.parametrize("name", ["config.json", "card.json", "model.weights.h5", "codecs/words/vocabulary.txt"])
+def test_a_missing_file_is_named_with_its_preset(tmp_path: Path, name: str) -> None:
+    folder = written(tmp_path / "preset")
+    (folder / name).unlink()
+    with pytest.raises(mm.InputError) as caught:
+        read_preset(folder)
+    assert str(caught.value) == f"The preset {folder} lacks its file {name}; copy the whole directory again."
+
+
+@pytest.mark.parametrize(
+    ("content", "said"), [(b"{]", "not the JSON"), (b"\xff\xfe", "not the JSON"), (b"[]", "one JSON object")]
+)
+@pytest.mark.parametrize("name", ["config.json", "card.json"])
+def test_a_damaged_file_is_named(tmp_path: Path, name: str, content: bytes, said: str) -> None:
+    folder = written(tmp_path / "preset")
+    (folder / name).write_bytes(content)
+    with pytest.raises(mm.InputError, match=said) as caught:
+        read_preset(folder)
+    assert str(folder / name) in str(caught.value)
+
+
+# --- writing ---
+
+
+def test_json_is_there_whole_or_not_at_all(tmp_path: Path) -> None:
+    write_json(tmp_path / "card.json", {"caption": "빨간 원"})
+    assert (tmp_path / "card.json").read_text(encoding="utf-8") == '{\n "caption": "빨간 원"\n}\n'
+    with pytest.raises(TypeError):
+        write_json(tmp_path / "card.json", {"caption": object()})
+    assert json.loads((tmp_path / "card.json").read_text(encoding="utf-8")) == {"caption": "빨간 원"}
+    assert [path.name for path in tmp_path.iterdir()] == ["card.json"]
+
+
+def test_a_preset_that_was_lost_between_two_moves_is_put_back(tmp_path: Path) -> None:
+    """A kill between the moves leaves the old preset beside its place; the next save, even a failing one, mends it."""
+    folder = written(tmp_path / "preset")
+    folder.rename(tmp_path / ".preset.old")
+
+    def fail(path: str) -> None:
+        raise OSError(28, "No space left on device")
+
+    with pytest.raises(OSError, match="No space"):
+        write_preset(folder, config={}, codecs={}, card={}, save_weights=fail)
+    assert read_preset(folder).card == {"seed": 7}
+    assert [path.name for path in tmp_path.iterdir()] == ["preset"]
+
+
+def test_folders_above_a_preset_are_made(tmp_path: Path) -> None:
+    assert read_preset(written(tmp_path / "runs" / "a" / "preset")).card == {"seed": 7}

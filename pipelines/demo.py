@@ -23,7 +23,7 @@ def main(
     *,
     out: Path = Path("runs/demo"),
     scenes: int = 1200,
-    epochs: int = 20,
+    epochs: int = 12,
     seed: int = 0,
     overwrite: bool = False,
 ) -> int:
@@ -68,7 +68,7 @@ def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         attention_penalty=0.0,
         epochs=epochs,
         batch_size=32,
-        learning_rate=2e-3,
+        learning_rate=3e-3,
         averaging=0.95,
         patience=epochs,
         seed=seed,

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from mmtoolkit import __version__
+from mmtoolkit.scenes import Scene, Shape, draw_scene
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -109,3 +110,12 @@ def test_the_installed_command_lists_every_job_of_the_checkout(run_installed: Ru
 
     done = run_installed("-m", "mmtoolkit.pipelines", "--help")
     assert (done.stdout, done.returncode) == (overview(jobs(wheel.parent / "source" / "pipelines")) + "\n", 0)
+
+
+def test_the_installed_command_captions_a_picture_with_the_shipped_preset(run_installed: Run, tmp_path: Path) -> None:
+    scene = Scene((Shape("circle", "red", 1, 1, "large"),))
+    draw_scene(scene, size=64).save(tmp_path / "scene.png")
+    done = run_installed("-m", "mmtoolkit.pipelines", "predict", "--preset", "shapes_demo", tmp_path / "scene.png")
+    path, caption = done.stdout.rstrip("\n").split("\t")
+    assert (path, done.returncode) == (str(tmp_path / "scene.png"), 0), done.stderr
+    assert "red circle" in caption

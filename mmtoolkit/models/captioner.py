@@ -176,7 +176,7 @@ class Captioner(Task):
 
     def image_source(self) -> ImageSource:
         """Reads picture files as this model needs them."""
-        return Pictures(self.image_size) if self.encoder else LiveRegions(self.extractor)
+        return Pictures(self.image_size, keep=False) if self.encoder else LiveRegions(self.extractor)
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Captioner:

@@ -44,6 +44,13 @@ class Task(keras.Model):
         """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
         return self.search_graph(decoding or self.decoding, self.max_length)(dict(inputs))
 
+    def bare(self) -> Self:
+        """A copy without the optimizer, whose moments and averages would make a file four times as large."""
+        copy = self.from_config(self.get_config())
+        copy.build(copy.input_shapes())
+        copy.set_weights(self.get_weights())
+        return copy
+
     def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> None:
         """Writes the preset directory; an existing one is replaced in one move."""
         config = self.get_config()
@@ -56,7 +63,7 @@ class Task(keras.Model):
             config={"format": 1, "class": type(self).__name__, "model": arguments},
             codecs=codecs,
             card=self.card if card is None else card,
-            save_weights=self.save_weights,
+            save_weights=self.bare().save_weights,
         )
 
     @staticmethod

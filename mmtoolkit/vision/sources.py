@@ -61,17 +61,18 @@ class Pictures:
 
     Args:
         size: Side of the squares.
+        keep: Whether pictures stay in memory once decoded, for training on a small set.
     """
 
     input_name = "images"
     dtype = np.uint8
 
-    def __init__(self, size: int) -> None:
-        self.size, self.shape = size, (size, size, 3)
+    def __init__(self, size: int, *, keep: bool = True) -> None:
+        self.size, self.shape, self.keep = size, (size, size, 3), keep
         self.kept: dict[Path, np.ndarray] = {}
 
     def add(self, images: Iterable[Path], *, progress: Progress | None = None) -> dict[Path, str]:
-        """Decodes pictures and keeps them in memory, for training on a small set.
+        """Decodes pictures ahead and keeps them in memory.
 
         Returns:
             The pictures that could not be read, each with the reason.
@@ -89,7 +90,16 @@ class Pictures:
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """`<uint8>[pictures, size, size, 3]`."""
-        return np.stack([self.kept[path] if path in self.kept else read_image(path, size=self.size) for path in images])
+        return np.stack([self.picture(path) for path in images])
+
+    def picture(self, path: Path) -> np.ndarray:
+        """One picture, `<uint8>[size, size, 3]`."""
+        if path in self.kept:
+            return self.kept[path]
+        pixels = read_image(path, size=self.size)
+        if self.keep:
+            self.kept[path] = pixels
+        return pixels
 
 
 class LiveRegions:
@@ -160,10 +170,13 @@ def stored_regions(
     """The feature store of a key, with all the pictures in it.
 
     Raises:
-        InputError: Some pictures cannot be read; the message counts them and names the first ones.
+        InputError: Some pictures cannot be read (the message counts them and names the first ones), or what is stored
+            of one is damaged.
     """
     store = open_store(key, folder)
     refuse(store.add(images, lambda: load_extractor(key), progress=progress), "; the features of the others are kept")
+    for start in range(0, len(images), BATCH):  # each row is checked when first read: now, not in the midst of training
+        store.read(images[start : start + BATCH])
     return store
 
 

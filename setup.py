@@ -33,7 +33,8 @@ setup(
     extras_require={
         # setuptools: a test builds the wheel without the network
         "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "setuptools>=77"],
-        "plots": ["matplotlib>=3.9", "koreanize-matplotlib>=0.1.1"],  # the second carries a font with Hangul
+        "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
+        "heic": ["pillow-heif>=0.20"],
         "metrics-java": ["pycocoevalcap>=1.2"],
     },
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_json
 from mmtoolkit.text import TextCodec
 
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
@@ -125,13 +126,3 @@ def write_preset(
             os.replace(old, folder)
         for leftover in (fresh, old):
             shutil.rmtree(leftover, ignore_errors=True)
-
-
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Writes JSON that a person can read; the file is there whole, or not at all."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        partial.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 import mmtoolkit as mm
+from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
 
 if TYPE_CHECKING:
@@ -172,8 +173,6 @@ def train(
 
 def finish(out: Path, report: dict[str, Any]) -> None:
     """Writes the report and prints its scores."""
-    from mmtoolkit.presets import write_json
-
     write_json(out / "report.json", report)
     print("\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
     tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")

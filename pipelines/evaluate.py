@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import mmtoolkit as mm
+from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
 from mmtoolkit.pipelines.predict import load_captioner, search
 
@@ -39,8 +40,6 @@ def main(
     if out and out.is_dir():
         raise mm.InputError(f"--out expects a file for the report. Received: {out}, a folder; add a name like r.json.")
     start_tensorflow()
-    from mmtoolkit.presets import write_json
-
     captioner = load_captioner(preset, vgg19_weights)
     records = mm.read_captions(data, splits=None if split is None else (split,))
     report = mm.evaluate_captions(

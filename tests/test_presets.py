@@ -10,7 +10,8 @@ import pytest
 
 import mmtoolkit as mm
 from mmtoolkit import models
-from mmtoolkit.presets import find_preset, read_preset, shipped, write_json, write_preset
+from mmtoolkit.files import write_json
+from mmtoolkit.presets import find_preset, read_preset, shipped, write_preset
 from mmtoolkit.scenes import write_scenes
 
 CODEC = mm.TextCodec.fit(["a red circle", "빨간 원"])

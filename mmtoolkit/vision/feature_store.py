@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_atomically
 from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import FEATURES, IMAGE_SIZE, REGIONS, Extractor, VGG19Regions, compiled
 
@@ -196,16 +196,3 @@ def save_rows(file: BinaryIO, rows: np.ndarray) -> None:
     """`np.save`, but a full disk is called by its name."""
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(rows))
     file.write(rows.data)
-
-
-def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
-    """Lets `save` write to a temporary file and renames it; a failure, a full disk say, leaves nothing behind."""
-    partial = target.with_name(f"{target.name}.{os.getpid()}.part")
-    try:
-        with partial.open("wb") as file:
-            save(file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, target)
-    finally:
-        partial.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_atomically
 
 IMAGE_SIZE = 224
 REGIONS, FEATURES = 196, 512
@@ -155,12 +156,8 @@ def keep_weights(path: Path) -> str:
     kept = weights_by_digest(digest)
     if not kept.is_file():
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(f".{os.getpid()}.part")
-        try:
-            shutil.copyfile(path, partial)
-            os.replace(partial, kept)
-        finally:
-            partial.unlink(missing_ok=True)
+        with path.open("rb") as weights:
+            write_atomically(kept, lambda file: shutil.copyfileobj(weights, file))
     return digest
 
 

@@ -1,0 +1,38 @@
+"""Files that are there whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+
+def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
+    """Lets `save` write to a temporary file beside the target and renames it; a failure leaves nothing behind.
+
+    Example:
+        >>> write_atomically(Path("words.txt"), lambda file: file.write(b"a dog"))
+
+    Raises:
+        OSError: The disk is full, say; it names the target.
+    """
+    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        with partial.open("wb") as file:
+            save(file)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, target)
+    except OSError as error:
+        error.filename = str(target)
+        raise
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
+    """Writes JSON that a person can read."""
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    write_atomically(path, lambda file: file.write(text.encode()))

@@ -1,0 +1,48 @@
+"""Files are there whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import json
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from mmtoolkit.files import write_atomically, write_json
+
+
+def test_a_file_is_replaced_in_one_move(tmp_path: Path) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+
+    def save(file: BinaryIO) -> None:
+        file.write(b"a dog")
+        file.flush()
+        assert target.read_text() == "a cat"  # the old content stays until the new one is complete
+
+    write_atomically(target, save)
+    assert target.read_bytes() == b"a dog"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+
+    def save(file: BinaryIO) -> None:
+        file.write(b"a d")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with pytest.raises(OSError, match="No space left on device") as caught:
+        write_atomically(target, save)
+    assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(target))
+    assert target.read_text() == "a cat"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_json_keeps_hangul_readable_and_the_order_of_keys(tmp_path: Path) -> None:
+    write_json(tmp_path / "report.json", {"scores": {"BLEU-4": 1.5}, "caption": "빨간 원"})
+    text = (tmp_path / "report.json").read_text(encoding="utf-8")
+    assert "빨간 원" in text
+    assert list(json.loads(text)) == ["scores", "caption"]

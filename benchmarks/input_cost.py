@@ -14,9 +14,8 @@ from itertools import islice
 from json import dumps
 from pathlib import Path
 
-import tyro
-
 import mmtoolkit as mm
+from mmtoolkit.pipelines.command import run
 
 
 def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: Path | None = None) -> None:
@@ -66,4 +65,4 @@ def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: 
 
 
 if __name__ == "__main__":
-    tyro.cli(main, config=(tyro.conf.FlagCreatePairsOff,))
+    run(main)

@@ -23,6 +23,7 @@ _HOMES = {
     "VGG19Regions": "vision",
     "FeatureStore": "vision",
     "Pictures": "vision",
+    "extractor_key": "vision",
     "caption_dataset": "data",
     "batch_plan": "data",
     "Greedy": "decoding",

@@ -75,6 +75,8 @@ def read_preset(name: str | Path) -> Preset:
         InputError: A file of the preset is missing or damaged; the message names it.
     """
     folder = find_preset(name)
+    if not (folder / CONFIG).is_file() and (folder / "preset" / CONFIG).is_file():
+        raise InputError(f"Expected a preset. Received: {folder}, a run; its preset is {folder / 'preset'}.")
     config = read_json(folder / CONFIG)
     card = read_json(folder / CARD)
     names = config.get("codecs", [])

@@ -13,13 +13,20 @@ from typing import TYPE_CHECKING, Any, Literal
 import yaml
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_json
-from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
+from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.pipelines.captioning import image_source
+from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 
 if TYPE_CHECKING:
     from mmtoolkit.readers import Splits
-    from mmtoolkit.vision import ExtractorKey, ImageSource
+    from mmtoolkit.vision import ImageSource
 
+LEAST = {
+    **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "beam"], 1),
+    **dict.fromkeys(["patience", "attention_penalty", "length_penalty"], 0),
+    "max_length": 2,
+}
+SHARES = ("dropout", "label_smoothing", "averaging")
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
 
@@ -40,9 +47,9 @@ def main(
     dropout: float = 0.5,
     label_smoothing: float = 0.1,
     attention_penalty: float = 1.0,
-    epochs: int = 8,
+    epochs: int = 10,
     batch_size: int = 64,
-    learning_rate: float = 6e-4,
+    learning_rate: float = 8e-4,
     averaging: float = 0.999,
     patience: int = 5,
     beam: int = 3,
@@ -78,11 +85,12 @@ def main(
         patience: Epochs without a better validation score before training stops.
         beam: Width of the default search.
         length_penalty: Power of the length by which log-probabilities are divided in the search.
-        max_length: Longest caption written, in words.
+        max_length: Longest caption written, in words, its end counted.
         seed: Start of all random numbers.
         overwrite: Replace the run that is already in OUT.
     """
     options = resolved(locals())
+    check_options(options)
     claim(out, overwrite=overwrite)
     if encoder == "small" and vgg19_weights is not None:
         raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
@@ -90,14 +98,16 @@ def main(
     started = time.perf_counter()
     splits = train_and_valid(data, seed)
     eyes = choose_encoder(encoder, vgg19_weights, splits.train)
-    key, source = picture_source(eyes, splits, vgg19_weights or "imagenet", precision, features)
+    key = mm.extractor_key(vgg19_weights or "imagenet", precision=precision) if eyes == "vgg19" else None
+    image_size = key.image_size if key else picture_side(splits.train)
+    source = image_source(key, image_size, [record.image for part in splits for record in part], features)
     prepared = time.perf_counter()
     codec = mm.TextCodec.fit(mm.texts(splits.train), min_count=min_count)
     captioner = mm.Captioner(
         codec,
         encoder=eyes,
         extractor=key,
-        image_size=key.image_size if key else source.shape[0],
+        image_size=image_size,
         attention_penalty=attention_penalty,
         decoding=mm.BeamSearch(width=beam, length_penalty=length_penalty),
         max_length=max_length,
@@ -144,8 +154,17 @@ def train(
     optimizer = mm.adam(options["learning_rate"], steps=steps, averaging=options["averaging"])
     captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
     clear(out)
-    (out / "config.yaml").write_text(yaml.safe_dump(options, sort_keys=False, allow_unicode=True), encoding="utf-8")
-    card = {"data": options["data"], "job": "caption", "seed": options["seed"], "options": options}
+    settings = yaml.safe_dump(options, sort_keys=False, allow_unicode=True).encode()
+    write_atomically(out / "config.yaml", lambda file: file.write(settings))
+    key = captioner.extractor
+    card = {
+        "data": options["data"],
+        "command": "mmtoolkit caption",
+        "seed": options["seed"],
+        "vgg19_sha256": key.weights if key else None,
+        "precision": key.precision if key else None,
+        "options": options,
+    }
     validation = mm.DecodedValidation(
         splits.valid,
         source,
@@ -163,6 +182,8 @@ def train(
         )
     best = mm.Captioner.from_preset(out / "preset")
     report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
+    if splits.test:
+        report["test_scores"] = mm.evaluate_captions(best, splits.test, source=source)["scores"]
     return report | {
         "split": "valid",
         "epoch": validation.best_epoch + 1,
@@ -174,21 +195,10 @@ def train(
 def finish(out: Path, report: dict[str, Any]) -> None:
     """Writes the report and prints its scores."""
     write_json(out / "report.json", report)
-    print("\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
+    print(scores_text(report["scores"]))
+    if "test_scores" in report:
+        tell("on the test split:\n" + scores_text(report["test_scores"]))
     tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
-
-
-def picture_source(
-    encoder: str, splits: Splits[mm.CaptionRecord], weights: str, precision: str, folder: Path | None
-) -> tuple[ExtractorKey | None, ImageSource]:
-    """What made the features, and the features or pixels of every picture."""
-    from mmtoolkit.vision import decoded_pictures, extractor_key, stored_regions
-
-    images = [record.image for part in splits for record in part]
-    if encoder == "small":
-        return None, decoded_pictures(picture_side(splits.train), images, progress=progress_bar("pictures"))
-    key = extractor_key(weights, precision=precision)
-    return key, stored_regions(key, images, folder=folder, progress=progress_bar("features"))
 
 
 def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], dim: int, seed: int) -> Any:
@@ -199,6 +209,24 @@ def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], d
     vectors = mm.train_word2vec(sentences, codec.vocabulary, dim=dim, skip_gram=embeddings == "skip-gram", seed=seed)
     tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
     return vectors.table
+
+
+def check_options(options: dict[str, Any]) -> None:
+    """Refuses numbers that make no sense, before any work is done.
+
+    Raises:
+        mm.InputError: One is out of its range.
+    """
+    for name, least in LEAST.items():
+        if options[name] < least:
+            raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")
+    for name in SHARES:
+        if not 0 <= options[name] < 1:
+            raise mm.InputError(
+                f"--{name.replace('_', '-')} expects a share from 0 to below 1. Received: {options[name]}."
+            )
+    if not options["learning_rate"] > 0:
+        raise mm.InputError(f"--learning-rate expects more than 0. Received: {options['learning_rate']}.")
 
 
 def claim(out: Path, *, overwrite: bool) -> None:

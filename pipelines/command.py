@@ -43,6 +43,8 @@ def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None
 
 def exit_code(job: Callable[[], int | None]) -> int:
     """Runs a job; what a person can mend becomes one line on stderr and an exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not end the job
+        sys.stdout.reconfigure(errors="backslashreplace")
     try:
         code = job() or 0
         sys.stdout.flush()
@@ -85,6 +87,16 @@ def tell(message: str) -> None:
     print(message, file=sys.stderr, flush=True)
 
 
+def scores_text(scores: Mapping[str, float]) -> str:
+    """A line NAME<TAB>SCORE for each score.
+
+    Example:
+        >>> scores_text({"BLEU-4": 21.456, "CIDEr": 0.51234})
+        'BLEU-4\\t21.46\\nCIDEr\\t0.512'
+    """
+    return "\n".join(f"{name}\t{score:.{3 if name == 'CIDEr' else 2}f}" for name, score in scores.items())
+
+
 def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
     """A bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
     started, shown = time.monotonic(), [-1]
@@ -103,8 +115,9 @@ def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
 
 
 def fail(message: str, code: int) -> int:
-    """Prints one line on stderr and returns the exit code."""
-    print(f"error: {message}", file=sys.stderr)
+    """Prints one line on stderr, below an unfinished progress bar, and returns the exit code."""
+    start = "\n" if sys.stderr.isatty() else ""
+    print(f"{start}error: {message}", file=sys.stderr)
     return code
 
 
@@ -115,7 +128,7 @@ def sentence(error: OSError) -> str:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))
         'No space left on device: runs/a/report.json'
     """
-    reason = error.strerror or (str(error) or type(error).__name__).splitlines()[0]
+    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split()) or type(error).__name__
     return f"{reason}: {error.filename}" if error.filename is not None else reason
 
 

@@ -9,9 +9,10 @@ import time
 from pathlib import Path
 
 import mmtoolkit as mm
+from mmtoolkit.files import write_json
 from mmtoolkit.pipelines import caption
+from mmtoolkit.pipelines.captioning import draw_attention
 from mmtoolkit.pipelines.command import run, tell
-from mmtoolkit.pipelines.predict import draw_attention
 from mmtoolkit.scenes import Language, write_scenes
 
 LANGUAGES: dict[Language, str] = {"en": "English", "ko": "한국어"}
@@ -86,11 +87,16 @@ def show(folder: Path, name: str, *, seed: int) -> None:
         print(
             f"  {example['image_id']}\n    reference: {example['references'][0]}\n    generated: {example['caption']}"
         )
-    print("  " + "  ".join(f"{key} {value:.1f}" for key, value in report["scores"].items()))
+    print("  " + "  ".join(f"{key} {value:.2f}" for key, value in report["scores"].items()))
     picture = folder / "attention.png"
     inputs = {source.input_name: source.read([records[0].image])}
-    draw_attention(captioner, records[0].image, inputs, report["examples"][0]["caption"], picture)
-    print(f"  attention: {picture}\n  preset: {folder / 'run' / 'preset'}\n  report: {folder / 'run' / 'report.json'}")
+    try:
+        draw_attention(captioner, records[0].image, inputs, report["examples"][0]["caption"], picture)
+        print(f"  attention: {picture}")
+    except mm.InputError as error:  # no font with Hangul
+        tell(f"warning: {error}")
+    write_json(folder / "report.json", report)
+    print(f"  preset: {folder / 'run' / 'preset'}\n  report: {folder / 'report.json'}")
 
 
 if __name__ == "__main__":

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json as json_format
 from pathlib import Path
-from typing import Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
-from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
-from mmtoolkit.pipelines.predict import load_captioner, search
+from mmtoolkit.pipelines.captioning import image_source, load_captioner, search
+from mmtoolkit.pipelines.command import progress_bar, run, scores_text, start_tensorflow, tell
 
 
 def main(
     *,
     preset: str,
     data: Path,
-    split: Literal["train", "valid", "test"] | None = None,
+    split: str | None = None,
     out: Path | None = None,
     vgg19_weights: str | None = None,
     features: Path | None = None,
@@ -29,7 +28,7 @@ def main(
     Args:
         preset: Name of a shipped preset, or the path of one.
         data: The data set, in any form that `caption` takes.
-        split: The split to score; all records by default.
+        split: The split to score: train, valid (dev, val) or test; all records by default.
         out: JSON file for the report.
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
         features: Folder of the feature store; in the cache by default.
@@ -42,10 +41,12 @@ def main(
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     records = mm.read_captions(data, splits=None if split is None else (split,))
+    images = [record.image for record in records]
+    source = image_source(captioner.extractor, captioner.image_size, images, features)
     report = mm.evaluate_captions(
         captioner,
         records,
-        source=picture_source(captioner, records, features),
+        source=source,
         decoding=search(captioner, beam=beam, length_penalty=length_penalty),
         progress=progress_bar("captions"),
     )
@@ -55,18 +56,8 @@ def main(
         write_json(out, report)
         tell(f"report: {out}")
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
-    print(text if json else "\n".join(f"{name}\t{score:.2f}" for name, score in report["scores"].items()))
+    print(text if json else scores_text(report["scores"]))
     return 0
-
-
-def picture_source(captioner: Any, records: list[mm.CaptionRecord], features: Path | None) -> Any:
-    """Stored regions for a model that reads them, else the pictures themselves."""
-    if captioner.extractor is None:
-        return captioner.image_source()
-    from mmtoolkit.vision import stored_regions
-
-    images = [record.image for record in records]
-    return stored_regions(captioner.extractor, images, folder=features, progress=progress_bar("features"))
 
 
 if __name__ == "__main__":

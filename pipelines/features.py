@@ -14,7 +14,7 @@ from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tel
 def main(
     images: tyro.conf.Positional[list[Path]],
     *,
-    out: Path | None = None,
+    features: Path | None = None,
     vgg19_weights: str = "imagenet",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     batch_size: int = 32,
@@ -25,7 +25,7 @@ def main(
 
     Args:
         images: Picture files, or folders of them.
-        out: Folder of the feature store; in the cache by default.
+        features: Folder of the feature store; in the cache by default.
         vgg19_weights: imagenet, the path of a weights file, or random.
         precision: auto is bfloat16 where the processor has it.
         batch_size: Pictures a forward pass.
@@ -35,7 +35,7 @@ def main(
     from mmtoolkit.vision import extractor_key, load_extractor, open_store
 
     key = extractor_key(vgg19_weights, precision=precision)
-    store = open_store(key, out)
+    store = open_store(key, features)
     failures = store.add(paths, lambda: load_extractor(key), batch_size=batch_size, progress=progress_bar("features"))
     for path, reason in failures.items():
         tell(f"error: {path} cannot be read ({reason})")

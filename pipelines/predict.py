@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 import json as json_format
 from collections.abc import Iterator
@@ -12,6 +11,7 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
+from mmtoolkit.pipelines.captioning import draw_attention, load_captioner, search
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 
 BATCH = 16
@@ -43,6 +43,8 @@ def main(
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
         json: Print one JSON object instead.
     """
+    if attention and attention.exists() and not attention.is_dir():
+        raise mm.InputError(f"--attention expects a folder. Received: {attention}, a file; name another.")
     paths = mm.find_images(images)
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
@@ -69,27 +71,6 @@ def main(
     if json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
-
-
-def load_captioner(preset: str, vgg19_weights: str | None) -> Any:
-    """Loads a captioner, and takes the given VGG19 weights in place of the preset's own; others are warned about."""
-    captioner = mm.Captioner.from_preset(preset)
-    if vgg19_weights is not None and captioner.extractor is not None:
-        from mmtoolkit.vision import extractor_key
-
-        given = extractor_key(vgg19_weights, precision=captioner.extractor.precision)
-        if given.weights != captioner.extractor.weights:
-            tell(f"warning: {vgg19_weights} is not the VGG19 file of this preset; expect worse captions")
-        captioner.extractor = given
-    return captioner
-
-
-def search(captioner: Any, *, beam: int | None, n_best: int = 1, length_penalty: float | None) -> Any:
-    """The preset's default search with the options that were given."""
-    default = captioner.decoding if isinstance(captioner.decoding, mm.BeamSearch) else mm.BeamSearch(width=1)
-    width = max(default.width, n_best) if beam is None else beam
-    penalty = default.length_penalty if length_penalty is None else length_penalty
-    return dataclasses.replace(default, width=width, n_best=n_best, length_penalty=penalty)
 
 
 def readable(paths: list[Path], source: Any) -> Iterator[tuple[Path, Any]]:
@@ -127,19 +108,6 @@ def picture_names(paths: list[Path]) -> list[str]:
             name = f"{path.stem}-{number}"
         names[name.casefold()] = f"{name}.png"
     return list(names.values())
-
-
-def draw_attention(captioner: Any, path: Path, inputs: dict[str, Any], caption: str, target: Path) -> None:
-    """Writes the picture once per word with the attention over it."""
-    from PIL import Image
-
-    from mmtoolkit.pictures import attention_picture
-    from mmtoolkit.vision import read_image
-
-    (alignments,) = captioner.attend(inputs, [caption])
-    (words,) = captioner.codec.split([caption])
-    picture = Image.fromarray(read_image(path, size=captioner.image_size))
-    attention_picture(picture, words, alignments).save(target)
 
 
 if __name__ == "__main__":

@@ -125,3 +125,10 @@ def test_a_preset_that_was_lost_between_two_moves_is_put_back(tmp_path: Path) ->
 
 def test_folders_above_a_preset_are_made(tmp_path: Path) -> None:
     assert read_preset(written(tmp_path / "runs" / "a" / "preset")).card == {"seed": 7}
+
+
+def test_a_run_in_the_place_of_its_preset_is_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "run" / "preset").mkdir(parents=True)
+    (tmp_path / "run" / "preset" / "config.json").write_text("{}")
+    with pytest.raises(mm.InputError, match="a run; its preset is .*preset"):
+        read_preset(tmp_path / "run")

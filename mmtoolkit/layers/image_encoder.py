@@ -10,7 +10,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class SmallCNN(keras.layers.Layer):
-    """Four convolutions with pooling between: a grid of regions one eighth of the picture's side.
+    """Four batch-normalised convolutions with pooling between: a grid of regions one eighth of the picture's side.
 
     Example:
         >>> SmallCNN()(images)      # <uint8>[batch, 64, 64, 3] to <float>[batch, 64, 128]

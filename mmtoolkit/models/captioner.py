@@ -11,11 +11,14 @@ import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding import BeamSearch, Search
+from mmtoolkit.decoding import IMPOSSIBLE, BeamSearch, Search
+from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Memory, SmallCNN
 from mmtoolkit.models.task import Task, search_config, search_from_config
 from mmtoolkit.text import END, PAD, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
+
+ENCODERS = ("vgg19", "small")
 
 
 class Caption(NamedTuple):
@@ -56,7 +59,7 @@ class Captioner(Task):
         max_length: Longest caption in tokens, END included.
         decoder: Options of `AttentionDecoder` (`cell`, `units`, `embedding_dim`, `dropout`, …).
 
-    Source: Xu et al., "Show, Attend and Tell", 2015; the penalty is equation 14.
+    Source: Xu et al., "Show, Attend and Tell", 2015; the penalty is equation 14, averaged over the regions.
     """
 
     def __init__(
@@ -75,6 +78,8 @@ class Captioner(Task):
         **decoder: Any,
     ) -> None:
         super().__init__(name=name, dtype=dtype)
+        if encoder not in ENCODERS:
+            raise InputError(f"A captioner's encoder is one of {', '.join(ENCODERS)}. Received: {encoder!r}.")
         self.codec, self.encoder_name, self.image_size = codec, encoder, image_size
         self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
         self.filters = tuple(filters)
@@ -132,7 +137,7 @@ class Captioner(Task):
         ids, scores = self.searched(inputs, decoding)
         texts = np.reshape(self.codec.decode_all(ids.reshape(-1, ids.shape[-1])), scores.shape)
         return [
-            [Caption(str(text), float(score)) for text, score in zip(*row, strict=True)]
+            [Caption(str(text), float(score)) for text, score in zip(*row, strict=True) if score > IMPOSSIBLE]
             for row in zip(texts, scores, strict=True)
         ]
 

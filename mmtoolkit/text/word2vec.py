@@ -72,6 +72,10 @@ def train_word2vec(
     """
     from gensim.models import Word2Vec
 
+    if any(isinstance(sentence, str) for sentence in sentences):
+        raise InputError(
+            "word2vec needs sentences as lists of words. Received: a string; split them with `codec.split(texts)`."
+        )
     if not any(sentences):
         raise InputError("word2vec needs sentences with at least one word. Received: none; check the training split.")
     model = Word2Vec(

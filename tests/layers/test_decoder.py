@@ -37,12 +37,20 @@ def sigmoid(x: np.ndarray) -> np.ndarray:
     return 1.0 / (1.0 + np.exp(-x))
 
 
+def seen(decoder: AttentionDecoder) -> np.ndarray:
+    """The regions as the decoder sees them: each with mean 0 and spread 1, unless that is switched off."""
+    if not decoder.normalise_memory:
+        return VALUES
+    return (VALUES - VALUES.mean(axis=-1, keepdims=True)) / np.sqrt(VALUES.var(axis=-1, keepdims=True) + 1e-5)
+
+
 def attend(decoder: AttentionDecoder, hidden: np.ndarray, row: int) -> np.ndarray:
     """Equations 4 to 6 and 13: the weighted mean of the regions that exist."""
-    keys = dense(decoder.attention.key_projection, VALUES[row])
+    values = seen(decoder)[row]
+    keys = dense(decoder.attention.key_projection, values)
     scores = np.tanh(dense(decoder.attention.query_projection, hidden) + keys) @ np.asarray(decoder.attention.v)
     weights = np.where(MASK[row], np.exp(scores), 0.0)
-    return weights @ VALUES[row] / weights.sum()
+    return weights @ values / weights.sum()
 
 
 def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tuple[np.ndarray, list[np.ndarray]]:
@@ -74,6 +82,7 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
     "options",
     [
         {},
+        {"normalise_memory": False},
         {"gated_context": False},
         {"deep_output": False},
         {"gated_context": False, "deep_output": False},
@@ -101,7 +110,7 @@ def test_the_first_state_comes_from_the_mean_of_the_regions_that_exist(cell: str
     assert len(state) == decoder.cell.states
     for part, layer in zip(state, decoder.initial, strict=True):
         for row in range(2):
-            mean = VALUES[row, MASK[row]].mean(axis=0)
+            mean = seen(decoder)[row, MASK[row]].mean(axis=0)
             np.testing.assert_allclose(part[row], np.tanh(dense(layer, mean)), atol=1e-5)
 
 

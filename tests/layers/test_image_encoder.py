@@ -46,7 +46,9 @@ def test_pixels_are_scaled_around_zero() -> None:
     encoder.build((None, 8, 8, 3))
     kernel = np.zeros((3, 3, 5, 1), "float32")
     kernel[1, 1, 0] = 1.0  # the red channel of the pixel itself
-    encoder.convolutions[0].set_weights([kernel, np.array([1.0], "float32")])
+    encoder.convolutions[0].set_weights([kernel])
+    # The normalisation is made to add 1: gain, shift, mean and variance (its epsilon is 0.001).
+    encoder.norms[0].set_weights([np.full(1, n, "float32") for n in (1.0, 1.0, 0.0, 0.999)])
     image = np.zeros((1, 8, 8, 3), "uint8")
     image[0, 2, 3, 0], image[0, 4, 5, 0] = 255, 51
     expected = np.zeros((8, 8))

@@ -242,3 +242,8 @@ def test_clipping_uses_the_norm_of_whole_embedding_rows(make_captioner: Make) ->
     captioner.train_on_batch({"images": images, "tokens": tokens}, targets, weights)
     moved = [old - np.asarray(weight) for old, weight in zip(before, captioner.trainable_weights, strict=True)]
     assert np.sqrt(sum(np.square(move).sum() for move in moved)) == pytest.approx(0.05, rel=1e-4)
+
+
+def test_an_unknown_encoder_is_refused() -> None:
+    with pytest.raises(mm.InputError, match="vgg19, small. Received: 'smal'"):
+        mm.Captioner(mm.TextCodec.fit(["a dog"]), encoder="smal")

@@ -83,7 +83,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
-    """A captioner trained for one epoch by `mmtoolkit caption`."""
+    """A captioner trained for a few epochs by `mmtoolkit caption`."""
     out = tmp_path_factory.mktemp("runs") / "tiny"
     done = call("caption", "--data", scenes, "--out", out, "--seed", 3, *TINY, *QUICK, *PLAIN)
     assert done.code == 0, done.err

@@ -80,13 +80,15 @@ def test_the_scores_are_percentages_of_the_captions_that_the_preset_writes(train
 
 def test_stdout_holds_the_scores_and_nothing_else(trained: Any) -> None:
     scores = report_of(trained.out)["scores"]
-    assert trained.done.out == "".join(f"{name}\t{score:.2f}\n" for name, score in scores.items())
+    assert trained.done.out == "".join(
+        f"{name}\t{score:.3f}\n" if name == "CIDEr" else f"{name}\t{score:.2f}\n" for name, score in scores.items()
+    )
     assert "word2vec: 38 of 38 words" in trained.done.err and "loss" in trained.done.err
 
 
 def test_the_card_says_where_the_preset_comes_from(trained: Any) -> None:
     card = mm.Captioner.from_preset(trained.preset).card
-    assert card["data"] == str(trained.data) and card["seed"] == 3 and card["job"] == "caption"
+    assert card["data"] == str(trained.data) and card["seed"] == 3 and card["command"] == "mmtoolkit caption"
     assert card["valid_scores"] == report_of(trained.out)["scores"]
 
 
@@ -122,6 +124,8 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
     assert done.code == 0, done.err
     assert len(list(store.rglob("*.npy"))) == 1
     preset = tmp_path / "run" / "preset"
+    card = json.loads((preset / "card.json").read_text())
+    assert (card["vgg19_sha256"], card["precision"]) == ("random", "float32")
     written = job("predict", data / "2.png", "--preset", preset)
     assert written.code == 0, written.err
     (example,) = report_of(tmp_path / "run")["examples"]
@@ -190,7 +194,7 @@ def test_one_corrupt_picture_is_named(job: Job, scenes: Path, tmp_path: Path) ->
 def test_a_table_without_the_column(job: Job, tmp_path: Path) -> None:
     data = write_table(tmp_path / "data", [("image", "captoin"), ("0.png", "a dog")], pictures=1)
     error = refused(job, data, tmp_path)
-    assert "captions.csv" in error and "'caption'" in error.replace('"', "'") or "caption" in error
+    assert "captions.csv:1: expected a column 'caption'" in error
     assert "captoin" in error
 
 
@@ -242,7 +246,7 @@ def test_a_full_disk_during_extraction(job: Job, scenes: Path, tmp_path: Path, m
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "features.npy")
 
     monkeypatch.setattr("mmtoolkit.vision.sources.load_extractor", lambda key: Regions())
-    monkeypatch.setattr("mmtoolkit.vision.feature_store.os.fsync", full)
+    monkeypatch.setattr("mmtoolkit.files.os.fsync", full)
     words = ("--encoder", "vgg19", "--vgg19-weights", "random", "--features", tmp_path / "store")
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", *words)
     assert (done.code, done.out) == (1, "")
@@ -314,3 +318,24 @@ def test_the_script_is_the_same_job() -> None:
     summary = "Trains a captioner on pictures with captions"
     assert first.stdout.partition(summary)[1:] == second.stdout.partition(summary)[1:]
     assert "--learning-rate" in first.stdout
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--epochs", 0),
+        ("--batch-size", 0),
+        ("--units", 0),
+        ("--embedding-dim", -1),
+        ("--beam", 0),
+        ("--max-length", 1),
+        ("--dropout", 1.5),
+        ("--averaging", 2),
+        ("--label-smoothing", -0.1),
+        ("--learning-rate", 0),
+    ],
+)
+def test_a_number_out_of_its_range_is_refused_first(job: Job, tmp_path: Path, option: str, value: float) -> None:
+    """The data is not looked at: the folder does not even exist."""
+    error = refused(job, tmp_path / "no_such_data", tmp_path, f"{option}={value}")
+    assert error.startswith(f"{option} expects") and f"Received: {value}" in error

@@ -38,7 +38,10 @@ def test_the_scores_are_those_of_the_captions(
     assert next(iter(report)) == "scores"
     assert report["scores"] == scored_by_hand(trained.preset, trained.data, split)
     assert (report["images"], report["split"]) == (images, split or "all")
-    assert done.out == "".join(f"{name}\t{score:.2f}\n" for name, score in report["scores"].items())
+    assert done.out == "".join(
+        f"{name}\t{score:.3f}\n" if name == "CIDEr" else f"{name}\t{score:.2f}\n"
+        for name, score in report["scores"].items()
+    )
     assert [path.name for path in out.parent.iterdir()] == ["report.json"]
 
 

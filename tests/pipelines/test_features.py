@@ -44,7 +44,7 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ExtractorKey]]:
 
 def test_features_are_stored_once(job: Job, pictures: list[Path], tmp_path: Path, network: list[ExtractorKey]) -> None:
     first, cut, last = pictures
-    done = job("features", first, cut, last, "--out", tmp_path, *WORDS)
+    done = job("features", first, cut, last, "--features", tmp_path, *WORDS)
     assert done.code == 1
     assert str(cut) in done.error
     key = ExtractorKey("random", "float32")
@@ -56,7 +56,7 @@ def test_features_are_stored_once(job: Job, pictures: list[Path], tmp_path: Path
     assert network == [key]
 
     files = {path: path.stat().st_mtime_ns for path in store.folder.iterdir()}
-    again = job("features", first, last, "--out", tmp_path, *WORDS)
+    again = job("features", first, last, "--features", tmp_path, *WORDS)
     assert again == (0, f"{store.folder}\n", "")
     assert network == [key]  # nothing was missing, so no network was built
     assert {path: path.stat().st_mtime_ns for path in store.folder.iterdir()} == files
@@ -79,7 +79,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_half_shard(
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, before[1]))
     try:
-        done = job("features", pictures[0], pictures[2], "--out", tmp_path, *WORDS)
+        done = job("features", pictures[0], pictures[2], "--features", tmp_path, *WORDS)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert (done.code, done.out) == (1, "")
@@ -87,7 +87,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_leaves_no_half_shard(
     store = FeatureStore(tmp_path, ExtractorKey("random", "float32"))
     assert len(store) == 0
     assert [path.name for path in store.folder.iterdir()] == ["key"]
-    assert job("features", pictures[0], pictures[2], "--out", tmp_path, *WORDS).code == 0
+    assert job("features", pictures[0], pictures[2], "--features", tmp_path, *WORDS).code == 0
     assert len(FeatureStore(tmp_path, store.key)) == 2
 
 

@@ -62,3 +62,9 @@ def test_coverage_of_known_words() -> None:
 def test_no_words_is_an_error(sentences: list[list[str]]) -> None:
     with pytest.raises(InputError, match="at least one word"):
         train_word2vec(sentences, VOCABULARY)
+
+
+def test_texts_in_the_place_of_word_lists_are_an_error() -> None:
+    """A string is a sequence of characters, which would train without complaint."""
+    with pytest.raises(InputError, match="lists of words"):
+        train_word2vec(["a dog runs"], Vocabulary.count(["a dog runs"]))  # type: ignore[list-item]

@@ -92,8 +92,6 @@ def main(
     options = resolved(locals())
     check_options(options)
     claim(out, overwrite=overwrite)
-    if encoder == "small" and vgg19_weights is not None:
-        raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
     start_tensorflow()
     started = time.perf_counter()
     splits = train_and_valid(data, seed)
@@ -212,11 +210,13 @@ def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], d
 
 
 def check_options(options: dict[str, Any]) -> None:
-    """Refuses numbers that make no sense, before any work is done.
+    """Refuses options that make no sense, before any work is done.
 
     Raises:
-        mm.InputError: One is out of its range.
+        mm.InputError: One is out of its range, or two contradict each other.
     """
+    if options["encoder"] == "small" and options["vgg19_weights"] is not None:
+        raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
     for name, least in LEAST.items():
         if options[name] < least:
             raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")

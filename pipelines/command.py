@@ -38,7 +38,9 @@ def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None
 def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None:
     """Calls `main` with the options of `--config` and those typed; wrong usage exits with code 2."""
     words = expand_config(main, list(typed))
-    return tyro.cli(main, args=words, prog=prog, config=(tyro.conf.FlagCreatePairsOff,))
+    about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
+    about += "\n\n--config FILE.yaml takes options from a file; what is typed wins."
+    return tyro.cli(main, args=words, prog=prog, description=about, config=(tyro.conf.FlagCreatePairsOff,))
 
 
 def exit_code(job: Callable[[], int | None]) -> int:
@@ -128,7 +130,7 @@ def sentence(error: OSError) -> str:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))
         'No space left on device: runs/a/report.json'
     """
-    reason = os.strerror(error.errno) if error.errno else " ".join(str(error).split()) or type(error).__name__
+    reason = os.strerror(error.errno) if error.errno else (str(error) or type(error).__name__).splitlines()[0]
     return f"{reason}: {error.filename}" if error.filename is not None else reason
 
 

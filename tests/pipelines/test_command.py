@@ -214,6 +214,7 @@ def test_the_result_is_the_exit_code(result: int | None, code: int) -> None:
             "No space left on device: store/shard-00001.npy",
         ),
         (OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)), 1, "No space left on device"),
+        (OSError(errno.ENOSPC, "Can't write data (file write failed:\ntime = Sun Nov"), 1, "No space left on device"),
         (OSError("unable to lock file\n(errno 11)"), 1, "unable to lock file"),
         (OSError(), 1, "OSError"),
     ],

@@ -38,7 +38,7 @@ class AttentionDecoder(keras.layers.Layer):
             otherwise the logits come from the state alone.
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
         dropout: Share of the word vectors and outputs dropped while training.
-        memory_dropout: Share of the region features dropped while training.
+        memory_dropout: Share of the features dropped while training, the same ones in all regions of a picture.
         normalise_memory: Whether each region is brought to mean 0 and spread 1 first. VGG19's regions have a norm
             above 100: without it tanh and the gates start saturated.
 
@@ -90,7 +90,7 @@ class AttentionDecoder(keras.layers.Layer):
         self.output_layer = None if tie_output else dense(vocabulary_size, name="output", **same)
         self.drop_words = keras.layers.Dropout(dropout, **same)
         self.drop_output = keras.layers.Dropout(dropout, **same)
-        self.drop_memory = keras.layers.Dropout(memory_dropout, **same)
+        self.drop_memory = keras.layers.SpatialDropout1D(memory_dropout, **same)
 
     def build(self, tokens_shape: Any, memory_shape: Any, condition_shape: Any = None) -> None:
         features = values_shape(memory_shape)[-1]

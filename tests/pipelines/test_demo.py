@@ -20,7 +20,7 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
     for language, name in (("en", "English"), ("ko", "한국어")):
         assert f"{name}: 2 unseen scenes" in done.out
         folder = out / language
-        for key, path in (("attention", "attention.png"), ("preset", "run/preset"), ("report", "run/report.json")):
+        for key, path in (("attention", "attention.png"), ("preset", "run/preset"), ("report", "report.json")):
             assert f"  {key}: {folder / path}\n" in done.out
             assert (folder / path).exists()
         records = mm.read_captions(folder / "scenes", splits=("test",))
@@ -28,7 +28,7 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
         for record, caption in zip(records, captions, strict=True):
             shown = f"  {record.image_id}\n    reference: {record.captions[0]}\n    generated: {caption}\n"
             assert shown in done.out
-    assert json.loads((out / "ko" / "run" / "report.json").read_text(encoding="utf-8"))["scores"]
+    assert json.loads((out / "ko" / "report.json").read_text(encoding="utf-8"))["scores"]
 
     again = job("demo", "--out", out, "--scenes", 20, "--epochs", 1)
     assert (again.code, again.out) == (2, "") and "--overwrite" in again.error

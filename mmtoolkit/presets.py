@@ -19,6 +19,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_json
 from mmtoolkit.text import TextCodec
 
+FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
 
 
@@ -78,6 +79,11 @@ def read_preset(name: str | Path) -> Preset:
     if not (folder / CONFIG).is_file() and (folder / "preset" / CONFIG).is_file():
         raise InputError(f"Expected a preset. Received: {folder}, a run; its preset is {folder / 'preset'}.")
     config = read_json(folder / CONFIG)
+    if config.get("format") != FORMAT:
+        raise InputError(
+            f"Expected a preset of format {FORMAT}. Received: {folder / CONFIG}, format {config.get('format')!r}; "
+            "install the mmtoolkit that wrote it, or a newer one."
+        )
     card = read_json(folder / CARD)
     names = config.get("codecs", [])
     for needed in [WEIGHTS, *(f"{CODECS}/{codec}/{file}" for codec in names for file in TextCodec.FILES)]:
@@ -114,7 +120,7 @@ def write_preset(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
     try:
-        write_json(fresh / CONFIG, {**config, "codecs": sorted(codecs)})
+        write_json(fresh / CONFIG, {"format": FORMAT, **config, "codecs": sorted(codecs)})
         write_json(fresh / CARD, card)
         for name, codec in codecs.items():
             codec.save(fresh / CODECS / name)

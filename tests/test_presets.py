@@ -127,6 +127,14 @@ def test_folders_above_a_preset_are_made(tmp_path: Path) -> None:
     assert read_preset(written(tmp_path / "runs" / "a" / "preset")).card == {"seed": 7}
 
 
+def test_a_format_of_the_future_is_refused(tmp_path: Path) -> None:
+    folder = written(tmp_path / "preset")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps(config | {"format": 2}))
+    with pytest.raises(mm.InputError, match=r"format 1. Received: .*config.json, format 2"):
+        read_preset(folder)
+
+
 def test_a_run_in_the_place_of_its_preset_is_told_apart(tmp_path: Path) -> None:
     (tmp_path / "run" / "preset").mkdir(parents=True)
     (tmp_path / "run" / "preset" / "config.json").write_text("{}")

@@ -60,7 +60,7 @@ class Task(keras.Model):
         }
         write_preset(
             Path(folder),
-            config={"format": 1, "class": type(self).__name__, "model": arguments},
+            config={"class": type(self).__name__, "model": arguments},
             codecs=codecs,
             card=self.card if card is None else card,
             save_weights=self.bare().save_weights,

@@ -19,14 +19,15 @@ from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 
 if TYPE_CHECKING:
     from mmtoolkit.readers import Splits
-    from mmtoolkit.vision import ImageSource
+    from mmtoolkit.vision import ExtractorKey, ImageSource
 
 LEAST = {
     **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "beam"], 1),
     **dict.fromkeys(["patience", "attention_penalty", "length_penalty"], 0),
     "max_length": 2,
 }
-SHARES = ("dropout", "label_smoothing", "averaging")
+SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
+DECODER = ("cell", "units", "attention_units", "embedding_dim", "dropout", "word_dropout", "memory_dropout")
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
 
@@ -45,6 +46,8 @@ def main(
     embeddings: Literal["cbow", "skip-gram", "random"] = "cbow",
     min_count: int = 5,
     dropout: float = 0.5,
+    word_dropout: float = 0.15,
+    memory_dropout: float = 0.3,
     label_smoothing: float = 0.1,
     attention_penalty: float = 1.0,
     epochs: int = 10,
@@ -67,7 +70,7 @@ def main(
         out: Folder of the run.
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
-        precision: Of the VGG19 features; auto is bfloat16 where the processor has it.
+        precision: Of all layers; auto is bfloat16 for VGG19 and the decoder over it where the processor has it.
         features: Folder of the feature store; in the cache by default.
         cell: Recurrent cell of the decoder.
         units: Width of the recurrent state.
@@ -76,6 +79,8 @@ def main(
         embeddings: How the word vectors start: word2vec on the training captions, or random.
         min_count: Words that occur less often become unknown.
         dropout: Share of word vectors and outputs dropped while training.
+        word_dropout: Share of the words read that are dropped whole while training.
+        memory_dropout: Share of the picture's features dropped while training.
         label_smoothing: Probability moved from the right word to all words.
         attention_penalty: Weight of the penalty that makes every region be looked at.
         epochs: Passes over the training captions.
@@ -93,30 +98,18 @@ def main(
     check_options(options)
     claim(out, overwrite=overwrite)
     start_tensorflow()
+    from mmtoolkit.vision import choose_precision
+
     started = time.perf_counter()
     splits = train_and_valid(data, seed)
     eyes = choose_encoder(encoder, vgg19_weights, splits.train)
-    key = mm.extractor_key(vgg19_weights or "imagenet", precision=precision) if eyes == "vgg19" else None
+    exact = choose_precision(precision) if eyes == "vgg19" or precision != "auto" else "float32"
+    options |= {"encoder": eyes, "precision": exact}
+    key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact) if eyes == "vgg19" else None
     image_size = key.image_size if key else picture_side(splits.train)
     source = image_source(key, image_size, [record.image for part in splits for record in part], features)
     prepared = time.perf_counter()
-    codec = mm.TextCodec.fit(mm.texts(splits.train), min_count=min_count)
-    captioner = mm.Captioner(
-        codec,
-        encoder=eyes,
-        extractor=key,
-        image_size=image_size,
-        attention_penalty=attention_penalty,
-        decoding=mm.BeamSearch(width=beam, length_penalty=length_penalty),
-        max_length=max_length,
-        cell=cell,
-        units=units,
-        attention_units=attention_units,
-        embedding_dim=embedding_dim,
-        dropout=dropout,
-        embeddings=word_vectors(embeddings, codec, splits.train, embedding_dim, seed),
-    )
-    options |= {"encoder": eyes, "precision": key.precision if key else precision}
+    captioner = new_captioner(splits.train, key, image_size, options)
     report = train(captioner, splits, source, out, options)
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     finish(out, report)
@@ -132,6 +125,25 @@ def train_and_valid(data: Path, seed: int) -> Splits[mm.CaptionRecord]:
     if not splits.train or not splits.valid:
         raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
     return splits
+
+
+def new_captioner(
+    records: list[mm.CaptionRecord], key: ExtractorKey | None, image_size: int, options: dict[str, Any]
+) -> mm.Captioner:
+    """A captioner for the words of these records, with word2vec vectors of them."""
+    codec = mm.TextCodec.fit(mm.texts(records), min_count=options["min_count"])
+    return mm.Captioner(
+        codec,
+        encoder=options["encoder"],
+        extractor=key,
+        image_size=image_size,
+        attention_penalty=options["attention_penalty"],
+        decoding=mm.BeamSearch(width=options["beam"], length_penalty=options["length_penalty"]),
+        max_length=options["max_length"],
+        embeddings=word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"]),
+        dtype="mixed_bfloat16" if options["precision"] == "bfloat16" else "float32",
+        **{name: options[name] for name in DECODER},
+    )
 
 
 def train(
@@ -160,7 +172,7 @@ def train(
         "command": "mmtoolkit caption",
         "seed": options["seed"],
         "vgg19_sha256": key.weights if key else None,
-        "precision": key.precision if key else None,
+        "precision": options["precision"],
         "options": options,
     }
     validation = mm.DecodedValidation(

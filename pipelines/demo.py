@@ -65,6 +65,8 @@ def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         embedding_dim=64,
         min_count=1,
         dropout=0.1,
+        word_dropout=0.0,
+        memory_dropout=0.0,
         label_smoothing=0.0,
         attention_penalty=0.0,
         epochs=epochs,

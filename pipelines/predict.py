@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import itertools
 import json as json_format
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import tyro
 
 import mmtoolkit as mm
 from mmtoolkit.pipelines.captioning import draw_attention, load_captioner, search
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+
+if TYPE_CHECKING:
+    from mmtoolkit.vision import ImageSource
 
 BATCH = 16
 
@@ -49,47 +53,41 @@ def main(
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     decoding = search(captioner, beam=beam, n_best=n_best, length_penalty=length_penalty)
+    names = picture_names(paths)
     source, results, failed = captioner.image_source(), [], []
     if attention:
         attention.mkdir(parents=True, exist_ok=True)
-    for (path, read), name in zip(readable(paths, source), picture_names(paths), strict=True):
-        try:
-            if isinstance(read, mm.InputError):
-                raise read
-            inputs = {source.input_name: read}
-            (captions,) = captioner.write(inputs, decoding)
-            result: dict[str, Any] = {"image": str(path), "captions": [caption._asdict() for caption in captions]}
-            results.append(result)
-            if not json:
-                print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
-            if attention:
-                draw_attention(captioner, path, inputs, captions[0].text, attention / name)
-                result["attention"] = str(attention / name)
-        except mm.InputError as error:  # the others go on
-            tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
-            failed.append({"image": str(path), "error": str(error)})
+    for start in range(0, len(paths), BATCH):
+        rows = read(paths[start : start + BATCH], source)
+        pictures = [row for row in rows if not isinstance(row, mm.InputError)]
+        written = iter(captioner.write({source.input_name: np.stack(pictures)}, decoding) if pictures else ())
+        for path, name, row in zip(paths[start:], names[start:], rows, strict=False):
+            try:
+                if isinstance(row, mm.InputError):
+                    raise row
+                captions = next(written)
+                result: dict[str, Any] = {"image": str(path), "captions": [caption._asdict() for caption in captions]}
+                results.append(result)
+                if not json:
+                    print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
+                if attention:
+                    inputs = {source.input_name: row[None]}
+                    draw_attention(captioner, path, inputs, captions[0].text, attention / name)
+                    result["attention"] = str(attention / name)
+            except mm.InputError as error:  # the others go on
+                tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
+                failed.append({"image": str(path), "error": str(error)})
     if json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
 
 
-def readable(paths: list[Path], source: Any) -> Iterator[tuple[Path, Any]]:
-    """Each path with its prepared picture `[1, …]`, or with the error that keeps it from being read."""
-    for start in range(0, len(paths), BATCH):
-        chunk = paths[start : start + BATCH]
-        try:
-            rows = source.read(chunk)
-            yield from ((path, rows[i : i + 1]) for i, path in enumerate(chunk))
-        except mm.InputError:
-            yield from ((path, read_one(path, source)) for path in chunk)
-
-
-def read_one(path: Path, source: Any) -> Any:
-    """One prepared picture, or its error."""
+def read(paths: Sequence[Path], source: ImageSource) -> list[np.ndarray | mm.InputError]:
+    """Each prepared picture, or the error that keeps it from being read."""
     try:
-        return source.read([path])
+        return list(source.read(paths))
     except mm.InputError as error:
-        return error
+        return [error] if len(paths) == 1 else [found for path in paths for found in read([path], source)]
 
 
 def picture_names(paths: list[Path]) -> list[str]:

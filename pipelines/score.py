@@ -12,6 +12,7 @@ from typing import Any, Literal
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.captions import score_captions, some
 from mmtoolkit.pipelines.command import run
+from mmtoolkit.readers.tables import at, read_text
 
 FORMS = (
     'a list of {"image_id": …, "caption": …}, such a list under "annotations", '
@@ -128,24 +129,14 @@ def read(path: Path) -> CaptionFile:
     """
     if path.suffix.lower() == ".jsonl":
         raise InputError(f"Expected a .json file or a text file with a caption per line. Received: {path}.")
+    if not path.is_file():
+        what = "a folder" if path.is_dir() else "which does not exist"
+        raise InputError(f"Expected a file of captions. Received: {path}, {what}; name another.")
     text = read_text(path)
     file = read_json(path, text) if path.suffix.lower() == ".json" else read_lines(path, text)
     if not file.captions:
         raise InputError(f"{path}: expected at least one caption. Received: an empty file.")
     return file
-
-
-def read_text(path: Path) -> str:
-    """Reads a UTF-8 file, with or without a byte-order mark."""
-    try:
-        data = path.read_bytes()
-    except (FileNotFoundError, IsADirectoryError) as error:
-        raise InputError(f"Expected a file of captions. Received: {path} ({error.strerror}).") from error
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data[: error.start].count(b"\n") + 1
-        raise InputError(f"{path}:{line}: expected UTF-8. Received: byte 0x{data[error.start]:02x}.") from error
 
 
 def read_lines(path: Path, text: str) -> CaptionFile:
@@ -166,9 +157,7 @@ def read_json(path: Path, text: str) -> CaptionFile:
     try:
         data = loads(text, object_pairs_hook=once)
     except JSONDecodeError as error:
-        raise InputError(
-            f"{path}:{error.lineno}: expected JSON. Received: {error.msg} (column {error.colno})."
-        ) from error
+        raise at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
     match data:
         case {"annotations": list(items)}:
             return CaptionFile(path, by_image(path, items), whole_set=True)

@@ -38,14 +38,18 @@ class AttentionDecoder(keras.layers.Layer):
             otherwise the logits come from the state alone.
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
         dropout: Share of the word vectors and outputs dropped while training.
+        word_dropout: Share of the words read that are dropped whole while training, so that the picture is looked at.
         memory_dropout: Share of the features dropped while training, the same ones in all regions of a picture.
         normalise_memory: Whether each region is brought to mean 0 and spread 1 first. VGG19's regions have a norm
             above 100: without it tanh and the gates start saturated.
 
+        embeddings: `<float32>[vocabulary, embedding_dim]` to start the word vectors from; random without it.
+
     Raises:
         InputError: There is no cell of that name, or `tie_output` comes without `deep_output`.
 
-    Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1.
+    Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1; dropping whole words is Gal &
+        Ghahramani, "A Theoretically Grounded Application of Dropout in RNNs", 2016, section 4.2.
     """
 
     def __init__(
@@ -60,6 +64,7 @@ class AttentionDecoder(keras.layers.Layer):
         deep_output: bool = True,
         tie_output: bool = False,
         dropout: float = 0.5,
+        word_dropout: float = 0.0,
         memory_dropout: float = 0.0,
         normalise_memory: bool = True,
         embeddings: np.ndarray | None = None,
@@ -74,7 +79,8 @@ class AttentionDecoder(keras.layers.Layer):
         self.vocabulary_size, self.cell_name, self.units = vocabulary_size, cell, units
         self.embedding_dim, self.attention_units = embedding_dim, attention_units or units
         self.gated_context, self.deep_output, self.tie_output = gated_context, deep_output, tie_output
-        self.dropout, self.memory_dropout, self.normalise_memory = dropout, memory_dropout, normalise_memory
+        self.dropout, self.word_dropout, self.memory_dropout = dropout, word_dropout, memory_dropout
+        self.normalise_memory = normalise_memory
         dense, same = keras.layers.Dense, {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(vocabulary_size, embedding_dim, table=embeddings, name="embedding", **same)
         self.attention = BahdanauAttention(self.attention_units, name="attention", **same)
@@ -88,7 +94,8 @@ class AttentionDecoder(keras.layers.Layer):
             self.state_to_output = dense(embedding_dim, name="state_to_output", **same)
             self.context_to_output = dense(embedding_dim, use_bias=False, name="context_to_output", **same)
         self.output_layer = None if tie_output else dense(vocabulary_size, name="output", **same)
-        self.drop_words = keras.layers.Dropout(dropout, **same)
+        self.drop_words = keras.layers.Dropout(word_dropout, noise_shape=(None, None, 1), **same)
+        self.drop_word_features = keras.layers.Dropout(dropout, **same)
         self.drop_output = keras.layers.Dropout(dropout, **same)
         self.drop_memory = keras.layers.SpatialDropout1D(memory_dropout, **same)
 
@@ -156,6 +163,7 @@ class AttentionDecoder(keras.layers.Layer):
         number of steps is unrolled (which XLA can train), an unknown one scanned.
         """
         words = self.drop_words(self.embedding(tokens), training=training)  # [batch, time, embedding]
+        words = self.drop_word_features(words, training=training)
         state = self.initial_state(memory, condition)
         projections = ops.transpose(self.words_to_gates(words), (1, 0, 2))  # [time, batch, gates * units]
 
@@ -190,6 +198,7 @@ class AttentionDecoder(keras.layers.Layer):
             "deep_output": self.deep_output,
             "tie_output": self.tie_output,
             "dropout": self.dropout,
+            "word_dropout": self.word_dropout,
             "memory_dropout": self.memory_dropout,
             "normalise_memory": self.normalise_memory,
         }

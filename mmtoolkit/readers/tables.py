@@ -32,9 +32,19 @@ def near(name: str, names: Iterable[str]) -> str:
         >>> near("captoin", ["image", "caption"])
         " Did you mean 'caption'?"
     """
-    lowered = {candidate.lower(): candidate for candidate in names}
-    matches = [repr(lowered[match]) for match in difflib.get_close_matches(name.lower(), lowered)]
+    matches = [repr(match) for match in alike(name, names)]
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def alike(name: str, names: Iterable[str]) -> list[str]:
+    """The names most like one, upper and lower case apart, the most alike first.
+
+    Example:
+        >>> alike("caption", ["Image", "Captoin"])
+        ['Captoin']
+    """
+    lowered = {candidate.lower(): candidate for candidate in names}
+    return [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered)]
 
 
 def read_text(path: Path) -> str:
@@ -112,8 +122,9 @@ def check_header(path: Path, line: int, header: Sequence[str], *, required: Sequ
     received = f"Received: {', '.join(map(repr, header))}."
     for name in required:
         if name not in header:
-            message = f"expected a column {name!r}. {received}{near(name, header)} Correct the header."
-            raise at(path, line, message)
+            misspelt = alike(name, header)
+            advice = f"Rename {misspelt[0]!r} to {name!r}" if misspelt else "Correct the header"
+            raise at(path, line, f"expected a column {name!r}. {received} {advice}.")
     for name in header:
         if name and header.count(name) > 1:
             raise at(path, line, f"expected every column once. {received} Rename or delete one {name!r}.")

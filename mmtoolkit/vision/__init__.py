@@ -12,7 +12,7 @@ from mmtoolkit.vision.sources import (
     open_store,
     stored_regions,
 )
-from mmtoolkit.vision.vgg import VGG19Regions, vgg19_weights
+from mmtoolkit.vision.vgg import VGG19Regions, choose_precision, vgg19_weights
 
 __all__ = [
     "ExtractorKey",
@@ -21,6 +21,7 @@ __all__ = [
     "LiveRegions",
     "Pictures",
     "VGG19Regions",
+    "choose_precision",
     "decode_image",
     "decoded_pictures",
     "extractor_key",

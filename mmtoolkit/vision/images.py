@@ -24,7 +24,7 @@ UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
     """Graph form: the bytes of a picture to a square of `<uint8>[size, size, 3]`.
 
-    The picture is squashed (bilinear, antialiased) and turned as the EXIF block of a JPEG says.
+    The picture is squashed (bilinear, antialiased) and turned as its EXIF block says.
 
     Example:
         >>> decode_image(tf.io.read_file("a.jpg"), size=224).shape
@@ -46,7 +46,7 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
     pixels.set_shape((None, None, 3))
     has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
     squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
-    return upright(squashed, tf.cond(is_jpeg, lambda: exif_orientation(data), lambda: tf.constant(1)))
+    return upright(squashed, exif_orientation(data))
 
 
 def squash(pixels: tf.Tensor, size: int) -> tf.Tensor:
@@ -69,7 +69,7 @@ def upright(square: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def exif_orientation(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: the EXIF orientation 1..8 of JPEG bytes, 1 where there is none or it makes no sense.
+    """Graph form: the EXIF orientation 1..8 of JPEG, PNG or WebP bytes, 1 where there is none or it makes no sense.
 
     Args:
         data: `<string>[]`.
@@ -77,13 +77,22 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
     Returns:
         `<int32>[]`.
 
-    Source: EXIF 2.3 (CIPA DC-008): marker FFE1, two bytes of length, "Exif", two zeros, then a TIFF header.
+    Source: EXIF 2.3 (CIPA DC-008): marker FFE1, two bytes of length, "Exif", two zeros, then a TIFF header. A PNG has
+        it in a chunk "eXIf", a WebP in a chunk "EXIF" whose length stands between, some with the zeros' form inside.
     """
-    parts = tf.strings.split(tf.strings.substr(data, 0, EXIF_SEARCH), b"Exif", maxsplit=1)
+    start = tf.strings.substr(data, 0, 4)
+    in_jpeg = tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8")
+    mark = tf.where(in_jpeg, b"Exif", tf.where(tf.equal(start, b"\x89PNG"), b"eXIf", b"EXIF"))
+    searched = tf.cond(in_jpeg, lambda: tf.strings.substr(data, 0, EXIF_SEARCH), lambda: data)
+    parts = tf.strings.split(searched, mark, maxsplit=1)
 
     def read() -> tf.Tensor:
-        orientation = tiff_orientation(tf.io.decode_raw(parts[1], tf.uint8)[2:])
-        return tf.where(tf.equal(tf.strings.substr(parts[0], -4, 2), b"\xff\xe1"), orientation, 1)
+        rest = parts[1]
+        in_segment = tf.equal(tf.strings.substr(parts[0], -4, 2), b"\xff\xe1") | tf.logical_not(in_jpeg)
+        skipped = tf.where(in_jpeg, 2, tf.where(tf.equal(start, b"RIFF"), 4, 0))
+        prefixed = tf.equal(tf.strings.substr(rest, skipped, 6), b"Exif\0\0")
+        block = tf.io.decode_raw(rest, tf.uint8)[tf.where(prefixed, skipped + 6, skipped) :]
+        return tf.where(in_segment, tiff_orientation(block), 1)
 
     return tf.cond(tf.equal(tf.size(parts), 2), read, lambda: tf.constant(1))
 

@@ -355,7 +355,7 @@ def test_attention_over_a_picture_sums_to_one(case: Case) -> None:
 
 @every_sequence
 def test_dropout_works_only_in_training(case: Case) -> None:
-    layer = case.ready(dropout=0.5, memory_dropout=0.3)
+    layer = case.ready(dropout=0.5, word_dropout=0.3, memory_dropout=0.3)
     plain = case.ready(dropout=0.0)
     assert_same(case.run(layer), case.run(plain), atol=0)
     training = [

@@ -171,3 +171,29 @@ def test_a_misspelt_cell_names_the_near_one() -> None:
 def test_a_tied_output_needs_the_deep_one() -> None:
     with pytest.raises(InputError, match="tie_output needs deep_output"):
         AttentionDecoder(SIZE, tie_output=True, deep_output=False)
+
+
+def test_word_dropout_drops_words_whole_and_scales_the_others() -> None:
+    """Each row is the logits of the word twice as long (a rate of one half) or of no word at all."""
+    decoder = make(word_dropout=0.5)
+    rows, table = 100, np.asarray(decoder.embedding.table)
+    tokens = np.full((2 * rows, 1), TOKENS[0])
+    memory = decoder.prepare(np.repeat(VALUES, rows, axis=0))
+    found = np.asarray(decoder(tokens, memory, training=True)[0])[:, 0]
+    alternatives = []
+    for scale in (2.0, 0.0):
+        decoder.embedding.table.assign(scale * table)
+        alternatives.append(np.asarray(decoder(tokens, memory)[0])[:, 0])
+    kept, dropped = (np.abs(found - other).max(axis=-1) < 1e-5 for other in alternatives)
+    assert (kept ^ dropped).all()
+    assert 70 < dropped.sum() < 130  # 100 expected, with a standard deviation of 7
+
+
+def test_memory_dropout_drops_a_feature_from_all_regions_of_a_picture() -> None:
+    decoder = make(memory_dropout=0.5, normalise_memory=False)
+    values = np.ones((50, REGIONS, FEATURES), "float32")
+    dropped = np.asarray(decoder.prepare(values, training=True).values)
+    assert set(np.unique(dropped)) == {0.0, 2.0}
+    assert (dropped == dropped[:, :1]).all()
+    assert 0.3 < (dropped[:, 0] == 0.0).mean() < 0.7
+    np.testing.assert_array_equal(decoder.prepare(values).values, values)

@@ -185,7 +185,7 @@ def test_json_that_does_not_fit(job: Run, hypotheses: Any, references: Any, said
         ("a\nb\n", "a\nb\n\n", ["h.txt: 2 lines;", "r.txt: 3 lines"]),
         ("a\nb\n", "a\n \n", ["r.txt:2: expected a reference caption. Received: a blank line."]),
         ("", "a\n", ["h.txt: expected at least one caption. Received: an empty file."]),
-        ("a\n\u00e9\n".encode("latin-1"), "a\nb\n", ["h.txt:2: expected UTF-8. Received: byte 0xe9."]),
+        ("a\n\u00e9\n".encode("latin-1"), "a\nb\n", ["h.txt:2: expected UTF-8 text. Received: the byte 0xe9."]),
     ],
 )
 def test_text_that_does_not_fit(job: Run, hypotheses: Any, references: Any, said: list[str]) -> None:

@@ -43,8 +43,8 @@ def test_a_short_row_ends_in_empty_fields(tmp_path):
 @pytest.mark.parametrize(
     ("content", "line", "words"),
     [
-        (b"image,captoin\n", 1, "column 'caption'. Received: 'image', 'captoin'. Did you mean 'captoin'?"),
-        (b"\nIMAGE,caption\n", 2, "column 'image'. Received: 'IMAGE', 'caption'. Did you mean 'IMAGE'?"),
+        (b"image,captoin\n", 1, "column 'caption'. Received: 'image', 'captoin'. Rename 'captoin' to 'caption'."),
+        (b"\nIMAGE,caption\n", 2, "column 'image'. Received: 'IMAGE', 'caption'. Rename 'IMAGE' to 'image'."),
         (b"image,caption,caption\n", 1, "every column once"),
         (b"image,caption\n1.jpg,a dog\n2.jpg,a dog, running\n", 3, "expected 2 fields. Received: 3."),
         (b'image,caption\n1.jpg,a dog\n2.jpg,"a cat\n3.jpg,a cow\n', 3, "double quotes"),

@@ -95,6 +95,27 @@ def test_pillows_own_exif_block_is_read() -> None:
     np.testing.assert_array_equal(decoded(data), np.rot90(by_pillow(data), -1))
 
 
+@pytest.mark.parametrize("order", ["<", ">"], ids=["little", "big"])
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+@pytest.mark.parametrize("kind", ["PNG", "WEBP"])
+def test_png_and_webp_are_turned_as_pillow_turns_them(kind: str, orientation: int, order: str) -> None:
+    data = encoded(Image.fromarray(smooth(SIZE, SIZE)), kind, exif=exif_block(orientation, order), lossless=True)
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(decoded(data), np.asarray(upright))
+
+
+def test_a_webp_block_with_the_prefix_of_jpeg_is_read() -> None:
+    """Some writers copy the segment of a JPEG as it is, and Pillow reads it."""
+    data = encoded(Image.fromarray(smooth(SIZE, SIZE)), "WEBP", exif=exif_block(6, "<"), lossless=True)
+    before, after = data.split(b"EXIF")
+    block = b"Exif\0\0" + after[4:]
+    body = before[8:] + b"EXIF" + struct.pack("<I", len(block)) + block
+    data = b"RIFF" + struct.pack("<I", len(body)) + body
+    upright = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+    np.testing.assert_array_equal(np.asarray(upright), np.rot90(smooth(SIZE, SIZE), -1))
+    np.testing.assert_array_equal(decoded(data), np.asarray(upright))
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_orientation_without_meaning_is_ignored(orientation: int, order: str) -> None:

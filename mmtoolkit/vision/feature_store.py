@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -18,6 +19,7 @@ from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import FEATURES, IMAGE_SIZE, REGIONS, Extractor, VGG19Regions, compiled
 
 SHARD = 128  # pictures; a kill loses the work on at most so many
+STALE = 3600  # seconds
 Progress = Callable[[int, int], None]
 
 
@@ -26,7 +28,7 @@ class ExtractorKey:
     """What features depend on besides the picture; stores of different keys never mix.
 
     Args:
-        weights: SHA-256 of the weights file, or `random-SEED`.
+        weights: SHA-256 of the weights file, or `random`.
         precision: `"float32"` or `"bfloat16"`.
         network: Name of the extractor.
         image_size: Side of the squares.
@@ -160,6 +162,9 @@ class FeatureStore:
         """Stores the features of new pictures, a shard at a time; returns what cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
+        for partial in self.folder.glob(".*.part"):  # left by a kill, unless another run is writing it now
+            if time.time() - partial.stat().st_mtime > STALE:
+                partial.unlink(missing_ok=True)
         forward = compiled(network)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)

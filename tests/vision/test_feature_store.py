@@ -221,6 +221,20 @@ def test_a_killed_extraction_goes_on_where_it_was(
     check(FeatureStore(folder, KEY), pictures)
 
 
+def test_what_a_kill_left_half_written_is_taken_away_unless_it_is_being_written(
+    pictures: list[Path], folder: Path
+) -> None:
+    store = FeatureStore(folder, KEY)
+    store.folder.mkdir(parents=True)
+    old, new = (store.folder / f".0123.npy.{number}.part" for number in (1, 2))
+    for partial in (old, new):
+        partial.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    store.add(pictures, Patches)
+    assert not old.exists() and new.exists()
+    check(store, pictures)
+
+
 def test_rows_without_their_listing_are_overwritten(pictures: list[Path], folder: Path) -> None:
     store = FeatureStore(folder, KEY)
     store.add(pictures[:2], Patches)

@@ -28,6 +28,7 @@ _HOMES = {
     "batch_plan": "data",
     "Greedy": "decoding",
     "BeamSearch": "decoding",
+    "Sample": "decoding",
     "token_loss": "losses",
     "Caption": "models",
     "Captioner": "models",

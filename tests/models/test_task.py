@@ -259,7 +259,7 @@ def test_a_search_comes_back_from_json(search: Any) -> None:
 
 
 def test_an_unknown_search_lists_the_known_ones() -> None:
-    with pytest.raises(mm.InputError, match="Greedy, BeamSearch.*'Beam'"):
+    with pytest.raises(mm.InputError, match="Greedy, BeamSearch, Sample.*'Beam'"):
         search_from_config({"name": "Beam"})
 
 

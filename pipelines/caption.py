@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 LEAST = {
     **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "beam"], 1),
-    **dict.fromkeys(["patience", "attention_penalty", "length_penalty"], 0),
+    **dict.fromkeys(["patience", "attention_penalty", "length_penalty", "no_repeat_ngram"], 0),
     "max_length": 2,
 }
 SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
@@ -50,13 +50,14 @@ def main(
     memory_dropout: float = 0.3,
     label_smoothing: float = 0.1,
     attention_penalty: float = 1.0,
-    epochs: int = 10,
+    epochs: int = 12,
     batch_size: int = 64,
     learning_rate: float = 8e-4,
     averaging: float = 0.999,
     patience: int = 5,
-    beam: int = 3,
+    beam: int = 5,
     length_penalty: float = 0.7,
+    no_repeat_ngram: int = 3,
     max_length: int = 25,
     seed: int = 0,
     overwrite: bool = False,
@@ -90,6 +91,7 @@ def main(
         patience: Epochs without a better validation score before training stops.
         beam: Width of the default search.
         length_penalty: Power of the length by which log-probabilities are divided in the search.
+        no_repeat_ngram: No run of so many words comes twice in a caption; 0 allows all.
         max_length: Longest caption written, in words, its end counted.
         seed: Start of all random numbers.
         overwrite: Replace the run that is already in OUT.
@@ -138,7 +140,11 @@ def new_captioner(
         extractor=key,
         image_size=image_size,
         attention_penalty=options["attention_penalty"],
-        decoding=mm.BeamSearch(width=options["beam"], length_penalty=options["length_penalty"]),
+        decoding=mm.BeamSearch(
+            width=options["beam"],
+            length_penalty=options["length_penalty"],
+            no_repeat_ngram=options["no_repeat_ngram"],
+        ),
         max_length=options["max_length"],
         embeddings=word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"]),
         dtype="mixed_bfloat16" if options["precision"] == "bfloat16" else "float32",

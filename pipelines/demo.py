@@ -74,6 +74,8 @@ def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         learning_rate=3e-3,
         averaging=0.95,
         patience=epochs,
+        beam=3,
+        no_repeat_ngram=0,  # "a red circle above a red square" may well repeat itself
         seed=seed,
     )
 

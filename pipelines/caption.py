@@ -27,7 +27,10 @@ LEAST = {
     "max_length": 2,
 }
 SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
-DECODER = ("cell", "units", "attention_units", "embedding_dim", "dropout", "word_dropout", "memory_dropout")
+DECODER = (
+    *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
+    *("dropout", "word_dropout", "memory_dropout"),
+)
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
 
@@ -37,12 +40,16 @@ def main(
     out: Path,
     vgg19_weights: str | None = None,
     encoder: Literal["auto", "vgg19", "small"] = "auto",
+    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     features: Path | None = None,
-    cell: Literal["lstm", "gru"] = "lstm",
+    attention: Literal["bahdanau", "mean", "none"] = "bahdanau",
+    cell: Literal["lstm", "gru", "vanilla"] = "lstm",
+    layers: Literal[1, 2] = 1,
     units: int = 512,
     attention_units: int = 256,
     embedding_dim: int = 300,
+    tie_output: bool = False,
     embeddings: Literal["cbow", "skip-gram", "random"] = "cbow",
     min_count: int = 5,
     dropout: float = 0.5,
@@ -71,12 +78,16 @@ def main(
         out: Folder of the run.
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
+        layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
         precision: Of all layers; auto is bfloat16 for VGG19 and the decoder over it where the processor has it.
         features: Folder of the feature store; in the cache by default.
+        attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first thing read.
         cell: Recurrent cell of the decoder.
+        layers: Cells one above the other: with 2, the lower one reads the words and attends, the upper one writes.
         units: Width of the recurrent state.
         attention_units: Width in which state and regions are compared.
         embedding_dim: Width of the word vectors.
+        tie_output: Write with the same word vectors that are read.
         embeddings: How the word vectors start: word2vec on the training captions, or random.
         min_count: Words that occur less often become unknown.
         dropout: Share of word vectors and outputs dropped while training.
@@ -107,7 +118,7 @@ def main(
     eyes = choose_encoder(encoder, vgg19_weights, splits.train)
     exact = choose_precision(precision) if eyes == "vgg19" or precision != "auto" else "float32"
     options |= {"encoder": eyes, "precision": exact}
-    key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact) if eyes == "vgg19" else None
+    key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer) if eyes == "vgg19" else None
     image_size = key.image_size if key else picture_side(splits.train)
     source = image_source(key, image_size, [record.image for part in splits for record in part], features)
     prepared = time.perf_counter()
@@ -235,6 +246,11 @@ def check_options(options: dict[str, Any]) -> None:
     """
     if options["encoder"] == "small" and options["vgg19_weights"] is not None:
         raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
+    if options["layer"] == "fc2" and options["attention"] == "bahdanau":
+        raise mm.InputError(
+            "--layer fc2 gives one vector, in which there is nowhere to look. Received: --attention bahdanau; "
+            "add --attention mean or none."
+        )
     for name, least in LEAST.items():
         if options[name] < least:
             raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")

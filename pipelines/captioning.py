@@ -30,7 +30,7 @@ def load_captioner(preset: str, vgg19_weights: str | None) -> mm.Captioner:
         )
     from mmtoolkit.vision import extractor_key
 
-    given = extractor_key(vgg19_weights, precision=captioner.extractor.precision)
+    given = extractor_key(vgg19_weights, precision=captioner.extractor.precision, layer=captioner.extractor.layer)
     if given.weights != captioner.extractor.weights:
         tell(f"warning: {vgg19_weights} is not the VGG19 file of this preset; expect worse captions")
     captioner.extractor = given

@@ -16,10 +16,11 @@ def main(
     *,
     features: Path | None = None,
     vgg19_weights: str = "imagenet",
+    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     batch_size: int = 32,
 ) -> int:
-    """Extracts VGG19 region features of pictures into a store.
+    """Extracts VGG19 features of pictures into a store.
 
     What is stored already is not done again, so a stopped run goes on where it was. Prints the store's folder.
 
@@ -27,6 +28,7 @@ def main(
         images: Picture files, or folders of them.
         features: Folder of the feature store; in the cache by default.
         vgg19_weights: imagenet, the path of a weights file, or random.
+        layer: block5_conv4 gives 196 regions of 512 features, fc2 one vector of 4,096 (weights with the top).
         precision: auto is bfloat16 where the processor has it.
         batch_size: Pictures a forward pass.
     """
@@ -34,7 +36,7 @@ def main(
     start_tensorflow()
     from mmtoolkit.vision import extractor_key, load_extractor, open_store
 
-    key = extractor_key(vgg19_weights, precision=precision)
+    key = extractor_key(vgg19_weights, precision=precision, layer=layer)
     store = open_store(key, features)
     failures = store.add(paths, lambda: load_extractor(key), batch_size=batch_size, progress=progress_bar("features"))
     for path, reason in failures.items():

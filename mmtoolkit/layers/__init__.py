@@ -1,7 +1,7 @@
 """Layers that know neither words nor files; `keras.ops` only."""
 
 from mmtoolkit.layers.attention import BahdanauAttention, Memory, additive_attention
-from mmtoolkit.layers.cells import GRUCell, LSTMCell
+from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.image_encoder import SmallCNN
@@ -14,5 +14,6 @@ __all__ = [
     "Memory",
     "SmallCNN",
     "TokenEmbedding",
+    "VanillaCell",
     "additive_attention",
 ]

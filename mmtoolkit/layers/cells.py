@@ -86,7 +86,21 @@ class GRUCell(Cell):
         return (update * hidden + (1.0 - update) * ops.tanh(candidate + reset * from_candidate),)
 
 
-CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell}
+@keras.saving.register_keras_serializable("mmtoolkit")
+class VanillaCell(Cell):
+    """The plain recurrent network: `h = tanh(W x + U h + b)`.
+
+    Source: Elman 1990.
+    """
+
+    gates, states = 1, 1
+
+    def call(self, projection: Any, state: tuple[Any]) -> tuple[Any]:
+        (hidden,) = state
+        return (ops.tanh(projection + ops.matmul(hidden, self.recurrent_kernel) + self.bias),)
+
+
+CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "vanilla": VanillaCell}
 
 
 def cell_named(name: str) -> type[Cell]:

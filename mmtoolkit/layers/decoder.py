@@ -14,6 +14,7 @@ from mmtoolkit.layers.cells import cell_named
 from mmtoolkit.layers.embedding import TokenEmbedding
 
 State = tuple[Any, ...]
+ATTENTIONS = ("bahdanau", "mean", "none")
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -29,11 +30,15 @@ class AttentionDecoder(keras.layers.Layer):
 
     Args:
         vocabulary_size: Number of tokens.
-        cell: `"lstm"` or `"gru"`.
+        cell: `"lstm"`, `"gru"` or `"vanilla"`.
         units: Width of the recurrent state.
+        layers: 1, as in Show, Attend and Tell: the old state attends. 2, as in Anderson et al. 2018: a first cell reads
+            the word and the state above it, attends with its new state, and the second one reads what was seen.
+        attention: `"bahdanau"`; `"mean"`: the mean of the memory at every step; `"none"`: that mean as the first
+            thing read, before START, and never again (Vinyals et al. 2015).
         embedding_dim: Width of the word vectors.
         attention_units: Width in which state and regions are compared; `units` by default.
-        gated_context: Whether a gate computed from the state scales the context (equation for beta in the paper).
+        gated_context: Whether a gate computed from the state scales what attention gives (equation for beta).
         deep_output: Whether the word before and the context reach the output next to the state (equation 7);
             otherwise the logits come from the state alone.
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
@@ -42,14 +47,15 @@ class AttentionDecoder(keras.layers.Layer):
         memory_dropout: Share of the features dropped while training, the same ones in all regions of a picture.
         normalise_memory: Whether each region is brought to mean 0 and spread 1 first. VGG19's regions have a norm
             above 100: without it tanh and the gates start saturated.
-
         embeddings: `<float32>[vocabulary, embedding_dim]` to start the word vectors from; random without it.
 
     Raises:
-        InputError: There is no cell of that name, or `tie_output` comes without `deep_output`.
+        InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
 
-    Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1; dropping whole words is Gal &
-        Ghahramani, "A Theoretically Grounded Application of Dropout in RNNs", 2016, section 4.2.
+    Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1; two layers: Anderson et al.,
+        "Bottom-Up and Top-Down Attention", 2018, section 3.2; no attention: Vinyals et al., "Show and Tell", 2015,
+        equations 10-12; dropping whole words: Gal & Ghahramani, "A Theoretically Grounded Application of Dropout in
+        RNNs", 2016, section 4.2.
     """
 
     def __init__(
@@ -58,6 +64,8 @@ class AttentionDecoder(keras.layers.Layer):
         *,
         cell: str = "lstm",
         units: int = 512,
+        layers: int = 1,
+        attention: str = "bahdanau",
         embedding_dim: int = 300,
         attention_units: int | None = None,
         gated_context: bool = True,
@@ -71,85 +79,140 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if tie_output and not deep_output:
-            raise InputError(
-                "tie_output needs deep_output, which brings the output to the width of the word vectors. "
-                "Received: tie_output=True, deep_output=False; set both or neither."
-            )
-        self.vocabulary_size, self.cell_name, self.units = vocabulary_size, cell, units
-        self.embedding_dim, self.attention_units = embedding_dim, attention_units or units
-        self.gated_context, self.deep_output, self.tie_output = gated_context, deep_output, tie_output
+        check_form(layers, attention, tie_output=tie_output, deep_output=deep_output)
+        self.vocabulary_size, self.cell_name, self.units, self.layers = vocabulary_size, cell, units, layers
+        self.attention_name, self.attention_units = attention, attention_units or units
+        self.embedding_dim, self.gated_context = embedding_dim, gated_context
+        self.deep_output, self.tie_output = deep_output, tie_output
         self.dropout, self.word_dropout, self.memory_dropout = dropout, word_dropout, memory_dropout
         self.normalise_memory = normalise_memory
-        dense, same = keras.layers.Dense, {"dtype": self.dtype_policy}
+        same = {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(vocabulary_size, embedding_dim, table=embeddings, name="embedding", **same)
-        self.attention = BahdanauAttention(self.attention_units, name="attention", **same)
         self.cell = cell_named(cell)(units, name="cell", **same)
-        gates = self.cell.gates * units
-        self.words_to_gates = dense(gates, use_bias=False, name="words_to_gates", **same)
-        self.context_to_gates = dense(gates, use_bias=False, name="context_to_gates", **same)
-        self.initial = [dense(units, activation="tanh", name=f"initial_{i}", **same) for i in range(self.cell.states)]
-        self.gate = dense(1, activation="sigmoid", name="gate", **same) if gated_context else None
-        if deep_output:
-            self.state_to_output = dense(embedding_dim, name="state_to_output", **same)
-            self.context_to_output = dense(embedding_dim, use_bias=False, name="context_to_output", **same)
-        self.output_layer = None if tie_output else dense(vocabulary_size, name="output", **same)
+        self.lower: Any = cell_named(cell)(units, name="lower", **same) if layers == 2 else None
+        self.make_projections()
         self.drop_words = keras.layers.Dropout(word_dropout, noise_shape=(None, None, 1), **same)
         self.drop_word_features = keras.layers.Dropout(dropout, **same)
         self.drop_output = keras.layers.Dropout(dropout, **same)
         self.drop_memory = keras.layers.SpatialDropout1D(memory_dropout, **same)
 
+    def make_projections(self) -> None:
+        """The layers that lead from words, memory and states to the gates, and from there to the logits."""
+
+        def dense(name: str, width: int, wanted: bool = True, **options: Any) -> Any:
+            return keras.layers.Dense(width, name=name, dtype=self.dtype_policy, **options) if wanted else None
+
+        def linear(name: str, width: int, wanted: bool = True) -> Any:
+            return dense(name, width, wanted, use_bias=False)
+
+        gates, embedding_dim, states = self.cell.gates * self.units, self.embedding_dim, self.cell.states * self.layers
+        attends, looks, two = self.attention_name == "bahdanau", self.attention_name != "none", self.layers == 2
+        self.attention: Any = None
+        if attends:
+            self.attention = BahdanauAttention(self.attention_units, name="attention", dtype=self.dtype_policy)
+        self.gate = dense("gate", 1, attends and self.gated_context, activation="sigmoid")
+        self.words_to_gates = linear("words_to_gates", gates)
+        self.context_to_gates = linear("context_to_gates", gates, looks)
+        self.lower_to_gates = linear("lower_to_gates", gates, two)
+        self.state_to_lower = linear("state_to_lower", gates, two)
+        self.initial = [dense(f"initial_{i}", self.units, activation="tanh") for i in range(states) if looks]
+        self.condition_to_gates = linear("condition_to_gates", gates, not looks)
+        self.state_to_output = dense("state_to_output", embedding_dim, self.deep_output)
+        self.context_to_output = linear("context_to_output", embedding_dim, self.deep_output and looks)
+        self.output_layer = dense("output", self.vocabulary_size, not self.tie_output)
+
     def build(self, tokens_shape: Any, memory_shape: Any, condition_shape: Any = None) -> None:
         features = values_shape(memory_shape)[-1]
         condition = features if condition_shape is None else condition_shape[-1]
+        for layer, width in (
+            (self.words_to_gates, self.embedding_dim),
+            (self.context_to_gates, features),
+            (self.condition_to_gates, condition),
+            (self.lower_to_gates, self.units),
+            (self.state_to_lower, self.units),
+            (self.gate, self.units),
+            (self.state_to_output, self.units),
+            (self.context_to_output, features),
+            (self.output_layer, self.embedding_dim if self.deep_output else self.units),
+            *((layer, condition) for layer in self.initial),
+        ):
+            if layer:
+                layer.build((None, width))
         self.embedding.build(tokens_shape)
-        self.attention.build((None, self.units), (None, None, features))
-        self.cell.build()
-        self.words_to_gates.build((None, self.embedding_dim))
-        self.context_to_gates.build((None, features))
-        for layer in self.initial:
-            layer.build((None, condition))
-        if self.gate:
-            self.gate.build((None, self.units))
-        if self.deep_output:
-            self.state_to_output.build((None, self.units))
-            self.context_to_output.build((None, features))
-        if self.output_layer:
-            self.output_layer.build((None, self.embedding_dim if self.deep_output else self.units))
-        else:
+        if self.attention:
+            self.attention.build((None, self.units), (None, None, features))
+        for cell in (self.cell, self.lower):
+            if cell:
+                cell.build()
+        if not self.output_layer:
             self.output_bias = self.add_weight(shape=(self.vocabulary_size,), name="output_bias", initializer="zeros")
 
     def prepare(self, values: Any, mask: Any = None, training: bool | None = None) -> Memory:
         """Projects `<float>[batch, regions, features]` once, for all steps and hypotheses."""
         values = normalise(values) if self.normalise_memory else values
-        values = ops.cast(values, self.compute_dtype)
-        return self.attention.prepare(self.drop_memory(values, training=training), mask)
+        values = self.drop_memory(ops.cast(values, self.compute_dtype), training=training)
+        if self.attention:
+            return self.attention.prepare(values, mask)
+        return Memory(None, ops.expand_dims(masked_mean(values, mask), 1))  # one region: the mean of all
 
     def initial_state(self, memory: Memory, condition: Any = None) -> State:
         """The state before the first token, from `condition` or else the masked mean of the memory."""
         if condition is None:
             condition = masked_mean(memory.values, memory.mask)
-        return tuple(layer(condition) for layer in self.initial)
+        if self.condition_to_gates is None:
+            return tuple(layer(condition) for layer in self.initial)
+        projection = self.condition_to_gates(condition)
+        nothing = ops.zeros((ops.shape(projection)[0], self.units), projection.dtype)
+        return self.recur(projection, (nothing,) * (self.cell.states * self.layers), memory)[0]
 
     def step(self, tokens: Any, state: State, memory: Memory) -> tuple[Any, State]:
         """Reads one token `<int32>[rows]` and gives the next one's logits `<float32>[rows, vocabulary]`."""
         words = self.embedding(tokens)
-        state, context, _ = self.recur(self.words_to_gates(words), state, memory)
-        return self.logits(words, state[0], context), state
+        state, seen = self.recur(self.words_to_gates(words), state, memory)
+        return self.logits(words, state[0], seen[0] if seen else None), state
 
-    def recur(self, projection: Any, state: State, memory: Memory) -> tuple[State, Any, Any]:
-        """One move of the recurrence: attend with the old state, then update it."""
-        context, alignment = self.attention(state[0], memory)
-        if self.gate:
-            context = self.gate(state[0]) * context
-        state = self.cell(projection + self.context_to_gates(context), state)
-        return state, context, alignment
+    def recur(self, projection: Any, state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
+        """One move of the recurrence; the state begins with the output.
 
-    def logits(self, words: Any, hidden: Any, context: Any, training: bool | None = None) -> Any:
+        Returns:
+            The next state and what was seen: context and alignment, the context alone, or nothing.
+        """
+        upper, lower = state[: self.cell.states], state[self.cell.states :]
+        query = upper[0]
+        if self.lower:
+            lower = self.lower(projection + self.state_to_lower(query), lower)
+            query = lower[0]
+            projection = self.lower_to_gates(query)
+        seen = self.look(query, memory)
+        if seen:
+            projection = projection + self.context_to_gates(seen[0])
+        return (*self.cell(projection, upper), *lower), seen
+
+    def look(self, query: Any, memory: Memory) -> tuple[Any, ...]:
+        """What the query sees: context `<float>[rows, features]` and alignment, the context alone, or nothing."""
+        if self.attention:
+            context, alignment = self.attention(query, memory)
+            return (self.gate(query) * context if self.gate else context), alignment
+        if self.context_to_gates is None:
+            return ()
+        mean = memory.values  # [batch, 1, features], and rows of the query are batch x hypotheses
+        batch, features = ops.shape(mean)[0], mean.shape[-1]
+        rows = ops.shape(query)[0]
+        return (ops.reshape(ops.broadcast_to(mean, (batch, rows // batch, features)), (-1, features)),)
+
+    def nothing_seen(self, memory: Memory) -> tuple[Any, ...]:
+        """Zeros in the shapes of what `look` gives for a row a picture."""
+        batch, regions = ops.shape(memory.values)[0], ops.shape(memory.values)[1]
+        context = ops.zeros((batch, memory.values.shape[-1]), self.compute_dtype)
+        alignment = ops.zeros((batch, regions), "float32")
+        return (context, alignment) if self.attention else (context,) if self.context_to_gates else ()
+
+    def logits(self, words: Any, hidden: Any, context: Any = None, training: bool | None = None) -> Any:
         """Scores of all tokens from the word before, the new state and the context; any leading dimensions."""
         output = hidden
         if self.deep_output:
-            output = words + self.state_to_output(hidden) + self.context_to_output(context)
+            output = words + self.state_to_output(hidden)
+            output = output + self.context_to_output(context) if self.context_to_output else output
         output = self.drop_output(output, training=training)
         if self.output_layer:
             return ops.cast(self.output_layer(output), "float32")
@@ -160,31 +223,30 @@ class AttentionDecoder(keras.layers.Layer):
         """Teacher forcing: logits `<float32>[batch, time, vocabulary]`, alignments `<float32>[batch, time, regions]`.
 
         Equal to looping `step`: the words are projected and the logits computed for all steps at once. A known
-        number of steps is unrolled (which XLA can train), an unknown one scanned.
+        number of steps is unrolled (which XLA can train), an unknown one scanned. Without attention the alignments
+        are `None`.
         """
         words = self.drop_words(self.embedding(tokens), training=training)  # [batch, time, embedding]
         words = self.drop_word_features(words, training=training)
-        state = self.initial_state(memory, condition)
         projections = ops.transpose(self.words_to_gates(words), (1, 0, 2))  # [time, batch, gates * units]
 
         def move(carry: tuple[Any, ...], projection: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            state, context, alignment = self.recur(projection, carry[0], memory)
-            return (state, context, alignment), (state, context, alignment)
+            moved = self.recur(projection, carry[0], memory)
+            return moved, moved
 
-        batch, regions = ops.shape(memory.values)[0], ops.shape(memory.values)[1]
-        context = ops.zeros((batch, memory.values.shape[-1]), self.compute_dtype)
-        carry = (state, context, ops.zeros((batch, regions), "float32"))
+        state = self.initial_state(memory, condition)
         if tokens.shape[1] is None:
-            _, (states, contexts, alignments) = ops.scan(move, carry, projections)
+            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), projections)
             hidden = states[0]
         else:
-            moves = []
+            carry, moves = (state, ()), []
             for time in range(tokens.shape[1]):
                 carry, _ = move(carry, projections[time])
-                moves.append((carry[0][0], carry[1], carry[2]))
-            hidden, contexts, alignments = (ops.stack(parts) for parts in zip(*moves, strict=True))
-        hidden, contexts, alignments = (ops.transpose(x, (1, 0, 2)) for x in (hidden, contexts, alignments))
-        return self.logits(words, hidden, contexts, training=training), alignments
+                moves.append((carry[0][0], *carry[1]))
+            hidden, *seen = (ops.stack(parts) for parts in zip(*moves, strict=True))
+        hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (hidden, *seen))
+        logits = self.logits(words, hidden, seen[0] if seen else None, training=training)
+        return logits, seen[1] if self.attention else None
 
     def get_config(self) -> dict[str, Any]:
         return {
@@ -192,6 +254,8 @@ class AttentionDecoder(keras.layers.Layer):
             "vocabulary_size": self.vocabulary_size,
             "cell": self.cell_name,
             "units": self.units,
+            "layers": self.layers,
+            "attention": self.attention_name,
             "embedding_dim": self.embedding_dim,
             "attention_units": self.attention_units,
             "gated_context": self.gated_context,
@@ -202,6 +266,23 @@ class AttentionDecoder(keras.layers.Layer):
             "memory_dropout": self.memory_dropout,
             "normalise_memory": self.normalise_memory,
         }
+
+
+def check_form(layers: int, attention: str, *, tie_output: bool, deep_output: bool) -> None:
+    """Refuses forms that there are none of.
+
+    Raises:
+        InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
+    """
+    if layers not in (1, 2):
+        raise InputError(f"A decoder has 1 or 2 layers. Received: layers={layers!r}.")
+    if attention not in ATTENTIONS:
+        raise InputError(f"A decoder's attention is one of {', '.join(ATTENTIONS)}. Received: {attention!r}.")
+    if tie_output and not deep_output:
+        raise InputError(
+            "tie_output needs deep_output, which brings the output to the width of the word vectors. "
+            "Received: tie_output=True, deep_output=False; set both or neither."
+        )
 
 
 def normalise(values: Any) -> Any:

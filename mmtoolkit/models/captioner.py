@@ -99,7 +99,9 @@ class Captioner(Task):
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         pictures: dict[str, tuple[int | None, ...]] = (
-            {"images": (None, self.image_size, self.image_size, 3)} if self.encoder else {"regions": (None, 196, 512)}
+            {"images": (None, self.image_size, self.image_size, 3)}
+            if self.encoder
+            else {"regions": (None, *(self.extractor or ExtractorKey("random", "float32")).shape)}
         )
         return {**pictures, "tokens": (None, None)}
 
@@ -109,7 +111,7 @@ class Captioner(Task):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         logits, alignments = self.teach(inputs, training=training)
-        if training and self.attention_penalty:
+        if training and self.attention_penalty and alignments is not None:
             tokens = inputs["tokens"]  # what END is followed by is padding: no step of the caption
             real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")
             looked_at = ops.sum(alignments * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
@@ -171,7 +173,15 @@ class Captioner(Task):
 
         Returns:
             A `<float32>[words, regions]` per picture, row i for word i.
+
+        Raises:
+            InputError: The model has no attention.
         """
+        if not self.decoder.attention:
+            raise InputError(
+                "Only a captioner with attention looks somewhere for each word. Received: one with "
+                f"attention={self.decoder.attention_name!r}; leave the picture of its attention out."
+            )
         ids = self.codec.encode_all(captions)
         tokens = np.full((len(ids), max(len(row) for row in ids)), PAD, np.int32)
         for row, caption in zip(tokens, ids, strict=True):

@@ -16,7 +16,7 @@ import numpy as np
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.vision.images import decode_ahead, reason
-from mmtoolkit.vision.vgg import FEATURES, IMAGE_SIZE, REGIONS, Extractor, VGG19Regions, compiled
+from mmtoolkit.vision.vgg import IMAGE_SIZE, SHAPES, Extractor, VGG19Regions, compiled
 
 SHARD = 128  # pictures; a kill loses the work on at most so many
 STALE = 3600  # seconds
@@ -30,7 +30,7 @@ class ExtractorKey:
     Args:
         weights: SHA-256 of the weights file, or `random`.
         precision: `"float32"` or `"bfloat16"`.
-        network: Name of the extractor.
+        network: Name of the extractor, `vgg19-` and the layer.
         image_size: Side of the squares.
     """
 
@@ -39,9 +39,19 @@ class ExtractorKey:
     network: str = "vgg19-block5_conv4"
     image_size: int = IMAGE_SIZE
 
+    @property
+    def layer(self) -> str:
+        """The layer of VGG19."""
+        return self.network.removeprefix("vgg19-")
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Regions and features of a picture."""
+        return SHAPES[self.layer]
+
 
 class FeatureStore:
-    """Region features `<float16>[196, 512]` by the bytes of a picture.
+    """Features `<float16>[regions, features]` by the bytes of a picture.
 
     A shard is `NAME.npy` and then `NAME.json`, which lists its pictures and the CRC-32 of every row; a shard without
     its JSON does not exist. Each row is checked when it is first read.
@@ -58,11 +68,10 @@ class FeatureStore:
     """
 
     input_name = "regions"
-    shape = (REGIONS, FEATURES)
     dtype = np.float16
 
     def __init__(self, folder: Path, key: ExtractorKey) -> None:
-        self.key = key
+        self.key, self.shape = key, key.shape
         settings = json.dumps(asdict(key), sort_keys=True)
         self.folder = folder / f"{key.network}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
         self._digests: dict[Path, str] = {}
@@ -99,7 +108,7 @@ class FeatureStore:
         return self._digests[image]
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """`<float16>[pictures, 196, 512]`, one row per path.
+        """`<float16>[pictures, regions, features]`, one row per path.
 
         Raises:
             InputError: A picture has no features here, or its stored row is damaged.

@@ -13,9 +13,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
 from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
-    FEATURES,
     IMAGE_SIZE,
-    REGIONS,
     VGG19Regions,
     cache_folder,
     choose_precision,
@@ -117,24 +115,24 @@ class LiveRegions:
     """
 
     input_name = "regions"
-    shape = (REGIONS, FEATURES)
     dtype = np.float16
 
     def __init__(self, key: ExtractorKey | None) -> None:
         if key is None:
             raise InputError("This model reads stored regions and does not say what made them; give it a FeatureStore.")
-        self.forward = forward_pass(key)
+        self.forward, self.shape = forward_pass(key), key.shape
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """`<float16>[pictures, 196, 512]`."""
+        """`<float16>[pictures, regions, features]`."""
         pictures = np.stack([read_image(path, size=IMAGE_SIZE) for path in images])
         return self.forward(pictures).numpy()
 
 
-def extractor_key(source: str, *, precision: str = "auto") -> ExtractorKey:
+def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_conv4") -> ExtractorKey:
     """The key for `--vgg19-weights imagenet|PATH|random`; the file is copied into the cache under its hash."""
-    path = vgg19_weights(source)
-    return ExtractorKey(RANDOM if path is None else keep_weights(path), choose_precision(precision))
+    path = vgg19_weights(source, layer=layer)
+    digest = RANDOM if path is None else keep_weights(path)
+    return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
 
 
 @lru_cache(maxsize=2)
@@ -150,7 +148,7 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
             f"This model was trained on features of the VGG19 weights with SHA-256 {key.weights[:16]}…, which are not "
             f"in the cache {cache_folder()}; give the file with --vgg19-weights."
         )
-    return VGG19Regions.from_weights(path, precision=key.precision)
+    return VGG19Regions.from_weights(path, precision=key.precision, layer=key.layer)
 
 
 @lru_cache(maxsize=2)

@@ -20,49 +20,60 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 
 IMAGE_SIZE = 224
-REGIONS, FEATURES = 196, 512
+SHAPES = {"block5_conv4": (196, 512), "fc2": (1, 4096)}  # what each layer gives a picture: regions, features
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
-NO_TOP_URL = f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{NO_TOP}"
-NO_TOP_MD5 = "253f8cb515780f3b799900260a226db6"
+PUBLISHED = {  # by layer: the file that holds its weights, and the file's MD5
+    "block5_conv4": (NO_TOP, "253f8cb515780f3b799900260a226db6"),
+    "fc2": ("vgg19_weights_tf_dim_ordering_tf_kernels.h5", "cbe5617147190e668d6c5d5026f83318"),
+}
+URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Regions(keras.layers.Layer):
-    """The 14 x 14 grid of `block5_conv4`, one row a region.
+    """The 14 x 14 grid of `block5_conv4`, one row a region, or the vector of `fc2` as the only row.
 
     Example:
         >>> extractor = VGG19Regions.from_weights(path, precision="float32")
         >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
 
+    Args:
+        layer: `"block5_conv4"`, or `"fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
+
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; the layer is the one of
         Xu et al., "Show, Attend and Tell", 2015, section 4.3.
     """
 
-    def __init__(self, **kwargs: Any) -> None:
+    def __init__(self, *, layer: str = "block5_conv4", **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.layer, shape = layer, (IMAGE_SIZE, IMAGE_SIZE, 3)
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)  # keras.applications takes no dtype of its own
         try:
-            network = keras.applications.VGG19(include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
-            self.network = keras.Model(network.input, network.get_layer("block5_conv4").output)
+            network = keras.applications.VGG19(include_top=layer == "fc2", weights=None, input_shape=shape)
+            self.network = keras.Model(network.input, network.get_layer(layer).output)
         finally:
             keras.config.set_dtype_policy(policy)
 
     @classmethod
-    def from_weights(cls, path: Path | None, *, precision: str, seed: int = 0) -> VGG19Regions:
+    def from_weights(
+        cls, path: Path | None, *, precision: str, layer: str = "block5_conv4", seed: int = 0
+    ) -> VGG19Regions:
         """Builds the network at a precision and loads a weights file; without one the weights are random.
 
         Args:
-            path: An HDF5 file of VGG19 without its top, as Keras publishes it.
+            path: An HDF5 file of VGG19 as Keras publishes it, without its top or, for `fc2`, with it.
             precision: `"float32"` or `"bfloat16"`.
+            layer: `"block5_conv4"` or `"fc2"`.
             seed: Of the random weights.
 
         Raises:
             InputError: The file does not hold VGG19's convolutions.
         """
-        extractor = cls(dtype="mixed_bfloat16" if precision == "bfloat16" else "float32", trainable=False)
+        dtype = "mixed_bfloat16" if precision == "bfloat16" else "float32"
+        extractor = cls(layer=layer, dtype=dtype, trainable=False)
         if path is None:
             for number, kernel in enumerate(extractor.network.weights[::2]):
                 kernel.assign(keras.initializers.HeNormal(seed=100 * seed + number)(kernel.shape))
@@ -72,8 +83,9 @@ class VGG19Regions(keras.layers.Layer):
                 extractor.network.load_weights(str(path))
         except (ValueError, OSError, KeyError) as error:
             raise InputError(
-                f"Expected the weights of VGG19 without its top ({NO_TOP}). Received: {path}, which holds something "
-                "else or is damaged; give another file with --vgg19-weights."
+                f"Expected the weights of VGG19 {'with' if layer == 'fc2' else 'without'} its top "
+                f"({PUBLISHED[layer][0]}). Received: {path}, which holds something else or is damaged; give another "
+                "file with --vgg19-weights."
             ) from error
         return extractor
 
@@ -84,14 +96,17 @@ class VGG19Regions(keras.layers.Layer):
         pixels = ops.cast(images, "float32")
         pixels = ops.flip(pixels, axis=-1) - ops.convert_to_tensor(MEAN_BGR, "float32")
         grid = self.network(ops.cast(pixels, self.compute_dtype))
-        return ops.cast(ops.reshape(grid, (-1, REGIONS, FEATURES)), "float16")
+        return ops.cast(ops.reshape(grid, (-1, *SHAPES[self.layer])), "float16")
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layer": self.layer}
 
 
 class Extractor(Protocol):
     """What makes regions: `VGG19Regions`, or anything else with its `call`."""
 
     def call(self, images: Any) -> Any:
-        """`<uint8>[batch, 224, 224, 3]` to `<float16>[batch, 196, 512]`."""
+        """`<uint8>[batch, 224, 224, 3]` to `<float16>[batch, regions, features]`."""
         ...
 
 
@@ -106,7 +121,7 @@ def cache_folder() -> Path:
     return Path(os.environ.get("MMTOOLKIT_CACHE") or Path.home() / ".cache" / "mmtoolkit")
 
 
-def vgg19_weights(source: str) -> Path | None:
+def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
     """Finds the weights file for `--vgg19-weights imagenet|PATH|random`; random needs none.
 
     Raises:
@@ -122,20 +137,21 @@ def vgg19_weights(source: str) -> Path | None:
                 "which does not exist."
             )
         return path
-    kept = cache_folder() / NO_TOP
+    name, md5 = PUBLISHED[layer]
+    kept = cache_folder() / name
     if not kept.is_file():
-        download(kept)
+        download(kept, md5)
     return kept
 
 
-def download(kept: Path) -> None:
+def download(kept: Path, md5: str) -> None:
     """Fetches the published weights; the file gets its name once it is whole."""
     partial = kept.with_name(f"{kept.name}.part")
     folder = {"cache_dir": str(kept.parent), "cache_subdir": ""}
     try:
         kept.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for a command's results
-            keras.utils.get_file(partial.name, NO_TOP_URL, file_hash=NO_TOP_MD5, hash_algorithm="md5", **folder)
+            keras.utils.get_file(partial.name, URL + kept.name, file_hash=md5, hash_algorithm="md5", **folder)
         os.replace(partial, kept)
     except Exception as error:  # get_file raises plain Exception for every network failure
         raise InputError(

@@ -22,7 +22,16 @@ from keras import ops
 import mmtoolkit.layers
 import mmtoolkit.models
 from mmtoolkit.data.datasets import token_batch
-from mmtoolkit.layers import AttentionDecoder, BahdanauAttention, GRUCell, LSTMCell, Memory, SmallCNN, TokenEmbedding
+from mmtoolkit.layers import (
+    AttentionDecoder,
+    BahdanauAttention,
+    GRUCell,
+    LSTMCell,
+    Memory,
+    SmallCNN,
+    TokenEmbedding,
+    VanillaCell,
+)
 from mmtoolkit.losses import token_loss
 from mmtoolkit.models import Captioner
 from mmtoolkit.text import TextCodec
@@ -54,7 +63,8 @@ class Case:
 
     def run(self, layer: Any, inputs: dict[str, Any] | None = None) -> list[Any]:
         """All outputs as a flat list."""
-        return keras.tree.flatten(self.call(layer, self.inputs if inputs is None else inputs))
+        outputs = keras.tree.flatten(self.call(layer, self.inputs if inputs is None else inputs))
+        return [output for output in outputs if output is not None]
 
     def ready(self, seed: int = 3, **options: Any) -> Any:
         """Built, with no weight at a special value."""
@@ -97,9 +107,16 @@ DECODERS = [
     decoder("decoder: lstm, plain", gated_context=False, deep_output=False),
     decoder("decoder: gru", cell="gru"),
     decoder("decoder: gru, tied", cell="gru", gated_context=False, tie_output=True),
+    decoder("decoder: lstm, two layers", layers=2),
+    decoder("decoder: gru, two layers", cell="gru", layers=2, gated_context=False),
+    decoder("decoder: vanilla, mean", cell="vanilla", attention="mean"),
+    decoder("decoder: lstm, mean, two layers", attention="mean", layers=2, deep_output=False),
+    decoder("decoder: lstm, none", attention="none"),
+    decoder("decoder: gru, none, two layers", cell="gru", attention="none", layers=2, tie_output=True),
 ]
 CAPTIONERS = [
     captioner("captioner: regions", {"regions": VALUES}),
+    captioner("captioner: regions, none", {"regions": VALUES}, attention="none", layers=2),
     captioner("captioner: images, gru", {"images": IMAGES}, encoder="small", image_size=16, cell="gru"),
 ]
 CASES = [
@@ -112,6 +129,7 @@ CASES = [
     ),
     cell(LSTMCell, 4, 2),
     cell(GRUCell, 3, 1),
+    cell(VanillaCell, 1, 1),
     Case(
         "embedding",
         TokenEmbedding,
@@ -283,17 +301,20 @@ def test_padding_on_the_right_changes_no_penalty(case: Case) -> None:
         model({**case.inputs, "tokens": np.pad(TOKENS, ((0, 0), (0, width)))}, training=True)
         penalties.append(float(sum(model.losses)))
     assert penalties[1] == pytest.approx(penalties[0], rel=1e-5)
-    assert penalties[0] > 0
+    assert (penalties[0] > 0) == (model.decoder.attention is not None)
 
 
 def stepped(layer: Any, tokens: Any, memory: Memory) -> list[Any]:
     """What looping `step` gives: logits, and the alignments of the same cell."""
     state, logits, alignments = layer.initial_state(memory), [], []
     for time in range(tokens.shape[1]):
-        alignments.append(layer.attention(state[0], memory)[1])
-        step_logits, state = layer.step(tokens[:, time], state, memory)
+        step_logits, after = layer.step(tokens[:, time], state, memory)
+        if layer.attention:  # the old state attends, or with two layers the new one of the lower
+            query = after[layer.cell.states] if layer.lower else state[0]
+            alignments.append(layer.attention(query, memory)[1])
         logits.append(step_logits)
-    return [ops.stack(logits, axis=1), ops.stack(alignments, axis=1)]
+        state = after
+    return [ops.stack(parts, axis=1) for parts in (logits, alignments) if parts]
 
 
 @every_decoder
@@ -327,28 +348,38 @@ def test_a_length_known_only_at_run_time_gives_the_same(case: Case) -> None:
 def test_hypotheses_share_the_memory_of_their_picture(case: Case) -> None:
     """Rows 0 to 2 belong to picture 0, rows 3 to 5 to picture 1; the memory keeps one row per picture."""
     layer, tokens = case.ready(), np.array([4, 5, 6, 7, 8, 4])
-    state = tuple(floats(6, UNITS, seed=10 + i) for i in range(layer.cell.states))
+    state = tuple(floats(6, UNITS, seed=10 + i) for i in range(layer.cell.states * layer.layers))
     logits, after = layer.step(tokens, state, layer.prepare(VALUES, MASK))
     repeated = layer.prepare(np.repeat(VALUES, 3, axis=0), np.repeat(MASK, 3, axis=0))
     expected, expected_after = layer.step(tokens, state, repeated)
     assert_same([logits, *after], [expected, *expected_after], atol=1e-6)
 
 
-@every_decoder
-def test_masked_regions_get_no_attention_and_do_not_matter(case: Case) -> None:
+@pytest.mark.parametrize("case", [c for c in DECODERS if c.make().attention], ids=lambda case: case.name)
+def test_masked_regions_get_no_attention(case: Case) -> None:
     layer = case.ready()
     logits, alignments = layer(TOKENS, layer.prepare(VALUES, MASK))
     alignments = np.moveaxis(np.asarray(alignments), 1, 0)  # [time, batch, regions]
     assert (alignments[:, ~MASK] == 0.0).all() and (alignments[:, MASK] > 0.0).all()
     np.testing.assert_allclose(alignments.sum(axis=-1), 1.0, atol=1e-6)
+
+
+@every_decoder
+def test_what_masked_regions_hold_does_not_matter(case: Case) -> None:
+    layer = case.ready()
     elsewhere = np.where(MASK[..., None], VALUES, 50.0).astype("float32")
-    assert_same([layer(TOKENS, layer.prepare(elsewhere, MASK))[0]], [logits], atol=1e-5)
+    runs = [layer(TOKENS, layer.prepare(values, MASK))[0] for values in (VALUES, elsewhere)]
+    assert_same([runs[1]], [runs[0]], atol=1e-5)
+    assert np.abs(layer(TOKENS, layer.prepare(VALUES))[0] - runs[0]).max() > 1e-3
 
 
 @every_captioner
 def test_attention_over_a_picture_sums_to_one(case: Case) -> None:
     model = case.ready()
     logits, alignments = model.teach(case.inputs)
+    if not model.decoder.attention:
+        assert alignments is None
+        return
     np.testing.assert_allclose(np.asarray(alignments).sum(axis=-1), 1.0, atol=1e-6)
     assert_same([logits], case.run(model), atol=1e-6)
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import GRUCell, LSTMCell
+from mmtoolkit.layers import GRUCell, LSTMCell, VanillaCell
 from mmtoolkit.layers.cells import CELLS, cell_named
 
 RANDOM = np.random.default_rng(1)
@@ -43,6 +43,18 @@ def test_lstm_equals_numpy_and_keras() -> None:
     _, (keras_hidden, keras_carry) = theirs(INPUT, [HIDDEN, CARRY])
     np.testing.assert_allclose(hidden, keras_hidden, atol=1e-5)
     np.testing.assert_allclose(carry, keras_carry, atol=1e-5)
+
+
+def test_vanilla_equals_numpy_and_keras() -> None:
+    kernel, recurrent, bias = weights(1)
+    ours, theirs = VanillaCell(UNITS), keras.layers.SimpleRNNCell(UNITS)
+    ours.build()
+    ours.set_weights([recurrent, bias])
+    theirs.build((None, INPUTS))
+    theirs.set_weights([kernel, recurrent, bias])
+    (hidden,) = ours(INPUT @ kernel, (HIDDEN,))
+    np.testing.assert_allclose(hidden, np.tanh(INPUT @ kernel + HIDDEN @ recurrent + bias), atol=1e-5)
+    np.testing.assert_allclose(hidden, theirs(INPUT, HIDDEN)[0], atol=1e-5)
 
 
 def test_gru_equals_numpy_and_keras() -> None:
@@ -100,5 +112,5 @@ def test_cells_have_names() -> None:
 
 
 def test_a_misspelt_cell_names_the_near_one() -> None:
-    with pytest.raises(InputError, match="one of lstm, gru. Received: 'ltsm'. Did you mean 'lstm'"):
+    with pytest.raises(InputError, match="one of lstm, gru, vanilla. Received: 'ltsm'. Did you mean 'lstm'"):
         cell_named("ltsm")

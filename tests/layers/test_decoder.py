@@ -45,37 +45,53 @@ def seen(decoder: AttentionDecoder) -> np.ndarray:
 
 
 def attend(decoder: AttentionDecoder, hidden: np.ndarray, row: int) -> np.ndarray:
-    """Equations 4 to 6 and 13: the weighted mean of the regions that exist."""
+    """Equations 4 to 6 and 13: the weighted mean of the regions that exist, scaled by beta of section 4.2.1."""
     values = seen(decoder)[row]
+    if decoder.attention_name == "mean":
+        return values[MASK[row]].mean(axis=0)
     keys = dense(decoder.attention.key_projection, values)
     scores = np.tanh(dense(decoder.attention.query_projection, hidden) + keys) @ np.asarray(decoder.attention.v)
     weights = np.where(MASK[row], np.exp(scores), 0.0)
-    return weights @ values / weights.sum()
+    context = weights @ values / weights.sum()
+    return sigmoid(dense(decoder.gate, hidden)) * context if decoder.gate else context
+
+
+def move(cell: Any, inputs: np.ndarray, state: list[np.ndarray]) -> list[np.ndarray]:
+    """One move of a cell whose inputs are projected."""
+    hidden = state[0]
+    recurrent, bias = (np.asarray(weight, "float64") for weight in cell.weights)
+    if cell.gates == 1:  # h_t = tanh(W_xh x + W_hh h + W_ih v)
+        return [np.tanh(inputs + hidden @ recurrent + bias)]
+    if cell.gates == 4:  # equations 1 to 3
+        i, f, c, o = np.split(inputs + hidden @ recurrent + bias, 4)
+        carry = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(c)
+        return [sigmoid(o) * np.tanh(carry), carry]
+    (z, r, c), (hz, hr, hc) = np.split(inputs + bias, 3), np.split(hidden @ recurrent, 3)
+    z, r = sigmoid(z + hz), sigmoid(r + hr)
+    return [z * hidden + (1 - z) * np.tanh(c + r * hc)]
 
 
 def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """One picture, one step: logits and the new state."""
-    hidden = state[0]
-    word = np.asarray(decoder.embedding.table)[TOKENS[row]]
-    context = attend(decoder, hidden, row)
-    if decoder.gate:
-        context = sigmoid(dense(decoder.gate, hidden)) * context  # beta, section 4.2.1
-    inputs = dense(decoder.words_to_gates, word) + dense(decoder.context_to_gates, context)
-    recurrent, bias = (np.asarray(weight) for weight in decoder.cell.weights)
-    if decoder.cell_name == "lstm":  # equations 1 to 3
-        i, f, c, o = np.split(inputs + hidden @ recurrent + bias, 4)
-        carry = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(c)
-        new = [sigmoid(o) * np.tanh(carry), carry]
-    else:
-        (z, r, c), (hz, hr, hc) = np.split(inputs + bias, 3), np.split(hidden @ recurrent, 3)
-        z, r = sigmoid(z + hz), sigmoid(r + hr)
-        new = [z * hidden + (1 - z) * np.tanh(c + r * hc)]
+    word = np.asarray(decoder.embedding.table, "float64")[TOKENS[row]]
+    inputs, upper, lower = dense(decoder.words_to_gates, word), state[: decoder.cell.states], []
+    query = upper[0]
+    if decoder.layers == 2:  # Anderson et al., section 3.2: the lower cell reads the word and the state above it
+        lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, query), state[decoder.cell.states :])
+        query = lower[0]
+        inputs = dense(decoder.lower_to_gates, query)
+    if decoder.attention_name != "none":
+        context = attend(decoder, query, row)
+        inputs = inputs + dense(decoder.context_to_gates, context)
+    new = move(decoder.cell, inputs, upper)
     output = new[0]
     if decoder.deep_output:  # equation 7
-        output = word + dense(decoder.state_to_output, new[0]) + dense(decoder.context_to_output, context)
+        output = word + dense(decoder.state_to_output, new[0])
+        if decoder.attention_name != "none":
+            output = output + dense(decoder.context_to_output, context)
     if decoder.output_layer:
-        return dense(decoder.output_layer, output), new
-    return np.asarray(decoder.embedding.table) @ output + np.asarray(decoder.output_bias), new
+        return dense(decoder.output_layer, output), new + lower
+    return np.asarray(decoder.embedding.table) @ output + np.asarray(decoder.output_bias), new + lower
 
 
 @pytest.mark.parametrize(
@@ -89,12 +105,19 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         {"tie_output": True},
         {"cell": "gru"},
         {"cell": "gru", "gated_context": False, "tie_output": True},
+        {"cell": "vanilla"},
+        {"cell": "vanilla", "attention": "mean", "deep_output": False},
+        {"cell": "lstm", "attention": "none"},
+        {"layers": 2},
+        {"layers": 2, "cell": "gru", "gated_context": False},
+        {"layers": 2, "attention": "mean"},
+        {"layers": 2, "cell": "vanilla", "attention": "none", "deep_output": False},
     ],
     ids=str,
 )
 def test_a_step_equals_the_paper(options: dict[str, Any]) -> None:
     decoder = make(**options)
-    state = [RANDOM.normal(size=(2, UNITS)).astype("float32") for _ in range(decoder.cell.states)]
+    state = [RANDOM.normal(size=(2, UNITS)).astype("float32") for _ in range(decoder.cell.states * decoder.layers)]
     logits, after = decoder.step(TOKENS, tuple(state), decoder.prepare(VALUES, MASK))
     for row in range(2):
         expected_logits, expected_state = by_hand(decoder, [part[row] for part in state], row)
@@ -197,3 +220,32 @@ def test_memory_dropout_drops_a_feature_from_all_regions_of_a_picture() -> None:
     assert (dropped == dropped[:, :1]).all()
     assert 0.3 < (dropped[:, 0] == 0.0).mean() < 0.7
     np.testing.assert_array_equal(decoder.prepare(values).values, values)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("cell", ["lstm", "gru", "vanilla"])
+def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers: int) -> None:
+    """Show and Tell: x_-1 is the picture, from a state of zeros; after that the picture does not count."""
+    decoder = make(cell=cell, layers=layers, attention="none")
+    memory = decoder.prepare(VALUES, MASK)
+    for row, mean in enumerate(values[mask].mean(axis=0) for values, mask in zip(seen(decoder), MASK, strict=True)):
+        zeros = [np.zeros(UNITS)] * decoder.cell.states
+        expected = move(decoder.lower or decoder.cell, dense(decoder.condition_to_gates, mean), zeros)
+        if layers == 2:
+            expected = move(decoder.cell, dense(decoder.lower_to_gates, expected[0]), zeros) + expected
+        for part, wanted in zip(decoder.initial_state(memory), expected, strict=True):
+            np.testing.assert_allclose(part[row], wanted, atol=1e-5)
+    state, others = decoder.initial_state(memory), decoder.prepare(VALUES[::-1], MASK)
+    np.testing.assert_array_equal(decoder.step(TOKENS, state, memory)[0], decoder.step(TOKENS, state, others)[0])
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"layers": 3}, "1 or 2 layers. Received: layers=3"),
+        ({"attention": "luong"}, "one of bahdanau, mean, none. Received: 'luong'"),
+    ],
+)
+def test_forms_that_there_are_none_of(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        AttentionDecoder(SIZE, **options)

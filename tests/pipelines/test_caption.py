@@ -134,6 +134,34 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
     assert json.loads(scored.out)["scores"] == report_of(tmp_path / "run")["scores"]
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        ("--attention", "mean", "--cell", "vanilla"),
+        ("--attention", "none", "--layers", 2, "--cell", "gru", "--tie-output"),
+        ("--layers", 2),
+    ],
+    ids=str,
+)
+def test_every_form_of_the_model_goes_the_whole_way(
+    job: Job, small_options: tuple[object, ...], scenes: Path, tmp_path: Path, form: tuple[object, ...]
+) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *form, "--epochs", 1)
+    assert done.code == 0, done.err
+    picture, looks = next((scenes / "images").iterdir()), tmp_path / "looks"
+    drawn = job("predict", picture, "--preset", tmp_path / "run" / "preset", "--attention", looks)
+    if form[0] == "--attention":
+        assert drawn.code == 1 and "Only a captioner with attention" in drawn.error
+        assert len(drawn.out.splitlines()) == 1  # the caption comes all the same
+    else:
+        assert drawn.code == 0 and len(list(looks.iterdir())) == 1
+
+
+def test_attention_over_one_vector_is_refused(job: Job, scenes: Path, tmp_path: Path) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", "--encoder", "vgg19", "--layer", "fc2")
+    assert done.code == 2 and "--layer fc2" in done.error and "--attention mean or none" in done.error
+
+
 # --- a folder that is taken ---
 
 

@@ -50,6 +50,20 @@ def test_random_weights_give_the_same_regions_as_plain_keras(extractor: VGG19Reg
     assert (expected > 0).mean() > 0.1
 
 
+def test_the_vector_of_fc2_is_that_of_plain_keras() -> None:
+    extractor = VGG19Regions.from_weights(None, precision="float32", layer="fc2", seed=3)
+    assert VGG19Regions.from_config(extractor.get_config()).layer == "fc2"
+    network = extractor.network
+    (vector,) = np.asarray(extractor(PICTURES[:1]))
+    assert (vector.dtype, vector.shape) == (np.float16, (1, 4096))
+    pixels = keras.applications.vgg19.preprocess_input(PICTURES[:1].astype("float32"))
+    expected = np.asarray(keras.Model(network.input, network.get_layer("flatten").output)(pixels))
+    for name in ("fc1", "fc2"):  # the two layers by hand
+        kernel, bias = (np.asarray(weight) for weight in network.get_layer(name).weights)
+        expected = np.maximum(expected @ kernel + bias, 0.0)
+    assert relative_error(vector, expected) < 1e-3 and (expected > 0).mean() > 0.1
+
+
 def test_pictures_are_prepared_as_keras_does() -> None:
     extractor = VGG19Regions(dtype="float32")
     extractor.network = lambda pixels: keras.ops.reshape(pixels[:, :196, :, :], (-1, 196, 672))[..., :512]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -20,12 +20,14 @@ class CaptionRecord:
         image_id: The name that groups, splits and results use; unique in a data set.
         captions: One or more reference captions, as written, in file order.
         split: `"train"`, `"valid"`, `"test"`, or `None` where the data set gives none.
+        source: Where its first caption stands, `"captions.csv:7"` say; two records that differ in it alone are equal.
     """
 
     image: Path
     image_id: str
     captions: tuple[str, ...]
     split: str | None = None
+    source: str = field(default="", compare=False)
 
 
 def texts(records: Iterable[CaptionRecord]) -> list[str]:

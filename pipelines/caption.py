@@ -14,11 +14,11 @@ import yaml
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically, write_json
-from mmtoolkit.pipelines.captioning import image_source
+from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
 from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
+from mmtoolkit.readers import Fault, OnError, Splits, usable_captions, write_quarantine
 
 if TYPE_CHECKING:
-    from mmtoolkit.readers import Splits
     from mmtoolkit.vision import ExtractorKey, ImageSource
 
 LEAST = {
@@ -31,6 +31,7 @@ DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
     *("dropout", "word_dropout", "memory_dropout"),
 )
+QUARANTINE = "quarantine.jsonl"
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
 
@@ -67,6 +68,7 @@ def main(
     no_repeat_ngram: int = 3,
     max_length: int = 25,
     seed: int = 0,
+    on_error: OnError = "fail",
     overwrite: bool = False,
 ) -> int:
     """Trains a captioner on pictures with captions, and evaluates it.
@@ -74,7 +76,8 @@ def main(
     Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads.
 
     Args:
-        data: A Flickr8k folder, or a CSV or JSONL file (or its folder) with the columns image, caption[, split].
+        data: A folder of Flickr8k, Flickr30k or COCO captions, Karpathy's JSON, or a CSV or JSONL file (or its folder)
+            with the columns image, caption[, split].
         out: Folder of the run.
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
@@ -105,6 +108,8 @@ def main(
         no_repeat_ngram: No run of so many words comes twice in a caption; 0 allows all.
         max_length: Longest caption written, in words, its end counted.
         seed: Start of all random numbers.
+        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
+            in OUT/quarantine.jsonl.
         overwrite: Replace the run that is already in OUT.
     """
     options = resolved(locals())
@@ -114,27 +119,36 @@ def main(
     from mmtoolkit.vision import choose_precision
 
     started = time.perf_counter()
-    splits = train_and_valid(data, seed)
+    splits, faults = train_and_valid(data, seed, on_error)
     eyes = choose_encoder(encoder, vgg19_weights, splits.train)
     exact = choose_precision(precision) if eyes == "vgg19" or precision != "auto" else "float32"
     options |= {"encoder": eyes, "precision": exact}
     key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer) if eyes == "vgg19" else None
     image_size = key.image_size if key else picture_side(splits.train)
-    source = image_source(key, image_size, [record.image for part in splits for record in part], features)
+    records = [record for part in splits for record in part]
+    source, unreadable = image_source(key, image_size, records, features=features, on_error=on_error)
+    faults += unreadable
+    tell_left_out(faults)
+    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data)
     prepared = time.perf_counter()
     captioner = new_captioner(splits.train, key, image_size, options)
-    report = train(captioner, splits, source, out, options)
+    report = train(captioner, splits, source, out, options, faults)
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     finish(out, report)
     return 0
 
 
-def train_and_valid(data: Path, seed: int) -> Splits[mm.CaptionRecord]:
-    """The records of a data set, with random numbers started."""
+def train_and_valid(data: Path, seed: int, on_error: OnError) -> tuple[Splits[mm.CaptionRecord], list[Fault]]:
+    """The records of a data set and what is left out of it, with random numbers started."""
     import keras
 
     keras.utils.set_random_seed(seed)
-    splits = mm.split(mm.read_captions(data), seed=seed)
+    records, faults = usable_captions(data, on_error=on_error)
+    return trainable(mm.split(records, seed=seed), data), faults
+
+
+def trainable(splits: Splits[mm.CaptionRecord], data: Path) -> Splits[mm.CaptionRecord]:
+    """The same splits; raises where there is nothing to learn from or nothing to choose by."""
     if not splits.train or not splits.valid:
         raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
     return splits
@@ -169,6 +183,7 @@ def train(
     source: ImageSource,
     out: Path,
     options: dict[str, Any],
+    faults: list[Fault],
 ) -> dict[str, Any]:
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
     import keras
@@ -183,6 +198,9 @@ def train(
     clear(out)
     settings = yaml.safe_dump(options, sort_keys=False, allow_unicode=True).encode()
     write_atomically(out / "config.yaml", lambda file: file.write(settings))
+    if options["on_error"] == "quarantine":
+        write_quarantine(out / QUARANTINE, faults)
+        tell(f"left out: {out / QUARANTINE}")
     key = captioner.extractor
     card = {
         "data": options["data"],
@@ -214,6 +232,7 @@ def train(
     return report | {
         "split": "valid",
         "epoch": validation.best_epoch + 1,
+        "left_out": len(faults),
         "history": {name: [float(value) for value in values] for name, values in history.history.items()},
         "options": options,
     }
@@ -278,7 +297,7 @@ def claim(out: Path, *, overwrite: bool) -> None:
 def clear(out: Path) -> None:
     """Makes the folder of a run and takes an earlier run out of it; other files stay."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.json", "config.yaml"):
+    for name in ("report.json", "config.yaml", QUARANTINE):
         (out / name).unlink(missing_ok=True)
     for folder in (out / "preset", *out.glob(".preset.*")):
         shutil.rmtree(folder, ignore_errors=True)

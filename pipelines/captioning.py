@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
 from mmtoolkit.pipelines.command import progress_bar, tell
+from mmtoolkit.readers import Fault, OnError, left_out
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ExtractorKey, ImageSource
@@ -47,17 +48,52 @@ def search(
     return dataclasses.replace(default, width=width, n_best=n_best, length_penalty=penalty)
 
 
-def image_source(key: ExtractorKey | None, size: int, images: Sequence[Path], features: Path | None) -> ImageSource:
+def image_source(
+    key: ExtractorKey | None,
+    size: int,
+    records: Sequence[mm.CaptionRecord],
+    *,
+    features: Path | None,
+    on_error: OnError,
+) -> tuple[ImageSource, list[Fault]]:
     """Stored regions of all the pictures for a model that sees through VGG19, else the pictures themselves.
 
+    Returns:
+        The source, and a fault for each picture that cannot be read and that the source lacks.
+
     Raises:
-        mm.InputError: Some pictures cannot be read.
+        mm.InputError: Some pictures cannot be read, and `on_error` is `fail`.
     """
     from mmtoolkit.vision import decoded_pictures, stored_regions
 
+    images = [record.image for record in records]
+    failures: dict[Path, str] = {}
+    leave_out = None if on_error == "fail" else failures.__setitem__
+    source: ImageSource
     if key is None:
-        return decoded_pictures(size, images, progress=progress_bar("pictures"))
-    return stored_regions(key, images, folder=features, progress=progress_bar("features"))
+        source = decoded_pictures(size, images, progress=progress_bar("pictures"), leave_out=leave_out)
+    else:
+        source = stored_regions(key, images, folder=features, progress=progress_bar("features"), leave_out=leave_out)
+    unreadable = [record for record in records if record.image in failures]
+    return source, [picture_fault(record, failures[record.image]) for record in unreadable]
+
+
+def picture_fault(record: mm.CaptionRecord, why: str) -> Fault:
+    """A picture that is there and cannot be read."""
+    reason = f"expected a picture that can be read. Received: {record.image} ({why}). Replace it or leave it out."
+    return Fault(record.source, reason, str(record.image))
+
+
+def readable(records: Sequence[mm.CaptionRecord], faults: Sequence[Fault]) -> list[mm.CaptionRecord]:
+    """The records whose pictures have no fault."""
+    unreadable = {fault.image for fault in faults}
+    return [record for record in records if str(record.image) not in unreadable]
+
+
+def tell_left_out(faults: Sequence[Fault]) -> None:
+    """Says how many rows and pictures are left out, and names the first ones."""
+    if faults:
+        tell(f"warning: {left_out(faults)}")
 
 
 def draw_attention(captioner: mm.Captioner, path: Path, inputs: dict[str, Any], caption: str, target: Path) -> None:

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
-from mmtoolkit.pipelines.captioning import image_source, load_captioner, search
+from mmtoolkit.pipelines.captioning import image_source, load_captioner, readable, search, tell_left_out
 from mmtoolkit.pipelines.command import progress_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.readers import OnError, none_left, usable_captions, write_quarantine
 
 
 def main(
@@ -19,6 +20,7 @@ def main(
     out: Path | None = None,
     vgg19_weights: str | None = None,
     features: Path | None = None,
+    on_error: OnError = "fail",
     beam: int | None = None,
     length_penalty: float | None = None,
     json: bool = False,
@@ -32,17 +34,28 @@ def main(
         out: JSON file for the report.
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
         features: Folder of the feature store; in the cache by default.
+        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
+            in REPORT.quarantine.jsonl beside the report.
         beam: Width of the search, in place of the preset's own.
         length_penalty: Power of the length in the search, in place of the preset's own.
         json: Print the report as one JSON object.
     """
     if out and out.is_dir():
         raise mm.InputError(f"--out expects a file for the report. Received: {out}, a folder; add a name like r.json.")
+    if on_error == "quarantine" and not out:
+        raise mm.InputError(
+            "--on-error quarantine writes beside --out. Received: no --out; name a report, or use skip."
+        )
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
-    records = mm.read_captions(data, splits=None if split is None else (split,))
-    images = [record.image for record in records]
-    source = image_source(captioner.extractor, captioner.image_size, images, features)
+    records, faults = usable_captions(data, splits=None if split is None else (split,), on_error=on_error)
+    source, unreadable = image_source(
+        captioner.extractor, captioner.image_size, records, features=features, on_error=on_error
+    )
+    records, faults = readable(records, unreadable), [*faults, *unreadable]
+    tell_left_out(faults)
+    if not records:
+        raise none_left(data, faults)
     report = mm.evaluate_captions(
         captioner,
         records,
@@ -50,11 +63,14 @@ def main(
         decoding=search(captioner, beam=beam, length_penalty=length_penalty),
         progress=progress_bar("captions"),
     )
-    report |= {"data": str(data), "split": split or "all", "preset": str(preset)}
+    report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         write_json(out, report)
         tell(f"report: {out}")
+    if out and on_error == "quarantine":
+        write_quarantine(out.with_suffix(".quarantine.jsonl"), faults)
+        tell(f"left out: {out.with_suffix('.quarantine.jsonl')}")
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     print(text if json else scores_text(report["scores"]))
     return 0

@@ -1,47 +1,54 @@
-"""Pictures with captions: the Flickr8k folder as published, its Kaggle form, and one's own CSV or JSON Lines."""
+"""Pictures with captions, as records: the published forms of Flickr8k, Flickr30k and COCO, and one's own tables."""
 
 from __future__ import annotations
 
 import os
-import unicodedata
-from collections.abc import Iterable, Iterator
+import warnings
+from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, get_args
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.caption_rows import Row, checked, parse
-from mmtoolkit.readers.images import (
-    PICTURE_FOLDERS,
-    check_exists,
-    files_in,
-    picture_finder,
-    pictures_beside,
-)
+from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
+from mmtoolkit.readers.caption_rows import Row, composed, where
+from mmtoolkit.readers.faults import Fault, OnError, Refuse, left_out, none_left, stop, write_quarantine
+from mmtoolkit.readers.images import pictures_beside
 from mmtoolkit.readers.splits import split_name
-from mmtoolkit.readers.tables import at, near, numbered_lines
+from mmtoolkit.readers.tables import near
 from mmtoolkit.records import CaptionRecord
 
-SPLIT_LISTS = {
-    "Flickr_8k.trainImages.txt": "train",
-    "Flickr_8k.devImages.txt": "valid",
-    "Flickr_8k.testImages.txt": "test",
-}
+
+class Missing(NamedTuple):
+    """A picture that is not there: who names it, and how."""
+
+    file: Path
+    name: str
 
 
-class Listed(NamedTuple):
-    """The place of a picture in the official lists."""
-
-    split: str
-    path: Path
-    line: int
+Groups = dict[Path | Missing, list[Row]]  # the rows of each picture
 
 
-def read_captions(path: str | os.PathLike[str], *, splits: Iterable[str] | None = None) -> list[CaptionRecord]:
+class UsableCaptions(NamedTuple):
+    """The records of a data set, and what was left out of it."""
+
+    records: list[CaptionRecord]
+    faults: list[Fault]
+
+
+def read_captions(
+    path: str | os.PathLike[str],
+    *,
+    splits: Iterable[str] | None = None,
+    on_error: OnError = "fail",
+    quarantine: str | os.PathLike[str] | None = None,
+) -> list[CaptionRecord]:
     """Reads a captioned data set: one record for each picture, in the order of the captions file.
 
-    Understood are a Flickr8k folder (`Flickr8k.token.txt`, with its split lists where there are any), the Kaggle form
-    (`captions.txt`), and CSV or JSON Lines with `image,caption[,split][,id]`: the file, or the folder that holds it.
-    Pictures are looked for beside the captions file, then in `images/` and the folders of Flickr8k.
+    Understood are Flickr8k (`Flickr8k.token.txt` with its split lists, or Kaggle's `captions.txt`), Flickr30k
+    (`results_20130124.token` or Kaggle's `results.csv`, with `train.txt`, `val.txt` and `test.txt`), COCO captions
+    (`annotations/captions_train2014.json` and the like), Karpathy's `dataset_*.json`, and CSV or JSON Lines with
+    `image,caption[,split][,id]`: the file, or the folder that holds it. Pictures are looked for beside the captions
+    file, then in `images/` and in the folders of the published sets.
 
     Example:
         >>> record = read_captions("my_photos")[0]  # doctest: +SKIP
@@ -49,19 +56,58 @@ def read_captions(path: str | os.PathLike[str], *, splits: Iterable[str] | None 
         ('1.jpg', ('a dog', 'a pup'), 'train')
 
     Args:
-        path: A folder or a captions file. With official lists beside it, pictures in no list are left out.
+        path: A folder or a captions file. With split lists beside it, pictures in no list are left out.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
+        on_error: `"fail"` raises what is wrong first; `"skip"` warns of all that is and leaves it out; `"quarantine"`
+            does that and also writes it down.
+        quarantine: The JSON Lines file for it; each line has `image`, `source` (file and line) and `reason`.
 
     Raises:
-        InputError: The first thing that is wrong with the data, with its file and line.
+        InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
+            cannot be left out: no such file, a missing column, nothing that is usable.
     """
+    if (on_error == "quarantine") != (quarantine is not None):
+        raise InputError(
+            "expected a file `quarantine` with on_error='quarantine', and only then. "
+            f"Received: on_error={on_error!r}, quarantine={quarantine!r}."
+        )
+    records, faults = usable_captions(path, splits=splits, on_error=on_error)
+    if quarantine is not None:
+        write_quarantine(Path(quarantine), faults)
+    if faults:
+        warnings.warn(left_out(faults), stacklevel=2)
+    return records
+
+
+def usable_captions(
+    path: str | os.PathLike[str], *, splits: Iterable[str] | None = None, on_error: OnError = "fail"
+) -> UsableCaptions:
+    """The records that `read_captions` gives, and what it would leave out, which nobody is told of yet.
+
+    Example:
+        >>> records, faults = usable_captions("my_photos", on_error="skip")  # doctest: +SKIP
+        >>> str(faults[0])  # doctest: +SKIP
+        "my_photos/captions.csv:3: expected a caption of '2.jpg'. Received: an empty one. Write it or delete the line."
+    """
+    if on_error not in get_args(OnError):
+        guess = near(on_error, get_args(OnError))
+        raise InputError(f"expected on_error to be fail, skip or quarantine. Received: {on_error!r}.{guess}")
     wanted = None if splits is None else wanted_splits(splits)
-    source = captions_file(Path(path))
-    rows = checked(parse(source), source)
-    listed = read_split_lists(source.parent) if source.suffix.lower() == ".txt" else {}
-    if listed:
-        rows = in_lists(rows, listed, source)
-    return records_from(rows, source, wanted)
+    faults: list[Fault] = []
+    refuse = stop if on_error == "fail" else faults.append
+    files = [open_captions(file, refuse) for file in captions_files(Path(path))]
+    groups = {picture: consistent(rows, refuse) for picture, rows in by_picture(files).items()}
+    if not groups:
+        raise none_left(files[0].path, faults)
+    if wanted is not None:
+        check_has_splits(wanted, {rows[0].split for rows in groups.values()}, files[0].path)
+        groups = {picture: rows for picture, rows in groups.items() if rows[0].split in wanted}
+    for file in files:
+        refuse_missing(groups, file, refuse)
+    records = records_from(groups, refuse)
+    if not records:
+        raise none_left(files[0].path, faults)
+    return UsableCaptions(records, faults)
 
 
 def wanted_splits(splits: Iterable[str]) -> set[str]:
@@ -72,93 +118,30 @@ def wanted_splits(splits: Iterable[str]) -> set[str]:
     return names
 
 
-def captions_file(path: Path) -> Path:
-    """The captions file that a path names or that a folder holds."""
-    check_exists(path)
-    if not path.is_dir():
-        if path.suffix.lower() not in (".csv", ".jsonl", ".txt"):
-            raise InputError(f"expected a captions file in .csv, .jsonl or .txt. Received: {path}. Name another.")
-        return path
-    names = sorted(name for name in files_in(str(path)) if not name.startswith("."))
-    for choices in (
-        [name for name in names if name == "Flickr8k.token.txt"],
-        [name for name in names if name.endswith(".token.txt")],
-        [name for name in names if name in ("captions.csv", "captions.jsonl", "captions.txt")],
-        [name for name in names if name.endswith((".csv", ".jsonl"))],
-    ):
-        if len(choices) > 1:
-            raise InputError(f"expected one captions file in {path}. Received: {', '.join(choices)}. Name the one.")
-        if choices:
-            return path / choices[0]
-    raise no_captions_file(path)
+def by_picture(files: Iterable[CaptionsFile]) -> Groups:
+    """The rows of all files by their pictures' places, so that 1.jpg and ./1.jpg are one picture."""
+    groups: Groups = {}
+    for file in files:
+        for row in file.rows:
+            picture = file.find(row.image) or Missing(file.path, composed(row.image))
+            groups.setdefault(picture, []).append(row)
+    return groups
 
 
-def no_captions_file(folder: Path) -> InputError:
-    """What to say of a folder without captions, with or without pictures."""
-    pictures = pictures_beside(folder)
-    received = f"{len(pictures)} picture(s) without captions" if pictures else "no captions file"
-    advice = "Write captions.csv with the columns image,caption." if pictures else "Name another folder or file."
-    expected = "expected Flickr8k.token.txt, captions.txt, captions.csv, captions.jsonl or a single .csv or .jsonl"
-    return InputError(f"{folder}: {expected}. Received: {received}. {advice}")
-
-
-def read_split_lists(folder: Path) -> dict[str, Listed]:
-    """The pictures of the official split lists that a folder holds."""
-    listed: dict[str, Listed] = {}
-    for file_name, name in SPLIT_LISTS.items():
-        path = folder / file_name
-        for line, text in numbered_lines(path) if path.is_file() else ():
-            image = composed(text.strip())
-            first = listed.setdefault(image, Listed(name, path, line))
-            if first.split != name:
-                message = f"expected each picture in one split. Received: {image!r}, also in {first.path.name}. "
-                raise at(path, line, message + "Delete it from one list.")
-    return listed
-
-
-def in_lists(rows: Iterable[Row], listed: dict[str, Listed], path: Path) -> Iterator[Row]:
-    """The rows of listed pictures, each with its list's split."""
-    captioned = set()
+def consistent(rows: list[Row], refuse: Refuse) -> list[Row]:
+    """The rows of one picture without those that give it another split or another id than the first does."""
+    first, kept = rows[0], []
     for row in rows:
-        image = composed(row.image)
-        if image in listed:
-            captioned.add(image)
-            yield row._replace(split=listed[image].split)
-    lacking = [image for image in listed if image not in captioned]
-    if lacking:
-        message = f"expected captions of {lacking[0]!r} in {path.name}. Received: none"
-        count = f"; {len(lacking)} listed pictures have none" if len(lacking) > 1 else ""
-        place = listed[lacking[0]]
-        raise at(place.path, place.line, f"{message}{count}. Add captions or delete the name from the list.")
-
-
-def records_from(rows: Iterable[Row], path: Path, wanted: set[str] | None) -> list[CaptionRecord]:
-    """One record for each picture of the wanted splits, from the rows of all."""
-    find = picture_finder(path.parent)
-    pictures: dict[Path | str, list[Row]] = {}
-    for row in rows:  # by place, so that 1.jpg and ./1.jpg are one picture
-        pictures.setdefault(find(row.image) or composed(row.image), []).append(row)
-    if not pictures:
-        raise InputError(f"{path}: expected at least one caption. Received: none. Add captions or name another file.")
-    for group in pictures.values():
-        check_one_split(group, path)
-    if wanted is not None:
-        check_has_splits(wanted, {group[0].split for group in pictures.values()}, path)
-        pictures = {place: group for place, group in pictures.items() if group[0].split in wanted}
-    check_none_missing([group[0] for place, group in pictures.items() if isinstance(place, str)], path)
-    return [
-        CaptionRecord(Path(place), composed(group[0].image), tuple(row.caption for row in group), group[0].split)
-        for place, group in pictures.items()
-    ]
-
-
-def check_one_split(group: list[Row], path: Path) -> None:
-    """Raises where the rows of one picture name different splits."""
-    first = group[0]
-    for row in group:
         if row.split != first.split:
             message = f"expected {row.image!r} in one split. Received: {row.split or 'none'} here and "
-            raise at(path, row.line, f"{message}{first.split or 'none'} on line {first.line}. Correct one.")
+            message += f"{first.split or 'none'} {where(first.source)}. Correct one."
+            refuse(Fault(row.source, message, row.image))
+        elif row.image_id != first.image_id:
+            message = f"expected one id of {row.image!r}. Received: {row.image_id} here and {first.image_id} "
+            refuse(Fault(row.source, f"{message}{where(first.source)}. Correct one.", row.image))
+        else:
+            kept.append(row)
+    return kept
 
 
 def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> None:
@@ -170,18 +153,35 @@ def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> 
         raise InputError(f"{path}: expected the split {lacking[0]}. Received: {received}. Ask for another or for all.")
 
 
-def check_none_missing(missing: list[Row], path: Path) -> None:
-    """Raises where pictures were not found: names the first, counts all."""
-    if not missing:
-        return
-    image = missing[0].image
-    places = ", ".join(f"{name}/" for name in PICTURE_FOLDERS)
-    received = f"no such file; {len(missing)} pictures are missing in all" if len(missing) > 1 else "no such file"
-    message = f"expected the picture {image!r} beside the captions file or in {places}. Received: {received}."
-    guess = near(os.path.basename(image), pictures_beside(path.parent))
-    raise at(path, missing[0].line, f"{message}{guess} Add it or correct the name.")
+def refuse_missing(groups: Groups, file: CaptionsFile, refuse: Refuse) -> None:
+    """Refuses the pictures of a file that were not found; with the first comes the count of all."""
+    missing = [
+        rows[0] for picture, rows in groups.items() if isinstance(picture, Missing) and picture.file == file.path
+    ]
+    places = ", ".join(f"{name}/" for name in file.folders)
+    for row in missing:
+        count = guess = ""
+        if row is missing[0]:
+            count = f"; {len(missing)} pictures are missing in all" if len(missing) > 1 else ""
+            guess = near(os.path.basename(row.image), pictures_beside(file.folder, file.folders))
+        expected = f"expected the picture {row.image!r} beside the captions file or in {places}. "
+        refuse(
+            Fault(row.source, f"{expected}Received: no such file{count}.{guess} Add it or correct the name.", row.image)
+        )
 
 
-def composed(name: str) -> str:
-    """The name in Unicode's composed form, in which names are compared."""
-    return unicodedata.normalize("NFC", name)
+def records_from(groups: Groups, refuse: Refuse) -> list[CaptionRecord]:
+    """One record for each picture that was found; `refuse` gets those whose id another one has."""
+    sources: dict[str, str] = {}
+    records = []
+    for picture, rows in groups.items():
+        if isinstance(picture, Missing):
+            continue
+        source, image_id = rows[0].source, rows[0].image_id or composed(rows[0].image)
+        if (first := sources.setdefault(image_id, source)) != source:
+            message = f"expected every picture's id once. Received: {image_id!r}, also {where(first)}. Rename one."
+            refuse(Fault(source, message, rows[0].image))
+            continue
+        captions = tuple(row.caption for row in rows)
+        records.append(CaptionRecord(picture, image_id, captions, rows[0].split, source))
+    return records

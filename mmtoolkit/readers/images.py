@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
@@ -67,13 +67,13 @@ def is_picture(name: str) -> bool:
     return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
-def pictures_beside(folder: Path) -> list[str]:
+def pictures_beside(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> list[str]:
     """The names of the pictures in a folder and in its picture folders, not below them, sorted."""
-    names = {name for place in picture_places(folder) for name in files_in(place) if is_picture(name)}
+    names = {name for place in picture_places(folder, folders) for name in files_in(place) if is_picture(name)}
     return sorted(names)
 
 
-def picture_finder(folder: Path) -> Callable[[str], Path | None]:
+def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Callable[[str], Path | None]:
     """A function from a picture's name to its path: beside the captions file, then in `images/` and its like.
 
     Each folder is listed once. A name is looked for as written, then in Unicode's composed and decomposed forms:
@@ -81,9 +81,10 @@ def picture_finder(folder: Path) -> Callable[[str], Path | None]:
 
     Args:
         folder: Where the captions file is.
+        folders: The folders in it that may hold the pictures.
     """
     names_in = functools.cache(files_in)
-    places = picture_places(folder)
+    places = picture_places(folder, folders)
 
     @functools.cache
     def find(name: str) -> Path | None:
@@ -99,9 +100,9 @@ def picture_finder(folder: Path) -> Callable[[str], Path | None]:
     return find
 
 
-def picture_places(folder: Path) -> list[str]:
+def picture_places(folder: Path, folders: Sequence[str]) -> list[str]:
     """The folders that may hold the pictures of a captions file in `folder`."""
-    return [str(folder), *(str(folder / name) for name in PICTURE_FOLDERS)]
+    return [str(folder), *(str(folder / name) for name in folders)]
 
 
 def files_in(folder: str) -> frozenset[str]:

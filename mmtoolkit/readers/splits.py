@@ -40,7 +40,7 @@ class Splits(NamedTuple, Generic[ExampleT]):
     test: list[ExampleT]
 
 
-def split_name(name: str, *, place: str = "") -> str:
+def split_name(name: str) -> str:
     """The project's name of a split: `train`, `valid` or `test`, whatever the case.
 
     Example:
@@ -49,7 +49,6 @@ def split_name(name: str, *, place: str = "") -> str:
 
     Args:
         name: `train`, `valid`, `test`, or one of `val`, `dev` and `validation` for `valid`.
-        place: What the error begins with, such as `"captions.csv:7: "`.
 
     Raises:
         InputError: No split has this name.
@@ -57,7 +56,7 @@ def split_name(name: str, *, place: str = "") -> str:
     known = SPLIT_NAMES.get(name.strip().lower())
     if known is None:
         raise InputError(
-            f"{place}expected a split: train, valid (val, dev, validation) or test. "
+            "expected a split: train, valid (val, dev, validation) or test. "
             f"Received: {name!r}.{near(name, SPLIT_NAMES)}"
         )
     return known

@@ -6,23 +6,15 @@ import csv
 import difflib
 import io
 import json
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.readers.faults import Fault, Refuse, at, stop
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-
-
-def at(path: Path, line: int, message: str) -> InputError:
-    """An error that begins with the place.
-
-    Example:
-        >>> str(at(Path("captions.csv"), 7, "expected a caption."))
-        'captions.csv:7: expected a caption.'
-    """
-    return InputError(f"{path}:{line}: {message}")
+NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
 
 
 def near(name: str, names: Iterable[str]) -> str:
@@ -51,29 +43,42 @@ def read_text(path: Path) -> str:
     """The text of a UTF-8 file, with or without a byte order mark, its line ends untouched.
 
     Raises:
-        InputError: A byte is not UTF-8; the message names its line.
+        Fault: A byte is not UTF-8; the message names its line.
     """
-    content = path.read_bytes().removeprefix(BYTE_ORDER_MARK)
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        received = content[error.start : error.start + 1]
-        message = f"expected UTF-8 text. Received: the byte 0x{received.hex()}. Save the file as UTF-8 and try again."
-        raise at(path, line, message) from error
+    text = decoded(path)
+    if fault := not_utf8(text, path, 1):
+        raise fault
+    return text
 
 
-def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file that hold more than spaces, numbered from 1.
+def decoded(path: Path) -> str:
+    """The text of a file as `read_text` gives it, but bytes that are not UTF-8 become lone surrogates."""
+    return path.read_bytes().removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+
+
+def not_utf8(text: str, path: Path, line: int) -> Fault | None:
+    """The fault of text, from a line on, that holds a byte that is not UTF-8; the message names that byte's line."""
+    found = NO_UTF8.search(text)
+    if found is None:
+        return None
+    byte = ord(found[0]) - 0xDC00
+    message = f"expected UTF-8 text. Received: the byte 0x{byte:02x}. Save the file as UTF-8 and try again."
+    return at(path, line + text.count("\n", 0, found.start()), message)
+
+
+def numbered_lines(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file that hold more than spaces, numbered from 1; `refuse` gets those that are not UTF-8.
 
     Only a line feed ends a line: `str.splitlines` would also cut a caption at U+2028 or U+0085.
     """
-    for number, line in enumerate(read_text(path).split("\n"), start=1):
-        if line.strip():
+    for number, line in enumerate(decoded(path).split("\n"), start=1):
+        if fault := not_utf8(line, path, number):
+            refuse(fault)
+        elif line.strip():
             yield number, line.rstrip("\r")
 
 
-def csv_rows(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(path: Path, *, required: Sequence[str], refuse: Refuse = stop) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with a header, each with the number of its first line; empty rows are skipped.
 
     Example:
@@ -83,35 +88,52 @@ def csv_rows(path: Path, *, required: Sequence[str]) -> Iterator[tuple[int, dict
     Args:
         path: A comma-separated UTF-8 file; a field with a comma, a quote or a line end stands in double quotes.
         required: The columns that the header must name; others are kept as they are.
+        refuse: Gets each row that cannot be used; raises by default.
 
     Raises:
-        InputError: A required column is missing, a column is named twice, a row has more fields than the header, a
-            double quote is not closed or the text is not UTF-8.
+        Fault: A required column is missing, a column is named twice, a row has more fields than the header, a double
+            quote is not closed or the text is not UTF-8.
     """
     header: list[str] = []
-    for line, fields in csv_fields(path):
+
+    def refuse_row(fault: Fault) -> None:
+        (refuse if header else stop)(fault)  # without its header no row can be read
+
+    for line, fields in csv_fields(path, refuse_row):
         if not header:
             header = fields
             check_header(path, line, header, required=required)
             continue
         if any(fields[len(header) :]):
             message = f"expected {len(header)} fields. Received: {len(fields)}. "
-            raise at(path, line, message + "Put a field that holds a comma in double quotes.")
+            refuse(at(path, line, message + "Put a field that holds a comma in double quotes."))
+            continue
         yield line, dict.fromkeys(header, "") | dict(zip(header, fields, strict=False))
 
 
-def csv_fields(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The stripped fields of each CSV row that is not empty, with the number of the row's first line."""
-    reader = csv.reader(io.StringIO(read_text(path), newline=""), strict=True, skipinitialspace=True)
+def csv_fields(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, list[str]]]:
+    """The stripped fields of each CSV row that is not empty, with the number of the row's first line.
+
+    A row of one line with wrong quotes is refused; where they swallow further lines the fault is raised, for nobody
+    can tell how many rows are lost.
+    """
+    reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + 1
         try:
             fields = next(reader, None)
         except csv.Error as error:
             message = f"expected a CSV row whose double quotes are closed, and doubled inside. Received: {error}. "
-            raise at(path, line, message + "Correct the quotes of this row.") from error
+            fault = at(path, line, message + "Correct the quotes of this row.")
+            if reader.line_num > line:
+                raise fault from error
+            refuse(fault)
+            continue
         if fields is None:
             return
+        if not_text := not_utf8("".join(fields), path, line):
+            refuse(not_text)
+            continue
         stripped = [field.strip() for field in fields]
         if any(stripped):
             yield line, stripped
@@ -130,18 +152,32 @@ def check_header(path: Path, line: int, header: Sequence[str], *, required: Sequ
             raise at(path, line, f"expected every column once. {received} Rename or delete one {name!r}.")
 
 
-def json_objects(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON Lines file, each with its line number.
-
-    Raises:
-        InputError: A line is not one JSON object or the text is not UTF-8.
-    """
-    for number, line in numbered_lines(path):
+def json_objects(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The objects of a JSON Lines file, each with its line number; `refuse` gets the lines that are not one object."""
+    expected = "expected one JSON object on the line. Received: "
+    for number, line in numbered_lines(path, refuse):
         try:
             value = json.loads(line)
-        except ValueError as error:
-            message = f"expected one JSON object on the line. Received: {line[:60]!r} ({error}). Correct the line."
-            raise at(path, number, message) from error
-        if not isinstance(value, dict):
-            raise at(path, number, f"expected one JSON object on the line. Received: {line[:60]!r}. Correct the line.")
-        yield number, value
+        except (ValueError, RecursionError) as error:
+            refuse(at(path, number, f"{expected}{line[:60]!r} ({error}). Correct the line."))
+            continue
+        if isinstance(value, dict):
+            yield number, value
+        else:
+            refuse(at(path, number, f"{expected}{line[:60]!r}. Correct the line."))
+
+
+def read_json(path: Path) -> Any:
+    """The value of a JSON file.
+
+    Raises:
+        Fault: The text is not UTF-8 or not JSON; the message names the line and column.
+    """
+    text = read_text(path)
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        message = f"expected JSON. Received: {error.msg}, at column {error.colno}. "
+        raise at(path, error.lineno, message + "Correct the file, or fetch it anew if its end is missing.") from error
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
+        raise at(path, 1, f"expected JSON. Received: {error}. Correct the file.") from error

@@ -25,6 +25,7 @@ from mmtoolkit.vision.vgg import (
 
 RANDOM = "random"
 BATCH = 64  # pictures decoded between two looks at the progress
+LeaveOut = Callable[[Path, str], None]  # gets a picture that cannot be read, and why
 
 
 class ImageSource(Protocol):
@@ -163,35 +164,48 @@ def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:
 
 
 def stored_regions(
-    key: ExtractorKey, images: Sequence[Path], *, folder: Path | None = None, progress: Progress | None = None
+    key: ExtractorKey,
+    images: Sequence[Path],
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    leave_out: LeaveOut | None = None,
 ) -> FeatureStore:
     """The feature store of a key, with all the pictures in it.
 
     Raises:
-        InputError: Some pictures cannot be read (the message counts them and names the first ones), or what is stored
-            of one is damaged.
+        InputError: Some pictures cannot be read (the message counts them and names the first ones) and there is no
+            `leave_out` to get them with the reasons, or what is stored of one is damaged.
     """
     store = open_store(key, folder)
-    refuse(store.add(images, lambda: load_extractor(key), progress=progress), "; the features of the others are kept")
-    for start in range(0, len(images), BATCH):  # each row is checked when first read: now, not in the midst of training
-        store.read(images[start : start + BATCH])
+    failures = store.add(images, lambda: load_extractor(key), progress=progress)
+    refuse(failures, leave_out, "; the features of the others are kept")
+    stored = [image for image in images if image not in failures]
+    for start in range(0, len(stored), BATCH):  # each row is checked when first read: now, not in the midst of training
+        store.read(stored[start : start + BATCH])
     return store
 
 
-def decoded_pictures(size: int, images: Iterable[Path], *, progress: Progress | None = None) -> Pictures:
+def decoded_pictures(
+    size: int, images: Iterable[Path], *, progress: Progress | None = None, leave_out: LeaveOut | None = None
+) -> Pictures:
     """The pictures, decoded and kept in memory.
 
     Raises:
-        InputError: Some pictures cannot be read; the message counts them and names the first ones.
+        InputError: Some pictures cannot be read; the message counts them and names the first ones. With `leave_out`
+            that gets them with the reasons instead.
     """
     pictures = Pictures(size)
-    refuse(pictures.add(images, progress=progress))
+    refuse(pictures.add(images, progress=progress), leave_out)
     return pictures
 
 
-def refuse(failures: Mapping[Path, str], consolation: str = "") -> None:
-    """Raises where pictures could not be read."""
-    if failures:
+def refuse(failures: Mapping[Path, str], leave_out: LeaveOut | None, consolation: str = "") -> None:
+    """Raises where pictures could not be read, or hands each to `leave_out`."""
+    if leave_out:
+        for path, why in failures.items():
+            leave_out(path, why)
+    elif failures:
         named = "; ".join(f"{path} ({why})" for path, why in list(failures.items())[:3])
         more = "; …" if len(failures) > 3 else ""
         raise InputError(

@@ -162,6 +162,32 @@ def test_attention_over_one_vector_is_refused(job: Job, scenes: Path, tmp_path: 
     assert done.code == 2 and "--layer fc2" in done.error and "--attention mean or none" in done.error
 
 
+def test_bad_rows_and_pictures_go_to_quarantine(
+    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
+) -> None:
+    """The run learns from the rest, says what is left out, and writes it down in place of an older run's file."""
+    data = shutil.copytree(scenes, tmp_path / "data")
+    corrupt = data / "images" / "000017.png"
+    corrupt.write_bytes(corrupt.read_bytes()[:90])
+    with (data / "captions.csv").open("a", encoding="utf-8") as file:
+        file.write("images/000003.png,,train\n")
+    rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
+    of_corrupt = next(number for number, row in enumerate(rows, start=1) if "000017.png" in row)
+    out = tmp_path / "run"
+    out.mkdir()
+    (out / "quarantine.jsonl").write_text("of an older run")
+    words = (*small_options, "--epochs", 1, "--overwrite", "--on-error", "quarantine")
+    done = job("caption", "--data", data, "--out", out, *words)
+    assert done.code == 0, done.err
+    assert "warning: 2 rows or pictures are left out:" in done.err and str(out / "quarantine.jsonl") in done.err
+    written = [json.loads(line) for line in (out / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [(row["source"], row["image"]) for row in written] == [
+        (f"{data}/captions.csv:{len(rows)}", "images/000003.png"),
+        (f"{data}/captions.csv:{of_corrupt}", str(corrupt)),
+    ]
+    assert report_of(out)["left_out"] == 2 and report_of(out)["options"]["on_error"] == "quarantine"
+
+
 # --- a folder that is taken ---
 
 
@@ -217,6 +243,13 @@ def test_one_corrupt_picture_is_named(job: Job, scenes: Path, tmp_path: Path) ->
     error = refused(job, data, tmp_path)
     assert str(corrupt) in error and "1 that cannot" in error
     assert "000016.png" not in error
+
+
+def test_skipping_does_not_train_where_every_picture_to_choose_by_is_bad(job: Job, tmp_path: Path) -> None:
+    rows = [("image", "caption", "split"), ("0.png", "a dog", "train"), ("1.png", "a cat", "valid")]
+    data = write_table(tmp_path / "data", rows, pictures=2)
+    (data / "1.png").write_bytes(b"no picture")
+    assert "needs a train and a valid split" in refused(job, data, tmp_path, "--on-error", "skip")
 
 
 def test_a_table_without_the_column(job: Job, tmp_path: Path) -> None:

@@ -71,6 +71,61 @@ def test_one_corrupt_picture_is_named(job: Job, trained: Any, scenes: Path, tmp_
     assert not (tmp_path / "report.json").exists()
 
 
+@pytest.fixture
+def damaged(scenes: Path, tmp_path: Path) -> Path:
+    """The scenes with one picture of the test split that is none and one empty caption of another."""
+    data = shutil.copytree(scenes, tmp_path / "data")
+    rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
+    of_test = [number for number, row in enumerate(rows) if row.endswith(",test")]
+    (data / rows[of_test[0]].split(",")[0]).write_bytes(b"no picture")
+    rows[of_test[-1]] = rows[of_test[-1]].split(",")[0] + ",,test"
+    (data / "captions.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
+    return data
+
+
+@pytest.mark.parametrize("on_error", ["skip", "quarantine"])
+def test_bad_rows_and_pictures_are_left_out(
+    job: Job, trained: Any, damaged: Path, tmp_path: Path, on_error: str
+) -> None:
+    """Scored is what is left; stderr names both faults once, and the quarantine file holds them."""
+    out = tmp_path / "reports" / "test.json"
+    words = ("--preset", trained.preset, "--data", damaged, "--split", "test", "--on-error", on_error)
+    done = job("evaluate", *words, "--out", out)
+    assert done.code == 0, done.err
+    rows = (damaged / "captions.csv").read_text(encoding="utf-8").splitlines()
+    empty = next(number for number, row in enumerate(rows, start=1) if ",," in row)
+    broken = next(number for number, row in enumerate(rows, start=1) if row.endswith(",test"))
+    picture = damaged / rows[broken - 1].split(",")[0]
+    assert done.err.count("left out:") == (1 if on_error == "skip" else 2)
+    assert "warning: 2 rows or pictures are left out:" in done.err
+    assert f"captions.csv:{empty}: expected a caption" in done.err and f"captions.csv:{broken}: expected" in done.err
+    report = json.loads(out.read_text(encoding="utf-8"))
+    assert (report["images"], report["left_out"]) == (3, 2)
+    quarantine = out.with_name("test.quarantine.jsonl")
+    assert quarantine.exists() == (on_error == "quarantine")
+    if on_error == "quarantine":
+        written = [json.loads(line) for line in quarantine.read_text(encoding="utf-8").splitlines()]
+        assert [(row["source"], row["image"]) for row in written] == [
+            (f"{damaged}/captions.csv:{empty}", rows[empty - 1].split(",")[0]),
+            (f"{damaged}/captions.csv:{broken}", str(picture)),
+        ]
+        assert "(no known picture format)" in written[1]["reason"]
+
+
+def test_quarantine_needs_a_report_beside_which_to_write(job: Job, trained: Any) -> None:
+    done = job("evaluate", "--preset", trained.preset, "--data", trained.data, "--on-error", "quarantine")
+    assert (done.code, done.out) == (2, "") and "--out" in done.error
+
+
+def test_nothing_to_score_is_an_error_even_when_skipping(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:
+    data = shutil.copytree(scenes, tmp_path / "data")
+    for picture in (data / "images").iterdir():
+        picture.write_bytes(b"no picture")
+    done = job("evaluate", "--preset", trained.preset, "--data", data, "--on-error", "skip")
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(f"{data}: expected at least one caption. Received: none that can be used")
+
+
 def test_a_folder_cannot_hold_the_report(job: Job, trained: Any, tmp_path: Path) -> None:
     done = job("evaluate", "--preset", trained.preset, "--data", trained.data, "--out", tmp_path)
     assert (done.code, done.out) == (2, "") and str(tmp_path) in done.error

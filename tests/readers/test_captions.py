@@ -308,7 +308,7 @@ def test_a_path_that_does_not_exist(tmp_path):
 
 def test_a_file_of_another_kind(tmp_path):
     write(tmp_path, {"captions.xlsx": ""})
-    with pytest.raises(InputError, match=r"in \.csv, \.jsonl or \.txt\. Received: .*captions\.xlsx"):
+    with pytest.raises(InputError, match=r"in \.csv, \.json, \.jsonl, \.token or \.txt\. Received: .*captions\.xlsx"):
         read_captions(tmp_path / "captions.xlsx")
 
 

@@ -88,6 +88,23 @@ def test_unreadable_pictures_are_counted_and_named(greys: list[Path], tmp_path: 
     assert sorted(decoded_pictures(16, greys).kept) == greys
 
 
+def test_unreadable_pictures_are_left_out_where_somebody_takes_them(
+    greys: list[Path], tmp_path: Path, loaded: list[Any]
+) -> None:
+    """The source holds the others, and whoever asked has each bad one with its reason."""
+    bad = tmp_path / "bad.jpg"
+    bad.write_bytes(b"no picture")
+    decoding: dict[Path, str] = {}
+    pictures = decoded_pictures(16, [greys[0], bad, greys[1]], leave_out=decoding.__setitem__)
+    assert decoding == {bad: "no known picture format"}
+    assert list(pictures.kept) == greys[:2]
+    storing: dict[Path, str] = {}
+    images = [greys[0], bad, tmp_path / "gone.jpg", greys[1]]
+    store = stored_regions(KEY, images, folder=tmp_path / "store", leave_out=storing.__setitem__)
+    assert storing == {bad: "no known picture format", tmp_path / "gone.jpg": "No such file or directory"}
+    assert len(store) == 2 and greys[1] in store
+
+
 def test_stored_regions_hold_every_picture(greys: list[Path], tmp_path: Path, loaded: list[ExtractorKey]) -> None:
     store = stored_regions(KEY, greys, folder=tmp_path / "store")
     np.testing.assert_allclose(store.read(greys)[:, 5, 7], np.array([0, 60, 120, 180]) / 255, atol=1e-3)

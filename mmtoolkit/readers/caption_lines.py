@@ -1,0 +1,117 @@
+"""Captions files of lines as rows: one parser for each format of Flickr8k, Flickr30k and one's own tables."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, TypeVar
+
+from mmtoolkit.readers.caption_rows import Row, rows_of, wrong_field
+from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.tables import csv_rows, decoded, json_objects, numbered_lines
+
+LineT = TypeVar("LineT")
+
+
+def placed(path: Path, lines: Iterable[tuple[int, LineT]]) -> Iterator[tuple[str, LineT]]:
+    """The numbered lines of a file, each with its place."""
+    return ((f"{path}:{number}", content) for number, content in lines)
+
+
+def header(path: Path, separator: str) -> list[str]:
+    """The names in the first line of a file that is not empty."""
+    return [name.strip() for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
+
+
+def line_captions(path: Path, refuse: Refuse) -> Iterator[Row]:
+    """The rows of a captions file of lines, by its ending and its first line."""
+    if path.suffix.lower() == ".jsonl":
+        return rows_of(placed(path, json_objects(path, refuse)), json_rows, refuse)
+    if is_flickr30k_table(path):
+        return rows_of(placed(path, lines_below_header(path, refuse)), flickr30k_rows, refuse)
+    if path.suffix.lower() == ".csv":
+        table = csv_rows(path, required=("image", "caption"), refuse=refuse)
+        return rows_of(placed(path, table), table_rows, refuse)
+    if header(path, ",") == ["image", "caption"]:
+        return rows_of(placed(path, lines_below_header(path, refuse)), kaggle_rows, refuse)
+    return rows_of(placed(path, numbered_lines(path, refuse)), token_rows, refuse)
+
+
+def is_flickr30k_table(path: Path) -> bool:
+    """Whether a file is Flickr30k in Kaggle's form."""
+    return path.suffix.lower() == ".csv" and header(path, "|") == ["image_name", "comment_number", "comment"]
+
+
+def lines_below_header(path: Path, refuse: Refuse) -> Iterator[tuple[int, str]]:
+    """The numbered lines after the first."""
+    lines = numbered_lines(path, refuse)
+    next(lines)
+    return lines
+
+
+def token_rows(source: str, text: str) -> Iterator[Row]:
+    """The official form of Flickr8k and Flickr30k, `image.jpg#0<TAB>caption`."""
+    name, tab, caption = text.partition("\t")
+    image, _, number = name.strip().rpartition("#")
+    if not (tab and image and number.isdecimal()):
+        expected = "expected 'image.jpg#0<TAB>caption', or 'image,caption' as the first line of a CSV"
+        raise Fault(source, f"{expected}. Received: {text[:60]!r}. Correct the line.")
+    yield Row(source, image, caption.strip(), id=name.strip())
+
+
+def flickr30k_rows(source: str, text: str) -> Iterator[Row]:
+    """Kaggle's form of Flickr30k, `image.jpg| 0| caption`; a caption may hold the separator."""
+    fields = [field.strip() for field in text.split("|", 2)]
+    if len(fields) < 3 or not fields[1].isdecimal():
+        received = f"Received: {text[:60]!r}. Correct the line."
+        image = fields[0] if len(fields) > 1 else ""
+        raise Fault(source, f"expected 'image_name| comment_number| comment'. {received}", image)
+    image, number, caption = fields
+    yield Row(source, image, caption, id=f"{image}#{number}")
+
+
+def kaggle_rows(source: str, text: str) -> Iterator[Row]:
+    """Kaggle's `image,caption`, where commas and quotes inside a caption may stand unquoted."""
+    image, _, caption = text.partition(",")
+    yield Row(source, image.strip(), unquoted(caption.strip()))
+
+
+def unquoted(caption: str) -> str:
+    """The caption without its CSV quotes, if it is one well-formed quoted field, else as it is.
+
+    Example:
+        >>> unquoted('"a dog, running"'), unquoted('"stop" says the sign, twice')
+        ('a dog, running', '"stop" says the sign, twice')
+    """
+    if not caption.startswith('"'):
+        return caption
+    try:
+        fields = next(csv.reader([caption], strict=True))
+    except csv.Error:
+        return caption
+    return fields[0].strip() if len(fields) == 1 else caption
+
+
+def table_rows(source: str, fields: dict[str, str]) -> Iterator[Row]:
+    """A CSV row with the columns `image,caption[,split][,id]`."""
+    yield Row(source, fields["image"], fields["caption"], fields.get("split") or None, fields.get("id") or None)
+
+
+def json_rows(source: str, fields: dict[str, Any]) -> Iterator[Row]:
+    """A JSON object with `image`, `caption` (a string) or `captions` (a list), `split` and `id`."""
+    image, given_split, given_id = fields.get("image"), fields.get("split"), fields.get("id")
+    if not isinstance(image, str):
+        raise Fault(source, wrong_field("image", "a string", fields))
+    if not isinstance(given_split, str | None):
+        raise Fault(source, wrong_field("split", "a string", fields), image)
+    if not isinstance(given_id, str | int | None):
+        raise Fault(source, wrong_field("id", "a string or a whole number", fields), image)
+    name = "captions" if "captions" in fields else "caption"
+    captions = fields.get(name) if name == "captions" else [fields.get(name)]
+    if not isinstance(captions, list) or not captions or not all(isinstance(one, str) for one in captions):
+        kind = "a list of strings" if name == "captions" else "a string"
+        raise Fault(source, wrong_field(name, kind, fields), image)
+    row_id = None if given_id is None else str(given_id)
+    for caption in captions:
+        yield Row(source, image.strip(), caption.strip(), given_split or None, row_id)

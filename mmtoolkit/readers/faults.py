@@ -1,0 +1,79 @@
+"""What is wrong in one place of a data set: raised at once, or left out, told and written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Literal
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_atomically
+
+OnError = Literal["fail", "skip", "quarantine"]
+SHOWN = 3
+
+
+class Fault(InputError):
+    """What is wrong in one place of a data set, which may go on without it.
+
+    Example:
+        >>> str(Fault("captions_val2014.json:images[3]", "expected a field 'id'.", "1.jpg"))
+        "captions_val2014.json:images[3]: expected a field 'id'."
+
+    Args:
+        source: The place, `FILE:LINE` or, in a JSON file, `FILE:annotations[12]`.
+        reason: What was expected, what came, and what to do.
+        image: The picture that it is about, as the data set names it, where that is known.
+    """
+
+    def __init__(self, source: str, reason: str, image: str = "") -> None:
+        super().__init__(f"{source}: {reason}")
+        self.source, self.reason, self.image = source, reason, image
+
+
+Refuse = Callable[[Fault], None]
+
+
+def stop(fault: Fault) -> None:
+    """The policy `fail`: raises the first fault; under the others, faults are put on a list."""
+    raise fault
+
+
+def at(path: Path, line: int, message: str) -> Fault:
+    """A fault in one line of a text file.
+
+    Example:
+        >>> str(at(Path("captions.csv"), 7, "expected a caption."))
+        'captions.csv:7: expected a caption.'
+    """
+    return Fault(f"{path}:{line}", message)
+
+
+def left_out(faults: Sequence[Fault]) -> str:
+    """How many faults were left out, and the first ones.
+
+    Example:
+        >>> print(left_out([Fault("captions.csv:7", "expected a caption.")]))
+        1 row or picture is left out:
+          captions.csv:7: expected a caption.
+    """
+    count = "1 row or picture is" if len(faults) == 1 else f"{len(faults)} rows or pictures are"
+    more = [f"and {len(faults) - SHOWN} more"] if len(faults) > SHOWN else []
+    return "\n  ".join([f"{count} left out:", *map(str, faults[:SHOWN]), *more])
+
+
+def write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
+    """Writes what was left out as JSON Lines, one object with `image`, `source` and `reason` for each fault."""
+    rows = [{"image": fault.image, "source": fault.source, "reason": fault.reason} for fault in faults]
+    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    # A name that is not Unicode becomes the \udc80 that JSON reads back as the same name.
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+
+
+def none_left(path: Path, faults: Sequence[Fault]) -> InputError:
+    """What to say of data without any caption, or without any that can be used."""
+    first = f" that can be used; the first of {len(faults)} faults is {faults[0]}" if faults else "."
+    return InputError(
+        f"{path}: expected at least one caption. Received: none{first} Add captions or name another file."
+    )

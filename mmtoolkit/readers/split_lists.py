@@ -1,0 +1,58 @@
+"""The lists beside Flickr8k and Flickr30k that say which pictures are for training, choosing and reporting."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from mmtoolkit.readers.caption_rows import Row, composed
+from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.tables import numbered_lines
+
+FLICKR8K_LISTS = {
+    "Flickr_8k.trainImages.txt": "train",
+    "Flickr_8k.devImages.txt": "valid",
+    "Flickr_8k.testImages.txt": "test",
+}
+FLICKR30K_LISTS = {"train.txt": "train", "val.txt": "valid", "test.txt": "test"}
+
+
+class Listed(NamedTuple):
+    """The place of a picture in the lists."""
+
+    split: str
+    path: Path
+    line: int
+
+
+def read_split_lists(folder: Path, files: Mapping[str, str], refuse: Refuse) -> dict[str, Listed]:
+    """The pictures of the lists that a folder holds, by the names that stand there."""
+    listed: dict[str, Listed] = {}
+    for file_name, name in files.items():
+        path = folder / file_name
+        for line, text in numbered_lines(path, refuse) if path.is_file() else ():
+            image = composed(text.strip())
+            first = listed.setdefault(image, Listed(name, path, line))
+            if first.split != name:
+                message = f"expected each picture in one split. Received: {image!r}, also in {first.path.name}. "
+                refuse(Fault(f"{path}:{line}", message + "Delete it from one list.", image))
+    return listed
+
+
+def in_lists(rows: Iterable[Row], listed: Mapping[str, Listed], path: Path, refuse: Refuse) -> Iterator[Row]:
+    """The rows of listed pictures, each with its list's split; a list may leave the ending `.jpg` away."""
+    captioned = set()
+    for row in rows:
+        name = composed(row.image)
+        image = name if name in listed else os.path.splitext(name)[0]
+        if image in listed:
+            captioned.add(image)
+            yield row._replace(split=listed[image].split)
+    lacking = [image for image in listed if image not in captioned]
+    for image in lacking:
+        count = f"; {len(lacking)} listed pictures have none" if image == lacking[0] and len(lacking) > 1 else ""
+        message = f"expected captions of {image!r} in {path.name}. Received: none{count}. "
+        place = f"{listed[image].path}:{listed[image].line}"
+        refuse(Fault(place, message + "Add captions or delete the name from the list.", image))

@@ -45,9 +45,7 @@ def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
     return sum(scores) / len(scores)
 
 
-def cider_by_image(
-    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]
-) -> list[float]:
+def cider_by_image(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
     """The score of each image, with the document frequencies of all the references."""
     counts = [[ngrams(other) for other in others] for others in references]
     rarity = inverse_document_frequency(counts)

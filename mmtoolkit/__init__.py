@@ -33,6 +33,8 @@ _HOMES = {
     "Caption": "models",
     "Captioner": "models",
     "score_captions": "metrics",
+    "confidence_intervals": "metrics",
+    "unique_share": "metrics",
     "evaluate_captions": "evaluation",
     "versions": "evaluation",
     "DecodedValidation": "training",

@@ -11,7 +11,15 @@ from typing import Any
 import keras
 
 from mmtoolkit.decoding import Search
-from mmtoolkit.metrics import score_captions
+from mmtoolkit.metrics import (
+    Bootstrap,
+    caption_statistics,
+    corpus_scores,
+    score_captions,
+    signature,
+    totals,
+    unique_share,
+)
 from mmtoolkit.models import Captioner
 from mmtoolkit.models.task import search_config
 from mmtoolkit.records import CaptionRecord
@@ -58,19 +66,22 @@ def evaluate_captions(
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
-    """A report: scores, what the same captions score on the wrong pictures, and examples.
+    """A report: scores with their intervals, what the same captions score on the wrong pictures, and examples.
 
     Returns:
-        A JSON object that begins with `scores`; percentages 0-100 except CIDEr.
+        A JSON object that begins with `scores` and their 95 % bootstrap `intervals`; percentages 0-100 except CIDEr.
     """
     captions = write_captions(captioner, records, source=source, decoding=decoding, progress=progress)
     references = {record.image_id: list(record.captions) for record in records}
     shuffled = dict(zip(captions, random.Random(seed).sample(list(captions.values()), len(captions)), strict=True))
+    statistics, bootstrap = caption_statistics(captions, references), Bootstrap()
     return {
-        "scores": score_captions(captions, references),
+        "scores": corpus_scores(totals(statistics)),
+        "intervals": bootstrap(statistics, corpus_scores),
         "baselines": {"captions of other pictures": score_captions(shuffled, references)},
         "images": len(records),
-        "unique_captions": round(100.0 * len(set(captions.values())) / len(captions), 2),
+        "unique_captions": unique_share(captions.values()),
+        "signature": signature(references.values(), bootstrap=bootstrap),
         "decoding": search_config(decoding or captioner.decoding),
         "examples": [
             {"image_id": record.image_id, "caption": captions[record.image_id], "references": list(record.captions)}

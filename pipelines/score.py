@@ -1,17 +1,28 @@
-"""`mmtoolkit score`: BLEU, ROUGE-L and CIDEr of a file of captions."""
+"""`mmtoolkit score`: BLEU, ROUGE-L, CIDEr and METEOR of a file of captions."""
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from json import JSONDecodeError, dumps, loads
 from pathlib import Path
 from typing import Any, Literal
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics.captions import score_captions, some
-from mmtoolkit.pipelines.command import run
+from mmtoolkit.metrics import (
+    Bootstrap,
+    caption_statistics,
+    corpus_scores,
+    in_words,
+    signature,
+    start_meteor,
+    totals,
+    unique_share,
+)
+from mmtoolkit.metrics.captions import some
+from mmtoolkit.metrics.intervals import Interval, Score, Statistics
+from mmtoolkit.pipelines.command import run, tell
 from mmtoolkit.readers.tables import at, read_text
 
 FORMS = (
@@ -42,28 +53,86 @@ def main(
     hypotheses: Path,
     references: list[Path],
     tokenize: Literal["ptb", "none"] = "ptb",
+    intervals: bool = False,
+    meteor: bool = False,
     json: bool = False,
 ) -> int:
-    """Scores captions against their references: BLEU, ROUGE-L, CIDEr.
+    """Scores captions against their references: BLEU, ROUGE-L, CIDEr, and how many captions are unique.
 
     Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
     captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
     hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
+    All are percentages except CIDEr. The line "signature" on stderr says how the scores were computed.
 
     Args:
         hypotheses: The file of generated captions, one for each image.
         references: The files of reference captions, one or more.
         tokenize: ptb as in published scores (lower case, no punctuation), or none for words between blanks.
+        intervals: Print the 95 % confidence interval of each score, from 1,000 bootstrap resamples of the images.
+        meteor: Score METEOR too; needs Java and the extra metrics-java.
         json: Print one JSON object in place of the table.
     """
     said = read_hypotheses(hypotheses)
     wanted = read_references(references, said)
-    scores = score_captions({name: captions[0] for name, captions in said.captions.items()}, wanted, tokenize=tokenize)
+    captions = {name: only[0] for name, only in said.captions.items()}
+    report = scored(captions, wanted, tokenize=tokenize, bootstrap=Bootstrap() if intervals else None, meteor=meteor)
     if json:
-        print(dumps({"scores": scores, "images": len(wanted), "tokenize": tokenize}))
+        print(dumps(report))
     else:
-        print("\n".join(f"{name:<8}{score:9.{4 if name == 'CIDEr' else 2}f}" for name, score in scores.items()))
+        print(table(report))
+        tell(f"signature: {report['signature']}")
     return 0
+
+
+def scored(
+    captions: Mapping[str, str],
+    references: Mapping[str, Sequence[str]],
+    *,
+    tokenize: str,
+    bootstrap: Bootstrap | None,
+    meteor: bool,
+) -> dict[str, Any]:
+    """The report: scores, their intervals where wanted, the share of unique captions, how all was computed."""
+    scores: dict[str, float] = {}
+    intervals: dict[str, Interval] = {}
+    with ExitStack() as stack:
+        measures: list[tuple[Statistics, Score]] = [
+            (caption_statistics(captions, references, tokenize=tokenize), corpus_scores)
+        ]
+        if meteor:
+            judge = stack.enter_context(start_meteor())
+            pairs = zip(*in_words(captions, references, tokenize=tokenize), strict=True)
+            measures.append(([judge.statistics(words, others) for words, others in pairs], judge.scores))
+        for statistics, score in measures:
+            scores |= score(totals(statistics))
+            intervals |= bootstrap(statistics, score) if bootstrap else {}
+    return {
+        "scores": scores,
+        **({"intervals": intervals} if bootstrap else {}),
+        "unique_captions": unique_share(captions.values()),
+        "images": len(captions),
+        "tokenize": tokenize,
+        "signature": signature(references.values(), tokenize=tokenize, bootstrap=bootstrap, meteor=meteor),
+    }
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """A line NAME SCORE for each score, with [LOW, HIGH] where there are intervals; last the share of unique captions.
+
+    Example:
+        >>> print(table({"scores": {"CIDEr": 0.5}, "intervals": {"CIDEr": (0.4, 0.61)}, "unique_captions": 40.0}))
+        CIDEr      0.5000 [0.4000, 0.6100]
+        unique      40.00
+    """
+    lines = []
+    for name, score in report["scores"].items():
+        digits = 4 if name == "CIDEr" else 2
+        line = f"{name:<8}{score:9.{digits}f}"
+        if "intervals" in report:
+            low, high = report["intervals"][name]
+            line += f" [{low:.{digits}f}, {high:.{digits}f}]"
+        lines.append(line)
+    return "\n".join([*lines, f"{'unique':<8}{report['unique_captions']:9.2f}"])
 
 
 def read_hypotheses(path: Path) -> CaptionFile:
@@ -104,8 +173,7 @@ def check_pair(said: CaptionFile, file: CaptionFile) -> None:
     if silent and not file.whole_set:
         raise InputError(f"{file.path}: expected a hypothesis for every image. {said.path}: none for {some(silent)}.")
     if silent:
-        left = f"{file.path}: left out, because {said.path} says nothing about them: {some(silent)}"
-        print(f"warning: {left}", file=sys.stderr)
+        tell(f"warning: {file.path}: left out, because {said.path} says nothing about them: {some(silent)}")
 
 
 def check_lines(said: CaptionFile, file: CaptionFile) -> None:
@@ -158,6 +226,10 @@ def read_json(path: Path, text: str) -> CaptionFile:
         data = loads(text, object_pairs_hook=once)
     except JSONDecodeError as error:
         raise at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
+    except InputError:
+        raise
+    except (RecursionError, ValueError) as error:  # nested too deeply, a number of thousands of digits
+        raise InputError(f"{path}: expected captions as JSON. Received: {shorten(str(error))}.") from error
     match data:
         case {"annotations": list(items)}:
             return CaptionFile(path, by_image(path, items), whole_set=True)

@@ -75,7 +75,7 @@ def test_the_report_holds_scores_baseline_and_examples(reciter: Any) -> None:
     references = {record.image_id: record.captions for record in RECORDS}
     shuffled = random.Random(4).sample(WRITTEN, 5)
     assert shuffled != WRITTEN
-    assert list(report)[:2] == ["scores", "baselines"]
+    assert list(report)[:3] == ["scores", "intervals", "baselines"]
     assert report["scores"] == mm.score_captions(dict(zip(names, WRITTEN, strict=True)), references)
     baseline = mm.score_captions(dict(zip(names, shuffled, strict=True)), references)
     assert report["baselines"] == {"captions of other pictures": baseline}
@@ -87,6 +87,14 @@ def test_the_report_holds_scores_baseline_and_examples(reciter: Any) -> None:
         "caption": "a blue square is here",
         "references": ["a blue square", "the blue square is here"],
     }
+
+
+def test_the_report_says_how_sure_and_how_its_scores_are(reciter: Any) -> None:
+    report = evaluate_captions(reciter, RECORDS, source=Numbers())
+    references = {record.image_id: record.captions for record in RECORDS}
+    assert report["intervals"] == mm.confidence_intervals(dict(zip(references, WRITTEN, strict=True)), references)
+    assert list(report["intervals"]) == list(report["scores"])
+    assert "|images:5|references:1-2|bootstrap:1000|level:95|seed:0|" in report["signature"]
 
 
 def test_scores_are_percentages(reciter: Any) -> None:

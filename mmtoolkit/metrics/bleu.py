@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from mmtoolkit.metrics.ngrams import count_ngrams
+from mmtoolkit.metrics.ngrams import count_ngrams, totals
 
 TINY, SMALL = 1e-15, 1e-9  # coco-caption's: nothing right scores nearly 0, nothing said divides by nearly 0
 
@@ -28,20 +28,39 @@ def bleu(
     Source: Papineni et al. 2002, with coco-caption's brevity penalty: against the reference nearest in length, the
         shorter of two equally near.
     """
-    matched, proposed = [0] * order, [0] * order
-    said = wanted = 0
-    for words, others in zip(hypotheses, references, strict=True):
-        said += len(words)
-        wanted += nearest_length(len(words), [len(other) for other in others])
-        for index in range(order):
-            matched[index] += clipped_matches(words, others, index + 1)
-            proposed[index] += max(0, len(words) - index)
+    pairs = zip(hypotheses, references, strict=True)
+    return bleu_scores(totals(bleu_statistics(words, others, order=order) for words, others in pairs))
+
+
+def bleu_statistics(words: Sequence[str], references: Sequence[Sequence[str]], *, order: int = 4) -> tuple[int, ...]:
+    """What one image adds to BLEU: per order the n-grams that are right, then those said; the words said and wanted.
+
+    Example:
+        >>> bleu_statistics(["a", "dog", "sits"], [["a", "dog", "runs", "fast"]], order=2)
+        (2, 1, 3, 2, 3, 4)
+    """
+    orders = range(1, order + 1)
+    matched = (clipped_matches(words, references, size) for size in orders)
+    proposed = (max(0, len(words) - size + 1) for size in orders)
+    wanted = nearest_length(len(words), [len(reference) for reference in references])
+    return (*matched, *proposed, len(words), wanted)
+
+
+def bleu_scores(totals: Sequence[float]) -> list[float]:
+    """BLEU-1 to the highest order in percent, from the sums of `bleu_statistics` over a corpus.
+
+    Example:
+        >>> [round(score, 2) for score in bleu_scores((2, 1, 3, 2, 3, 4))]
+        [47.77, 41.37]
+    """
+    *counts, said, wanted = totals
+    order = len(counts) // 2
     ratio = (said + TINY) / (wanted + SMALL)
     brevity = math.exp(min(0.0, 1 - 1 / ratio))
     scores, product = [], 1.0
-    for index in range(order):
-        product *= (matched[index] + TINY) / (proposed[index] + SMALL)
-        scores.append(100 * brevity * product ** (1 / (index + 1)))
+    for index, (matched, proposed) in enumerate(zip(counts[:order], counts[order:], strict=True), 1):
+        product *= (matched + TINY) / (proposed + SMALL)
+        scores.append(100 * brevity * product ** (1 / index))
     return scores
 
 

@@ -6,9 +6,11 @@ from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics.bleu import bleu
-from mmtoolkit.metrics.cider import cider
-from mmtoolkit.metrics.rouge import rouge_l
+from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
+from mmtoolkit.metrics.cider import cider_by_image
+from mmtoolkit.metrics.intervals import Bootstrap, Interval
+from mmtoolkit.metrics.ngrams import totals
+from mmtoolkit.metrics.rouge import sentence_rouge_l
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
 
 Id = TypeVar("Id", bound=Hashable)
@@ -35,14 +37,71 @@ def score_captions(
     Raises:
         InputError: Nothing to score, an image on one side only, an image without references, an unknown `tokenize`.
     """
+    return corpus_scores(totals(caption_statistics(hypotheses, references, tokenize=tokenize)))
+
+
+def confidence_intervals(
+    hypotheses: Mapping[Id, str],
+    references: Mapping[Id, Sequence[str]],
+    *,
+    tokenize: str = "ptb",
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> dict[str, Interval]:
+    """The bootstrap interval of every score of `score_captions`.
+
+    CIDEr keeps the document frequencies of all the references in every resample.
+
+    Example:
+        >>> hypotheses = {1: "A dog runs.", 2: "A cat sits."}
+        >>> intervals = confidence_intervals(hypotheses, {1: ["a dog runs"], 2: ["a cat on a mat"]})
+        >>> [round(score) for score in intervals["BLEU-1"]]
+        [34, 100]
+
+    Args:
+        hypotheses: The generated caption of each image.
+        references: The reference captions of each image; one or more.
+        tokenize: As in `score_captions`.
+        resamples: How many times the images are drawn anew, with replacement.
+        level: The share of the resamples' scores inside the interval.
+        seed: Start of the random numbers.
+
+    Raises:
+        InputError: As `score_captions`; no resample, or a level that is no share.
+    """
+    bootstrap = Bootstrap(resamples=resamples, level=level, seed=seed)
+    return bootstrap(caption_statistics(hypotheses, references, tokenize=tokenize), corpus_scores)
+
+
+def caption_statistics(
+    hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str = "ptb"
+) -> list[tuple[float, ...]]:
+    """What each image adds to the scores: 1 for itself, its counts for BLEU, its ROUGE-L and its CIDEr."""
+    said, wanted = in_words(hypotheses, references, tokenize=tokenize)
+    return [
+        (1, *bleu_statistics(words, others), sentence_rouge_l(words, others), cider)
+        for words, others, cider in zip(said, wanted, cider_by_image(said, wanted), strict=True)
+    ]
+
+
+def corpus_scores(totals: Sequence[float]) -> dict[str, float]:
+    """The scores by name, from the sums of `caption_statistics` over a corpus."""
+    images, *counts, rouge, cider = totals
+    scores = {f"BLEU-{order}": score for order, score in enumerate(bleu_scores(counts), 1)}
+    return scores | {"ROUGE-L": 100 * rouge / images, "CIDEr": cider / images}
+
+
+def in_words(
+    hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str
+) -> tuple[list[list[str]], list[list[list[str]]]]:
+    """The words of each hypothesis and, in the same order, of its references; refuses what cannot be scored."""
     if tokenize not in TOKENIZERS:
         raise InputError(f"tokenize expects 'ptb' or 'none'. Received: {tokenize!r}.")
     check_ids(hypotheses, references)
     split = TOKENIZERS[tokenize]
     said = [split(caption) for caption in hypotheses.values()]
-    wanted = [[split(caption) for caption in references[identity]] for identity in hypotheses]
-    scores = {f"BLEU-{order}": score for order, score in enumerate(bleu(said, wanted), 1)}
-    return scores | {"ROUGE-L": rouge_l(said, wanted), "CIDEr": cider(said, wanted)}
+    return said, [[split(caption) for caption in references[identity]] for identity in hypotheses]
 
 
 def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> None:
@@ -59,7 +118,7 @@ def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str
         if not isinstance(caption, str):
             raise InputError(f"Image {identity!r} expects one caption as its hypothesis. Received: {caption!r}.")
     for identity, captions in references.items():
-        if isinstance(captions, str) or not captions:
+        if isinstance(captions, str) or not captions or not all(isinstance(caption, str) for caption in captions):
             raise InputError(f"Image {identity!r} expects a list of reference captions. Received: {captions!r}.")
 
 

@@ -41,6 +41,12 @@ def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
     Source: Vedantam et al. 2015, as coco-caption prints it under this name: CIDEr-D with clipping and the Gaussian
         length penalty, document frequencies from these references.
     """
+    scores = cider_by_image(hypotheses, references)
+    return sum(scores) / len(scores)
+
+
+def cider_by_image(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
+    """The score of each image, with the document frequencies of all the references."""
     counts = [[ngrams(other) for other in others] for others in references]
     rarity = inverse_document_frequency(counts)
     scores = []
@@ -51,7 +57,7 @@ def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
             for other, count in zip(others, their_counts, strict=True)
         ]
         scores.append(10 * sum(rated) / len(rated))
-    return sum(scores) / len(scores)
+    return scores
 
 
 def ngrams(words: Sequence[str]) -> list[Counter[Ngram]]:

@@ -1,9 +1,9 @@
-"""Counting n-grams, shared by BLEU and CIDEr."""
+"""Counting n-grams and adding up counts, shared by the metrics."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 def count_ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
@@ -14,3 +14,13 @@ def count_ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
         Counter({('a', 'dog'): 2, ('dog', 'a'): 1})
     """
     return Counter(zip(*(words[start:] for start in range(order)), strict=False))
+
+
+def totals(statistics: Iterable[Sequence[float]]) -> list[float]:
+    """The sums over all images of what each image adds to a score.
+
+    Example:
+        >>> totals([(1, 4), (2, 5)])
+        [3, 9]
+    """
+    return [sum(column) for column in zip(*statistics, strict=True)]

@@ -42,7 +42,8 @@ TOKEN = re.compile(
     [A-Za-z]+(?=,?(?:[ ]|$)) | [.,](?=[ ]|$)                              # most of a caption
   | <[/!?]?[A-Za-z][^<>]*>                                                # tags
   | https?://{ADDRESS} | www\.[\w-]+(?:\.[\w-]+)+(?:/{ADDRESS})?          # addresses
-  | (?:mailto:)?[\w.+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)* | [\w-]+(?:\.[\w-]+)*\.(?:com|net|org|edu){END}
+  | (?:mailto:)?[\w.+-]{{1,64}}@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*        # as long as they may be: time stays linear
+  | [\w-]{{1,63}}(?:\.[\w-]{{1,63}}){{0,9}}\.(?:com|net|org|edu){END}
   | \#{LETTER}\w* | @[A-Za-z]\w*
   | >?[:;=]['o-]?[()](?!\w) | [:;]-?[DPpO3|\\\]](?!\w) | \^_\^ | -_-      # smileys
   | (?i:{either(TITLES, COMPANIES, DATES, STATES, OTHERS)})\.(?!{LETTER}) | {either(CAPITALISED)}\.(?!{LETTER})

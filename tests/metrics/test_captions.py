@@ -223,6 +223,7 @@ class TestScoreCaptions:
             ({1: "a"}, {1: []}, {}, r"Image 1 expects a list of reference captions\. Received: \[\]\."),
             ({1: "a"}, {1: "a dog"}, {}, r"Image 1 expects a list.*Received: 'a dog'\."),
             ({1: ["a"]}, {1: ["a dog"]}, {}, r"Image 1 expects one caption.*Received: \['a'\]\."),
+            ({1: "a"}, {1: ["a", None]}, {}, r"Image 1 expects a list.*Received: \['a', None\]\."),
             ({1: "a"}, {1: ["a"]}, {"tokenize": "PTB"}, r"'ptb' or 'none'\. Received: 'PTB'\."),
         ],
     )

@@ -56,7 +56,8 @@ def test_a_run_holds_a_preset_a_report_and_its_options(trained: Any) -> None:
 
 def test_the_report_begins_with_scores_and_compares_them(trained: Any) -> None:
     report = report_of(trained.out)
-    assert list(report)[:2] == ["scores", "baselines"]
+    assert list(report)[:3] == ["scores", "intervals", "baselines"]
+    assert list(report["intervals"]) == SCORES and report["signature"].startswith("BLEU:coco|")
     assert list(report["scores"]) == SCORES
     assert report["split"] == "valid" and report["images"] == 4 == len(report["examples"])
     assert report["versions"]["keras"] and report["options"]["seed"] == 3

@@ -37,6 +37,8 @@ def test_the_scores_are_those_of_the_captions(
     report = json.loads(out.read_text(encoding="utf-8"))
     assert next(iter(report)) == "scores"
     assert report["scores"] == scored_by_hand(trained.preset, trained.data, split)
+    assert list(report)[1] == "intervals" and f"|images:{images}|" in report["signature"]
+    assert all(low <= report["scores"][name] <= high for name, (low, high) in report["intervals"].items())
     assert (report["images"], report["split"]) == (images, split or "all")
     assert done.out == "".join(
         f"{name}\t{score:.3f}\n" if name == "CIDEr" else f"{name}\t{score:.2f}\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from mmtoolkit.metrics import score_captions
+from mmtoolkit import __version__
+from mmtoolkit.metrics import confidence_intervals, score_captions
 from mmtoolkit.pipelines import command, score
 
 SCRIPT = Path(__file__).resolve().parents[2] / "pipelines" / "score.py"
@@ -109,9 +111,63 @@ def test_every_form_gives_the_same_scores(job: Run, hypotheses: Any, references:
 def test_the_table(job: Run) -> None:
     words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS)
     code, out, err = job(*words)
-    assert (code, err) == (0, "")
     rows = dict(line.split() for line in out.splitlines())
+    assert code == 0 and list(rows) == [*SCORES, "unique"]
+    assert rows.pop("unique") == "100.00"
     assert rows == {name: f"{value:.{4 if name == 'CIDEr' else 2}f}" for name, value in SCORES.items()}
+    assert err == (
+        "signature: BLEU:coco|ROUGE-L:coco|CIDEr:coco-D|df:references|tokenizer:ptb|images:2|references:2"
+        f"|mmtoolkit:{__version__}\n"
+    )
+
+
+def test_intervals(job: Run) -> None:
+    """In the table behind each score, in the object behind the scores; the signature says where they are from."""
+    words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--intervals"
+    expected = confidence_intervals(SAID, WANTED)
+    code, out, err = job(*words)
+    assert code == 0 and "|bootstrap:1000|level:95|seed:0|" in err
+    *lines, last = out.splitlines()
+    for line, (name, value) in zip(lines, SCORES.items(), strict=True):
+        digits = 4 if name == "CIDEr" else 2
+        low, high = (f"{cut:.{digits}f}" for cut in expected[name])
+        assert line.split(maxsplit=2) == [name, f"{value:.{digits}f}", f"[{low}, {high}]"]
+    assert last.split() == ["unique", "100.00"]
+    report = json.loads(job(*words, "--json")[1])
+    assert list(report) == ["scores", "intervals", "unique_captions", "images", "tokenize", "signature"]
+    assert {name: tuple(cuts) for name, cuts in report["intervals"].items()} == expected
+    assert err == f"signature: {report['signature']}\n"
+
+
+def test_the_share_of_unique_captions(job: Run) -> None:
+    said, wanted = job.file("h.txt", "a dog\na dog\na cat\n\n"), job.file("r.txt", "a\nb\nc\nd\n")
+    report = json.loads(job("--json", "--hypotheses", said, "--references", wanted)[1])
+    assert report["unique_captions"] == 75 and "unique" not in report["scores"] and "intervals" not in report
+
+
+def test_meteor_is_scored_beside_the_others(job: Run, stand_in_meteor: Path) -> None:
+    """The stand-in's METEOR is the share of words that a reference has, and gets our words: lower case, no stops."""
+    words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--meteor"
+    report = json.loads(job(*words, "--json")[1])
+    assert report["scores"] == SCORES | {"METEOR": pytest.approx(100 * (2 + 5) / (3 + 6))}
+    assert list(report["scores"])[-1] == "METEOR" and "|METEOR:1.5-en-norm|" in report["signature"]
+    report = json.loads(job(*words, "--json", "--intervals")[1])
+    assert report["intervals"]["METEOR"] == pytest.approx([100 * 2 / 3, 100 * 5 / 6])  # one image twice, or the other
+    assert len(stand_in_meteor.read_text(encoding="utf-8").splitlines()) == 2
+    assert job(*words)[1].splitlines()[-2].split() == ["METEOR", "77.78"]
+
+
+def test_meteor_without_java_or_package(job: Run, stand_in_meteor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--meteor"
+    monkeypatch.setenv("STAND_IN", "dies")
+    failures = [job(*words)]
+    monkeypatch.setenv("PATH", "")
+    failures.append(job(*words))
+    (stand_in_meteor.parent / "pycocoevalcap" / "meteor" / "meteor-1.5.jar").unlink()
+    monkeypatch.setenv("PATH", str(stand_in_meteor.parent / "bin"))
+    failures.append(job(*words))
+    for (code, out, err), said in zip(failures, ["no memory", "install Java", "pip install"], strict=True):
+        assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith("error: METEOR expects") and said in err
 
 
 def test_tokenize_none_takes_the_words_as_they_are(job: Run) -> None:
@@ -241,3 +297,53 @@ def test_the_command_loads_no_tensorflow(job: Run) -> None:
     words = [sys.executable, "-c", code, "score", "--hypotheses", str(said), "--references", str(wanted)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]" and done.stdout.startswith("BLEU-1")
+
+
+ODD_FILES = {
+    "windows lines": ("h.txt", b"a dog\r\n\r\n", True),
+    "tabs and no-break spaces": ("h.txt", "a\tdog\u00a0runs\n\u200b\u3000\n".encode(), True),
+    "quotes and emoji": ("h.txt", "\u201ca dog\u2019s\u201d 🐕\n👨\u200d👩\u200d👧\n".encode(), True),
+    "Korean": ("h.txt", "강아지가 달린다\n\u1100\u1161\n".encode(), True),
+    "nothing": ("h.txt", b"\n\n", True),
+    "punctuation": ("h.txt", b'...\n? -- "!"\n', True),
+    "control signs": ("h.txt", b"a\x00dog\x1b[0m\n\x0c\n", True),
+    "a long line": ("h.txt", b"a dog " * 50_000 + b"\nb\n", True),
+    "lone surrogates": ("h.json", b'["\\ud800 a dog", "\\udfff"]', True),
+    "old Mac lines": ("h.txt", b"a dog\ra cat\r", False),
+    "UTF-16": ("h.txt", "a dog\na cat\n".encode("utf-16"), False),
+    "half a character": ("h.txt", "a dog\n한".encode()[:-1], False),
+    "a surrogate as a name": ("h.json", b'{"\\ud800": "a", "8": "b"}', False),
+    "a surrogate of no form": ("h.json", b'["\\ud800", 3]', False),
+    "nested too deeply": ("h.json", b"[" * 100_000, False),
+    "a number too long": ("h.json", b'[{"image_id": %s, "caption": "a"}]' % (b"9" * 5000), False),
+    "not a number": ("h.json", b"NaN", False),
+}
+
+
+@pytest.mark.parametrize(("name", "content", "fine"), ODD_FILES.values(), ids=ODD_FILES)
+def test_odd_files_give_numbers_or_one_sentence(job: Run, name: str, content: bytes, fine: bool) -> None:
+    wanted = job.file("r.json", ["a dog runs", "a cat sits"])
+    code, out, err = job("--hypotheses", job.file(name, content), "--references", wanted, "--intervals")
+    if fine:
+        assert code == 0 and len(out.splitlines()) == 7 and err.startswith("signature: ")
+        assert all(0 <= float(line.split()[1]) <= 100 for line in out.splitlines())
+    else:
+        assert (code, out) == (2, "") and err.startswith("error: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["nothing", "punctuation"])
+def test_captions_without_words_score_0(job: Run, name: str) -> None:
+    said, wanted = job.file(*ODD_FILES[name][:2]), job.file("r.json", ["a dog runs", "a cat sits"])
+    report = json.loads(job("--hypotheses", said, "--references", wanted, "--intervals", "--json")[1])
+    assert set(report["scores"].values()) == {0.0}
+    assert all(cuts == [0.0, 0.0] for cuts in report["intervals"].values())
+
+
+def test_a_terminal_that_knows_only_ascii(job: Run) -> None:
+    """The sentence about a file is shown there too."""
+    said, wanted = job.file("h.json", '{"\\ud800한": ["a", "b"]}'), job.file("r.json", '{"\\ud800한": "a"}')
+    words = [sys.executable, str(SCRIPT), "--hypotheses", str(said), "--references", str(wanted)]
+    environment = os.environ | {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONIOENCODING": ""}
+    done = subprocess.run(words, capture_output=True, check=False, env=environment)
+    assert (done.returncode, done.stdout, done.stderr.count(b"\n")) == (2, b"", 1)
+    assert b"several for 1 image" in done.stderr

@@ -1,0 +1,59 @@
+"""How sure a score is: confidence intervals by drawing the images anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from mmtoolkit.errors import InputError
+
+Interval = tuple[float, float]
+Statistics = Sequence[Sequence[float]]  # what each image adds to some scores
+Score = Callable[[Sequence[float]], Mapping[str, float]]  # the sums of these over a corpus -> its scores
+
+
+@dataclass(frozen=True, slots=True)
+class Bootstrap:
+    """The interval in which a score falls for most of the corpora that could have been drawn in place of this one.
+
+    Each resample draws as many images as there are, with replacement, and is scored like a corpus of its own: what its
+    images add is summed before it is scored, so that BLEU stays a score of the corpus. The interval is cut at the
+    percentiles of these scores.
+
+    Example:
+        >>> def mean(totals):
+        ...     return {"mean": totals[1] / totals[0]}
+        >>> Bootstrap(resamples=200)([(1, 0), (1, 1), (1, 1), (1, 2)], mean)["mean"]
+        (0.25, 1.5)
+
+    Args:
+        resamples: How many times the images are drawn.
+        level: The share of the scores inside the interval.
+        seed: Resample after resample, the images are `numpy.random.default_rng(seed).integers(images, size=images)`.
+
+    Raises:
+        InputError: No resample, or a level that is no share between 0 and 1.
+
+    Source: Efron 1979; Koehn 2004, "Statistical significance tests for machine translation evaluation", section 3.
+    """
+
+    resamples: int = 1000
+    level: float = 0.95
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise InputError(f"resamples expects 1 or more. Received: {self.resamples}.")
+        if not 0 < self.level < 1:
+            raise InputError(f"level expects a share between 0 and 1. Received: {self.level}.")
+
+    def __call__(self, statistics: Statistics, score: Score) -> dict[str, Interval]:
+        """The interval of every score."""
+        import numpy as np  # here, because scores without intervals need no arrays
+
+        table, chance = np.asarray(statistics, dtype=float), np.random.default_rng(self.seed)
+        draws = (chance.integers(len(table), size=len(table)) for _ in range(self.resamples))
+        scores = [score(table[drawn].sum(axis=0).tolist()) for drawn in draws]
+        tail = (1 - self.level) / 2
+        cuts = {name: np.quantile([each[name] for each in scores], [tail, 1 - tail]) for name in scores[0]}
+        return {name: (float(low), float(high)) for name, (low, high) in cuts.items()}

@@ -30,6 +30,42 @@ class CaptionRecord:
     source: str = field(default="", compare=False)
 
 
+@dataclass(frozen=True, slots=True)
+class Analogy:
+    """A question to word vectors: the first word is to the second as the third is to which?
+
+    Example:
+        >>> Analogy("family", ("boy", "girl", "king", "queen")).words[3]
+        'queen'
+
+    Args:
+        section: The kind of question.
+        words: The three words given, and the answer.
+    """
+
+    section: str
+    words: tuple[str, str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class WordPair:
+    """Two words and how alike people find them.
+
+    Example:
+        >>> WordPair("tiger", "cat", 7.35).score
+        7.35
+
+    Args:
+        first: A word.
+        second: Another word.
+        score: Higher is more alike; every data set has its own scale.
+    """
+
+    first: str
+    second: str
+    score: float
+
+
 def texts(records: Iterable[CaptionRecord]) -> list[str]:
     """All captions of the records, in order.
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEAVES = {"errors", "records", "files"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
-BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", *BELOW_MODELS}
+BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", "word_map", *BELOW_MODELS}
 
 # A room is a folder or a module right under mmtoolkit/. It may import itself, the leaves, and the rooms named here.
 ARROWS: dict[str, set[str]] = {
@@ -28,6 +28,7 @@ ARROWS: dict[str, set[str]] = {
     "metrics": set(),
     "scenes": set(),
     "pictures": set(),
+    "word_map": {"pictures"},
     "text": set(),
     "vision": set(),
     "layers": set(),
@@ -42,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "pipelines": BELOW_PIPELINES | {"presets", "evaluation", "training", "serving"},
 }
 
-PURE_PYTHON = {"errors", "records", "files", "readers", "metrics", "scenes", "pictures", "mmtoolkit"}
+PURE_PYTHON = {"errors", "records", "files", "readers", "metrics", "scenes", "pictures", "word_map", "mmtoolkit"}
 KERAS_ONLY = {"layers", "decoding", "losses", "models"}
 TENSORFLOW = {"tensorflow", "tensorflow_text"}
 OTHER_FRAMEWORKS = {"torch", "jax", "pycocoevalcap"}
@@ -107,7 +108,8 @@ class House:
 
     def imports_of(self, module: Module) -> Iterator[Import]:
         """Every import of a module: at the top, inside functions, and by `import_module` with a literal name."""
-        inside = {id(node) for function in functions(module.tree) for node in ast.walk(function)}
+        later = [*functions(module.tree), *for_types_only(module.tree)]
+        inside = {id(node) for part in later for node in ast.walk(part)}
         for node in ast.walk(module.tree):
             for name in self.names_imported(module, node):
                 yield Import(name, getattr(node, "lineno", 0), id(node) not in inside)
@@ -149,6 +151,13 @@ def lazy_names(tree: ast.Module) -> dict[str, str]:
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
     return (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef))
+
+
+def for_types_only(tree: ast.AST) -> Iterator[ast.stmt]:
+    """What stands under `if TYPE_CHECKING:`, whose imports are never run."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from node.body
 
 
 def called(node: ast.Call) -> str:
@@ -302,7 +311,8 @@ CLEAN = {
     "mmtoolkit/layers/__init__.py": "from mmtoolkit.layers.attention import Attention\n",
     "mmtoolkit/layers/attention.py": "import keras\nfrom ..errors import InputError\nclass Attention: ...\n",
     "mmtoolkit/text/__init__.py": "from .vocabulary import Vocabulary\n",
-    "mmtoolkit/text/vocabulary.py": "import tensorflow as tf\n\n\ndef train():\n    import gensim\n",
+    "mmtoolkit/text/vocabulary.py": "import tensorflow as tf\n\n\ndef train():\n    import gensim\n"
+    "if TYPE_CHECKING:\n    from gensim.models import KeyedVectors\n",
     "mmtoolkit/models/__init__.py": "from mmtoolkit import Vocabulary, __version__\nfrom mmtoolkit.layers import x\n",
     "mmtoolkit/presets.py": "import numpy as np\nnp.load('x', allow_pickle=False)\nfrom mmtoolkit import text\n",
     "pipelines/__init__.py": "",

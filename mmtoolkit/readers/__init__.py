@@ -1,9 +1,11 @@
-"""Files to records: captions, pictures, and the cut into train, valid and test; what is wrong raises or is left out."""
+"""Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
 
 from mmtoolkit.readers.captions import read_captions, usable_captions
 from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_quarantine
 from mmtoolkit.readers.images import find_images
+from mmtoolkit.readers.sentences import read_sentences
 from mmtoolkit.readers.splits import Splits, split
+from mmtoolkit.readers.word_tests import read_word_test
 
 __all__ = [
     "Fault",
@@ -13,6 +15,8 @@ __all__ = [
     "left_out",
     "none_left",
     "read_captions",
+    "read_sentences",
+    "read_word_test",
     "split",
     "usable_captions",
     "write_quarantine",

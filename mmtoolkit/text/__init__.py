@@ -1,7 +1,27 @@
 """Text: vocabulary, codec and word2vec."""
 
 from mmtoolkit.text.codec import TextCodec
+from mmtoolkit.text.similarity import analogy, known_words, neighbours, score_analogies, score_pairs
+from mmtoolkit.text.vector_files import load_vectors, save_vectors
 from mmtoolkit.text.vocabulary import END, PAD, START, UNK, Vocabulary
-from mmtoolkit.text.word2vec import coverage, train_word2vec
+from mmtoolkit.text.word2vec import align_vectors, coverage, train_vectors, train_word2vec
 
-__all__ = ["END", "PAD", "START", "UNK", "TextCodec", "Vocabulary", "coverage", "train_word2vec"]
+__all__ = [
+    "END",
+    "PAD",
+    "START",
+    "UNK",
+    "TextCodec",
+    "Vocabulary",
+    "align_vectors",
+    "analogy",
+    "coverage",
+    "known_words",
+    "load_vectors",
+    "neighbours",
+    "save_vectors",
+    "score_analogies",
+    "score_pairs",
+    "train_vectors",
+    "train_word2vec",
+]

@@ -1,14 +1,21 @@
-"""gensim word2vec on the project's own tokens, as a matrix whose row i is the vector of token i."""
+"""gensim word2vec on the project's own tokens, and as a matrix whose row i is the vector of token i."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.text.vocabulary import SPECIAL, Vocabulary
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+LONGEST = 10_000  # words of a sentence that gensim looks at
 
 
 class Coverage(NamedTuple):
@@ -38,7 +45,7 @@ class WordVectors(NamedTuple):
 
 
 def train_word2vec(
-    sentences: Sequence[Sequence[str]],
+    sentences: Iterable[Sequence[str]],
     vocabulary: Vocabulary,
     *,
     dim: int = 300,
@@ -47,10 +54,7 @@ def train_word2vec(
     epochs: int = 10,
     seed: int = 0,
 ) -> WordVectors:
-    """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary.
-
-    Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread.
-    One worker and a seed make the result repeatable to the bit.
+    """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary, repeatable to the bit.
 
     Example:
         >>> vectors = train_word2vec(codec.split(captions), codec.vocabulary, dim=300)
@@ -67,35 +71,104 @@ def train_word2vec(
 
     Raises:
         InputError: There is no word in the sentences.
+    """
+    vectors = train_vectors(sentences, dim=dim, skip_gram=skip_gram, window=window, epochs=epochs, seed=seed)
+    return align_vectors(vectors, vocabulary, seed=seed)
 
-    Source: Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013.
+
+def train_vectors(
+    sentences: Iterable[Sequence[str]],
+    *,
+    dim: int = 300,
+    skip_gram: bool = False,
+    window: int = 5,
+    epochs: int = 10,
+    min_count: int = 1,
+    negative: int = 5,
+    workers: int = 1,
+    seed: int = 0,
+) -> KeyedVectors:
+    """Trains CBOW (or skip-gram) vectors with negative sampling: gensim's `KeyedVectors`, most frequent words first.
+
+    One worker and a seed make the result repeatable to the bit.
+
+    Example:
+        >>> train_vectors([["a", "dog", "runs"], ["a", "dog", "sleeps"]], dim=8).index_to_key
+        ['dog', 'a', 'sleeps', 'runs']
+
+    Args:
+        sentences: Token lists.
+        dim: Width of a vector.
+        skip_gram: Skip-gram in place of CBOW.
+        window: Words looked at on each side.
+        epochs: Passes over the sentences.
+        min_count: Words that occur less often get no vector.
+        negative: Noise words drawn for each word.
+        workers: Threads that train together; with more than one no two runs are the same.
+        seed: Start of the random numbers.
+
+    Raises:
+        InputError: No word occurs often enough, or a sentence is a string.
+
+    Source: Mikolov et al., "Efficient Estimation of Word Representations in Vector Space", 2013; negative sampling:
+    Mikolov et al., "Distributed Representations of Words and Phrases and their Compositionality", 2013.
     """
     from gensim.models import Word2Vec
 
-    if any(isinstance(sentence, str) for sentence in sentences):
+    corpus = list(sentences)
+    if any(isinstance(sentence, str) for sentence in corpus):
         raise InputError(
             "word2vec needs sentences as lists of words. Received: a string; split them with `codec.split(texts)`."
         )
-    if not any(sentences):
+    if not any(corpus):
         raise InputError("word2vec needs sentences with at least one word. Received: none; check the training split.")
+    if min_count > 1 and max(Counter(itertools.chain.from_iterable(corpus)).values()) < min_count:
+        raise InputError(
+            f"word2vec needs some word that occurs at least min_count={min_count} times. Received: none; "
+            "give more text or a smaller min_count."
+        )
     model = Word2Vec(
-        sentences=[list(sentence) for sentence in sentences],
+        sentences=[piece for sentence in corpus for piece in pieces(sentence)],
         vector_size=dim,
         sg=int(skip_gram),
         window=window,
-        min_count=1,
-        workers=1,
+        min_count=min_count,
+        negative=negative,
+        workers=workers,
         epochs=epochs,
         seed=seed,
     )
-    found = coverage(vocabulary, model.wv.key_to_index)
-    spread = float(np.std(model.wv.vectors))
-    table = np.random.default_rng(seed).normal(0.0, spread, (len(vocabulary), dim)).astype("float32")
+    return model.wv
+
+
+def pieces(sentence: Sequence[str]) -> Iterator[list[str]]:
+    """The sentence in pieces of `LONGEST` words: gensim would pass over the words after them in silence."""
+    for start in range(0, len(sentence), LONGEST):
+        yield list(sentence[start : start + LONGEST])
+
+
+def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
+    """Lays word vectors out as a table whose row i is the vector of token i.
+
+    Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread.
+
+    Example:
+        >>> table, found = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
+        >>> found.covered, found.total, found.missing[:2]  # doctest: +SKIP
+        (7312, 7318, ('frisbees', 'snowboarders'))
+
+    Args:
+        vectors: From `train_vectors` or `load_vectors`.
+        vocabulary: What the rows follow.
+        seed: Start of the random numbers.
+    """
+    spread = float(np.std(vectors.vectors))
+    table = np.random.default_rng(seed).normal(0.0, spread, (len(vocabulary), vectors.vector_size)).astype("float32")
     for index, token in enumerate(vocabulary.tokens):
-        if token in model.wv.key_to_index:
-            table[index] = model.wv[token]
+        if token in vectors.key_to_index:
+            table[index] = vectors[token]
     table[0] = 0.0
-    return WordVectors(table, found)
+    return WordVectors(table, coverage(vocabulary, vectors.key_to_index))
 
 
 def coverage(vocabulary: Vocabulary, known: Sequence[str] | dict[str, int]) -> Coverage:

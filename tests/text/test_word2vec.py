@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from gensim.models import Word2Vec
+from gensim.models import KeyedVectors, Word2Vec
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.text import PAD, Vocabulary, coverage, train_word2vec
+from mmtoolkit.text import PAD, Vocabulary, align_vectors, coverage, train_vectors, train_word2vec
+from mmtoolkit.text.word2vec import LONGEST
 
 WORDS = ("a", "dog", "runs", "on", "the", "green", "grass", "while", "two", "brown", "cats", "sleep", "under", "old")
 SENTENCES = [[str(word) for word in np.random.default_rng(i).permutation(WORDS)[:8]] for i in range(60)]
@@ -68,3 +69,39 @@ def test_texts_in_the_place_of_word_lists_are_an_error() -> None:
     """A string is a sequence of characters, which would train without complaint."""
     with pytest.raises(InputError, match="lists of words"):
         train_word2vec(["a dog runs"], Vocabulary.count(["a dog runs"]))  # type: ignore[list-item]
+
+
+def test_the_options_of_training_are_gensims() -> None:
+    ours = train_vectors(iter(SENTENCES), dim=6, window=2, epochs=2, min_count=30, negative=3, seed=1, skip_gram=True)
+    theirs = Word2Vec(
+        SENTENCES, vector_size=6, window=2, epochs=2, min_count=30, negative=3, seed=1, sg=1, workers=1
+    ).wv
+    assert ours.index_to_key == theirs.index_to_key and 0 < len(ours) < len(WORDS)
+    np.testing.assert_array_equal(ours.vectors, theirs.vectors)
+
+
+def test_the_words_after_the_ten_thousandth_of_a_sentence_are_learnt_from() -> None:
+    words = [str(word) for word in np.random.default_rng(0).choice(WORDS, LONGEST + 2000)]
+    ours = train_vectors([words], dim=6, epochs=1).vectors
+    options = {"vector_size": 6, "min_count": 1, "epochs": 1, "seed": 0, "workers": 1}
+    np.testing.assert_array_equal(ours, Word2Vec([words[:LONGEST], words[LONGEST:]], **options).wv.vectors)
+    assert not np.allclose(ours, Word2Vec([words], **options).wv.vectors)  # which stops at the ten thousandth
+
+
+def test_more_workers_train_too() -> None:
+    vectors = train_vectors(SENTENCES, dim=6, epochs=2, workers=2)
+    assert set(vectors.index_to_key) == set(WORDS) and np.isfinite(vectors.vectors).all()
+
+
+def test_words_too_rare_to_train_on_are_an_error() -> None:
+    with pytest.raises(InputError, match="at least min_count=3 times. Received: none; give more text or a smaller"):
+        train_vectors([["a", "b"], ["a"]], min_count=3)
+
+
+def test_vectors_from_elsewhere_are_aligned_with_their_coverage() -> None:
+    vectors = KeyedVectors(3)
+    vectors.add_vectors(["dog", "zebra", "a"], np.arange(9, dtype=np.float32).reshape(3, 3))
+    table, found = align_vectors(vectors, Vocabulary.count(["a dog", "a cat"]), seed=1)
+    assert found == (2, 3, ("cat",))
+    np.testing.assert_array_equal(table[[0, 4, 6]], [[0, 0, 0], [6, 7, 8], [0, 1, 2]])
+    assert table.dtype == np.float32 and table[5].any()

@@ -1,0 +1,77 @@
+"""Tests of word vectors: files of analogies, and of word pairs with people's scores."""
+
+from __future__ import annotations
+
+import math
+import os
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.readers.images import check_exists
+from mmtoolkit.readers.tables import at, numbered_lines
+from mmtoolkit.records import Analogy, WordPair
+
+FORMS = "': section' (a file of analogies) or 'word<TAB>word<TAB>score' (a file of word pairs)"
+
+
+def read_word_test(path: str | os.PathLike[str]) -> list[Analogy] | list[WordPair]:
+    """Reads a file of analogies or of word pairs; its first line tells which it is.
+
+    Analogies stand four words a line in sections that begin with `: name`. Word pairs stand a line each, with tabs or
+    commas between the two words and the score, perhaps under a header. Lines that begin with `#` are left out.
+
+    Example:
+        >>> read_word_test("EN-WS-353-ALL.txt")[0]  # doctest: +SKIP
+        WordPair(first='love', second='sex', score=6.77)
+
+    Raises:
+        InputError: There is no such file, or a line is neither; it is named.
+    """
+    path = Path(path)
+    check_exists(path)
+    if path.is_dir():
+        raise InputError(f"expected a file of analogies or word pairs. Received: {path}, a folder; name a file in it.")
+    lines = [(number, unicodedata.normalize("NFC", line)) for number, line in numbered_lines(path) if line[0] != "#"]
+    sections = bool(lines) and lines[0][1].startswith(":")
+    found = list(analogies(path, lines)) if sections else list(word_pairs(path, lines))
+    if not found:
+        received = "a section without words" if sections else "a file without word pairs"
+        raise InputError(f"{path}: expected {FORMS}. Received: {received}.")
+    return found
+
+
+def analogies(path: Path, lines: list[tuple[int, str]]) -> Iterator[Analogy]:
+    """The questions of a file of analogies."""
+    section = ""
+    for number, line in lines:
+        if line.startswith(":"):
+            section = line[1:].strip()
+            continue
+        words = line.split()
+        if len(words) != 4:
+            raise at(path, number, f"expected four words. Received: {line[:60]!r}. Correct the line.")
+        yield Analogy(section, (words[0], words[1], words[2], words[3]))
+
+
+def word_pairs(path: Path, lines: list[tuple[int, str]]) -> Iterator[WordPair]:
+    """The pairs of a file of word pairs."""
+    for place, (number, line) in enumerate(lines):
+        fields = [field.strip() for field in line.split("\t" if "\t" in line else ",")]
+        score = finite(fields[-1])
+        if len(fields) == 3 and score is None and place == 0:
+            continue  # the header
+        if len(fields) != 3 or score is None or not all(fields):
+            expected = FORMS if place == 0 else "'word<TAB>word<TAB>score'"
+            raise at(path, number, f"expected {expected}. Received: {line[:60]!r}. Correct the line.")
+        yield WordPair(fields[0], fields[1], score)
+
+
+def finite(text: str) -> float | None:
+    """The number that a text writes, or nothing."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None

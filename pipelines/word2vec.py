@@ -1,0 +1,197 @@
+"""`mmtoolkit word2vec`: trains or loads word vectors, and shows what they know."""
+
+from __future__ import annotations
+
+import inspect
+import json as json_format
+import os
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import mmtoolkit as mm
+from mmtoolkit.files import write_atomically
+from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.readers import read_word_test
+from mmtoolkit.records import Analogy, WordPair
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+LEAST = {
+    **dict.fromkeys(["dim", "window", "epochs", "min_count", "negative", "workers", "top"], 1),
+    "map_words": 3,
+    "seed": 0,
+}
+TRAINING = ("algorithm", "dim", "window", "epochs", "min_count", "negative", "workers", "deterministic", "seed")
+RESULTS = ("out", "neighbours", "analogy", "score", "map")
+DIGITS = {"accuracy": 2, "pearson": 4, "spearman": 4, "out_of_vocabulary": 2}  # of the scores of a file
+MOST_WORKERS = 8  # more threads wait for each other
+
+
+def main(
+    *,
+    data: Path | None = None,
+    vectors: Path | None = None,
+    algorithm: Literal["cbow", "skip-gram"] = "cbow",
+    dim: int = 300,
+    window: int = 5,
+    epochs: int = 10,
+    min_count: int = 5,
+    negative: int = 5,
+    workers: int | None = None,
+    deterministic: bool = False,
+    seed: int = 0,
+    out: Path | None = None,
+    neighbours: tuple[str, ...] = (),
+    analogy: tuple[str, str, str] | None = None,
+    top: int = 10,
+    score: tuple[Path, ...] = (),
+    map: Path | None = None,
+    map_words: int = 150,
+    json: bool = False,
+) -> int:
+    """Trains or loads word vectors; shows neighbours, analogies, scores and a map.
+
+    Give --data to train or --vectors to load, and one or more of --out, --neighbours, --analogy, --score and --map.
+    Words are read as in captioning: lower case, without punctuation.
+
+    Args:
+        data: A captions data set (its training split), a text file with a sentence a line, or a folder of .txt files;
+            a folder with a captions file in it is a captions data set.
+        vectors: Word vectors in word2vec's text or binary form, also with gzip.
+        algorithm: cbow guesses a word from those around it, skip-gram those around it from a word.
+        dim: Width of a vector.
+        window: Words looked at on each side.
+        epochs: Passes over the sentences.
+        min_count: Words that occur less often get no vector.
+        negative: Noise words drawn for each word.
+        workers: Threads that train together; by default one for each processor, up to 8.
+        deterministic: Train with one thread, so that the same seed gives the same vectors to the bit.
+        seed: Start of the random numbers.
+        out: File for the vectors: binary if its name ends in .bin, else text; a further .gz compresses it.
+        neighbours: Words whose nearest words are printed, as WORD, neighbour, cosine.
+        analogy: Three words A B C; prints what comes nearest to B - A + C: A is to B as C is to what?
+        top: Words shown for each question.
+        score: Files of analogies (sections ": name", four words a line) or of word pairs (word, word, score).
+        map: PNG file for a map of the most frequent words on their two principal axes.
+        map_words: Words on the map.
+        json: Print one JSON object in place of the lines.
+    """
+    options = dict(locals())
+    check_options(options)
+    tests = {str(path): read_word_test(path) for path in score}
+    start_tensorflow()
+    words = mm.load_vectors(vectors) if vectors else train(options)
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        mm.save_vectors(words, out)
+        tell(f"vectors: {out}")
+    told = answers(words, neighbours, analogy, top)
+    report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | told
+    if map:
+        draw(words, map_words, map)
+    text = json_format.dumps(report, indent=1, ensure_ascii=False) if json else "\n".join(lines(report))
+    if text:
+        print(text)
+    return 0
+
+
+def check_options(options: Mapping[str, Any]) -> None:
+    """Refuses options that make no sense, before any work is done.
+
+    Raises:
+        mm.InputError: One is out of its range, two contradict each other, or nothing is asked for.
+    """
+    if (options["data"] is None) == (options["vectors"] is None):
+        received = "neither" if options["data"] is None else "both"
+        raise mm.InputError(f"expected --data to train word vectors or --vectors to load some. Received: {received}.")
+    if not any(options[name] for name in RESULTS):
+        wanted = ", ".join(f"--{name}" for name in RESULTS)
+        raise mm.InputError(f"expected something to do with the vectors ({wanted}). Received: none of these.")
+    for name, least in LEAST.items():
+        if options[name] is not None and options[name] < least:
+            raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")
+    defaults = {name: option.default for name, option in inspect.signature(main).parameters.items()}
+    for name in TRAINING if options["vectors"] else ():
+        if options[name] != defaults[name]:
+            raise mm.InputError(f"--{name.replace('_', '-')} is for training with --data. Received: --vectors as well.")
+    if options["deterministic"] and (options["workers"] or 1) > 1:
+        raise mm.InputError(f"--deterministic trains with one worker. Received: --workers {options['workers']}.")
+    for name, ending in (("out", ""), ("map", ".png")):
+        path = options[name]
+        if path is not None and (path.is_dir() or not path.name.endswith(ending)):
+            kind = f"a file that ends in {ending}" if ending else "a file"
+            raise mm.InputError(f"--{name} expects {kind}. Received: {path}; name another.")
+
+
+def train(options: Mapping[str, Any]) -> KeyedVectors:
+    """Word vectors of a data set, with a note of how much there was to learn from."""
+    from mmtoolkit.text.vocabulary import SPECIAL
+
+    codec = mm.TextCodec(mm.Vocabulary(SPECIAL))
+    sentences = codec.split(mm.read_sentences(options["data"]))
+    started = time.perf_counter()
+    workers = 1 if options["deterministic"] else options["workers"] or min(MOST_WORKERS, os.cpu_count() or 1)
+    same = {name: options[name] for name in ("dim", "window", "epochs", "min_count", "negative", "seed")}
+    vectors = mm.train_vectors(sentences, skip_gram=options["algorithm"] == "skip-gram", workers=workers, **same)
+    tell(
+        f"word2vec: {options['algorithm']} vectors of {len(vectors)} words from {len(sentences)} sentences "
+        f"with {sum(map(len, sentences))} words, in {time.perf_counter() - started:.1f} s"
+    )
+    return vectors
+
+
+def answers(
+    vectors: KeyedVectors, words: tuple[str, ...], question: tuple[str, str, str] | None, top: int
+) -> dict[str, Any]:
+    """The neighbours of the words and the answers to the analogy, once all words are known."""
+    from mmtoolkit import text
+
+    text.known_words(vectors, [*words, *(question or ())])
+    near = {word: text.neighbours(vectors, word, top=top) for word in words}
+    ranked = {" ".join(question): text.analogy(vectors, *question, top=top)} if question else {}
+    return {"words": len(vectors), "dim": vectors.vector_size, "neighbours": near, "analogy": ranked}
+
+
+def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[str, Any]:
+    """The scores of one file: accuracies in per cent or correlations, and the percentage of it that has no vectors."""
+    from mmtoolkit import text
+
+    if isinstance(test[0], WordPair):
+        return text.score_pairs(vectors, test)._asdict()
+    *sections, total = text.score_analogies(vectors, test)
+    parts = {one.section: {"accuracy": one.accuracy, "correct": one.correct, "known": one.known} for one in sections}
+    return {"accuracy": total.accuracy, "out_of_vocabulary": total.out_of_vocabulary, "sections": parts}
+
+
+def lines(report: Mapping[str, Any]) -> Iterator[str]:
+    """The report as lines of what, name and number."""
+    for path, found in report["scores"].items():
+        for name, part in found.get("sections", {}).items():
+            yield f"{path}\t{name}\t{number(part['accuracy'], 2)}\t{part['correct']}/{part['known']}"
+        for name, digits in DIGITS.items():
+            if name in found:
+                yield f"{path}\t{name}\t{number(found[name], digits)}"
+    for words, ranked in (*report["neighbours"].items(), *report["analogy"].items()):
+        yield from (f"{words}\t{word}\t{cosine:.4f}" for word, cosine in ranked)
+
+
+def number(value: float | None, digits: int) -> str:
+    """The value, or a dash where nothing could be measured."""
+    return "-" if value is None else f"{value:.{digits}f}"
+
+
+def draw(vectors: KeyedVectors, count: int, path: Path) -> None:
+    """Writes the map of the most frequent words."""
+    from mmtoolkit.word_map import word_map
+
+    picture = word_map(vectors.index_to_key[:count], vectors.vectors[:count])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: picture.save(file, format="PNG"))
+    tell(f"map: {path}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -17,6 +17,7 @@ from mmtoolkit.files import write_atomically, write_json
 from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
 from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions, write_quarantine
+from mmtoolkit.readers.tables import near
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ExtractorKey, ImageSource
@@ -29,8 +30,9 @@ LEAST = {
 SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
-    *("dropout", "word_dropout", "memory_dropout"),
+    *("freeze_embeddings", "dropout", "word_dropout", "memory_dropout"),
 )
+EMBEDDINGS = ("cbow", "skip-gram", "random")
 QUARANTINE = "quarantine.jsonl"
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
@@ -51,7 +53,8 @@ def main(
     attention_units: int = 256,
     embedding_dim: int = 300,
     tie_output: bool = False,
-    embeddings: Literal["cbow", "skip-gram", "random"] = "cbow",
+    embeddings: str = "cbow",
+    freeze_embeddings: bool = False,
     min_count: int = 5,
     dropout: float = 0.5,
     word_dropout: float = 0.15,
@@ -91,7 +94,9 @@ def main(
         attention_units: Width in which state and regions are compared.
         embedding_dim: Width of the word vectors.
         tie_output: Write with the same word vectors that are read.
-        embeddings: How the word vectors start: word2vec on the training captions, or random.
+        embeddings: How the word vectors start: cbow or skip-gram on the training captions, random, or a file of vectors
+            (whose width is then the embedding_dim).
+        freeze_embeddings: Leave the word vectors as they start.
         min_count: Words that occur less often become unknown.
         dropout: Share of word vectors and outputs dropped while training.
         word_dropout: Share of the words read that are dropped whole while training.
@@ -159,6 +164,9 @@ def new_captioner(
 ) -> mm.Captioner:
     """A captioner for the words of these records, with word2vec vectors of them."""
     codec = mm.TextCodec.fit(mm.texts(records), min_count=options["min_count"])
+    table = word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"])
+    if table is not None:
+        options["embedding_dim"] = table.shape[1]
     return mm.Captioner(
         codec,
         encoder=options["encoder"],
@@ -171,7 +179,7 @@ def new_captioner(
             no_repeat_ngram=options["no_repeat_ngram"],
         ),
         max_length=options["max_length"],
-        embeddings=word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"]),
+        embeddings=table,
         dtype="mixed_bfloat16" if options["precision"] == "bfloat16" else "float32",
         **{name: options[name] for name in DECODER},
     )
@@ -251,8 +259,11 @@ def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], d
     """The word2vec table to start from, or nothing for random vectors."""
     if embeddings == "random":
         return None
-    sentences = codec.split(mm.texts(records))
-    vectors = mm.train_word2vec(sentences, codec.vocabulary, dim=dim, skip_gram=embeddings == "skip-gram", seed=seed)
+    if embeddings in EMBEDDINGS:
+        sentences, skip_gram = codec.split(mm.texts(records)), embeddings == "skip-gram"
+        vectors = mm.train_word2vec(sentences, codec.vocabulary, dim=dim, skip_gram=skip_gram, seed=seed)
+    else:
+        vectors = mm.align_vectors(mm.load_vectors(embeddings), codec.vocabulary, seed=seed)
     tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
     return vectors.table
 
@@ -269,6 +280,11 @@ def check_options(options: dict[str, Any]) -> None:
         raise mm.InputError(
             "--layer fc2 gives one vector, in which there is nowhere to look. Received: --attention bahdanau; "
             "add --attention mean or none."
+        )
+    if options["embeddings"] not in EMBEDDINGS and not Path(options["embeddings"]).is_file():
+        raise mm.InputError(
+            f"--embeddings expects {', '.join(EMBEDDINGS)} or a file of word vectors. Received: "
+            f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], EMBEDDINGS)}"
         )
     for name, least in LEAST.items():
         if options[name] < least:

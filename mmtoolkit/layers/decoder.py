@@ -41,6 +41,7 @@ class AttentionDecoder(keras.layers.Layer):
         gated_context: Whether a gate computed from the state scales what attention gives (equation for beta).
         deep_output: Whether the word before and the context reach the output next to the state (equation 7);
             otherwise the logits come from the state alone.
+        freeze_embeddings: Whether the word vectors stay as they start.
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
         dropout: Share of the word vectors and outputs dropped while training.
         word_dropout: Share of the words read that are dropped whole while training, so that the picture is looked at.
@@ -70,6 +71,7 @@ class AttentionDecoder(keras.layers.Layer):
         attention_units: int | None = None,
         gated_context: bool = True,
         deep_output: bool = True,
+        freeze_embeddings: bool = False,
         tie_output: bool = False,
         dropout: float = 0.5,
         word_dropout: float = 0.0,
@@ -83,11 +85,12 @@ class AttentionDecoder(keras.layers.Layer):
         self.vocabulary_size, self.cell_name, self.units, self.layers = vocabulary_size, cell, units, layers
         self.attention_name, self.attention_units = attention, attention_units or units
         self.embedding_dim, self.gated_context = embedding_dim, gated_context
-        self.deep_output, self.tie_output = deep_output, tie_output
+        self.deep_output, self.tie_output, self.freeze_embeddings = deep_output, tie_output, freeze_embeddings
         self.dropout, self.word_dropout, self.memory_dropout = dropout, word_dropout, memory_dropout
         self.normalise_memory = normalise_memory
         same = {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(vocabulary_size, embedding_dim, table=embeddings, name="embedding", **same)
+        self.embedding.trainable = not freeze_embeddings
         self.cell = cell_named(cell)(units, name="cell", **same)
         self.lower: Any = cell_named(cell)(units, name="lower", **same) if layers == 2 else None
         self.make_projections()
@@ -260,6 +263,7 @@ class AttentionDecoder(keras.layers.Layer):
             "attention_units": self.attention_units,
             "gated_context": self.gated_context,
             "deep_output": self.deep_output,
+            "freeze_embeddings": self.freeze_embeddings,
             "tie_output": self.tie_output,
             "dropout": self.dropout,
             "word_dropout": self.word_dropout,

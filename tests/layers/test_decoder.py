@@ -249,3 +249,10 @@ def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers
 def test_forms_that_there_are_none_of(options: dict[str, Any], message: str) -> None:
     with pytest.raises(InputError, match=message):
         AttentionDecoder(SIZE, **options)
+
+
+def test_frozen_word_vectors_are_no_trainable_weight() -> None:
+    table = RANDOM.normal(size=(SIZE, EMBEDDING)).astype("float32")
+    free, frozen = (make(embeddings=table, freeze_embeddings=freeze) for freeze in (False, True))
+    assert len(free.trainable_weights) == len(frozen.trainable_weights) + 1
+    np.testing.assert_array_equal(frozen.non_trainable_weights[0], table)

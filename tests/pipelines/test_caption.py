@@ -158,6 +158,21 @@ def test_every_form_of_the_model_goes_the_whole_way(
         assert drawn.code == 0 and len(list(looks.iterdir())) == 1
 
 
+def test_word_vectors_come_from_a_file_and_stay(
+    job: Job, small_options: tuple[object, ...], scenes: Path, tmp_path: Path
+) -> None:
+    vectors = tmp_path / "vectors.txt"
+    vectors.write_text("2 3\nred 1 2 3\nblue -1 0.5 2\n")
+    words = ("--embeddings", vectors, "--freeze-embeddings", "--epochs", 1)
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *words)
+    assert done.code == 0 and "2 of " in done.err, done.err
+    captioner = mm.Captioner.from_preset(tmp_path / "run" / "preset")
+    table, tokens = np.asarray(captioner.decoder.embedding.table), captioner.codec.vocabulary.tokens
+    np.testing.assert_allclose(table[[tokens.index("red"), tokens.index("blue")]], [[1, 2, 3], [-1, 0.5, 2]])
+    misspelt = job("caption", "--data", scenes, "--out", tmp_path / "other", "--embeddings", "skipgram")
+    assert misspelt.code == 2 and "Did you mean 'skip-gram'?" in misspelt.error
+
+
 def test_attention_over_one_vector_is_refused(job: Job, scenes: Path, tmp_path: Path) -> None:
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", "--encoder", "vgg19", "--layer", "fc2")
     assert done.code == 2 and "--layer fc2" in done.error and "--attention mean or none" in done.error

@@ -6,9 +6,12 @@ import importlib.metadata
 import platform
 import random
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+from numpy.typing import ArrayLike
+from PIL import Image
 
 from mmtoolkit.decoding import Search
 from mmtoolkit.metrics import (
@@ -22,8 +25,9 @@ from mmtoolkit.metrics import (
 )
 from mmtoolkit.models import Captioner
 from mmtoolkit.models.task import search_config
+from mmtoolkit.pictures import attention_picture
 from mmtoolkit.records import CaptionRecord
-from mmtoolkit.vision import ImageSource
+from mmtoolkit.vision import ImageSource, read_image
 
 EXAMPLES = 20
 
@@ -89,6 +93,22 @@ def evaluate_captions(
         ],
         "versions": versions(),
     }
+
+
+def attention_sheet(captioner: Captioner, image: Path, caption: str, alignments: ArrayLike) -> Image.Image:
+    """The picture once per word of a caption, as the model saw it, with the attention over it.
+
+    Args:
+        captioner: The model.
+        image: The picture's file.
+        caption: What the model wrote.
+        alignments: `<float>[words, regions]`, from `captioner.attend`.
+
+    Raises:
+        InputError: The font lacks a character of the caption.
+    """
+    (words,) = captioner.codec.split([caption])
+    return attention_picture(read_image(image, size=captioner.image_size), words, alignments)
 
 
 def versions() -> dict[str, str]:

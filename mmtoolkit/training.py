@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +64,7 @@ class DecodedValidation(keras.callbacks.Callback):
         monitor: The score that decides.
         patience: Epochs without a better score before training stops.
         card: What the preset's card says besides the scores.
+        watch: Called after each epoch with the model, the number of the epoch (from 1) and the captions by image id.
 
     Raises:
         InputError: There is no score of the name `monitor`.
@@ -78,12 +79,14 @@ class DecodedValidation(keras.callbacks.Callback):
         monitor: str = "BLEU-4",
         patience: int = 5,
         card: Mapping[str, Any] | None = None,
+        watch: Callable[[Captioner, int, Mapping[str, str]], None] | None = None,
     ) -> None:
         super().__init__()
         if monitor not in SCORES:
             raise InputError(f"The score that decides is one of {', '.join(SCORES)}. Received: {monitor!r}.")
         self.records, self.source, self.preset = records, source, preset
         self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
+        self.watch = watch
         self.best, self.best_epoch = float("-inf"), -1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -99,3 +102,5 @@ class DecodedValidation(keras.callbacks.Callback):
             model.save_preset(self.preset, card={**self.card, "valid_scores": scores, "epoch": epoch + 1})
         elif epoch - self.best_epoch >= self.patience:
             model.stop_training = True
+        if self.watch:
+            self.watch(model, epoch + 1, captions)

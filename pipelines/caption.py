@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import shutil
 import statistics
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -15,7 +14,7 @@ import yaml
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically, write_json
 from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
-from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.command import keras_bar, run, scores_text, start_tensorflow, tell
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions, write_quarantine
 from mmtoolkit.readers.tables import near
 
@@ -76,7 +75,8 @@ def main(
 ) -> int:
     """Trains a captioner on pictures with captions, and evaluates it.
 
-    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads.
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows captions and
+    attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs).
 
     Args:
         data: A folder of Flickr8k, Flickr30k or COCO captions, Karpathy's JSON, or a CSV or JSONL file (or its folder)
@@ -196,6 +196,8 @@ def train(
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
     import keras
 
+    from mmtoolkit import watching
+
     captioner.build(captioner.input_shapes())
     dataset = mm.caption_dataset(
         splits.train, captioner.codec, features=source, batch_size=options["batch_size"], seed=options["seed"]
@@ -218,19 +220,22 @@ def train(
         "precision": options["precision"],
         "options": options,
     }
+    events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
     validation = mm.DecodedValidation(
         splits.valid,
         source,
         out / "preset",
         patience=options["patience"],
         card={**card, "versions": mm.versions()},
+        watch=watching.SampleCaptions(splits.valid, source, out / "samples", events=events, tell=notes.add),
     )
+    watched = [watching.StopAtNaN(out / "preset"), validation, watching.Curves(events, tell=notes.add), notes]
     averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if options["averaging"] else []
-    with contextlib.redirect_stdout(sys.stderr):  # Keras' progress bar; stdout is for results
+    with keras_bar():  # stdout is for results
         history = captioner.fit(
             dataset,
             epochs=options["epochs"],
-            callbacks=[*averaged, validation],
+            callbacks=[*averaged, *watched],
             shuffle=False,  # its order is its own
         )
     best = mm.Captioner.from_preset(out / "preset")
@@ -313,8 +318,9 @@ def claim(out: Path, *, overwrite: bool) -> None:
 def clear(out: Path) -> None:
     """Makes the folder of a run and takes an earlier run out of it; other files stay."""
     out.mkdir(parents=True, exist_ok=True)
-    for name in ("report.json", "config.yaml", QUARANTINE):
-        (out / name).unlink(missing_ok=True)
+    for pattern in ("report.json", "config.yaml", QUARANTINE, "logs/events.*", "samples/epoch-*"):
+        for path in out.glob(pattern):
+            path.unlink()
     for folder in (out / "preset", *out.glob(".preset.*")):
         shutil.rmtree(folder, ignore_errors=True)
 

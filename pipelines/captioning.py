@@ -98,12 +98,7 @@ def tell_left_out(faults: Sequence[Fault]) -> None:
 
 def draw_attention(captioner: mm.Captioner, path: Path, inputs: dict[str, Any], caption: str, target: Path) -> None:
     """Writes the picture once per word with the attention over it."""
-    from PIL import Image
-
-    from mmtoolkit.pictures import attention_picture
-    from mmtoolkit.vision import read_image
+    from mmtoolkit.evaluation import attention_sheet
 
     (alignments,) = captioner.attend(inputs, [caption])
-    (words,) = captioner.codec.split([caption])
-    picture = Image.fromarray(read_image(path, size=captioner.image_size))
-    attention_picture(picture, words, alignments).save(target)
+    attention_sheet(captioner, path, caption, alignments).save(target)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import inspect
 import os
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ Job = Callable[..., int | None]
 def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
     """Parses the command line with `main`'s signature, runs it, and exits.
 
-    Exit codes: 0 fine, 1 some input failed, 2 wrong usage, 130 interrupted.
+    Exit codes: 0 fine, 1 some input failed or a training was lost, 2 wrong usage, 130 interrupted.
 
     Args:
         main: The job; its keyword parameters are the options, its docstring the help, its result the exit code.
@@ -58,6 +59,8 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return 1
     except OSError as error:  # a full disk, a folder without permission
         return fail(sentence(error), 1)
+    except FloatingPointError as error:  # a training that is lost
+        return fail(str(error), 1)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept", 130)
 
@@ -114,6 +117,17 @@ def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
             tell(line)
 
     return show
+
+
+@contextlib.contextmanager
+def keras_bar() -> Iterator[None]:
+    """Turns Keras' progress bar, all that `fit` prints, to stderr; its line is ended where an error ends `fit`."""
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        except BaseException:
+            tell("")
+            raise
 
 
 def fail(message: str, code: int) -> int:

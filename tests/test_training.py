@@ -106,6 +106,14 @@ def test_training_stops_when_patience_ends(patience: int, epochs: int, monkeypat
     assert model.stop_training == (patience < 9)
 
 
+def test_whoever_watches_gets_the_captions_of_every_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last one, after which training stops, included; none of them is decoded again."""
+    seen: list[tuple[Any, ...]] = []
+    values = [{"BLEU-4": 2.0}, {"BLEU-4": 1.0}]
+    _, model, _ = validated(values, monkeypatch, patience=1, watch=lambda *arguments: seen.append(arguments))
+    assert seen == [(model, 1, {"1": "a cat"}), (model, 2, {"1": "a cat"})] and model.stop_training
+
+
 def test_another_score_may_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [{"BLEU-4": 2.0, "CIDEr": 0.1}, {"BLEU-4": 1.0, "CIDEr": 0.3}]
     callback, model, _ = validated(values, monkeypatch, monitor="CIDEr")

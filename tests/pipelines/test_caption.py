@@ -25,6 +25,7 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines import caption
 
 ROOT = Path(__file__).resolve().parents[2]
+WATCHED = ("logs", "samples")
 SCORES = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"]
 
 Job = Callable[..., Any]
@@ -48,7 +49,8 @@ def write_table(folder: Path, rows: list[tuple[str, ...]], *, pictures: int = 0,
 
 
 def test_a_run_holds_a_preset_a_report_and_its_options(trained: Any) -> None:
-    assert sorted(path.name for path in trained.out.iterdir()) == ["config.yaml", "preset", "report.json"]
+    left = ["config.yaml", "logs", "preset", "report.json", "samples"]
+    assert sorted(path.name for path in trained.out.iterdir()) == left
     preset = {path.relative_to(trained.preset).as_posix() for path in trained.preset.rglob("*") if path.is_file()}
     codec = {"codecs/words/codec.json", "codecs/words/vocabulary.txt"}
     assert preset == {"config.json", "model.weights.h5", "card.json"} | codec
@@ -87,6 +89,35 @@ def test_stdout_holds_the_scores_and_nothing_else(trained: Any) -> None:
     assert "word2vec: 38 of 38 words" in trained.done.err and "loss" in trained.done.err
 
 
+def test_each_epoch_leaves_samples_and_curves(trained: Any) -> None:
+    """Eight epochs of four steps; each with its own line on stderr, below the bar and above the next epoch's."""
+    names = [f"epoch-0{epoch}" for epoch in range(1, 9)]
+    samples = trained.out / "samples"
+    assert sorted(path.name for path in samples.iterdir()) == [
+        f"{name}.{kind}" for name in names for kind in ("png", "txt")
+    ]
+    text = (samples / "epoch-08.txt").read_text(encoding="utf-8")
+    for record in mm.read_captions(trained.data, splits=("valid",)):  # all four of them
+        assert f"{record.image_id}\n  caption:   " in text and f"  reference: {record.captions[0]}\n" in text
+    told = [line for line in trained.done.err.splitlines() if line.startswith("epoch ")]
+    assert [line.partition(":")[0] for line in told] == [f"epoch {epoch}" for epoch in range(1, 9)]
+    (events,) = (trained.out / "logs").iterdir()
+    written = events.read_bytes()
+    for name in (b"train/loss", b"train/learning_rate", b"train/gradient_norm", b"valid/BLEU-4", b"valid/CIDEr"):
+        assert written.count(name) == 8  # four steps an epoch: one point
+    assert all(picture.read_bytes() in written for picture in samples.glob("*.png"))
+
+
+def test_a_lost_training_ends_with_a_sentence_and_no_preset(
+    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
+) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, "--learning-rate", "1e30")
+    assert (done.code, done.out) == (1, "")
+    assert "not finite" in done.error or "the loss was nan" in done.error
+    assert "--learning-rate" in done.error and "there is no preset yet" in done.error
+    assert not (tmp_path / "run" / "preset").exists() and not (tmp_path / "run" / "report.json").exists()
+
+
 def test_the_card_says_where_the_preset_comes_from(trained: Any) -> None:
     card = mm.Captioner.from_preset(trained.preset).card
     assert card["data"] == str(trained.data) and card["seed"] == 3 and card["command"] == "mmtoolkit caption"
@@ -99,7 +130,9 @@ def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, train
     assert options["units"] == 16 and options["encoder"] == "small" and "overwrite" not in options
     old = tmp_path / "again"
     (old / "preset" / "codecs" / "old").mkdir(parents=True)
-    (old / "report.json").write_text("an older report")
+    (old / "samples").mkdir()
+    for name in ("report.json", "samples/epoch-99.png", "samples/mine.png"):
+        (old / name).write_text("older")
     (old / "notes.txt").write_text("by hand")
     done = job("caption", "--config", trained.out / "config.yaml", "--out", old, "--overwrite")
     assert done.code == 0, done.err
@@ -109,6 +142,7 @@ def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, train
     assert second["history"]["loss"] == pytest.approx(first["history"]["loss"], rel=1e-4)
     assert second["options"] == first["options"] | {"out": str(old)}
     assert not (old / "preset" / "codecs" / "old").exists()
+    assert not (old / "samples" / "epoch-99.png").exists() and (old / "samples" / "mine.png").exists()
     assert (old / "notes.txt").read_text() == "by hand"
 
 
@@ -377,7 +411,8 @@ def test_ctrl_c_leaves_nothing_half_written(
     assert process.returncode == 130, told
     assert printed == "" and "Traceback" not in told
     assert told.splitlines()[-1] == "error: interrupted; what was finished is kept"
-    assert sorted(path.name for path in out.iterdir()) == ["config.yaml", "preset"]
+    assert {"config.yaml", "preset"} <= {path.name for path in out.iterdir()} <= {"config.yaml", "preset", *WATCHED}
+    assert not list(out.rglob("*.part"))
     captioner = mm.Captioner.from_preset(out / "preset")
     assert isinstance(captioner.generate([scenes / "images" / "000001.png"])[0], str)
     assert all(np.isfinite(weight).all() for weight in captioner.get_weights())

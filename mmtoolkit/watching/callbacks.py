@@ -1,0 +1,179 @@
+"""Callbacks that watch a training: curves of it, a stop at NaN, and lines that wait for the progress bar."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+from numpy.typing import NDArray
+
+from mmtoolkit.watching.events import Events
+from mmtoolkit.watching.signs import exploding_gradients, squared_gradients, vanishing_gradients
+
+Tell = Callable[[str], None]
+
+NOTHING: NDArray[np.float64] = np.zeros(1)
+
+
+def once_each(tell: Tell) -> Callable[[str, str | None], None]:
+    """Passes on the first message of each kind, as a warning.
+
+    Example:
+        >>> warn = once_each(lines.append)
+        >>> warn("attention", None), warn("attention", "it does not move"), warn("attention", "it still does not")
+        >>> lines
+        ['warning: it does not move']
+    """
+    told: set[str] = set()
+
+    def warn(kind: str, message: str | None) -> None:
+        if message is not None and kind not in told:
+            told.add(kind)
+            tell(f"warning: {message}")
+
+    return warn
+
+
+class AfterBar(keras.callbacks.Callback):
+    """Keeps lines until Keras' progress bar has ended its own, which it does after all other callbacks of an epoch.
+
+    Example:
+        >>> notes = AfterBar(print)
+        >>> model.fit(dataset, callbacks=[Curves(events, tell=notes.add), notes])
+    """
+
+    def __init__(self, tell: Tell) -> None:
+        super().__init__()
+        self.tell, self.lines = tell, list[str]()
+
+    def add(self, line: str) -> None:
+        self.lines.append(line)
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        while self.lines:
+            self.tell(self.lines.pop(0))
+
+    def on_train_end(self, logs: Any = None) -> None:
+        self.on_epoch_begin(0)
+
+
+class StopAtNaN(keras.callbacks.Callback):
+    """Stops a training whose loss or weights are no longer numbers, before anything of it is saved.
+
+    `keras.callbacks.TerminateOnNaN` ends the epoch, whose callbacks would still save the model, and does not see
+    weights that the last step of an epoch has spoilt. Goes in front of `DecodedValidation`.
+
+    Args:
+        preset: Where the best weights are kept, for the message.
+
+    Raises:
+        FloatingPointError: In the midst of `fit`; the message says what to try and what is left.
+    """
+
+    def __init__(self, preset: Path) -> None:
+        super().__init__()
+        self.preset, self.epoch, self.step = preset, 0, 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch, self.step = epoch + 1, 0
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.step = batch + 1
+        loss = (logs or {}).get("loss", 0.0)
+        if not math.isfinite(loss):
+            self.stop(f"the loss was {loss}")
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        if not all(bool(ops.all(ops.isfinite(weight))) for weight in self.model.trainable_weights):
+            self.stop("weights were not finite")
+
+    def stop(self, seen: str) -> None:
+        kept = f"the best weights are kept in {self.preset}" if self.preset.is_dir() else "there is no preset yet"
+        raise FloatingPointError(
+            f"{seen} at step {self.step} of epoch {self.epoch}, training stopped and {kept}; "
+            "try a lower --learning-rate, and --precision float32 where it was bfloat16."
+        )
+
+
+class Curves(keras.callbacks.Callback):
+    """Writes loss, learning rate, gradient norm and validation scores, and warns of gradients.
+
+    The loss is the mean over the steps since the last point. The gradient norm comes from Adam's second moments: it
+    costs next to nothing, is the norm after the clip, and is missing with other optimizers. Goes behind
+    `DecodedValidation`, whose scores it finds in the logs.
+
+    Example:
+        >>> model.fit(dataset, callbacks=[validation, Curves(Events(Path("runs/a/logs")), tell=print)])
+
+    Args:
+        events: Where the curves are written.
+        tell: Called with each warning, at most once for each kind.
+        every: Steps from one point to the next.
+    """
+
+    def __init__(self, events: Events, *, tell: Tell, every: int = 50) -> None:
+        super().__init__()
+        self.events, self.warn, self.every = events, once_each(tell), every
+        self.done = self.steps = 0  # of this epoch's steps: all, and those up to the last point
+        self.losses = 0.0  # their sum up to the last point
+        self.moments = NOTHING  # at the last point
+        self.squares = NOTHING  # of this epoch's gradients, summed over its steps
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        self.moments = self.second_moments() if self.adam and self.adam.built else NOTHING
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.done = self.steps = 0
+        self.losses, self.squares = 0.0, NOTHING
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.done = batch + 1
+        if self.done % self.every == 0:
+            self.point((logs or {})["loss"])
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if self.done > self.steps:
+            self.point((logs or {})["loss"])
+        for name, value in (logs or {}).items():
+            if name.startswith("val_"):
+                self.events.scalar(f"valid/{name.removeprefix('val_')}", value, step=epoch + 1)
+        if self.adam:
+            self.look_at(self.squares / self.steps)
+        self.events.flush()
+
+    def point(self, mean_loss: float) -> None:
+        """Writes one point of each curve; Keras' loss is the mean since the epoch began."""
+        count, losses, at = self.done - self.steps, mean_loss * self.done, int(self.model.optimizer.iterations)
+        self.events.scalar("train/loss", (losses - self.losses) / count, step=at)
+        self.events.scalar("train/learning_rate", float(self.model.optimizer.learning_rate), step=at)
+        self.losses, self.steps = losses, self.done
+        if self.adam:
+            moments = self.second_moments()
+            squares = squared_gradients(moments, self.moments, steps=count, decay=self.adam.beta_2)
+            self.events.scalar("train/gradient_norm", math.sqrt(squares.sum()), step=at)
+            self.moments, self.squares = moments, self.squares + count * squares
+
+    def look_at(self, squares: NDArray[np.float64]) -> None:
+        """Warns of an epoch's mean squared gradients, one sum for each variable."""
+        weights = self.model.trainable_weights
+        sizes = {
+            weight.path: math.sqrt(square / math.prod(weight.shape))
+            for weight, square in zip(weights, squares, strict=True)
+        }
+        self.warn("exploding", exploding_gradients(math.sqrt(squares.sum()), self.adam.global_clipnorm))
+        self.warn("vanishing", vanishing_gradients(sizes, self.adam.epsilon))
+
+    @property
+    def adam(self) -> Any:
+        """The optimizer, where it is Adam."""
+        return self.model.optimizer if isinstance(self.model.optimizer, keras.optimizers.Adam) else None
+
+    def second_moments(self) -> NDArray[np.float64]:
+        """The sum of Adam's second moments over each variable, in the order of the model's trainable weights."""
+        moments = [moment for moment in self.adam.variables if moment.path.endswith("_velocity")]
+        return np.array([float(ops.sum(moment)) for moment in moments])

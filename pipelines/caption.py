@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
 import statistics
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import yaml
-
 import mmtoolkit as mm
-from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
 from mmtoolkit.pipelines.command import keras_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.runs import QUARANTINE, claim, clear, resolved, write_config
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions, write_quarantine
 from mmtoolkit.readers.tables import near
 
@@ -32,7 +30,6 @@ DECODER = (
     *("freeze_embeddings", "dropout", "word_dropout", "memory_dropout"),
 )
 EMBEDDINGS = ("cbow", "skip-gram", "random")
-QUARANTINE = "quarantine.jsonl"
 SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
 
@@ -206,8 +203,7 @@ def train(
     optimizer = mm.adam(options["learning_rate"], steps=steps, averaging=options["averaging"])
     captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
     clear(out)
-    settings = yaml.safe_dump(options, sort_keys=False, allow_unicode=True).encode()
-    write_atomically(out / "config.yaml", lambda file: file.write(settings))
+    write_config(out, options)
     if options["on_error"] == "quarantine":
         write_quarantine(out / QUARANTINE, faults)
         tell(f"left out: {out / QUARANTINE}")
@@ -301,34 +297,6 @@ def check_options(options: dict[str, Any]) -> None:
             )
     if not options["learning_rate"] > 0:
         raise mm.InputError(f"--learning-rate expects more than 0. Received: {options['learning_rate']}.")
-
-
-def claim(out: Path, *, overwrite: bool) -> None:
-    """Refuses the folder of a run that holds something; what is in it stays until there is something to put there.
-
-    Raises:
-        mm.InputError: It is no folder, or holds files and `overwrite` is off.
-    """
-    if out.exists() and not out.is_dir():
-        raise mm.InputError(f"--out expects a folder. Received: {out}, a file; name another.")
-    if out.exists() and any(out.iterdir()) and not overwrite:
-        raise mm.InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
-
-
-def clear(out: Path) -> None:
-    """Makes the folder of a run and takes an earlier run out of it; other files stay."""
-    out.mkdir(parents=True, exist_ok=True)
-    for pattern in ("report.json", "config.yaml", QUARANTINE, "logs/events.*", "samples/epoch-*"):
-        for path in out.glob(pattern):
-            path.unlink()
-    for folder in (out / "preset", *out.glob(".preset.*")):
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def resolved(options: dict[str, Any]) -> dict[str, Any]:
-    """The options as plain values for config.yaml; what belongs to one call only is left out."""
-    kept = {name: value for name, value in options.items() if name != "overwrite"}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
 
 
 def choose_encoder(encoder: str, weights: str | None, records: list[mm.CaptionRecord]) -> str:

@@ -13,6 +13,7 @@ from mmtoolkit.files import write_json
 from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.captioning import draw_attention
 from mmtoolkit.pipelines.command import run, tell
+from mmtoolkit.pipelines.runs import claim
 from mmtoolkit.scenes import Language, write_scenes
 
 LANGUAGES: dict[Language, str] = {"en": "English", "ko": "한국어"}
@@ -39,7 +40,7 @@ def main(
         seed: Start of all random numbers.
         overwrite: Replace the demo that is already in OUT.
     """
-    caption.claim(out, overwrite=overwrite)
+    claim(out, overwrite=overwrite)
     for language, name in LANGUAGES.items():
         started = time.perf_counter()
         shutil.rmtree(out / language, ignore_errors=True)

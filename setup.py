@@ -26,6 +26,7 @@ setup(
         'tensorflow-text>=2.21,<2.22; sys_platform != "win32"',
         "gensim>=4.4",
         "numpy>=2",
+        "h5py>=3.11",  # checkpoints; Keras brings it too
         "pillow>=11",
         "tyro>=0.9",
         "pyyaml>=6",  # the --config files

@@ -43,6 +43,7 @@ _HOMES = {
     "evaluate_captions": "evaluation",
     "versions": "evaluation",
     "DecodedValidation": "training",
+    "Checkpoints": "checkpoints",
     "adam": "training",
 }
 

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 
 def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
-    """Lets `save` write to a temporary file beside the target and renames it; a failure leaves nothing behind.
+    """Lets `save` write (and read) a temporary file beside the target and renames it; a failure leaves nothing behind.
 
     Example:
         >>> write_atomically(Path("words.txt"), lambda file: file.write(b"a dog"))
@@ -20,7 +20,7 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     """
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        with partial.open("wb") as file:
+        with partial.open("w+b") as file:
             save(file)
             file.flush()
             os.fsync(file.fileno())

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,8 @@ def adam(
         warmup: Steps until the highest rate, at most a tenth of all.
         clip: Largest global norm of the gradient.
         averaging: Share of the old average kept at each step, at most `1 - 3 / steps`: a short training is averaged
-            over its last third, not mixed with its random start. 0 trains without averaging. The averaged weights are
-            the ones validated and saved (use it with `keras.callbacks.SwapEMAWeights`).
+            over its last third, not mixed with its random start. 0 trains without averaging. `DecodedValidation`
+            validates and saves the averages, and `fit` ends with them in the model.
 
     Source: Kingma & Ba 2015; cosine decay of Loshchilov & Hutter 2017; averaging of Polyak & Juditsky 1992.
     """
@@ -90,13 +91,17 @@ class DecodedValidation(keras.callbacks.Callback):
         self.best, self.best_epoch = float("-inf"), -1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with averaged(self.model):
+            self.validate(epoch, {} if logs is None else logs)
+
+    def validate(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Scores the captions, and keeps the model or loses patience."""
         model: Captioner = self.model
         started = time.perf_counter()
         captions = write_captions(model, self.records, source=self.source)
         scores = score_captions(captions, {record.image_id: record.captions for record in self.records})
-        if logs is not None:
-            logs.update({f"val_{name}": score for name, score in scores.items()})
-            logs["val_seconds"] = time.perf_counter() - started
+        logs.update({f"val_{name}": score for name, score in scores.items()})
+        logs["val_seconds"] = time.perf_counter() - started
         if scores[self.monitor] > self.best:
             self.best, self.best_epoch = scores[self.monitor], epoch
             model.save_preset(self.preset, card={**self.card, "valid_scores": scores, "epoch": epoch + 1})
@@ -104,3 +109,29 @@ class DecodedValidation(keras.callbacks.Callback):
             model.stop_training = True
         if self.watch:
             self.watch(model, epoch + 1, captions)
+
+    def progress(self) -> dict[str, Any]:
+        """What a checkpoint keeps of it, as JSON."""
+        return {"best": self.best if self.best_epoch >= 0 else None, "best_epoch": self.best_epoch}
+
+    def go_on(self, progress: Mapping[str, Any]) -> None:
+        """Goes on from what `progress` told."""
+        self.best_epoch = progress["best_epoch"]
+        self.best = float("-inf") if progress["best"] is None else progress["best"]
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Puts the averages that the optimizer keeps in the place of the weights, and the weights back, to the bit.
+
+    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, which rounds, and loses the weights where a `fit`
+    ends with a part of the epochs.
+    """
+    weights = model.trainable_variables
+    raw = [keras.ops.convert_to_numpy(weight) for weight in weights]
+    model.optimizer.finalize_variable_values(weights)  # does nothing without averages
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, raw, strict=True):
+            weight.assign(value)

@@ -12,8 +12,8 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
 from mmtoolkit.pipelines.command import keras_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.pipelines.runs import QUARANTINE, claim, clear, resolved, write_config
-from mmtoolkit.readers import Fault, OnError, Splits, usable_captions, write_quarantine
+from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, lasting, resolved, start_deterministic
+from mmtoolkit.readers import Fault, OnError, Splits, usable_captions
 from mmtoolkit.readers.tables import near
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 LEAST = {
     **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "beam"], 1),
-    **dict.fromkeys(["patience", "attention_penalty", "length_penalty", "no_repeat_ngram"], 0),
+    **dict.fromkeys(["patience", "attention_penalty", "length_penalty", "no_repeat_ngram", "checkpoint_every"], 0),
     "max_length": 2,
 }
 SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
@@ -68,6 +68,9 @@ def main(
     max_length: int = 25,
     seed: int = 0,
     on_error: OnError = "fail",
+    deterministic: bool = False,
+    checkpoint_every: int = 200,
+    resume: bool = False,
     overwrite: bool = False,
 ) -> int:
     """Trains a captioner on pictures with captions, and evaluates it.
@@ -112,15 +115,23 @@ def main(
         seed: Start of all random numbers.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in OUT/quarantine.jsonl.
+        deterministic: Give the same weights at every run, to the bit, at some cost in time.
+        checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
+        resume: Go on from the checkpoint in OUT; without one, start.
         overwrite: Replace the run that is already in OUT.
     """
     options = resolved(locals())
     check_options(options)
-    claim(out, overwrite=overwrite)
+    if resume and (out / "report.json").is_file():
+        tell(f"nothing to resume: the run in {out} is finished")
+        return 0
+    claim(out, overwrite=overwrite or resume)
     start_tensorflow()
     from mmtoolkit.vision import choose_precision
 
     started = time.perf_counter()
+    if deterministic:
+        start_deterministic()
     splits, faults = train_and_valid(data, seed, on_error)
     eyes = choose_encoder(encoder, vgg19_weights, splits.train)
     exact = choose_precision(precision) if eyes == "vgg19" or precision != "auto" else "float32"
@@ -134,7 +145,8 @@ def main(
     splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data)
     prepared = time.perf_counter()
     captioner = new_captioner(splits.train, key, image_size, options)
-    report = train(captioner, splits, source, out, options, faults)
+    begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
+    report = train(captioner, splits, source, out, options) | {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     finish(out, report)
     return 0
@@ -188,68 +200,55 @@ def train(
     source: ImageSource,
     out: Path,
     options: dict[str, Any],
-    faults: list[Fault],
 ) -> dict[str, Any]:
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
-    import keras
-
     from mmtoolkit import watching
+    from mmtoolkit.checkpoints import Position
+
+    def data(at: Position) -> Any:
+        return mm.caption_dataset(
+            splits.train,
+            captioner.codec,
+            features=source,
+            batch_size=options["batch_size"],
+            seed=options["seed"],
+            epoch=at.epoch,
+            step=at.step,
+        )
 
     captioner.build(captioner.input_shapes())
-    dataset = mm.caption_dataset(
-        splits.train, captioner.codec, features=source, batch_size=options["batch_size"], seed=options["seed"]
-    )
-    steps = len(dataset) * options["epochs"]
-    optimizer = mm.adam(options["learning_rate"], steps=steps, averaging=options["averaging"])
+    steps, key = len(data(Position())), captioner.extractor
+    optimizer = mm.adam(options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"])
     captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
-    clear(out)
-    write_config(out, options)
-    if options["on_error"] == "quarantine":
-        write_quarantine(out / QUARANTINE, faults)
-        tell(f"left out: {out / QUARANTINE}")
-    key = captioner.extractor
-    card = {
-        "data": options["data"],
-        "command": "mmtoolkit caption",
-        "seed": options["seed"],
-        "vgg19_sha256": key.weights if key else None,
-        "precision": options["precision"],
-        "options": options,
-    }
+    about = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
+    card = {"data": options["data"], "command": "mmtoolkit caption", "seed": options["seed"], **about}
     events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
     validation = mm.DecodedValidation(
         splits.valid,
         source,
         out / "preset",
         patience=options["patience"],
-        card={**card, "versions": mm.versions()},
+        card={**card, "options": options, "versions": mm.versions()},
         watch=watching.SampleCaptions(splits.valid, source, out / "samples", events=events, tell=notes.add),
     )
+    settings = {**lasting(options), **about, "data_sha256": digest(splits.train)}
+    checkpoints = mm.Checkpoints(
+        checkpoint_in(out), steps=steps, settings=settings, validation=validation, every=options["checkpoint_every"]
+    )
     watched = [watching.StopAtNaN(out / "preset"), validation, watching.Curves(events, tell=notes.add), notes]
-    averaged = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if options["averaging"] else []
     with keras_bar():  # stdout is for results
-        history = captioner.fit(
-            dataset,
-            epochs=options["epochs"],
-            callbacks=[*averaged, *watched],
-            shuffle=False,  # its order is its own
-        )
+        history = checkpoints.fit(captioner, data, epochs=options["epochs"], callbacks=watched)
     best = mm.Captioner.from_preset(out / "preset")
     report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
     if splits.test:
         report["test_scores"] = mm.evaluate_captions(best, splits.test, source=source)["scores"]
-    return report | {
-        "split": "valid",
-        "epoch": validation.best_epoch + 1,
-        "left_out": len(faults),
-        "history": {name: [float(value) for value in values] for name, values in history.history.items()},
-        "options": options,
-    }
+    return report | {"split": "valid", "epoch": validation.best_epoch + 1, "history": history, "options": options}
 
 
 def finish(out: Path, report: dict[str, Any]) -> None:
     """Writes the report and prints its scores."""
     write_json(out / "report.json", report)
+    checkpoint_in(out).unlink(missing_ok=True)
     print(scores_text(report["scores"]))
     if "test_scores" in report:
         tell("on the test split:\n" + scores_text(report["test_scores"]))

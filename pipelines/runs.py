@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +13,14 @@ import yaml
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.pipelines.command import tell
+from mmtoolkit.readers import Fault, write_quarantine
+from mmtoolkit.records import CaptionRecord
 
 QUARANTINE = "quarantine.jsonl"
-RUN = ("report.json", "config.yaml", QUARANTINE, "logs/events.*", "samples/epoch-*")
+CHECKPOINT = "checkpoints/last.h5"
+RUN = ("report.json", "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
+PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic"}
 
 
 def claim(out: Path, *, overwrite: bool) -> None:
@@ -28,9 +35,27 @@ def claim(out: Path, *, overwrite: bool) -> None:
         raise InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
 
 
-def clear(out: Path) -> None:
-    """Makes the folder of a run and takes an earlier run out of it; other files stay."""
+def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, keep: bool) -> None:
+    """Makes the folder of a run, takes an earlier run out of it unless that goes on, and writes down what is known.
+
+    Args:
+        out: The folder.
+        options: The options of the run, written where `--config` finds them.
+        faults: What of the data is left out.
+        keep: Whether the run in the folder goes on.
+    """
     out.mkdir(parents=True, exist_ok=True)
+    if not keep:
+        clear(out)
+    settings = yaml.safe_dump(dict(options), sort_keys=False, allow_unicode=True).encode()
+    write_atomically(out / "config.yaml", lambda file: file.write(settings))
+    if options["on_error"] == "quarantine":
+        write_quarantine(out / QUARANTINE, faults)
+        tell(f"left out: {out / QUARANTINE}")
+
+
+def clear(out: Path) -> None:
+    """Takes a run out of its folder; other files stay."""
     for pattern in RUN:
         for path in out.glob(pattern):
             path.unlink()
@@ -38,13 +63,30 @@ def clear(out: Path) -> None:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def checkpoint_in(out: Path) -> Path:
+    """The checkpoint of a run."""
+    return out / CHECKPOINT
+
+
 def resolved(options: dict[str, Any]) -> dict[str, Any]:
     """The options as plain values for config.yaml; what belongs to one call only is left out."""
-    kept = {name: value for name, value in options.items() if name != "overwrite"}
+    kept = {name: value for name, value in options.items() if name not in ("overwrite", "resume")}
     return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
 
 
-def write_config(out: Path, options: Mapping[str, Any]) -> None:
-    """Writes the options of a run where `--config` finds them."""
-    settings = yaml.safe_dump(dict(options), sort_keys=False, allow_unicode=True).encode()
-    write_atomically(out / "config.yaml", lambda file: file.write(settings))
+def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options on which the weights depend, places apart: a resumed run must have the same."""
+    return {name: value for name, value in options.items() if name not in PASSING}
+
+
+def digest(records: Sequence[CaptionRecord]) -> str:
+    """The SHA-256 of what is learnt from: image ids and captions, in order."""
+    content = json.dumps([(record.image_id, record.captions) for record in records])
+    return hashlib.sha256(content.encode()).hexdigest()
+
+
+def start_deterministic() -> None:
+    """Makes TensorFlow add up in the same order at every run."""
+    import tensorflow
+
+    tensorflow.config.experimental.enable_op_determinism()

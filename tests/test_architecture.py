@@ -39,9 +39,10 @@ ARROWS: dict[str, set[str]] = {
     "presets": {"text"},  # files only; a model turns them into itself
     "evaluation": BELOW_PIPELINES | {"presets"},
     "training": BELOW_PIPELINES | {"presets", "evaluation"},
+    "checkpoints": BELOW_PIPELINES | {"presets", "evaluation", "training"},
     "watching": BELOW_PIPELINES | {"presets", "evaluation"},  # not training: what is watched and who watches stay apart
     "serving": BELOW_PIPELINES | {"presets", "evaluation"},
-    "pipelines": BELOW_PIPELINES | {"presets", "evaluation", "training", "watching", "serving"},
+    "pipelines": BELOW_PIPELINES | {"presets", "evaluation", "training", "checkpoints", "watching", "serving"},
 }
 
 PURE_PYTHON = {"errors", "records", "files", "readers", "metrics", "scenes", "pictures", "word_map", "mmtoolkit"}

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 import tensorflow as tf
@@ -61,27 +62,36 @@ def caption_dataset(
     epoch, step = epoch + step // count, step % count
     upcoming = epoch
 
-    def batches() -> Iterator[tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]]:
-        nonlocal upcoming
-        current = upcoming
-        plan = batch_plan(lengths, batch_size=batch_size, seed=seed, epoch=current)
-        for number in range(step if current == epoch else 0, count):
-            chosen = plan[number]
-            inputs, targets, weights = token_batch([captions[index] for index in chosen])
-            pictures = features.read([records[owner].image for owner in owners[chosen]])
-            if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready
-                upcoming = max(upcoming, current + 1)
-            yield {features.input_name: pictures, "tokens": inputs}, targets, weights
+    @lru_cache(maxsize=2)
+    def plan(current: int) -> list[np.ndarray]:
+        return batch_plan(lengths, batch_size=batch_size, seed=seed, epoch=current)
 
-    signature = (
-        {
-            features.input_name: tf.TensorSpec((None, *features.shape), features.dtype),
-            "tokens": tf.TensorSpec((None, None), tf.int32),
-        },
-        tf.TensorSpec((None, None), tf.int32),
-        tf.TensorSpec((None, None), tf.float32),
-    )
-    dataset = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    def read(number: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, ...]:
+        """One batch of an epoch: pictures, tokens, targets and weights."""
+        nonlocal upcoming
+        chosen = plan(int(current))[number]
+        inputs, targets, weights = token_batch([captions[index] for index in chosen])
+        pictures = features.read([records[owner].image for owner in owners[chosen]])
+        if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready
+            upcoming = max(upcoming, int(current) + 1)
+        return pictures, inputs, targets, weights
+
+    def batch(number: tf.Tensor, current: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
+        kinds = (features.dtype, tf.int32, tf.int32, tf.float32)
+        pictures, tokens, targets, weights = tf.numpy_function(read, [number, current], kinds)
+        pictures.set_shape((None, *features.shape))
+        for tensor in (tokens, targets, weights):
+            tensor.set_shape((None, None))
+        return {features.input_name: pictures, "tokens": tokens}, targets, weights
+
+    def numbers(current: tf.Tensor) -> tf.data.Dataset:
+        # Not `from_generator`: its operation makes malloc give back every free block, and a training step then spends
+        # half its time on getting them anew.
+        first = tf.where(current == epoch, tf.constant(step, tf.int64), tf.constant(0, tf.int64))
+        return tf.data.Dataset.range(first, count).map(lambda number: batch(number, current))
+
+    passes = tf.data.Dataset.from_tensors(0).map(lambda _: tf.numpy_function(lambda: np.int64(upcoming), [], tf.int64))
+    dataset = passes.flat_map(numbers)
     if not step:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     return dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one

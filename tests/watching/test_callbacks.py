@@ -167,7 +167,6 @@ def trained_to_the_end(folder: Path, *, infinite_from: int, batch_size: int) -> 
     dataset = mm.caption_dataset(records, captioner.codec, features=source, batch_size=batch_size)
     callbacks = [
         RaiseRate(infinite_from),
-        keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
         StopAtNaN(preset),
         mm.DecodedValidation(records, source, preset),
     ]

@@ -12,7 +12,16 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
 from mmtoolkit.pipelines.command import keras_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, lasting, resolved, start_deterministic
+from mmtoolkit.pipelines.runs import (
+    begin,
+    checkpoint_in,
+    claim,
+    digest,
+    forget_checkpoint,
+    lasting,
+    resolved,
+    start_deterministic,
+)
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions
 from mmtoolkit.readers.tables import near
 
@@ -248,7 +257,7 @@ def train(
 def finish(out: Path, report: dict[str, Any]) -> None:
     """Writes the report and prints its scores."""
     write_json(out / "report.json", report)
-    checkpoint_in(out).unlink(missing_ok=True)
+    forget_checkpoint(out)
     print(scores_text(report["scores"]))
     if "test_scores" in report:
         tell("on the test split:\n" + scores_text(report["test_scores"]))

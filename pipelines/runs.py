@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import shutil
@@ -66,6 +67,13 @@ def clear(out: Path) -> None:
 def checkpoint_in(out: Path) -> Path:
     """The checkpoint of a run."""
     return out / CHECKPOINT
+
+
+def forget_checkpoint(out: Path) -> None:
+    """Takes the checkpoint of a finished run away."""
+    checkpoint_in(out).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):  # another file is in the folder, or there is none
+        checkpoint_in(out).parent.rmdir()
 
 
 def resolved(options: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,9 @@ PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
 LONGEST_MODULE, LONGEST_FUNCTION = 350, 60
-LONG: dict[str, str] = {}  # "mmtoolkit/x.py" or "mmtoolkit/x.py:function" -> why it is long
+LONG: dict[str, str] = {  # "mmtoolkit/x.py" or "mmtoolkit/x.py:function" -> why it is long
+    "pipelines/caption.py:main": "its signature is the options of the job, one a line",
+}
 
 
 @dataclass(frozen=True)
@@ -250,9 +252,12 @@ def sizes(house: House) -> Iterator[tuple[str, int, int]]:
 
 def too_long(house: House) -> Iterator[str]:
     """Modules and functions over the limit without a reason in LONG, and reasons that are no longer needed."""
-    over = {place: f"{place}: {lines} lines, at most {most}" for place, lines, most in sizes(house) if lines > most}
-    yield from (line for place, line in over.items() if place not in LONG)
-    yield from (f"{place}: short enough now, take it out of LONG" for place in LONG if place not in over)
+    places = {place: (lines, most) for place, lines, most in sizes(house)}
+    for place, (lines, most) in places.items():
+        if lines > most and place not in LONG:
+            yield f"{place}: {lines} lines, at most {most}"
+        elif lines <= most and place in LONG:
+            yield f"{place}: short enough now, take it out of LONG"
 
 
 def loose_ends(house: House) -> Iterator[str]:

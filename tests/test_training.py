@@ -52,6 +52,9 @@ def test_averaging_and_clipping_can_be_set() -> None:
 class Model:
     """Remembers which epochs were saved."""
 
+    trainable_variables = ()
+    optimizer = keras.optimizers.SGD()
+
     def __init__(self) -> None:
         self.stop_training = False
         self.saved: list[tuple[Path, dict[str, Any]]] = []

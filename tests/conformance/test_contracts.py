@@ -107,7 +107,7 @@ DECODERS = [
     decoder("decoder: lstm, plain", gated_context=False, deep_output=False),
     decoder("decoder: gru", cell="gru"),
     decoder("decoder: gru, tied", cell="gru", gated_context=False, tie_output=True),
-    decoder("decoder: lstm, frozen words", freeze_embeddings=True),
+    decoder("decoder: lstm, frozen words", freeze_embeddings=True, embeddings=floats(SIZE, 6)),
     decoder("decoder: lstm, two layers", layers=2),
     decoder("decoder: gru, two layers", cell="gru", layers=2, gated_context=False),
     decoder("decoder: vanilla, mean", cell="vanilla", attention="mean"),

@@ -253,6 +253,11 @@ def test_forms_that_there_are_none_of(options: dict[str, Any], message: str) -> 
 
 def test_frozen_word_vectors_are_no_trainable_weight() -> None:
     table = RANDOM.normal(size=(SIZE, EMBEDDING)).astype("float32")
-    free, frozen = (make(embeddings=table, freeze_embeddings=freeze) for freeze in (False, True))
+    free, frozen = (
+        AttentionDecoder(SIZE, units=UNITS, embedding_dim=EMBEDDING, embeddings=table, freeze_embeddings=freeze)
+        for freeze in (False, True)
+    )
+    for decoder in (free, frozen):
+        decoder(np.ones((2, 1), "int32"), decoder.prepare(VALUES))
     assert len(free.trainable_weights) == len(frozen.trainable_weights) + 1
-    np.testing.assert_array_equal(frozen.non_trainable_weights[0], table)
+    np.testing.assert_array_equal(frozen.embedding.table, table)

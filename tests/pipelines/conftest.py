@@ -16,6 +16,7 @@ from mmtoolkit.scenes import write_scenes
 
 TINY = ("--encoder", "small", "--units", 16, "--attention-units", 8, "--embedding-dim", 8, "--min-count", 1)
 QUICK = ("--epochs", 8, "--batch-size", 8, "--learning-rate", 0.02, "--averaging", 0.5, "--max-length", 12, "--beam", 2)
+QUICK += ("--no-repeat-ngram", 0)
 PLAIN = tuple(word for name in ("dropout", "word-dropout", "memory-dropout") for word in (f"--{name}", 0))
 PLAIN += ("--label-smoothing", 0, "--attention-penalty", 0)
 

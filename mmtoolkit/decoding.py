@@ -37,29 +37,10 @@ class Greedy:
     def __call__(
         self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
     ) -> tuple[Any, Any]:
-        rows = ops.shape(keras.tree.flatten(state)[0])[0]
+        def likeliest(log_probabilities: Any, time: Any) -> Any:
+            return ops.argmax(log_probabilities, axis=-1)
 
-        def proceed(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> Any:
-            return ops.logical_not(ops.all(done))
-
-        def move(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> tuple[Any, ...]:
-            logits, state = step(last, state)
-            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
-            best = ops.cast(ops.argmax(log_probabilities, axis=-1), "int32")
-            scores = scores + ops.where(done, 0.0, ops.max(log_probabilities, axis=-1))
-            best = ops.where(done, 0, best)
-            ids = write(ids, time, best)
-            return time + 1, ids, best, scores, ops.logical_or(done, best == end), state
-
-        first = (
-            ops.convert_to_tensor(0, "int32"),
-            ops.zeros((rows, max_length), "int32"),
-            ops.full((rows,), start, "int32"),
-            ops.zeros((rows,), "float32"),
-            ops.zeros((rows,), "bool"),
-            state,
-        )
-        _, ids, _, scores, _, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+        ids, scores = one_by_one(likeliest, step, state, start=start, end=end, max_length=max_length, never=never)
         return ops.expand_dims(ids, 1), ops.expand_dims(scores, 1)
 
 
@@ -215,30 +196,13 @@ class Sample:
         self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
     ) -> tuple[Any, Any]:
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
-        rows = batch * self.n_best
-        chances = keras.random.uniform((rows, max_length), seed=self.seed)
+        chances = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
 
-        def proceed(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> Any:
-            return ops.logical_not(ops.all(done))
+        def drawn(log_probabilities: Any, time: Any) -> Any:
+            return draw(self.narrow(log_probabilities / self.temperature), ops.take(chances, time, axis=1))
 
-        def move(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> tuple[Any, ...]:
-            logits, state = step(last, state)
-            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
-            drawn = draw(self.narrow(log_probabilities / self.temperature), ops.take(chances, time, axis=1))
-            gained = ops.take_along_axis(log_probabilities, ops.expand_dims(drawn, -1), axis=-1)[:, 0]
-            scores = scores + ops.where(done, 0.0, gained)
-            drawn = ops.where(done, 0, drawn)
-            return time + 1, write(ids, time, drawn), drawn, scores, ops.logical_or(done, drawn == end), state
-
-        first = (
-            ops.convert_to_tensor(0, "int32"),
-            ops.zeros((rows, max_length), "int32"),
-            ops.full((rows,), start, "int32"),
-            ops.zeros((rows,), "float32"),
-            ops.zeros((rows,), "bool"),
-            keras.tree.map_structure(lambda leaf: ops.repeat(leaf, self.n_best, axis=0), state),
-        )
-        _, ids, _, scores, _, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+        state = keras.tree.map_structure(lambda leaf: ops.repeat(leaf, self.n_best, axis=0), state)
+        ids, scores = one_by_one(drawn, step, state, start=start, end=end, max_length=max_length, never=never)
         scores, best = ops.top_k(ops.reshape(scores, (batch, self.n_best)), self.n_best)
         return pick(ops.reshape(ids, (batch, self.n_best, max_length)), best), scores
 
@@ -258,6 +222,56 @@ class Sample:
 
 Search = Greedy | BeamSearch | Sample
 SEARCHES: dict[str, type[Search]] = {"Greedy": Greedy, "BeamSearch": BeamSearch, "Sample": Sample}
+
+
+def one_by_one(
+    choose: Callable[[Any, Any], Any],
+    step: Step,
+    state: Any,
+    *,
+    start: int,
+    end: int,
+    max_length: int,
+    never: Sequence[int],
+) -> tuple[Any, Any]:
+    """Writes one sentence a row, each token chosen from the log-probabilities of its moment, until all have ended.
+
+    Args:
+        choose: Log-probabilities `<float32>[rows, vocabulary]` and the time to tokens `<int>[rows]`.
+        step: The model.
+        state: One row a sentence.
+        start: Read first.
+        end: Ends a sentence; 0 follows.
+        max_length: Most tokens of a sentence.
+        never: Tokens that are impossible.
+
+    Returns:
+        `ids <int32>[rows, max_length]` and `scores <float32>[rows]`, the sums of the log-probabilities.
+    """
+    rows = ops.shape(keras.tree.flatten(state)[0])[0]
+
+    def proceed(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> Any:
+        return ops.logical_not(ops.all(done))
+
+    def move(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> tuple[Any, ...]:
+        logits, state = step(last, state)
+        log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
+        chosen = ops.cast(choose(log_probabilities, time), "int32")
+        gained = ops.take_along_axis(log_probabilities, ops.expand_dims(chosen, -1), axis=-1)[:, 0]
+        scores = scores + ops.where(done, 0.0, gained)
+        chosen = ops.where(done, 0, chosen)
+        return time + 1, write(ids, time, chosen), chosen, scores, ops.logical_or(done, chosen == end), state
+
+    first = (
+        ops.convert_to_tensor(0, "int32"),
+        ops.zeros((rows, max_length), "int32"),
+        ops.full((rows,), start, "int32"),
+        ops.zeros((rows,), "float32"),
+        ops.zeros((rows,), "bool"),
+        state,
+    )
+    _, ids, _, scores, _, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+    return ids, scores
 
 
 def draw(logits: Any, chances: Any) -> Any:

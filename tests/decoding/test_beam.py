@@ -7,55 +7,15 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from keras import ops
+from prefix_model import BATCH, END, LONGEST, PAD, SIZE, START, UNK, WORDS, PrefixModel, compiled, run, trimmed
 
-from mmtoolkit.decoding import SEARCHES, BeamSearch, Greedy, Sample, draw
+from mmtoolkit.decoding import SEARCHES, BeamSearch, Greedy, Sample
 from mmtoolkit.errors import InputError
 
-PAD, START, END, UNK = 0, 1, 2, 3
-WORDS = (4, 5, 6, 7)
-SIZE, LONGEST, BATCH = 8, 4, 3
 ALL = sum(len(WORDS) ** length for length in range(LONGEST + 1))  # a beam that can hold everything
-
-
-class PrefixModel:
-    """Logits that depend on the picture and on the whole prefix, looked up in a random table."""
-
-    def __init__(self, seed: int, *, spread: float = 2.0, end_bonus: float = 0.0) -> None:
-        random = np.random.default_rng(seed)
-        self.table = random.normal(0, spread, (BATCH, SIZE**LONGEST, SIZE)).astype("float32")
-        self.table[..., END] += end_bonus
-        self.steps = 0
-
-    def state(self, pictures: Any = range(BATCH)) -> dict[str, Any]:
-        """Nested on purpose: a dictionary with a tuple in it, of integers and floats, of several ranks."""
-        picture = tf.constant(list(pictures), tf.int32)
-        written = tf.zeros((len(picture), LONGEST), tf.int32)
-        return {"picture": picture, "written": (written, tf.zeros((len(picture), 2, 2)), tf.zeros_like(picture))}
-
-    def step(self, tokens: Any, state: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
-        """Reads the prefix from its state: a search that mixes up its rows reads another one."""
-        self.steps += 1
-        written, floats, length = state["written"]
-        here = tf.one_hot(length, LONGEST, dtype=tf.int32)
-        written = written + here * tokens[:, None]
-        number = tf.reduce_sum(written * tf.constant([SIZE**place for place in range(LONGEST)]), axis=1)
-        logits = tf.gather_nd(tf.constant(self.table), tf.stack([state["picture"], number], axis=1))
-        return logits, {"picture": state["picture"], "written": (written, floats + 1.0, length + 1)}
-
-    def log_probabilities(self, picture: int, prefix: tuple[int, ...]) -> np.ndarray:
-        """The same in NumPy; `prefix` without START."""
-        number = sum(token * SIZE**place for place, token in enumerate((START, *prefix)))
-        logits = self.table[picture, number].astype("float64")
-        return logits - np.log(np.exp(logits).sum())
-
-    def sum_of(self, picture: int, sentence: tuple[int, ...]) -> float:
-        """Log-probability of a whole sentence."""
-        return sum(self.log_probabilities(picture, sentence[:i])[token] for i, token in enumerate(sentence))
 
 
 def sentences(min_length: int = 0) -> Iterator[tuple[int, ...]]:
@@ -79,19 +39,6 @@ def brute_force(model: PrefixModel, picture: int, search: BeamSearch) -> list[tu
     )
     scored = ((model.sum_of(picture, s) / len(s) ** search.length_penalty, s) for s in allowed)
     return sorted(scored, reverse=True)
-
-
-def run(search: Any, model: PrefixModel, *, max_length: int = LONGEST, pictures: Any = range(BATCH)) -> Any:
-    ids, scores = search(model.step, model.state(pictures), start=START, end=END, max_length=max_length)
-    return ops.convert_to_numpy(ids), ops.convert_to_numpy(scores)
-
-
-def trimmed(ids: np.ndarray) -> tuple[int, ...]:
-    """A row up to END, which must be followed by PAD alone."""
-    row = ids.tolist()
-    stop = row.index(END) + 1 if END in row else len(row)
-    assert not any(row[stop:])
-    return tuple(row[:stop])
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -349,20 +296,6 @@ def test_in_a_graph_the_result_is_the_same(search: Any, jit_compile: bool) -> No
         np.testing.assert_allclose(scores, expected_scores, rtol=1e-5, atol=1e-5)
 
 
-def compiled(search: Any, model: PrefixModel, *, jit_compile: bool) -> Any:
-    """The search as a graph for any number of pictures."""
-
-    def decode(picture: Any) -> Any:
-        rows = tf.shape(picture)[0]
-        state = {
-            "picture": picture,
-            "written": (tf.zeros((rows, LONGEST), tf.int32), tf.zeros((rows, 2, 2)), tf.zeros_like(picture)),
-        }
-        return search(model.step, state, start=START, end=END, max_length=LONGEST)
-
-    return tf.function(decode, input_signature=[tf.TensorSpec([None], tf.int32)], jit_compile=jit_compile)
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -383,126 +316,3 @@ def test_a_search_is_a_value() -> None:
     assert replace(BeamSearch(), width=5) == BeamSearch(width=5) != BeamSearch()
     assert len({BeamSearch(), BeamSearch(), Greedy()}) == 2
     assert {"Greedy": Greedy, "BeamSearch": BeamSearch, "Sample": Sample} == SEARCHES
-
-
-# --- sampling ---
-
-LOGITS = np.array([1.0, 2.2, -3.0, 4.1], "float32")
-
-
-def softmax(logits: np.ndarray) -> np.ndarray:
-    exponentials = np.exp(logits - logits.max())
-    return exponentials / exponentials.sum()
-
-
-def shares(logits: np.ndarray, draws: int = 10_000) -> np.ndarray:
-    """How often each token comes for chances spread evenly over 0 to 1: the softmax itself, up to one draw each."""
-    chances = (np.arange(draws, dtype="float32") + 0.5) / draws
-    drawn = ops.convert_to_numpy(draw(np.tile(logits.astype("float32"), (draws, 1)), chances))
-    return np.bincount(drawn, minlength=len(logits)) / draws
-
-
-def test_drawing_equals_the_softmax() -> None:
-    """Worked out by hand: e^1.0, e^2.2, e^-3.0 and e^4.1 over their sum."""
-    powers = np.array([2.718282, 9.025013, 0.049787, 60.340288])
-    np.testing.assert_allclose(softmax(LOGITS), powers / 72.13337, atol=1e-6)
-    np.testing.assert_allclose(shares(LOGITS), softmax(LOGITS), atol=2e-4)
-
-
-def test_the_ends_of_the_chances_draw_possible_tokens() -> None:
-    impossible = np.array([-1e9, 0.0, -1e9, 1.0, -1e9], "float32")
-    chances = np.array([0.0, np.nextafter(np.float32(1), np.float32(0)) - 2**-24], "float32")
-    np.testing.assert_array_equal(draw(np.stack([impossible] * 2), chances), [1, 3])
-
-
-@pytest.mark.parametrize(
-    ("options", "kept"),
-    [
-        ({"top_k": 1}, [3]),
-        ({"top_k": 2}, [1, 3]),
-        ({"top_k": 9}, [0, 1, 2, 3]),
-        ({"top_p": 0.5}, [3]),
-        ({"top_p": 0.9}, [1, 3]),  # 0.837 is less than 0.9, so the token that reaches it is in
-        ({"top_p": 0.97}, [0, 1, 3]),
-        ({"top_k": 2, "top_p": 0.5}, [3]),
-        ({}, [0, 1, 2, 3]),
-    ],
-    ids=str,
-)
-def test_top_k_and_top_p_leave_the_rest_out(options: dict[str, Any], kept: list[int]) -> None:
-    narrowed = ops.convert_to_numpy(Sample(**options).narrow(LOGITS[None]))[0]
-    assert np.flatnonzero(narrowed > -1e8).tolist() == kept
-    expected = np.where(np.isin(range(4), kept), softmax(LOGITS), 0.0)
-    np.testing.assert_allclose(shares(narrowed), expected / expected.sum(), atol=2e-4)
-
-
-def test_whole_sentences_come_as_often_as_the_model_says() -> None:
-    """4,000 sentences of one picture: each share is within five standard deviations of its probability."""
-    model, draws = PrefixModel(3, spread=1.0), 4000
-    ids, scores = run(Sample(n_best=draws, seed=7), model, max_length=2, pictures=[1])
-    found = [tuple(int(token) for token in row[:2]) for row in ids[0]]
-    allowed = (END, *WORDS)
-
-    def probability(prefix: tuple[int, ...], token: int) -> float:
-        logits = model.log_probabilities(1, prefix)
-        return float(np.exp(logits[token]) / np.exp(logits[list(allowed)]).sum())
-
-    expected = {(END, PAD): probability((), END)}
-    expected |= {(a, b): probability((), a) * probability((a,), b) for a in WORDS for b in allowed}
-    assert sum(expected.values()) == pytest.approx(1.0)
-    assert set(found) <= set(expected)
-    for sentence, chance in expected.items():
-        deviation = np.sqrt(chance * (1 - chance) / draws)
-        assert abs(found.count(sentence) / draws - chance) < 5 * deviation, sentence
-    assert (np.diff(scores[0]) <= 0).all()
-    for sentence, score in list(zip(found, scores[0], strict=True))[::100]:
-        assert score == pytest.approx(model.sum_of(1, tuple(token for token in sentence if token != PAD)), rel=1e-4)
-
-
-@pytest.mark.parametrize("jit_compile", [False, True])
-@pytest.mark.parametrize("search", [Sample(n_best=3), Sample(top_k=3, top_p=0.9, temperature=1.5)], ids=str)
-def test_sampling_in_a_graph(search: Any, jit_compile: bool) -> None:
-    """XLA has random numbers of its own, so only the plain graph draws what is drawn without one."""
-    model = PrefixModel(11)
-    ids, scores = compiled(search, model, jit_compile=jit_compile)(tf.constant([2, 1]))
-    for picture, rows, found in zip([2, 1], ids.numpy(), scores.numpy(), strict=True):
-        for row, score in zip(rows, found, strict=True):
-            assert score == pytest.approx(model.sum_of(picture, trimmed(row)), rel=1e-4)
-    if not jit_compile:
-        np.testing.assert_array_equal(ids, run(search, model, pictures=[2, 1])[0])
-
-
-def test_a_low_temperature_is_greedy_search() -> None:
-    model = PrefixModel(5)
-    np.testing.assert_array_equal(run(Sample(temperature=1e-3), model)[0], run(Greedy(), model)[0])
-
-
-def test_temperature_divides_the_logits() -> None:
-    model, halved = PrefixModel(6), PrefixModel(6)
-    halved.table /= 2
-    np.testing.assert_array_equal(run(Sample(temperature=2.0), model)[0], run(Sample(), halved)[0])
-
-
-def test_a_seed_repeats_and_a_generator_goes_on() -> None:
-    model = PrefixModel(9, spread=0.5)
-    same = [run(Sample(n_best=5, seed=3), model)[0] for _ in range(2)]
-    np.testing.assert_array_equal(*same)
-    assert (run(Sample(n_best=5, seed=4), model)[0] != same[0]).any()
-    going_on = Sample(n_best=5, seed=keras.random.SeedGenerator(3))
-    assert (run(going_on, model)[0] != run(going_on, model)[0]).any()
-
-
-@pytest.mark.parametrize(
-    ("options", "message"),
-    [
-        ({"temperature": 0.0}, r"above 0. Received: 0.0; Greedy\(\) is 0"),
-        ({"top_k": -1}, "top_k=-1"),
-        ({"n_best": 0}, "n_best=0"),
-        ({"top_p": 0.0}, "Received: 0.0"),
-        ({"top_p": 1.5}, "Received: 1.5"),
-    ],
-    ids=str,
-)
-def test_a_samples_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:
-    with pytest.raises(InputError, match=message):
-        Sample(**options)

@@ -1,0 +1,135 @@
+"""Beam search: several sentences of each picture at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtoolkit.decoding.tokens import IMPOSSIBLE, MINUS_INFINITY, NEVER, Step, forbid, pick, write
+from mmtoolkit.errors import InputError
+
+
+@dataclass(frozen=True)
+class BeamSearch:
+    """Keeps the `width` likeliest unfinished sentences and the `n_best` best finished ones at every step.
+
+    A sentence that ends leaves the beam, so width 1 is greedy search. Sentences are compared by
+    `sum of log-probabilities / length ** length_penalty`, the end token counted. The search stops early once no
+    unfinished sentence can still win.
+
+    Example:
+        >>> ids, scores = BeamSearch(width=3, length_penalty=0.7)(step, state, start=1, end=2, max_length=20)
+
+    Args:
+        width: Number of unfinished sentences kept.
+        length_penalty: 0 compares sums (short sentences win), 1 means per token.
+        n_best: Number of sentences returned, at most `width`.
+        min_length: Number of tokens before `end` may come.
+        no_repeat_ngram: No run of so many tokens comes twice in a sentence; 0 allows all.
+
+    Returns:
+        `ids <int32>[batch, n_best, max_length]`, best first, padded with 0 after `end`, and
+        `scores <float32>[batch, n_best]`, the compared values. Sentences that did not end within `max_length` come
+        only where too few did; where there are fewer sentences than `n_best`, the rest are all 0 with a score of -1e9.
+
+    Raises:
+        InputError: An option is out of its range.
+
+    Source: Graves 2012; the length penalty is that of Wu et al. 2016, equation 14, without its constants.
+    """
+
+    width: int = 3
+    length_penalty: float = 0.7
+    n_best: int = 1
+    min_length: int = 0
+    no_repeat_ngram: int = 0
+
+    def __post_init__(self) -> None:
+        if self.width < 1 or not 1 <= self.n_best <= self.width:
+            raise InputError(
+                "A beam needs width >= 1 and 1 <= n_best <= width; choose a larger width or a smaller n_best. "
+                f"Received: width={self.width}, n_best={self.n_best}."
+            )
+        for name in ("length_penalty", "min_length", "no_repeat_ngram"):
+            if getattr(self, name) < 0:
+                raise InputError(f"A beam's {name} must not be negative. Received: {getattr(self, name)}.")
+
+    def __call__(
+        self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
+    ) -> tuple[Any, Any]:
+        width = self.width
+        batch = ops.shape(keras.tree.flatten(state)[0])[0]
+
+        def proceed(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> Any:
+            hope = ops.max(alive, axis=1)
+            may_win = hope / self.longest(max_length) > scores[:, -1]
+            return ops.any(ops.logical_and(may_win, hope > IMPOSSIBLE))
+
+        def move(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> tuple[Any, ...]:
+            logits, state = step(last, state)
+            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
+            vocabulary = log_probabilities.shape[-1]
+            if self.no_repeat_ngram:
+                flat = ops.reshape(ids, (-1, max_length))
+                log_probabilities += MINUS_INFINITY * repeats(flat, time, self.no_repeat_ngram, vocabulary)
+            if self.min_length:
+                too_short = time < self.min_length
+                log_probabilities = ops.where(too_short, forbid(log_probabilities, (end,)), log_probabilities)
+            totals = ops.expand_dims(alive, -1) + ops.reshape(log_probabilities, (batch, width, vocabulary))
+            alive, best = ops.top_k(ops.reshape(totals, (batch, width * vocabulary)), width)
+            origin, last = ops.cast(best // vocabulary, "int32"), ops.cast(best % vocabulary, "int32")
+            ids = write(pick(ids, origin), time, last)
+
+            ended = ops.logical_and(last == end, alive > IMPOSSIBLE)
+            length = ops.cast(time + 1, "float32") ** self.length_penalty
+            finished = ops.where(ended, alive / length, MINUS_INFINITY)
+            scores, best = ops.top_k(ops.concatenate([scores, finished], axis=1), self.n_best)
+            done = pick(ops.concatenate([done, ids], axis=1), best)
+            alive = ops.where(last == end, MINUS_INFINITY, alive)  # a finished sentence leaves the beam
+
+            rows = ops.reshape(ops.expand_dims(ops.arange(batch) * width, 1) + origin, (-1,))
+            state = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), state)
+            return time + 1, ids, ops.reshape(last, (-1,)), alive, done, scores, state
+
+        only_first = ops.concatenate(
+            [ops.zeros((batch, 1), "float32"), ops.full((batch, width - 1), MINUS_INFINITY, "float32")], axis=1
+        )
+        first = (
+            ops.convert_to_tensor(0, "int32"),
+            ops.zeros((batch, width, max_length), "int32"),
+            ops.full((batch * width,), start, "int32"),
+            only_first,
+            ops.zeros((batch, self.n_best, max_length), "int32"),
+            ops.full((batch, self.n_best), MINUS_INFINITY, "float32"),
+            keras.tree.map_structure(lambda leaf: ops.repeat(leaf, width, axis=0), state),
+        )
+        _, ids, _, alive, done, scores, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+        # Sentences cut off at max_length only fill the places that no finished sentence took.
+        cut = ops.where(alive > IMPOSSIBLE, alive / self.longest(max_length), MINUS_INFINITY)
+        places = ops.concatenate([scores, cut - 1e4], axis=1)
+        _, best = ops.top_k(places, self.n_best)
+        scores = ops.take_along_axis(ops.concatenate([scores, cut], axis=1), best, axis=1)
+        return pick(ops.concatenate([done, ids], axis=1), best), scores
+
+    def longest(self, max_length: int) -> float:
+        """The divisor of the longest sentence, which is the best that an unfinished one can hope for."""
+        return float(max_length) ** self.length_penalty
+
+
+def repeats(ids: Any, time: Any, size: int, vocabulary: int) -> Any:
+    """1.0 where a token would complete a run of `size` tokens that `<int32>[rows, max_length]` already holds."""
+    length = ids.shape[-1]
+    positions = ops.arange(length)
+    matches = positions + size - 1 < time  # runs that lie before the present position
+    matches = ops.expand_dims(matches, 0)
+    for offset in range(size - 1):
+        recent = ops.take(ids, ops.clip(time - size + 1 + offset, 0, length - 1), axis=1)
+        shifted = ops.take(ids, ops.minimum(positions + offset, length - 1), axis=1)
+        matches = ops.logical_and(matches, shifted == ops.expand_dims(recent, 1))
+    last = ops.take(ids, ops.minimum(positions + size - 1, length - 1), axis=1)
+    marked = ops.where(matches, last, vocabulary)  # one id past the vocabulary marks "no match"
+    return ops.max(ops.one_hot(marked, vocabulary + 1), axis=1)[:, :vocabulary]

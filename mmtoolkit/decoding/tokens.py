@@ -1,0 +1,34 @@
+"""What all searches do with rows of token ids."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras import ops
+
+Step = Callable[[Any, Any], tuple[Any, Any]]
+NEVER = (0, 1, 3)  # PAD, START and UNK of a Vocabulary: no search writes them
+MINUS_INFINITY = -1e9
+IMPOSSIBLE = -1e8  # below this a total holds a forbidden token
+
+
+def forbid(log_probabilities: Any, tokens: Sequence[int]) -> Any:
+    """Makes the given tokens impossible in `<float>[..., vocabulary]`."""
+    ids = ops.arange(log_probabilities.shape[-1])
+    forbidden = ops.zeros_like(ids, dtype="bool")
+    for token in tokens:
+        forbidden = ops.logical_or(forbidden, ids == token)
+    return ops.where(forbidden, MINUS_INFINITY, log_probabilities)
+
+
+def write(ids: Any, time: Any, tokens: Any) -> Any:
+    """Puts `tokens` at position `time` of `<int32>[..., max_length]`."""
+    here = ops.arange(ids.shape[-1]) == time
+    tokens = tokens if isinstance(tokens, int) else ops.expand_dims(tokens, -1)
+    return ops.where(here, tokens, ids)
+
+
+def pick(rows: Any, chosen: Any) -> Any:
+    """Takes `<int>[batch, k]` of the rows `<int32>[batch, n, length]`."""
+    return ops.take_along_axis(rows, ops.expand_dims(ops.cast(chosen, "int32"), -1), axis=1)

@@ -39,13 +39,43 @@ def load_captioner(preset: str, vgg19_weights: str | None) -> mm.Captioner:
 
 
 def search(
-    captioner: mm.Captioner, *, beam: int | None, n_best: int = 1, length_penalty: float | None
-) -> mm.BeamSearch:
-    """The preset's default search with the options that were given."""
+    captioner: mm.Captioner,
+    *,
+    n_best: int = 1,
+    beam: int | None = None,
+    length_penalty: float | None = None,
+    groups: int | None = None,
+    diversity: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
+) -> mm.BeamSearch | mm.Sample:
+    """The preset's beam search with the options that were given, or sampling where one of its options was.
+
+    Raises:
+        mm.InputError: Options of both are given, or one is out of its range.
+    """
+    beams = given(width=beam, length_penalty=length_penalty, groups=groups, diversity=diversity)
+    draws = given(temperature=temperature, top_k=top_k, top_p=top_p)
+    if draws and beams:
+        raise mm.InputError(
+            "--temperature, --top-k and --top-p draw words, --beam, --length-penalty, --groups and --diversity search "
+            f"for them. Received: {', '.join(draws)} with {', '.join(beams)}; leave one side out."
+        )
+    if draws:
+        import keras
+
+        return mm.Sample(**draws, n_best=n_best, seed=keras.random.SeedGenerator(seed))
     default = captioner.decoding if isinstance(captioner.decoding, mm.BeamSearch) else mm.BeamSearch(width=1)
-    width = max(default.width, n_best) if beam is None else beam
-    penalty = default.length_penalty if length_penalty is None else length_penalty
-    return dataclasses.replace(default, width=width, n_best=n_best, length_penalty=penalty)
+    per_group = groups or default.groups
+    least = -(-max(default.width, n_best) // per_group) * per_group  # wide enough, and the same for every group
+    return dataclasses.replace(default, **{"width": least, **beams}, n_best=n_best)
+
+
+def given(**options: Any) -> dict[str, Any]:
+    """The options that are not left out."""
+    return {name: value for name, value in options.items() if value is not None}
 
 
 def image_source(

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json as json_format
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, load_captioner, readable, search, tell_left_out
 from mmtoolkit.pipelines.command import progress_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.readers import OnError, none_left, usable_captions, write_quarantine
+from mmtoolkit.readers import Fault, OnError, none_left, usable_captions, write_quarantine
 
 
 def main(
@@ -23,6 +25,12 @@ def main(
     on_error: OnError = "fail",
     beam: int | None = None,
     length_penalty: float | None = None,
+    groups: int | None = None,
+    diversity: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
     json: bool = False,
 ) -> int:
     """Scores a trained model on a data set.
@@ -38,6 +46,12 @@ def main(
             in REPORT.quarantine.jsonl beside the report.
         beam: Width of the search, in place of the preset's own.
         length_penalty: Power of the length in the search, in place of the preset's own.
+        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it.
+        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
+        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
+        top_k: Draw among so many likeliest words.
+        top_p: Draw among the likeliest words that together have this probability.
+        seed: Start of the random numbers of a draw.
         json: Print the report as one JSON object.
     """
     if out and out.is_dir():
@@ -48,6 +62,17 @@ def main(
         )
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
+    decoding = search(
+        captioner,
+        beam=beam,
+        length_penalty=length_penalty,
+        groups=groups,
+        diversity=diversity,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
     records, faults = usable_captions(data, splits=None if split is None else (split,), on_error=on_error)
     source, unreadable = image_source(
         captioner.extractor, captioner.image_size, records, features=features, on_error=on_error
@@ -60,20 +85,25 @@ def main(
         captioner,
         records,
         source=source,
-        decoding=search(captioner, beam=beam, length_penalty=length_penalty),
+        decoding=decoding,
         progress=progress_bar("captions"),
     )
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        write_json(out, report)
-        tell(f"report: {out}")
-    if out and on_error == "quarantine":
-        write_quarantine(out.with_suffix(".quarantine.jsonl"), faults)
-        tell(f"left out: {out.with_suffix('.quarantine.jsonl')}")
+        write_report(out, report, faults if on_error == "quarantine" else None)
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     print(text if json else scores_text(report["scores"]))
     return 0
+
+
+def write_report(out: Path, report: dict[str, Any], faults: Sequence[Fault] | None) -> None:
+    """Writes the report, and beside it the faults where there is a list of them."""
+    out.parent.mkdir(parents=True, exist_ok=True)
+    write_json(out, report)
+    tell(f"report: {out}")
+    if faults is not None:
+        write_quarantine(out.with_suffix(".quarantine.jsonl"), faults)
+        tell(f"left out: {out.with_suffix('.quarantine.jsonl')}")
 
 
 if __name__ == "__main__":

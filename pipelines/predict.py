@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import itertools
 import json as json_format
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,10 +15,12 @@ import numpy as np
 import tyro
 
 import mmtoolkit as mm
+from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import draw_attention, load_captioner, search
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 
 if TYPE_CHECKING:
+    from mmtoolkit.decoding import Search
     from mmtoolkit.vision import ImageSource
 
 BATCH = 16
@@ -25,12 +30,20 @@ def main(
     images: tyro.conf.Positional[list[Path]],
     *,
     preset: str,
+    out: Path | None = None,
     beam: int | None = None,
     n_best: int = 1,
     length_penalty: float | None = None,
+    groups: int | None = None,
+    diversity: float | None = None,
+    temperature: float | None = None,
+    top_k: int | None = None,
+    top_p: float | None = None,
+    seed: int = 0,
     attention: Path | None = None,
     vgg19_weights: str | None = None,
     json: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Captions pictures with a trained model.
 
@@ -39,47 +52,103 @@ def main(
     Args:
         images: Picture files, or folders of them.
         preset: Name of a shipped preset, or the path of one.
+        out: CSV file for the captions, which `caption --data` and the other jobs read.
         beam: Width of the search, in place of the preset's own.
         n_best: Captions a picture.
         length_penalty: Power of the length in the search, in place of the preset's own.
+        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it.
+        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
+        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
+        top_k: Draw among so many likeliest words.
+        top_p: Draw among the likeliest words that together have this probability.
+        seed: Start of the random numbers of a draw.
         attention: Folder for a PNG per picture that shows where the model looked for each word (NAME.png; further
             pictures of that name become NAME-2.png and so on).
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
         json: Print one JSON object instead.
+        overwrite: Replace the file of --out if it is there.
+    """
+    paths = mm.find_images(images)
+    check_targets(out, attention, overwrite=overwrite)
+    start_tensorflow()
+    captioner = load_captioner(preset, vgg19_weights)
+    decoding = search(
+        captioner,
+        n_best=n_best,
+        beam=beam,
+        length_penalty=length_penalty,
+        groups=groups,
+        diversity=diversity,
+        temperature=temperature,
+        top_k=top_k,
+        top_p=top_p,
+        seed=seed,
+    )
+    results: list[dict[str, Any]] = []
+    failed: list[dict[str, Any]] = []
+    for name, (path, inputs, captions) in zip(picture_names(paths), captioned(captioner, paths, decoding), strict=True):
+        try:
+            if isinstance(captions, mm.InputError):
+                raise captions
+            results.append({"image": str(path), "captions": [caption._asdict() for caption in captions]})
+            if not json:
+                print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
+            if attention:
+                draw_attention(captioner, path, inputs, captions[0].text, attention / name)
+                results[-1]["attention"] = str(attention / name)
+        except mm.InputError as error:  # the others go on
+            tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
+            failed.append({"image": str(path), "error": str(error)})
+    if out:
+        write_table(out, results)
+    if json:
+        print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
+    return 1 if failed else 0
+
+
+def check_targets(out: Path | None, attention: Path | None, *, overwrite: bool) -> None:
+    """Refuses, before any work, places where the results cannot or should not be written; makes their folders.
+
+    Raises:
+        mm.InputError: A folder stands where a file should, the other way about, or a file would be lost.
     """
     if attention and attention.exists() and not attention.is_dir():
         raise mm.InputError(f"--attention expects a folder. Received: {attention}, a file; name another.")
-    paths = mm.find_images(images)
-    start_tensorflow()
-    captioner = load_captioner(preset, vgg19_weights)
-    decoding = search(captioner, beam=beam, n_best=n_best, length_penalty=length_penalty)
-    names = picture_names(paths)
-    source, results, failed = captioner.image_source(), [], []
-    if attention:
-        attention.mkdir(parents=True, exist_ok=True)
+    if out and (out.suffix.lower() != ".csv" or out.is_dir()):
+        raise mm.InputError(f"--out expects a CSV file. Received: {out}; name it like captions.csv.")
+    if out and out.exists() and not overwrite:
+        raise mm.InputError(f"{out} is there already; add --overwrite to replace it, or name another file.")
+    for folder in (attention, out and out.parent):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
+
+
+def captioned(
+    captioner: mm.Captioner, paths: Sequence[Path], decoding: Search
+) -> Iterator[tuple[Path, dict[str, np.ndarray], list[mm.Caption] | mm.InputError]]:
+    """Each picture with the model's inputs of it and its captions, or with the error that keeps it from being read."""
+    source = captioner.image_source()
     for start in range(0, len(paths), BATCH):
         rows = read(paths[start : start + BATCH], source)
         pictures = [row for row in rows if not isinstance(row, mm.InputError)]
         written = iter(captioner.write({source.input_name: np.stack(pictures)}, decoding) if pictures else ())
-        for path, name, row in zip(paths[start:], names[start:], rows, strict=False):
-            try:
-                if isinstance(row, mm.InputError):
-                    raise row
-                captions = next(written)
-                result: dict[str, Any] = {"image": str(path), "captions": [caption._asdict() for caption in captions]}
-                results.append(result)
-                if not json:
-                    print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
-                if attention:
-                    inputs = {source.input_name: row[None]}
-                    draw_attention(captioner, path, inputs, captions[0].text, attention / name)
-                    result["attention"] = str(attention / name)
-            except mm.InputError as error:  # the others go on
-                tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
-                failed.append({"image": str(path), "error": str(error)})
-    if json:
-        print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
-    return 1 if failed else 0
+        for path, row in zip(paths[start:], rows, strict=False):
+            if isinstance(row, mm.InputError):
+                yield path, {}, row
+            else:
+                yield path, {source.input_name: row[None]}, next(written)
+
+
+def write_table(target: Path, results: Sequence[Mapping[str, Any]]) -> None:
+    """Writes `image,caption` rows; pictures are named from where the file lies, as its readers look for them."""
+    table = io.StringIO(newline="")
+    rows = csv.writer(table, lineterminator="\n")
+    rows.writerow(["image", "caption"])
+    for result in results:
+        name = os.path.relpath(result["image"], target.parent)
+        rows.writerows([name, caption["text"]] for caption in result["captions"])
+    write_atomically(target, lambda file: file.write(table.getvalue().encode()))
+    tell(f"captions: {target}")
 
 
 def read(paths: Sequence[Path], source: ImageSource) -> list[np.ndarray | mm.InputError]:

@@ -30,6 +30,10 @@ class BeamSearch:
         n_best: Number of sentences returned, at most `width`.
         min_length: Number of tokens before `end` may come.
         no_repeat_ngram: No run of so many tokens comes twice in a sentence; 0 allows all.
+        groups: Parts of the beam, of equal width, that search one after the other at every step, each drawn away from
+            what the ones before it say at that moment. `n_best` takes as many sentences from each.
+        diversity: What a token costs a group for each earlier sentence that has it now. It guides the choice; the
+            scores stay those of the model.
 
     Returns:
         `ids <int32>[batch, n_best, max_length]`, best first, padded with 0 after `end`, and
@@ -39,7 +43,8 @@ class BeamSearch:
     Raises:
         InputError: An option is out of its range.
 
-    Source: Graves 2012; the length penalty is that of Wu et al. 2016, equation 14, without its constants.
+    Source: Graves 2012; the length penalty is that of Wu et al. 2016, equation 14, without its constants;
+        groups: Vijayakumar et al., "Diverse Beam Search", 2016, equation 5 with the Hamming diversity of section 5.1.
     """
 
     width: int = 3
@@ -47,6 +52,8 @@ class BeamSearch:
     n_best: int = 1
     min_length: int = 0
     no_repeat_ngram: int = 0
+    groups: int = 1
+    diversity: float = 0.5
 
     def __post_init__(self) -> None:
         if self.width < 1 or not 1 <= self.n_best <= self.width:
@@ -54,66 +61,99 @@ class BeamSearch:
                 "A beam needs width >= 1 and 1 <= n_best <= width; choose a larger width or a smaller n_best. "
                 f"Received: width={self.width}, n_best={self.n_best}."
             )
-        for name in ("length_penalty", "min_length", "no_repeat_ngram"):
+        if self.groups < 1 or self.width % self.groups:
+            raise InputError(
+                "The groups of a beam share its width evenly; choose a width that is a multiple of them. "
+                f"Received: groups={self.groups}, width={self.width}."
+            )
+        for name in ("length_penalty", "min_length", "no_repeat_ngram", "diversity"):
             if getattr(self, name) < 0:
                 raise InputError(f"A beam's {name} must not be negative. Received: {getattr(self, name)}.")
 
     def __call__(
         self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
     ) -> tuple[Any, Any]:
-        width = self.width
+        groups, size = self.groups, self.width // self.groups
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
 
         def proceed(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> Any:
-            hope = ops.max(alive, axis=1)
-            may_win = hope / self.longest(max_length) > scores[:, -1]
+            hope = ops.max(alive, axis=-1)
+            may_win = hope / self.longest(max_length) > scores[..., -1]
             return ops.any(ops.logical_and(may_win, hope > IMPOSSIBLE))
 
         def move(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> tuple[Any, ...]:
-            logits, state = step(last, state)
+            logits, state = step(ops.reshape(last, (-1,)), state)
             log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
-            vocabulary = log_probabilities.shape[-1]
-            if self.no_repeat_ngram:
-                flat = ops.reshape(ids, (-1, max_length))
-                log_probabilities += MINUS_INFINITY * repeats(flat, time, self.no_repeat_ngram, vocabulary)
-            if self.min_length:
-                too_short = time < self.min_length
-                log_probabilities = ops.where(too_short, forbid(log_probabilities, (end,)), log_probabilities)
-            totals = ops.expand_dims(alive, -1) + ops.reshape(log_probabilities, (batch, width, vocabulary))
-            alive, best = ops.top_k(ops.reshape(totals, (batch, width * vocabulary)), width)
-            origin, last = ops.cast(best // vocabulary, "int32"), ops.cast(best % vocabulary, "int32")
+            log_probabilities = self.allow(log_probabilities, ops.reshape(ids, (-1, max_length)), time, end)
+            shape = (batch, groups, size, log_probabilities.shape[-1])
+            alive, origin, last = self.choose(ops.expand_dims(alive, -1) + ops.reshape(log_probabilities, shape))
             ids = write(pick(ids, origin), time, last)
 
             ended = ops.logical_and(last == end, alive > IMPOSSIBLE)
             length = ops.cast(time + 1, "float32") ** self.length_penalty
             finished = ops.where(ended, alive / length, MINUS_INFINITY)
-            scores, best = ops.top_k(ops.concatenate([scores, finished], axis=1), self.n_best)
-            done = pick(ops.concatenate([done, ids], axis=1), best)
+            scores, best = ops.top_k(ops.concatenate([scores, finished], axis=-1), kept)
+            done = pick(ops.concatenate([done, ids], axis=-2), best)
             alive = ops.where(last == end, MINUS_INFINITY, alive)  # a finished sentence leaves the beam
 
-            rows = ops.reshape(ops.expand_dims(ops.arange(batch) * width, 1) + origin, (-1,))
+            firsts = ops.reshape(ops.arange(batch * groups) * size, (batch, groups, 1))
+            rows = ops.reshape(firsts + origin, (-1,))
             state = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), state)
-            return time + 1, ids, ops.reshape(last, (-1,)), alive, done, scores, state
+            return time + 1, ids, last, alive, done, scores, state
 
-        only_first = ops.concatenate(
-            [ops.zeros((batch, 1), "float32"), ops.full((batch, width - 1), MINUS_INFINITY, "float32")], axis=1
-        )
+        kept = -(-self.n_best // groups)  # finished sentences of a group
+        only_first = ops.where(ops.arange(size) == 0, 0.0, MINUS_INFINITY)
         first = (
             ops.convert_to_tensor(0, "int32"),
-            ops.zeros((batch, width, max_length), "int32"),
-            ops.full((batch * width,), start, "int32"),
-            only_first,
-            ops.zeros((batch, self.n_best, max_length), "int32"),
-            ops.full((batch, self.n_best), MINUS_INFINITY, "float32"),
-            keras.tree.map_structure(lambda leaf: ops.repeat(leaf, width, axis=0), state),
+            ops.zeros((batch, groups, size, max_length), "int32"),
+            ops.full((batch, groups, size), start, "int32"),
+            ops.broadcast_to(ops.cast(only_first, "float32"), (batch, groups, size)),
+            ops.zeros((batch, groups, kept, max_length), "int32"),
+            ops.full((batch, groups, kept), MINUS_INFINITY, "float32"),
+            keras.tree.map_structure(lambda leaf: ops.repeat(leaf, self.width, axis=0), state),
         )
         _, ids, _, alive, done, scores, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
         # Sentences cut off at max_length only fill the places that no finished sentence took.
         cut = ops.where(alive > IMPOSSIBLE, alive / self.longest(max_length), MINUS_INFINITY)
-        places = ops.concatenate([scores, cut - 1e4], axis=1)
+        scores, places = (
+            ops.reshape(ops.concatenate([scores, other], axis=-1), (batch, -1)) for other in (cut, cut - 1e4)
+        )
         _, best = ops.top_k(places, self.n_best)
-        scores = ops.take_along_axis(ops.concatenate([scores, cut], axis=1), best, axis=1)
-        return pick(ops.concatenate([done, ids], axis=1), best), scores
+        ids = ops.reshape(ops.concatenate([done, ids], axis=-2), (batch, -1, max_length))
+        return pick(ids, best), ops.take_along_axis(scores, best, axis=1)
+
+    def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
+        """Makes the tokens impossible that would repeat a run or end too early; `<float32>[rows, vocabulary]`."""
+        if self.no_repeat_ngram:
+            repeated = repeats(ids, time, self.no_repeat_ngram, log_probabilities.shape[-1])
+            log_probabilities += MINUS_INFINITY * repeated
+        if self.min_length:
+            too_short = time < self.min_length
+            log_probabilities = ops.where(too_short, forbid(log_probabilities, (end,)), log_probabilities)
+        return log_probabilities
+
+    def choose(self, totals: Any) -> tuple[Any, Any, Any]:
+        """The likeliest continuations of each group, less what it costs to say what the groups before it say now.
+
+        Args:
+            totals: Log-probabilities of all sentences so far, `<float32>[batch, groups, size, vocabulary]`.
+
+        Returns:
+            Of the chosen ones, each `[batch, groups, size]`: log-probabilities, places of the sentences that they
+            continue, and tokens.
+        """
+        vocabulary, chosen, said = totals.shape[-1], [], ops.zeros(())
+        for group in range(self.groups):
+            own = totals[:, group]
+            wanted = own - self.diversity * said if group else own
+            flat = (ops.shape(own)[0], own.shape[1] * vocabulary)
+            _, best = ops.top_k(ops.reshape(wanted, flat), own.shape[1])
+            alive = ops.take_along_axis(ops.reshape(own, flat), best, axis=-1)
+            origin, last = ops.cast(best // vocabulary, "int32"), ops.cast(best % vocabulary, "int32")
+            chosen.append((alive, origin, last))
+            said += ops.sum(ops.one_hot(ops.where(alive > IMPOSSIBLE, last, -1), vocabulary), axis=1, keepdims=True)
+        alive, origin, last = (ops.stack(parts, axis=1) for parts in zip(*chosen, strict=True))
+        return alive, origin, last
 
     def longest(self, max_length: int) -> float:
         """The divisor of the longest sentence, which is the best that an unfinished one can hope for."""

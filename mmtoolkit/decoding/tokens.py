@@ -30,5 +30,5 @@ def write(ids: Any, time: Any, tokens: Any) -> Any:
 
 
 def pick(rows: Any, chosen: Any) -> Any:
-    """Takes `<int>[batch, k]` of the rows `<int32>[batch, n, length]`."""
-    return ops.take_along_axis(rows, ops.expand_dims(ops.cast(chosen, "int32"), -1), axis=1)
+    """Takes `<int>[..., k]` of the rows `<int32>[..., n, length]`."""
+    return ops.take_along_axis(rows, ops.expand_dims(ops.cast(chosen, "int32"), -1), axis=-2)

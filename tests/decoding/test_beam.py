@@ -100,6 +100,58 @@ def test_a_narrow_beam_equals_one_in_plain_python(width: int, n_best: int, end_b
             np.testing.assert_allclose(scores[picture][: len(expected)], [s for s, _ in expected], rtol=1e-5, atol=1e-5)
 
 
+def plain_groups(model: PrefixModel, picture: int, search: BeamSearch) -> list[tuple[float, tuple[int, ...]]]:
+    """Diverse beam search in a few lines of Python: group after group, each seeing what those before it said."""
+    size = search.width // search.groups
+    alive: list[Any] = [[((), 0.0)] for _ in range(search.groups)]
+    finished: list[Any] = [[] for _ in alive]
+    for _ in range(LONGEST):
+        said: list[int] = []
+        for group, beams in enumerate(alive):
+            longer = [
+                ((*words, token), total + model.log_probabilities(picture, words)[token])
+                for words, total in beams
+                for token in (END, *WORDS)
+            ]
+            longer.sort(key=lambda pair, said=tuple(said): search.diversity * said.count(pair[0][-1]) - pair[1])
+            said += [words[-1] for words, _ in longer[:size]]
+            finished[group] += [(t / len(s) ** search.length_penalty, s) for s, t in longer[:size] if s[-1] == END]
+            alive[group] = [pair for pair in longer[:size] if pair[0][-1] != END]
+    kept = -(-search.n_best // search.groups)
+    best = [pair for group in finished for pair in sorted(group, reverse=True)[:kept]]
+    cut = [(total / LONGEST**search.length_penalty, words) for group in alive for words, total in group]
+    return (sorted(best, reverse=True) + sorted(cut, reverse=True))[: search.n_best]
+
+
+@pytest.mark.parametrize("diversity", [0.0, 0.5, 3.0])
+@pytest.mark.parametrize(("width", "groups", "n_best"), [(2, 2, 2), (3, 3, 3), (4, 2, 2), (6, 3, 4), (6, 2, 1)])
+@pytest.mark.parametrize("end_bonus", [-2.0, 1.0])
+def test_groups_equal_diverse_search_in_plain_python(
+    width: int, groups: int, n_best: int, end_bonus: float, diversity: float
+) -> None:
+    model = PrefixModel(width + groups, end_bonus=end_bonus)
+    search = BeamSearch(width=width, groups=groups, n_best=n_best, diversity=diversity)
+    ids, scores = run(search, model)
+    for picture in range(BATCH):
+        expected = plain_groups(model, picture, search)
+        found = list(zip(scores[picture], (trimmed(row) for row in ids[picture]), strict=True))[: len(expected)]
+        np.testing.assert_allclose([score for score, _ in found], [score for score, _ in expected], rtol=1e-5)
+        # Without diversity all groups find the same, and equal scores have no order.
+        assert sorted(words for _, words in found) == sorted(words for _, words in expected)
+
+
+def test_diverse_groups_say_different_things() -> None:
+    """The likeliest word has 0.6 and the next 0.3: a cost above ln 2 sends the second group to the other word."""
+    model = PrefixModel(0)
+    model.table[...] = -30.0
+    model.table[:, START, [4, 5, END]] = np.log([0.6, 0.3, 0.1])
+    model.table[:, START + SIZE * 4, END] = model.table[:, START + SIZE * 5, END] = 30.0
+    for diversity, second in ((0.69, 4), (0.70, 5)):
+        ids, scores = run(BeamSearch(width=2, groups=2, n_best=2, diversity=diversity, length_penalty=0.0), model)
+        assert [trimmed(row) for row in ids[0]] == [(4, END), (second, END)]
+        np.testing.assert_allclose(scores[0], np.log([0.6, 0.6 if second == 4 else 0.3]), rtol=1e-5)  # without the cost
+
+
 @pytest.mark.parametrize("penalty", [0.0, 0.5, 0.7, 1.0, 3.0])
 @pytest.mark.parametrize("seed", range(4))
 def test_width_one_is_greedy(seed: int, penalty: float) -> None:
@@ -281,6 +333,7 @@ COMPILED: list[Any] = [
     Greedy(),
     BeamSearch(width=3, n_best=2, length_penalty=0.7),
     BeamSearch(width=3, n_best=3, min_length=2, no_repeat_ngram=2),
+    BeamSearch(width=4, n_best=3, groups=2, diversity=1.0, no_repeat_ngram=1),
 ]
 
 
@@ -305,6 +358,9 @@ def test_in_a_graph_the_result_is_the_same(search: Any, jit_compile: bool) -> No
         ({"min_length": -1}, "min_length must not be negative. Received: -1"),
         ({"no_repeat_ngram": -2}, "no_repeat_ngram must not be negative. Received: -2"),
         ({"length_penalty": -0.5}, "length_penalty must not be negative. Received: -0.5"),
+        ({"diversity": -1.0}, "diversity must not be negative. Received: -1.0"),
+        ({"width": 5, "groups": 2}, "groups=2, width=5"),
+        ({"groups": 0}, "groups=0, width=3"),
     ],
 )
 def test_options_out_of_range_are_named(options: dict[str, Any], message: str) -> None:

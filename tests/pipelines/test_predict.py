@@ -108,6 +108,76 @@ def test_a_beam_narrower_than_n_best_is_refused(job: Job, trained: Any, pictures
     assert (done.code, done.out) == (2, "") and "n_best=3" in done.error
 
 
+def test_groups_and_draws_are_the_searches_of_those_options(job: Job, trained: Any, pictures: list[Path]) -> None:
+    captioner = mm.Captioner.from_preset(trained.preset)
+    inputs = {"images": captioner.image_source().read(pictures)}
+    searches = {
+        ("--groups", 3, "--diversity", 2): mm.BeamSearch(width=3, groups=3, n_best=3, diversity=2.0),
+        ("--beam", 4, "--groups", 2): mm.BeamSearch(width=4, groups=2, n_best=3),
+        ("--temperature", 2, "--top-k", 5, "--seed", 7): mm.Sample(
+            temperature=2.0, top_k=5, n_best=3, seed=keras.random.SeedGenerator(7)
+        ),
+        ("--top-p", 0.9): mm.Sample(top_p=0.9, n_best=3, seed=keras.random.SeedGenerator(0)),
+    }
+    for options, decoding in searches.items():
+        done = job("predict", *pictures, "--preset", trained.preset, "--n-best", 3, *options)
+        written = [caption.text for row in captioner.write(inputs, decoding) for caption in row]
+        assert [line.split("\t")[1] for line in done.out.splitlines()] == written, options
+
+
+def test_searching_and_drawing_at_once_is_refused(job: Job, trained: Any, pictures: list[Path]) -> None:
+    done = job("predict", pictures[0], "--preset", trained.preset, "--beam", 2, "--top-k", 3)
+    assert (done.code, done.out) == (2, "") and "Received: top_k with width" in done.error
+
+
+# --- a table ---
+
+
+def test_the_table_is_one_that_the_readers_accept(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    """Pictures in a folder of odd names, the table in another: a reader finds each with its captions."""
+    album = tmp_path / 'my "best", photos'
+    album.mkdir()
+    for path in pictures:
+        shutil.copy(path, album / path.name)
+    table = tmp_path / "said" / "captions.csv"
+    done = job("predict", album, "--preset", trained.preset, "--n-best", 2, "--out", table)
+    records = mm.read_captions(table)
+    said = [(record.image.resolve(), caption) for record in records for caption in record.captions]
+    printed = [line.split("\t") for line in done.out.splitlines()]
+    assert (done.code, len(printed)) == (0, 2 * len(pictures))
+    assert said == [((album / Path(name).name).resolve(), caption) for name, caption in printed]
+
+
+def test_a_table_holds_the_pictures_that_could_be_read(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    shutil.copy(pictures[0], tmp_path / "good.png")
+    done = job("predict", tmp_path, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
+    text = done.out.strip().split("\t")[1]
+    assert done.code == 1
+    assert (tmp_path / "captions.csv").read_text() == f"image,caption\ngood.png,{text}\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("there.csv", "there.csv is there already; add --overwrite"), ("a.txt", "--out expects a CSV file. Received")],
+)
+def test_a_table_that_cannot_be_written_is_refused_before_work(
+    job: Job, pictures: list[Path], tmp_path: Path, name: str, message: str
+) -> None:
+    (tmp_path / "there.csv").write_text("image,caption\n")
+    done = job("predict", pictures[0], "--preset", "no_such_preset", "--out", tmp_path / name)
+    assert done.code == 2 and message in done.error
+    assert (tmp_path / "there.csv").read_text() == "image,caption\n"
+
+
+def test_overwrite_replaces_the_table(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "there.csv").write_text("image,caption\n")
+    job("predict", pictures[0], "--preset", trained.preset, "--out", tmp_path / "there.csv", "--overwrite")
+    assert len(mm.read_captions(tmp_path / "there.csv")) == 1
+
+
 def test_json_is_one_object(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
     (tmp_path / "bad.png").write_bytes(b"no picture")
     done = job("predict", pictures[0], tmp_path / "bad.png", "--preset", trained.preset, "--json", "--n-best", 2)

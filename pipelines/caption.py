@@ -48,7 +48,7 @@ def main(
     out: Path,
     vgg19_weights: str | None = None,
     encoder: Literal["auto", "vgg19", "small"] = "auto",
-    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
+    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     features: Path | None = None,
     attention: Literal["bahdanau", "mean", "none"] = "bahdanau",
@@ -93,7 +93,8 @@ def main(
         out: Folder of the run.
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
-        layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
+        layer: Of VGG19: block5_conv4 gives 196 regions of 224 x 224 pixels, block5_pool 196 of 448 x 448 (four times
+            the work), fc2 one vector (weights with the top).
         precision: Of all layers; auto is bfloat16 for VGG19 and the decoder over it where the processor has it.
         features: Folder of the feature store; in the cache by default.
         attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first thing read.

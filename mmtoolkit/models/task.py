@@ -44,15 +44,23 @@ class Task(keras.Model):
         """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
         return self.search_graph(decoding or self.decoding, self.max_length)(dict(inputs))
 
-    def bare(self) -> Self:
+    def bare(self, dtype: str | None = None) -> Self:
         """A copy without the optimizer, whose moments and averages would make a file four times as large."""
-        copy = self.from_config(self.get_config())
+        config = self.get_config()
+        copy = self.from_config(config if dtype is None else {**config, "dtype": dtype})
         copy.build(copy.input_shapes())
         copy.set_weights(self.get_weights())
         return copy
 
-    def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None) -> None:
-        """Writes the preset directory; an existing one is replaced in one move."""
+    def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None, half: bool = False) -> None:
+        """Writes the preset directory; an existing one is replaced in one move.
+
+        Args:
+            folder: Where.
+            card: Where the model comes from, in place of the card it was loaded with.
+            half: Whether the weights are rounded to float16, in a file half as large. The model that is loaded from
+                it computes as this one does.
+        """
         config = self.get_config()
         codecs: dict[str, TextCodec] = {name: getattr(self, self.codec_attribute(name)) for name in self.codec_names}
         arguments = {
@@ -63,7 +71,7 @@ class Task(keras.Model):
             config={"class": type(self).__name__, "model": arguments},
             codecs=codecs,
             card=self.card if card is None else card,
-            save_weights=self.bare().save_weights,
+            save_weights=self.bare("float16" if half else None).save_weights,
         )
 
     @staticmethod

@@ -86,6 +86,21 @@ def test_a_preset_holds_the_weights_and_no_optimizer(preset: Path, learnt: Any) 
     assert not [name for name in layout(preset / "model.weights.h5") if name.startswith("optimizer")]
 
 
+def test_a_half_precision_preset_holds_the_rounded_weights(
+    preset: Path, learnt: Any, inputs: Any, tmp_path: Path
+) -> None:
+    learnt.captioner.save_preset(tmp_path / "half", half=True)
+    loaded = mm.Captioner.from_preset(tmp_path / "half")
+    for ours, theirs in zip(loaded.get_weights(), learnt.captioner.get_weights(), strict=True):
+        assert ours.dtype == np.float32
+        np.testing.assert_array_equal(ours, theirs.astype(np.float16).astype(np.float32))
+    assert loaded.compute_dtype == "float32"
+    half, full = ((folder / "model.weights.h5").stat().st_size for folder in (tmp_path / "half", preset))
+    numbers = sum(weight.size for weight in learnt.captioner.get_weights())
+    assert full - half == pytest.approx(2 * numbers, rel=0.05)
+    assert [c[0].text for c in loaded.write(inputs)] == learnt.captions
+
+
 def test_saving_replaces_a_preset_and_leaves_nothing_else(preset: Path, make_captioner: Make) -> None:
     (preset / "codecs" / "older").mkdir()
     smaller = make_captioner(mm.TextCodec.fit(["a"]), units=4)

@@ -33,7 +33,15 @@ setup(
     ],
     extras_require={
         # setuptools: a test builds the wheel without the network
-        "test": ["pytest>=8", "hypothesis>=6", "ruff>=0.8", "mypy>=1.13", "types-PyYAML", "setuptools>=77"],
+        "test": [
+            "pytest>=8",
+            "hypothesis>=6",
+            "ruff>=0.8",
+            "mypy>=1.13",
+            "types-PyYAML",
+            "setuptools>=77",
+            "pillow-heif>=0.20",
+        ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
         "metrics-java": ["pycocoevalcap>=1.2"],

@@ -174,17 +174,17 @@ def decode_ahead(
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a picture file in a form that `decode_image` reads; Pillow turns others, HEIC say, into PNG.
+    """The bytes of a picture file in a form that `decode_image` reads; Pillow turns others, HEIC say, into BMP.
 
     Raises:
         OSError: The file cannot be read, or is no picture.
     """
     data = path.read_bytes()
-    return data if data.startswith(GRAPH_READS) else png_bytes(data)
+    return data if data.startswith(GRAPH_READS) else bmp_bytes(data)
 
 
-def png_bytes(data: bytes) -> bytes:
-    """Decodes with Pillow and writes PNG, turned upright."""
+def bmp_bytes(data: bytes) -> bytes:
+    """Decodes with Pillow and writes the kind of BMP that TensorFlow reads, turned upright; nothing is compressed."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     with suppress(ImportError):
@@ -199,7 +199,7 @@ def png_bytes(data: bytes) -> bytes:
             "HEIC needs the package pillow-heif, or convert it to JPEG" if is_heic else "no known picture format"
         ) from error
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", compress_level=1)
+    picture.save(buffer, "BMP")
     return buffer.getvalue()
 
 

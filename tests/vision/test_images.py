@@ -264,6 +264,26 @@ def test_formats_of_pillow_are_turned_upright(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(path, size=SIZE), np.rot90(np.asarray(PICTURE), -1))
 
 
+def test_heic_is_read_as_pillow_reads_it(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif", reason="pip install 'mmtoolkit[heic]'")
+    heif.register_heif_opener()
+    path = tmp_path / "phone.heic"
+    Image.fromarray(smooth(64, 64)).save(path, quality=90)
+    expected = np.asarray(Image.open(path).convert("RGB"))
+    np.testing.assert_array_equal(read_image(path, size=64), expected)
+    assert np.abs(expected.astype(int) - smooth(64, 64)).mean() < 5  # it is that picture
+
+
+def test_a_photo_of_twelve_megapixels(tmp_path: Path) -> None:
+    """Non-square and turned: as Pillow squashes and turns it, up to the rounding of its two passes."""
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "photo.jpg"
+    Image.fromarray(smooth(3000, 4000)).save(path, quality=80, exif=exif)
+    expected = ImageOps.exif_transpose(Image.open(path)).resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+    assert np.abs(read_image(path, size=SIZE).astype(int) - np.asarray(expected)).max() <= 1
+
+
 @pytest.mark.parametrize("batch_size", [1, 2, 3, 5, 9])
 def test_pictures_are_decoded_ahead_in_order(batch_size: int, tmp_path: Path) -> None:
     paths = [tmp_path / f"{number}.png" for number in range(5)]

@@ -1,0 +1,173 @@
+"""Seconds from a photo's file to its caption, for every kind of photo that people have, beside the usual way in Keras.
+
+    python benchmarks/predict.py --vgg19-weights imagenet [--preset runs/flickr8k/preset] [--json FILE]
+
+The usual way: `keras.utils.load_img`, float32 `keras.applications.VGG19` through `predict`, and a beam search as a loop
+in Python over the same decoder. Both run in this process, in turns, each after one photo to warm up. Without a preset
+the decoder is an untrained one of 512 units and 2,500 words that writes twelve words, as many as a caption of Flickr8k.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from json import dumps
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from PIL import Image
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.captioning import load_captioner
+from mmtoolkit.pipelines.command import run
+from mmtoolkit.vision import choose_precision
+
+WIDTH, WORDS, VOCABULARY = 5, 12, 2500
+START, END, NEVER = 1, 2, [0, 1, 3]
+
+
+def main(
+    *,
+    preset: str | None = None,
+    vgg19_weights: str = "random",
+    layer: str = "block5_conv4",
+    photo: Path | None = None,
+    rounds: int = 5,
+    json: Path | None = None,
+) -> None:
+    """Times ours and the usual way.
+
+    Args:
+        preset: A trained captioner that sees through VGG19; an untrained one by default.
+        vgg19_weights: imagenet, random or the path of a weights file.
+        layer: Of VGG19, for the untrained captioner.
+        photo: The photo of which all kinds are made; a made one by default.
+        rounds: How often each kind is captioned; the median counts.
+        json: Where the figures are written.
+    """
+    captioner = load_captioner(preset, vgg19_weights) if preset else untrained(vgg19_weights, layer)
+    usual = UsualWay(captioner, vgg19_weights)
+    source = captioner.image_source()
+    figures: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for kind, path in photos(Path(folder), Image.open(photo) if photo else made_photo()).items():
+            both: tuple[Callable[[], Any], ...] = (
+                lambda path=path: captioner.write({source.input_name: source.read([path])}),
+                lambda path=path: usual.caption(path),
+            )
+            taken: list[list[float]] = [[], []]
+            for number in range(rounds + 1):
+                for job, times in zip(both, taken, strict=True):
+                    started = time.perf_counter()
+                    job()
+                    times += [time.perf_counter() - started] if number else []  # the first one warms up
+            ours, theirs = (statistics.median(times) for times in taken)
+            figures[kind] = {"seconds": ours, "usual_seconds": theirs, "ratio": theirs / ours}
+            print(f"{kind:24} {ours:7.3f} s   the usual way {theirs:7.3f} s   ratio {theirs / ours:6.2f}", flush=True)
+    if json:
+        key = captioner.extractor
+        report = {"scores": figures, "precision": key.precision, "network": key.network, "versions": mm.versions()}
+        json.write_text(dumps(report, indent=1) + "\n", encoding="utf-8")
+
+
+def untrained(weights: str, layer: str) -> mm.Captioner:
+    """A captioner of the usual size that writes `WORDS` words of anything."""
+    key = mm.extractor_key(weights, precision=choose_precision("auto"), layer=layer)
+    codec = mm.TextCodec.fit([" ".join(f"w{number}" for number in range(VOCABULARY))])
+    decoding = mm.BeamSearch(width=WIDTH, min_length=WORDS)
+    keras.utils.set_random_seed(0)
+    policy = "mixed_bfloat16" if key.precision == "bfloat16" else "float32"
+    captioner = mm.Captioner(
+        codec, extractor=key, decoding=decoding, max_length=WORDS, attention_units=256, dtype=policy
+    )
+    captioner.build(captioner.input_shapes())
+    return captioner
+
+
+class UsualWay:
+    """The same network and decoder as a user of Keras would call them.
+
+    Args:
+        captioner: Whose decoder, search options and image size are taken.
+        weights: VGG19's.
+    """
+
+    def __init__(self, captioner: mm.Captioner, weights: str) -> None:
+        self.captioner, self.size = captioner, captioner.extractor.image_size
+        shape = (self.size, self.size, 3)
+        path = None if weights == "random" else mm.vision.vgg19_weights(weights)
+        network = keras.applications.VGG19(include_top=False, weights=path, input_shape=shape)
+        self.network = keras.Model(network.input, network.get_layer(captioner.extractor.layer).output)
+
+    def caption(self, path: Path) -> str:
+        """Loads, predicts and searches one photo."""
+        picture = keras.utils.load_img(path, target_size=(self.size, self.size), interpolation="bilinear")
+        pixels = keras.applications.vgg19.preprocess_input(np.asarray(picture, np.float32)[None])
+        regions = self.network.predict(pixels, verbose=0).reshape(1, -1, 512)
+        return self.captioner.codec.decode(np.array(self.beam(regions)))
+
+    def beam(self, regions: np.ndarray) -> list[int]:
+        """Beam search in Python: the decoder is called once a word for all sentences."""
+        decoder, search = self.captioner.decoder, self.captioner.decoding
+        memory = decoder.prepare(regions)
+        state = [np.repeat(np.asarray(leaf), search.width, axis=0) for leaf in decoder.initial_state(memory)]
+        alive: list[tuple[float, list[int]]] = [(0.0, [START])] + [(-1e9, [START])] * (search.width - 1)
+        done: list[tuple[float, list[int]]] = []
+        for length in range(1, self.captioner.max_length + 1):
+            last = np.array([words[-1] for _, words in alive], np.int32)
+            logits, after = decoder.step(last, tuple(map(keras.ops.convert_to_tensor, state)), memory)
+            scores = np.array(keras.ops.log_softmax(logits))
+            scores[:, NEVER if length > search.min_length else [*NEVER, END]] = -1e9
+            totals = scores + np.array([total for total, _ in alive])[:, None]
+            best = np.argsort(-totals, axis=None)[: search.width]
+            rows, tokens = np.unravel_index(best, totals.shape)
+            alive = [
+                (totals[row, token], [*alive[row][1], int(token)]) for row, token in zip(rows, tokens, strict=True)
+            ]
+            state = [np.asarray(keras.ops.cast(leaf, "float32"))[rows] for leaf in after]
+            done += [(total / length**search.length_penalty, words) for total, words in alive if words[-1] == END]
+            alive = [(-1e9 if words[-1] == END else total, words) for total, words in alive]
+        return max(done or alive)[1]
+
+
+def made_photo() -> Image.Image:
+    """Soft colours, as large as a photograph on the web."""
+    coarse = np.random.default_rng(0).integers(0, 256, (24, 32, 3), np.uint8)
+    return Image.fromarray(coarse).resize((500, 375), Image.Resampling.BICUBIC)
+
+
+def photos(folder: Path, photo: Image.Image) -> dict[str, Path]:
+    """The photo in every kind, by the kind's name."""
+    photo = photo.convert("RGB")
+    large = photo.resize((4000, 3000), Image.Resampling.BICUBIC)
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    transparent = photo.convert("RGBA")
+    transparent.putalpha(128)
+    kinds: dict[str, tuple[Image.Image, str, dict[str, Any]]] = {
+        "JPEG, 500 x 375": (photo.resize((500, 375)), "a.jpg", {}),
+        "JPEG, 12 megapixels": (large, "b.jpg", {"quality": 90}),
+        "JPEG, 12 megapixels, turned": (large.rotate(90, expand=True), "c.jpg", {"quality": 90, "exif": turned}),
+        "JPEG, panorama 6000 x 500": (photo.resize((6000, 500)), "d.jpg", {}),
+        "JPEG, gray": (photo.convert("L"), "e.jpg", {}),
+        "JPEG, CMYK": (photo.convert("CMYK"), "f.jpg", {}),
+        "PNG, transparent": (transparent, "g.png", {}),
+    }
+    try:
+        import pillow_heif
+    except ImportError:
+        print("HEIC is left out: pip install 'mmtoolkit[heic]'")
+    else:
+        pillow_heif.register_heif_opener()
+        kinds["HEIC, 12 megapixels"] = (large, "h.heic", {"quality": 80})
+    for picture, name, options in kinds.values():
+        picture.save(folder / name, **options)
+    return {kind: folder / name for kind, (_, name, _) in kinds.items()}
+
+
+if __name__ == "__main__":
+    run(main)

@@ -251,7 +251,8 @@ def train(
     best = mm.Captioner.from_preset(out / "preset")
     report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
     if splits.test:
-        report["test_scores"] = mm.evaluate_captions(best, splits.test, source=source)["scores"]
+        test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
+        report |= {"test_scores": test["scores"], "test_intervals": test["intervals"]}
     return report | {"split": "valid", "epoch": validation.best_epoch + 1, "history": history, "options": options}
 
 

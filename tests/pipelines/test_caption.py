@@ -81,6 +81,15 @@ def test_the_scores_are_percentages_of_the_captions_that_the_preset_writes(train
     assert report["scores"]["ROUGE-L"] > 1  # a fraction would be below 1
 
 
+def test_the_test_split_is_scored_as_evaluate_scores_it(trained: Any, job: Job) -> None:
+    report = report_of(trained.out)
+    again = json.loads(
+        job("evaluate", "--preset", trained.preset, "--data", trained.data, "--split", "test", "--json").out
+    )
+    assert report["test_scores"] == again["scores"] != report["scores"]
+    assert report["test_intervals"] == again["intervals"]
+
+
 def test_stdout_holds_the_scores_and_nothing_else(trained: Any) -> None:
     scores = report_of(trained.out)["scores"]
     assert trained.done.out == "".join(

@@ -6,11 +6,12 @@ import contextlib
 import difflib
 import inspect
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_args, get_type_hints
 
 import tyro
 import yaml
@@ -41,7 +42,26 @@ def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None
     words = expand_config(main, list(typed))
     about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
     about += "\n\n--config FILE.yaml takes options from a file; what is typed wins."
-    return tyro.cli(main, args=words, prog=prog, description=about, config=(tyro.conf.FlagCreatePairsOff,))
+    return tyro.cli(explained(main), args=words, prog=prog, description=about, config=(tyro.conf.FlagCreatePairsOff,))
+
+
+def explained(main: Job) -> Job:
+    """The same job with a help that reads well: unbroken sentences, and `INT` where tyro would say `{None}|INT`."""
+
+    def job(*arguments: Any, **options: Any) -> int | None:
+        return main(*arguments, **options)
+
+    signature, hints = inspect.signature(main, eval_str=True), get_type_hints(main, include_extras=True)
+    for name, option in signature.parameters.items():
+        kinds = [kind for kind in get_args(option.annotation) or (option.annotation,) if kind is not type(None)]
+        words = [kind.__name__.upper() for kind in get_args(kinds[0]) or kinds[:1]] if option.default is None else []
+        if option.default in (None, ()) or option.kind is option.POSITIONAL_OR_KEYWORD:
+            shown = tyro.conf.arg(metavar=" ".join(words) or None, help_behavior_hint="")
+            hints[name] = Annotated[hints[name], shown]
+    job.__annotations__, job.__doc__ = hints, re.sub(r"\n {8}(?=\S)", " ", inspect.getdoc(main) or "")
+    parameters = [option.replace(annotation=hints[name]) for name, option in signature.parameters.items()]
+    job.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
+    return job
 
 
 def exit_code(job: Callable[[], int | None]) -> int:

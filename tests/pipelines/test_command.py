@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import doctest
 import errno
+import importlib
+import inspect
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -355,3 +358,16 @@ def test_every_job_says_what_it_does() -> None:
     summaries = entry.jobs(Path(entry.__file__).parent)
     assert {"command", "__main__"}.isdisjoint(summaries)
     assert all(summary.endswith(".") for summary in summaries.values()), summaries
+
+
+@pytest.mark.parametrize("name", entry.jobs(Path(entry.__file__).parent))
+def test_the_help_of_every_job_reads_well(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An option that need not be given shows no empty default and no `{None}`, and each is explained in one line."""
+    with pytest.raises(SystemExit) as left:
+        entry.start(name, ["--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert left.value.code == 0 and "None" not in shown and "(default: )" not in shown
+    main = importlib.import_module(f"mmtoolkit.pipelines.{name}").main
+    for option, kind in inspect.signature(main).parameters.items():
+        assert re.search(rf"\n    {option}: \S", inspect.getdoc(main)), option
+        assert f"--{option.replace('_', '-')} " in shown or "Positional" in kind.annotation, option

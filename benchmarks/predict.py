@@ -15,16 +15,17 @@ import time
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import keras
 import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.errors import InputError
 from mmtoolkit.pipelines.captioning import load_captioner
-from mmtoolkit.pipelines.command import run
-from mmtoolkit.vision import choose_precision
+from mmtoolkit.pipelines.command import run, tell
+from mmtoolkit.vision import choose_precision, load_extractor
 
 WIDTH, WORDS, VOCABULARY = 5, 12, 2500
 START, END, NEVER = 1, 2, [0, 1, 3]
@@ -33,8 +34,8 @@ START, END, NEVER = 1, 2, [0, 1, 3]
 def main(
     *,
     preset: str | None = None,
-    vgg19_weights: str = "random",
-    layer: str = "block5_conv4",
+    vgg19_weights: str | None = None,
+    layer: Literal["block5_conv4", "block5_pool"] = "block5_conv4",
     photo: Path | None = None,
     rounds: int = 5,
     json: Path | None = None,
@@ -43,31 +44,35 @@ def main(
 
     Args:
         preset: A trained captioner that sees through VGG19; an untrained one by default.
-        vgg19_weights: imagenet, random or the path of a weights file.
+        vgg19_weights: imagenet, random or the path of a weights file; by default those of the preset, else random.
         layer: Of VGG19, for the untrained captioner.
         photo: The photo of which all kinds are made; a made one by default.
         rounds: How often each kind is captioned; the median counts.
         json: Where the figures are written.
     """
-    captioner = load_captioner(preset, vgg19_weights) if preset else untrained(vgg19_weights, layer)
-    usual = UsualWay(captioner, vgg19_weights)
+    captioner = load_captioner(preset, vgg19_weights) if preset else untrained(vgg19_weights or "random", layer)
+    if captioner.extractor is None:
+        raise InputError(f"--preset expects one that sees through VGG19. Received: {preset}, which has its own CNN.")
+    usual = UsualWay(captioner)
     source = captioner.image_source()
-    figures: dict[str, dict[str, float]] = {}
+    figures: dict[str, dict[str, Any]] = {}
     with tempfile.TemporaryDirectory() as folder:
         for kind, path in photos(Path(folder), Image.open(photo) if photo else made_photo()).items():
             both: tuple[Callable[[], Any], ...] = (
-                lambda path=path: captioner.write({source.input_name: source.read([path])}),
+                lambda path=path: captioner.write({source.input_name: source.read([path])})[0][0].text,
                 lambda path=path: usual.caption(path),
             )
             taken: list[list[float]] = [[], []]
+            words = [0, 0]
             for number in range(rounds + 1):
-                for job, times in zip(both, taken, strict=True):
+                for side, job in enumerate(both):
                     started = time.perf_counter()
-                    job()
-                    times += [time.perf_counter() - started] if number else []  # the first one warms up
+                    words[side] = len(job().split())
+                    taken[side] += [time.perf_counter() - started] if number else []  # the first one warms up
             ours, theirs = (statistics.median(times) for times in taken)
-            figures[kind] = {"seconds": ours, "usual_seconds": theirs, "ratio": theirs / ours}
-            print(f"{kind:24} {ours:7.3f} s   the usual way {theirs:7.3f} s   ratio {theirs / ours:6.2f}", flush=True)
+            figures[kind] = {"seconds": ours, "usual_seconds": theirs, "ratio": theirs / ours, "words": words}
+            sides = f"{ours:6.3f} s for {words[0]:2} words   the usual way {theirs:6.3f} s for {words[1]:2} words"
+            print(f"{kind:27} {sides}   ratio {theirs / ours:5.2f}", flush=True)
     if json:
         key = captioner.extractor
         report = {"scores": figures, "precision": key.precision, "network": key.network, "versions": mm.versions()}
@@ -92,16 +97,14 @@ class UsualWay:
     """The same network and decoder as a user of Keras would call them.
 
     Args:
-        captioner: Whose decoder, search options and image size are taken.
-        weights: VGG19's.
+        captioner: Whose weights, search options and image size are taken.
     """
 
-    def __init__(self, captioner: mm.Captioner, weights: str) -> None:
+    def __init__(self, captioner: mm.Captioner) -> None:
         self.captioner, self.size = captioner, captioner.extractor.image_size
-        shape = (self.size, self.size, 3)
-        path = None if weights == "random" else mm.vision.vgg19_weights(weights)
-        network = keras.applications.VGG19(include_top=False, weights=path, input_shape=shape)
+        network = keras.applications.VGG19(include_top=False, weights=None, input_shape=(self.size, self.size, 3))
         self.network = keras.Model(network.input, network.get_layer(captioner.extractor.layer).output)
+        self.network.set_weights(load_extractor(captioner.extractor).network.get_weights())
 
     def caption(self, path: Path) -> str:
         """Loads, predicts and searches one photo."""
@@ -121,6 +124,8 @@ class UsualWay:
             last = np.array([words[-1] for _, words in alive], np.int32)
             logits, after = decoder.step(last, tuple(map(keras.ops.convert_to_tensor, state)), memory)
             scores = np.array(keras.ops.log_softmax(logits))
+            for row, (_, words) in enumerate(alive):
+                scores[row, repeated(words, search.no_repeat_ngram)] = -1e9
             scores[:, NEVER if length > search.min_length else [*NEVER, END]] = -1e9
             totals = scores + np.array([total for total, _ in alive])[:, None]
             best = np.argsort(-totals, axis=None)[: search.width]
@@ -132,6 +137,13 @@ class UsualWay:
             done += [(total / length**search.length_penalty, words) for total, words in alive if words[-1] == END]
             alive = [(-1e9 if words[-1] == END else total, words) for total, words in alive]
         return max(done or alive)[1]
+
+
+def repeated(words: list[int], size: int) -> list[int]:
+    """The words that would write a run of `size` words a second time."""
+    recent = words[len(words) - size + 1 :]
+    runs = [words[start : start + size] for start in range(1, len(words) - size + 1)] if size else []
+    return [run[-1] for run in runs if run[:-1] == recent]
 
 
 def made_photo() -> Image.Image:
@@ -160,7 +172,7 @@ def photos(folder: Path, photo: Image.Image) -> dict[str, Path]:
     try:
         import pillow_heif
     except ImportError:
-        print("HEIC is left out: pip install 'mmtoolkit[heic]'")
+        tell("HEIC is left out: pip install 'mmtoolkit[heic]'")
     else:
         pillow_heif.register_heif_opener()
         kinds["HEIC, 12 megapixels"] = (large, "h.heic", {"quality": 80})

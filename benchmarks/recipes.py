@@ -63,8 +63,16 @@ def main(
         tell(f"{name}: {folder}")
         words = [*same, *options, "--out", folder, "--resume"]
         if not (folder / "report.json").is_file():
-            subprocess.run([sys.executable, "-m", "mmtoolkit.pipelines", "caption", *map(str, words)], check=True)
+            command = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", *map(str, words)]
+            if code := subprocess.run(command, stdout=sys.stderr).returncode:  # stdout is for the table
+                tell(
+                    f"error: the training of {name!r} ended with exit code {code}; mend what it says and run this again"
+                )
+                return code
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
+        for option, wanted in {"data": str(data), "epochs": epochs, "seed": seed}.items():
+            if (was := rows[name]["options"][option]) != wanted:
+                raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
     print(table(rows))
     if json:
         kept = ("scores", "intervals", "unique_captions", "epoch", "seconds", "options", "versions")

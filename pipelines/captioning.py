@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,10 @@ def load_captioner(preset: str, vgg19_weights: str | None) -> mm.Captioner:
         )
     from mmtoolkit.vision import extractor_key
 
-    given = extractor_key(vgg19_weights, precision=captioner.extractor.precision, layer=captioner.extractor.layer)
-    if given.weights != captioner.extractor.weights:
+    key = extractor_key(vgg19_weights, precision=captioner.extractor.precision, layer=captioner.extractor.layer)
+    if key.weights != captioner.extractor.weights:
         tell(f"warning: {vgg19_weights} is not the VGG19 file of this preset; expect worse captions")
-    captioner.extractor = given
+    captioner.extractor = key
     return captioner
 
 
@@ -49,33 +49,50 @@ def search(
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
 ) -> mm.BeamSearch | mm.Sample:
-    """The preset's beam search with the options that were given, or sampling where one of its options was.
+    """The preset's own search with the options that were given; those of sampling make it a draw.
 
     Raises:
-        mm.InputError: Options of both are given, or one is out of its range.
+        mm.InputError: Options of both kinds are given, one is out of its range, or one that would do nothing.
     """
-    beams = given(width=beam, length_penalty=length_penalty, groups=groups, diversity=diversity)
+    beams = given(beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity)
     draws = given(temperature=temperature, top_k=top_k, top_p=top_p)
     if draws and beams:
         raise mm.InputError(
-            "--temperature, --top-k and --top-p draw words, --beam, --length-penalty, --groups and --diversity search "
-            f"for them. Received: {', '.join(draws)} with {', '.join(beams)}; leave one side out."
+            f"{options(draws)} draws words, {options(beams)} searches for them. Received: both; leave one out."
         )
-    if draws:
+    default = captioner.decoding
+    if draws or (isinstance(default, mm.Sample) and not beams):
         import keras
 
-        return mm.Sample(**draws, n_best=n_best, seed=keras.random.SeedGenerator(seed))
-    default = captioner.decoding if isinstance(captioner.decoding, mm.BeamSearch) else mm.BeamSearch(width=1)
-    per_group = groups or default.groups
-    least = -(-max(default.width, n_best) // per_group) * per_group  # wide enough, and the same for every group
-    return dataclasses.replace(default, **{"width": least, **beams}, n_best=n_best)
+        base = default if isinstance(default, mm.Sample) else mm.Sample()
+        return dataclasses.replace(base, **draws, n_best=n_best, seed=keras.random.SeedGenerator(seed or 0))
+    if seed is not None:
+        raise mm.InputError(f"--seed is for draws. Received: --seed {seed}; add --temperature, --top-k or --top-p.")
+    base = default if isinstance(default, mm.BeamSearch) else mm.BeamSearch(width=1)
+    per_group = groups or base.groups
+    if diversity is not None and per_group == 1:
+        raise mm.InputError(f"--diversity keeps groups apart. Received: --diversity {diversity}; add --groups.")
+    wide_enough = -(-max(base.width, n_best) // per_group) * per_group  # and the same for every group
+    width = wide_enough if beam is None else beam
+    changes = {name: value for name, value in beams.items() if name != "beam"}
+    return dataclasses.replace(base, **changes, width=width, n_best=n_best)
 
 
-def given(**options: Any) -> dict[str, Any]:
+def given(**values: Any) -> dict[str, Any]:
     """The options that are not left out."""
-    return {name: value for name, value in options.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def options(names: Iterable[str]) -> str:
+    """Options as a person types them.
+
+    Example:
+        >>> options(["beam", "length_penalty"])
+        '--beam with --length-penalty'
+    """
+    return " with ".join(f"--{name.replace('_', '-')}" for name in names)
 
 
 def image_source(

@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 
 import tyro
 import yaml
@@ -53,15 +53,30 @@ def explained(main: Job) -> Job:
 
     signature, hints = inspect.signature(main, eval_str=True), get_type_hints(main, include_extras=True)
     for name, option in signature.parameters.items():
-        kinds = [kind for kind in get_args(option.annotation) or (option.annotation,) if kind is not type(None)]
-        words = [kind.__name__.upper() for kind in get_args(kinds[0]) or kinds[:1]] if option.default is None else []
         if option.default in (None, ()) or option.kind is option.POSITIONAL_OR_KEYWORD:
-            shown = tyro.conf.arg(metavar=" ".join(words) or None, help_behavior_hint="")
+            shown = tyro.conf.arg(metavar=metavar(option.annotation), help_behavior_hint="")
             hints[name] = Annotated[hints[name], shown]
     job.__annotations__, job.__doc__ = hints, re.sub(r"\n {8}(?=\S)", " ", inspect.getdoc(main) or "")
     parameters = [option.replace(annotation=hints[name]) for name, option in signature.parameters.items()]
     job.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return job
+
+
+def metavar(kind: Any) -> str | None:
+    """What stands for the value of an option that need not be given; `None` where tyro's own word reads well.
+
+    Example:
+        >>> metavar(int | None), metavar(tuple[str, str] | None), metavar(Literal["a", "b"] | None), metavar(list[str])
+        ('INT', 'STR STR', '{a,b}', None)
+    """
+    kinds = [part for part in get_args(kind) if part is not type(None)]
+    if type(None) not in get_args(kind) or len(kinds) > 1:
+        return None
+    parts = get_args(kinds[0]) or kinds
+    if get_origin(kinds[0]) is Literal:
+        return f"{{{','.join(map(str, parts))}}}"
+    words = [part.__name__.upper() if isinstance(part, type) else "…" for part in parts]
+    return f"{words[0]} …" if get_origin(kinds[0]) is list else " ".join(words)
 
 
 def exit_code(job: Callable[[], int | None]) -> int:

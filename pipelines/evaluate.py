@@ -30,7 +30,7 @@ def main(
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     json: bool = False,
 ) -> int:
     """Scores a trained model on a data set.
@@ -51,7 +51,7 @@ def main(
         temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
         top_k: Draw among so many likeliest words.
         top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw.
+        seed: Start of the random numbers of a draw (0).
         json: Print the report as one JSON object.
     """
     if out and out.is_dir():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import itertools
 import json as json_format
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
 BATCH = 16
+NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
 
 
 def main(
@@ -39,7 +42,7 @@ def main(
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     attention: Path | None = None,
     vgg19_weights: str | None = None,
     json: bool = False,
@@ -61,7 +64,7 @@ def main(
         temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
         top_k: Draw among so many likeliest words.
         top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw.
+        seed: Start of the random numbers of a draw (0).
         attention: Folder for a PNG per picture that shows where the model looked for each word (NAME.png; further
             pictures of that name become NAME-2.png and so on).
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
@@ -84,30 +87,33 @@ def main(
         top_p=top_p,
         seed=seed,
     )
+    for folder in (attention, out and out.parent):
+        if folder:
+            folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
-    for name, (path, inputs, captions) in zip(picture_names(paths), captioned(captioner, paths, decoding), strict=True):
-        try:
-            if isinstance(captions, mm.InputError):
-                raise captions
-            results.append({"image": str(path), "captions": [caption._asdict() for caption in captions]})
-            if not json:
-                print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
-            if attention:
-                draw_attention(captioner, path, inputs, captions[0].text, attention / name)
-                results[-1]["attention"] = str(attention / name)
-        except mm.InputError as error:  # the others go on
-            tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
-            failed.append({"image": str(path), "error": str(error)})
-    if out:
-        write_table(out, results)
+    with saved_at_the_end(out, results):
+        found = captioned(captioner, paths, decoding)
+        for name, (path, inputs, captions) in zip(picture_names(paths), found, strict=True):
+            try:
+                if isinstance(captions, mm.InputError):
+                    raise captions
+                results.append({"image": str(path), "captions": [caption._asdict() for caption in captions]})
+                if not json:
+                    print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
+                if attention:
+                    draw_attention(captioner, path, inputs, captions[0].text, attention / name)
+                    results[-1]["attention"] = str(attention / name)
+            except mm.InputError as error:  # the others go on
+                tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
+                failed.append({"image": str(path), "error": str(error)})
     if json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
 
 
 def check_targets(out: Path | None, attention: Path | None, *, overwrite: bool) -> None:
-    """Refuses, before any work, places where the results cannot or should not be written; makes their folders.
+    """Refuses, before any work, places where the results cannot or should not be written.
 
     Raises:
         mm.InputError: A folder stands where a file should, the other way about, or a file would be lost.
@@ -118,9 +124,9 @@ def check_targets(out: Path | None, attention: Path | None, *, overwrite: bool) 
         raise mm.InputError(f"--out expects a CSV file. Received: {out}; name it like captions.csv.")
     if out and out.exists() and not overwrite:
         raise mm.InputError(f"{out} is there already; add --overwrite to replace it, or name another file.")
-    for folder in (attention, out and out.parent):
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
+    for parent in out.parents if out else ():
+        if parent.exists() and not parent.is_dir():
+            raise mm.InputError(f"--out expects a file in a folder. Received: {out}; {parent} is a file.")
 
 
 def captioned(
@@ -139,14 +145,35 @@ def captioned(
                 yield path, {source.input_name: row[None]}, next(written)
 
 
+@contextlib.contextmanager
+def saved_at_the_end(target: Path | None, results: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+    """Writes the table of what there is when the work ends, also where it ends early."""
+    try:
+        yield
+    finally:
+        if target:
+            write_table(target, results)
+
+
 def write_table(target: Path, results: Sequence[Mapping[str, Any]]) -> None:
-    """Writes `image,caption` rows; pictures are named from where the file lies, as its readers look for them."""
+    """Writes `image,caption` rows; pictures are named from where the file lies, as its readers look for them.
+
+    What the readers would refuse, an empty caption or a name that is not Unicode, is left out and told. Without a row
+    nothing is written: a table that is there stays.
+    """
+    rows = [
+        (os.path.relpath(result["image"], target.parent), caption["text"])
+        for result in results
+        for caption in result["captions"]
+    ]
+    kept = [(name, text) for name, text in rows if text and name == name.strip() and not NO_UNICODE.search(name)]
+    if len(kept) < len(rows):
+        tell(f"warning: {len(rows) - len(kept)} captions are not in {target}: empty, or of a file with an odd name")
+    if not kept:
+        tell(f"no captions for {target}: it is left as it was")
+        return
     table = io.StringIO(newline="")
-    rows = csv.writer(table, lineterminator="\n")
-    rows.writerow(["image", "caption"])
-    for result in results:
-        name = os.path.relpath(result["image"], target.parent)
-        rows.writerows([name, caption["text"]] for caption in result["captions"])
+    csv.writer(table, lineterminator="\n").writerows([("image", "caption"), *kept])
     write_atomically(target, lambda file: file.write(table.getvalue().encode()))
     tell(f"captions: {target}")
 

@@ -31,7 +31,8 @@ class BeamSearch:
         min_length: Number of tokens before `end` may come.
         no_repeat_ngram: No run of so many tokens comes twice in a sentence; 0 allows all.
         groups: Parts of the beam, of equal width, that search one after the other at every step, each drawn away from
-            what the ones before it say at that moment. `n_best` takes as many sentences from each.
+            what the ones before it say at that moment. Each gives at most `n_best / groups` finished sentences, rounded
+            up; two groups may end with the same one.
         diversity: What a token costs a group for each earlier sentence that has it now. It guides the choice; the
             scores stay those of the model.
 

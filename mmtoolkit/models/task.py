@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -58,8 +58,8 @@ class Task(keras.Model):
         Args:
             folder: Where.
             card: Where the model comes from, in place of the card it was loaded with.
-            half: Whether the weights are rounded to float16, in a file half as large. The model that is loaded from
-                it computes as this one does.
+            half: Whether the weights are rounded to float16, in a file half as large. The model loaded from it has
+                the rounded weights in its own precision.
         """
         config = self.get_config()
         codecs: dict[str, TextCodec] = {name: getattr(self, self.codec_attribute(name)) for name in self.codec_names}
@@ -151,8 +151,11 @@ def first_line(error: Exception) -> str:
 
 
 def search_config(search: Search) -> dict[str, Any]:
-    """A search as JSON: its name and its options."""
-    return {"name": type(search).__name__, **asdict(search)}
+    """A search as JSON: its name and its options; a generator of seeds is written as the seed it began with."""
+    options = {field.name: getattr(search, field.name) for field in fields(search)}
+    if isinstance(options.get("seed"), keras.random.SeedGenerator):
+        options["seed"] = options["seed"].get_config()["seed"]
+    return {"name": type(search).__name__, **options}
 
 
 def search_from_config(config: Mapping[str, Any] | Search) -> Search:

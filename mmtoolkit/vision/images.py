@@ -192,7 +192,10 @@ def bmp_bytes(data: bytes) -> bytes:
 
         register_heif_opener()
     try:
-        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
+        if picture.mode.startswith("I;16"):  # whose conversion would cut at 255
+            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+        picture = picture.convert("RGB")
     except Exception as error:  # Pillow's plug-ins raise many kinds
         is_heic = data[4:8] == b"ftyp"
         raise UnidentifiedImageError(

@@ -56,6 +56,15 @@ def test_a_search_can_be_named(job: Job, trained: Any) -> None:
     assert {key: report["decoding"][key] for key in search} == search
 
 
+def test_draws_and_groups_are_reported(job: Job, trained: Any) -> None:
+    words = ("--preset", trained.preset, "--data", trained.data, "--split", "valid", "--json")
+    drawn = json.loads(job("evaluate", *words, "--temperature", 0.8, "--seed", 3).out)
+    assert drawn["decoding"]["name"] == "Sample"
+    assert (drawn["decoding"]["temperature"], drawn["decoding"]["seed"]) == (0.8, 3)
+    grouped = json.loads(job("evaluate", *words, "--groups", 2, "--diversity", 1.5).out)
+    assert (grouped["decoding"]["groups"], grouped["decoding"]["diversity"]) == (2, 1.5)
+
+
 def test_data_without_the_split(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:
     data = shutil.copytree(scenes, tmp_path / "data")
     table = (data / "captions.csv").read_text(encoding="utf-8")

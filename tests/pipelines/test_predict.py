@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.predict import picture_names
+from mmtoolkit.pipelines.captioning import search
+from mmtoolkit.pipelines.predict import picture_names, write_table
 
 Job = Callable[..., Any]
 
@@ -127,7 +129,49 @@ def test_groups_and_draws_are_the_searches_of_those_options(job: Job, trained: A
 
 def test_searching_and_drawing_at_once_is_refused(job: Job, trained: Any, pictures: list[Path]) -> None:
     done = job("predict", pictures[0], "--preset", trained.preset, "--beam", 2, "--top-k", 3)
-    assert (done.code, done.out) == (2, "") and "Received: top_k with width" in done.error
+    assert (done.code, done.out) == (2, "")
+    assert done.error == "--top-k draws words, --beam searches for them. Received: both; leave one out."
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({}, mm.BeamSearch(width=2, min_length=3)),
+        ({"n_best": 4}, mm.BeamSearch(width=4, n_best=4, min_length=3)),
+        ({"beam": 5, "length_penalty": 0.0}, mm.BeamSearch(width=5, length_penalty=0.0, min_length=3)),
+        ({"groups": 3}, mm.BeamSearch(width=3, groups=3, min_length=3)),  # as narrow as the groups allow
+        ({"groups": 3, "n_best": 4}, mm.BeamSearch(width=6, groups=3, n_best=4, min_length=3)),
+        ({"groups": 2, "diversity": 2.0}, mm.BeamSearch(width=2, groups=2, diversity=2.0, min_length=3)),
+    ],
+    ids=str,
+)
+def test_the_beam_of_the_options(korean: Path, given: dict[str, Any], expected: mm.BeamSearch) -> None:
+    assert search(mm.Captioner.from_preset(korean), **given) == expected
+
+
+def test_a_preset_that_draws_goes_on_drawing(korean: Path) -> None:
+    captioner = mm.Captioner.from_preset(korean)
+    captioner.decoding = mm.Sample(top_k=5, seed=3)
+    plain, cold = search(captioner), search(captioner, temperature=0.5, seed=4)
+    assert isinstance(plain, mm.Sample) and isinstance(cold, mm.Sample)
+    assert (plain.top_k, plain.temperature, cold.top_k, cold.temperature) == (5, 1.0, 5, 0.5)
+    assert [one.seed.get_config()["seed"] for one in (plain, cold)] == [0, 4]
+    assert search(captioner, beam=2) == mm.BeamSearch(width=2)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"diversity": 9.0}, "--diversity keeps groups apart. Received: --diversity 9.0; add --groups."),
+        ({"seed": 1}, "--seed is for draws. Received: --seed 1; add --temperature, --top-k or --top-p."),
+        ({"groups": 0}, "groups=0"),
+        ({"beam": 5, "groups": 3}, "groups=3, width=5"),
+        ({"top_p": 2.0}, "top_p is above 0 and at most 1"),
+    ],
+)
+def test_options_that_do_nothing_or_cannot_be_are_named(korean: Path, given: dict[str, Any], message: str) -> None:
+    with pytest.raises(mm.InputError, match=re.escape(message)):
+        search(mm.Captioner.from_preset(korean), **given)
 
 
 # --- a table ---
@@ -159,9 +203,61 @@ def test_a_table_holds_the_pictures_that_could_be_read(
     assert (tmp_path / "captions.csv").read_text() == f"image,caption\ngood.png,{text}\n"
 
 
+def test_captions_that_the_readers_would_refuse_are_left_out(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty one, one of a name that is not UTF-8, and one whose name's blank a reader would strip."""
+    names = ["a.jpg", "b.jpg", "\udcff.jpg", " c.jpg", "d\u202fe.jpg"]
+    rows = [
+        {"image": str(tmp_path / name), "captions": [{"text": text}]}
+        for name, text in zip(names, ["one", "", "three", "four", 'five, "six"'], strict=True)
+    ]
+    write_table(tmp_path / "table.csv", rows)
+    assert "warning: 3 captions are not in" in capsys.readouterr().err
+    for name in names[:1] + names[4:]:
+        Image.new("RGB", (4, 4)).save(tmp_path / name)
+    assert [(r.image.name, r.captions) for r in mm.read_captions(tmp_path / "table.csv")] == [
+        ("a.jpg", ("one",)),
+        ("d\u202fe.jpg", ('five, "six"',)),
+    ]
+
+
+def test_without_a_caption_the_old_table_stays(job: Job, trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "bad.png").write_bytes(b"no picture")
+    (tmp_path / "there.csv").write_text("mine")
+    done = job("predict", tmp_path, "--preset", trained.preset, "--out", tmp_path / "there.csv", "--overwrite")
+    assert done.code == 1 and "it is left as it was" in done.err
+    assert (tmp_path / "there.csv").read_text() == "mine"
+
+
+def test_an_interrupted_job_keeps_the_captions_that_it_has(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = mm.Captioner.write
+    batches: list[int] = []
+
+    def interrupted(self: mm.Captioner, *arguments: Any) -> Any:
+        batches.append(1)
+        if len(batches) == 3:
+            raise KeyboardInterrupt
+        return write(self, *arguments)
+
+    monkeypatch.setattr(mm.Captioner, "write", interrupted)
+    monkeypatch.setattr("mmtoolkit.pipelines.predict.BATCH", 2)
+    done = job("predict", *pictures, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
+    assert done.code == 130
+    assert [record.image.name for record in mm.read_captions(tmp_path / "captions.csv")] == [
+        path.name for path in pictures[:4]
+    ]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("there.csv", "there.csv is there already; add --overwrite"), ("a.txt", "--out expects a CSV file. Received")],
+    [
+        ("there.csv", "there.csv is there already; add --overwrite"),
+        ("a.txt", "--out expects a CSV file. Received"),
+        ("there.csv/b.csv", "there.csv is a file"),
+    ],
 )
 def test_a_table_that_cannot_be_written_is_refused_before_work(
     job: Job, pictures: list[Path], tmp_path: Path, name: str, message: str
@@ -169,6 +265,8 @@ def test_a_table_that_cannot_be_written_is_refused_before_work(
     (tmp_path / "there.csv").write_text("image,caption\n")
     done = job("predict", pictures[0], "--preset", "no_such_preset", "--out", tmp_path / name)
     assert done.code == 2 and message in done.error
+    missing = job("predict", pictures[0], "--preset", "no_such_preset", "--out", tmp_path / "new" / "a.csv")
+    assert "no_such_preset" in missing.error and not (tmp_path / "new").exists()
     assert (tmp_path / "there.csv").read_text() == "image,caption\n"
 
 

@@ -274,6 +274,13 @@ def test_heic_is_read_as_pillow_reads_it(tmp_path: Path) -> None:
     assert np.abs(expected.astype(int) - smooth(64, 64)).mean() < 5  # it is that picture
 
 
+def test_a_tiff_of_sixteen_bits_keeps_the_upper_eight(tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 65536, (SIZE, SIZE), np.uint16)
+    Image.fromarray(values).save(tmp_path / "deep.tiff")
+    expected = np.repeat((values >> 8)[..., None], 3, -1)
+    np.testing.assert_array_equal(read_image(tmp_path / "deep.tiff", size=SIZE), expected)
+
+
 def test_a_photo_of_twelve_megapixels(tmp_path: Path) -> None:
     """Non-square and turned: as Pillow squashes and turns it, up to the rounding of its two passes."""
     exif = Image.Exif()

@@ -95,8 +95,11 @@ class BahdanauAttention(keras.layers.Layer):
         """Projects the values once: `<float>[batch, regions, features]` to a `Memory`."""
         return Memory(self.key_projection(values), values, mask)
 
-    def call(self, query: Any, memory: Memory) -> tuple[Any, Any]:
-        return additive_attention(self.query_projection(query), memory.keys, memory.values, self.v, memory.mask)
+    def call(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
+        """As `additive_attention`; `shift <float>[rows, units]` is added to the projected query."""
+        query = self.query_projection(query)
+        query = query if shift is None else query + shift
+        return additive_attention(query, memory.keys, memory.values, self.v, memory.mask)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}

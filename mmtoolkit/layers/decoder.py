@@ -15,6 +15,7 @@ from mmtoolkit.layers.embedding import TokenEmbedding
 
 State = tuple[Any, ...]
 ATTENTIONS = ("bahdanau", "mean", "none")
+GATES = ("features", "scalar", "none")
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -38,7 +39,10 @@ class AttentionDecoder(keras.layers.Layer):
             thing read, before START, and never again (Vinyals et al. 2015).
         embedding_dim: Width of the word vectors.
         attention_units: Width in which state and regions are compared; `units` by default.
-        gated_context: Whether a gate computed from the state scales what attention gives (equation for beta).
+        word_in_query: Whether the word just read has a part in the query. Without it one layer asks with the old
+            state, which has not read that word, as the paper does.
+        gated_context: What a gate computed from the state scales in what attention gives: `"features"`, each by
+            itself; `"scalar"`, all by one number (the paper's beta); or `"none"`.
         deep_output: Whether the word before and the context reach the output next to the state (equation 7);
             otherwise the logits come from the state alone.
         freeze_embeddings: Whether the word vectors stay as they start.
@@ -53,7 +57,8 @@ class AttentionDecoder(keras.layers.Layer):
     Raises:
         InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
 
-    Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1; two layers: Anderson et al.,
+    Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1, but for the word in the query and
+        the gate of each feature, which are ours; two layers: Anderson et al.,
         "Bottom-Up and Top-Down Attention", 2018, section 3.2; no attention: Vinyals et al., "Show and Tell", 2015,
         equations 10-12; dropping whole words: Gal & Ghahramani, "A Theoretically Grounded Application of Dropout in
         RNNs", 2016, section 4.2.
@@ -69,7 +74,8 @@ class AttentionDecoder(keras.layers.Layer):
         attention: str = "bahdanau",
         embedding_dim: int = 300,
         attention_units: int | None = None,
-        gated_context: bool = True,
+        word_in_query: bool = True,
+        gated_context: str = "features",
         deep_output: bool = True,
         freeze_embeddings: bool = False,
         tie_output: bool = False,
@@ -81,10 +87,10 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        check_form(layers, attention, tie_output=tie_output, deep_output=deep_output)
+        check_form(layers, attention, gated_context, tie_output=tie_output, deep_output=deep_output)
         self.vocabulary_size, self.cell_name, self.units, self.layers = vocabulary_size, cell, units, layers
         self.attention_name, self.attention_units = attention, attention_units or units
-        self.embedding_dim, self.gated_context = embedding_dim, gated_context
+        self.embedding_dim, self.word_in_query, self.gated_context = embedding_dim, word_in_query, gated_context
         self.deep_output, self.tie_output, self.freeze_embeddings = deep_output, tie_output, freeze_embeddings
         self.dropout, self.word_dropout, self.memory_dropout = dropout, word_dropout, memory_dropout
         self.normalise_memory = normalise_memory
@@ -113,8 +119,10 @@ class AttentionDecoder(keras.layers.Layer):
         self.attention: Any = None
         if attends:
             self.attention = BahdanauAttention(self.attention_units, name="attention", dtype=self.dtype_policy)
-        self.gate = dense("gate", 1, attends and self.gated_context, activation="sigmoid")
+        self.gate: Any = None  # as wide as the features, which `build` knows
         self.words_to_gates = linear("words_to_gates", gates)
+        asks = attends and self.word_in_query and not two  # the lower of two cells has read the word when it asks
+        self.words_to_query = linear("words_to_query", self.attention_units, asks)
         self.context_to_gates = linear("context_to_gates", gates, looks)
         self.lower_to_gates = linear("lower_to_gates", gates, two)
         self.state_to_lower = linear("state_to_lower", gates, two)
@@ -127,8 +135,12 @@ class AttentionDecoder(keras.layers.Layer):
     def build(self, tokens_shape: Any, memory_shape: Any, condition_shape: Any = None) -> None:
         features = values_shape(memory_shape)[-1]
         condition = features if condition_shape is None else condition_shape[-1]
+        if self.attention and self.gated_context != "none":
+            width = features if self.gated_context == "features" else 1
+            self.gate = keras.layers.Dense(width, activation="sigmoid", name="gate", dtype=self.dtype_policy)
         for layer, width in (
             (self.words_to_gates, self.embedding_dim),
+            (self.words_to_query, self.embedding_dim),
             (self.context_to_gates, features),
             (self.condition_to_gates, condition),
             (self.lower_to_gates, self.units),
@@ -166,35 +178,49 @@ class AttentionDecoder(keras.layers.Layer):
             return tuple(layer(condition) for layer in self.initial)
         projection = self.condition_to_gates(condition)
         nothing = ops.zeros((ops.shape(projection)[0], self.units), projection.dtype)
-        return self.recur(projection, (nothing,) * (self.cell.states * self.layers), memory)[0]
+        return self.recur((projection,), (nothing,) * (self.cell.states * self.layers), memory)[0]
 
     def step(self, tokens: Any, state: State, memory: Memory) -> tuple[Any, State]:
         """Reads one token `<int32>[rows]` and gives the next one's logits `<float32>[rows, vocabulary]`."""
         words = self.embedding(tokens)
-        state, seen = self.recur(self.words_to_gates(words), state, memory)
+        state, seen = self.recur(self.project(words), state, memory)
         return self.logits(words, state[0], seen[0] if seen else None), state
 
-    def recur(self, projection: Any, state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
+    def project(self, words: Any) -> tuple[Any, ...]:
+        """What the words give to the gates, and to the query where they have a part in it; any leading dimensions."""
+        return tuple(layer(words) for layer in (self.words_to_gates, self.words_to_query) if layer)
+
+    def recur(self, projected: tuple[Any, ...], state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
         """One move of the recurrence; the state begins with the output.
+
+        Args:
+            projected: What is read, as `project` gives it.
+            state: Of the cell, then of the lower one.
+            memory: What is looked at.
 
         Returns:
             The next state and what was seen: context and alignment, the context alone, or nothing.
         """
+        projection, *asked = projected
         upper, lower = state[: self.cell.states], state[self.cell.states :]
         query = upper[0]
         if self.lower:
             lower = self.lower(projection + self.state_to_lower(query), lower)
             query = lower[0]
             projection = self.lower_to_gates(query)
-        seen = self.look(query, memory)
+        seen = self.look(query, memory, *asked)
         if seen:
             projection = projection + self.context_to_gates(seen[0])
         return (*self.cell(projection, upper), *lower), seen
 
-    def look(self, query: Any, memory: Memory) -> tuple[Any, ...]:
-        """What the query sees: context `<float>[rows, features]` and alignment, the context alone, or nothing."""
+    def look(self, query: Any, memory: Memory, asked: Any = None) -> tuple[Any, ...]:
+        """What is seen by the query and what the word adds to it.
+
+        Returns:
+            Context `<float>[rows, features]` and alignment, the context alone, or nothing.
+        """
         if self.attention:
-            context, alignment = self.attention(query, memory)
+            context, alignment = self.attention(query, memory, asked)
             return (self.gate(query) * context if self.gate else context), alignment
         if self.context_to_gates is None:
             return ()
@@ -231,20 +257,20 @@ class AttentionDecoder(keras.layers.Layer):
         """
         words = self.drop_words(self.embedding(tokens), training=training)  # [batch, time, embedding]
         words = self.drop_word_features(words, training=training)
-        projections = ops.transpose(self.words_to_gates(words), (1, 0, 2))  # [time, batch, gates * units]
+        projected = tuple(ops.transpose(part, (1, 0, 2)) for part in self.project(words))  # [time, batch, …]
 
-        def move(carry: tuple[Any, ...], projection: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            moved = self.recur(projection, carry[0], memory)
+        def move(carry: tuple[Any, ...], projected: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            moved = self.recur(projected, carry[0], memory)
             return moved, moved
 
         state = self.initial_state(memory, condition)
         if tokens.shape[1] is None:
-            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), projections)
+            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), projected)
             hidden = states[0]
         else:
             carry, moves = (state, ()), []
             for time in range(tokens.shape[1]):
-                carry, _ = move(carry, projections[time])
+                carry, _ = move(carry, tuple(part[time] for part in projected))
                 moves.append((carry[0][0], *carry[1]))
             hidden, *seen = (ops.stack(parts) for parts in zip(*moves, strict=True))
         hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (hidden, *seen))
@@ -261,6 +287,7 @@ class AttentionDecoder(keras.layers.Layer):
             "attention": self.attention_name,
             "embedding_dim": self.embedding_dim,
             "attention_units": self.attention_units,
+            "word_in_query": self.word_in_query,
             "gated_context": self.gated_context,
             "deep_output": self.deep_output,
             "freeze_embeddings": self.freeze_embeddings,
@@ -272,7 +299,7 @@ class AttentionDecoder(keras.layers.Layer):
         }
 
 
-def check_form(layers: int, attention: str, *, tie_output: bool, deep_output: bool) -> None:
+def check_form(layers: int, attention: str, gated_context: str, *, tie_output: bool, deep_output: bool) -> None:
     """Refuses forms that there are none of.
 
     Raises:
@@ -282,6 +309,8 @@ def check_form(layers: int, attention: str, *, tie_output: bool, deep_output: bo
         raise InputError(f"A decoder has 1 or 2 layers. Received: layers={layers!r}.")
     if attention not in ATTENTIONS:
         raise InputError(f"A decoder's attention is one of {', '.join(ATTENTIONS)}. Received: {attention!r}.")
+    if gated_context not in GATES:
+        raise InputError(f"A decoder's gated_context is one of {', '.join(GATES)}. Received: {gated_context!r}.")
     if tie_output and not deep_output:
         raise InputError(
             "tie_output needs deep_output, which brings the output to the width of the word vectors. "

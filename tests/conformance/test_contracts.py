@@ -104,12 +104,12 @@ def cell(kind: type, gates: int, states: int) -> Case:
 
 DECODERS = [
     decoder("decoder: lstm"),
-    decoder("decoder: lstm, plain", gated_context=False, deep_output=False),
+    decoder("decoder: lstm, plain", word_in_query=False, gated_context="none", deep_output=False),
     decoder("decoder: gru", cell="gru"),
-    decoder("decoder: gru, tied", cell="gru", gated_context=False, tie_output=True),
+    decoder("decoder: gru, tied", cell="gru", gated_context="scalar", tie_output=True),
     decoder("decoder: lstm, frozen words", freeze_embeddings=True, embeddings=floats(SIZE, 6)),
     decoder("decoder: lstm, two layers", layers=2),
-    decoder("decoder: gru, two layers", cell="gru", layers=2, gated_context=False),
+    decoder("decoder: gru, two layers", cell="gru", layers=2, gated_context="none"),
     decoder("decoder: vanilla, mean", cell="vanilla", attention="mean"),
     decoder("decoder: lstm, mean, two layers", attention="mean", layers=2, deep_output=False),
     decoder("decoder: lstm, none", attention="none"),
@@ -312,7 +312,8 @@ def stepped(layer: Any, tokens: Any, memory: Memory) -> list[Any]:
         step_logits, after = layer.step(tokens[:, time], state, memory)
         if layer.attention:  # the old state attends, or with two layers the new one of the lower
             query = after[layer.cell.states] if layer.lower else state[0]
-            alignments.append(layer.attention(query, memory)[1])
+            shift = layer.words_to_query(layer.embedding(tokens[:, time])) if layer.words_to_query else None
+            alignments.append(layer.attention(query, memory, shift)[1])
         logits.append(step_logits)
         state = after
     return [ops.stack(parts, axis=1) for parts in (logits, alignments) if parts]

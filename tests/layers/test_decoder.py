@@ -44,13 +44,19 @@ def seen(decoder: AttentionDecoder) -> np.ndarray:
     return (VALUES - VALUES.mean(axis=-1, keepdims=True)) / np.sqrt(VALUES.var(axis=-1, keepdims=True) + 1e-5)
 
 
-def attend(decoder: AttentionDecoder, hidden: np.ndarray, row: int) -> np.ndarray:
-    """Equations 4 to 6 and 13: the weighted mean of the regions that exist, scaled by beta of section 4.2.1."""
+def attend(decoder: AttentionDecoder, hidden: np.ndarray, word: np.ndarray, row: int) -> np.ndarray:
+    """Equations 4 to 6 and 13: the weighted mean of the regions that exist, scaled by beta of section 4.2.1.
+
+    The word, where it has a part in the query, is added to it in the space of the comparison.
+    """
     values = seen(decoder)[row]
     if decoder.attention_name == "mean":
         return values[MASK[row]].mean(axis=0)
     keys = dense(decoder.attention.key_projection, values)
-    scores = np.tanh(dense(decoder.attention.query_projection, hidden) + keys) @ np.asarray(decoder.attention.v)
+    query = dense(decoder.attention.query_projection, hidden)
+    if decoder.word_in_query and decoder.layers == 1:
+        query = query + dense(decoder.words_to_query, word)
+    scores = np.tanh(query + keys) @ np.asarray(decoder.attention.v)
     weights = np.where(MASK[row], np.exp(scores), 0.0)
     context = weights @ values / weights.sum()
     return sigmoid(dense(decoder.gate, hidden)) * context if decoder.gate else context
@@ -81,7 +87,7 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         query = lower[0]
         inputs = dense(decoder.lower_to_gates, query)
     if decoder.attention_name != "none":
-        context = attend(decoder, query, row)
+        context = attend(decoder, query, word, row)
         inputs = inputs + dense(decoder.context_to_gates, context)
     new = move(decoder.cell, inputs, upper)
     output = new[0]
@@ -99,17 +105,19 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
     [
         {},
         {"normalise_memory": False},
-        {"gated_context": False},
+        {"word_in_query": False},
+        {"word_in_query": False, "gated_context": "scalar"},  # as the paper has it
+        {"gated_context": "none"},
         {"deep_output": False},
-        {"gated_context": False, "deep_output": False},
+        {"gated_context": "none", "deep_output": False},
         {"tie_output": True},
         {"cell": "gru"},
-        {"cell": "gru", "gated_context": False, "tie_output": True},
+        {"cell": "gru", "gated_context": "none", "tie_output": True},
         {"cell": "vanilla"},
         {"cell": "vanilla", "attention": "mean", "deep_output": False},
         {"cell": "lstm", "attention": "none"},
         {"layers": 2},
-        {"layers": 2, "cell": "gru", "gated_context": False},
+        {"layers": 2, "cell": "gru", "gated_context": "scalar"},
         {"layers": 2, "attention": "mean"},
         {"layers": 2, "cell": "vanilla", "attention": "none", "deep_output": False},
     ],
@@ -124,6 +132,12 @@ def test_a_step_equals_the_paper(options: dict[str, Any]) -> None:
         np.testing.assert_allclose(logits[row], expected_logits, atol=1e-5)
         for part, expected in zip(after, expected_state, strict=True):
             np.testing.assert_allclose(part[row], expected, atol=1e-5)
+
+
+def test_a_gate_is_as_wide_as_what_it_scales() -> None:
+    widths = {form: make(gated_context=form).gate for form in ("features", "scalar", "none")}
+    assert widths["features"].kernel.shape == (UNITS, FEATURES) and widths["scalar"].kernel.shape == (UNITS, 1)
+    assert widths["none"] is None
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
@@ -244,6 +258,7 @@ def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers
     [
         ({"layers": 3}, "1 or 2 layers. Received: layers=3"),
         ({"attention": "luong"}, "one of bahdanau, mean, none. Received: 'luong'"),
+        ({"gated_context": True}, "one of features, scalar, none. Received: True"),
     ],
 )
 def test_forms_that_there_are_none_of(options: dict[str, Any], message: str) -> None:

@@ -65,7 +65,7 @@ def test_a_preset_may_be_saved_again_with_its_card(preset: Path, inputs: Any, tm
 def test_its_default_search_and_options_come_back(make_captioner: Make, tmp_path: Path) -> None:
     codec = mm.TextCodec.fit(["ab", "b"], level="char", lower=False)
     search = mm.BeamSearch(width=4, length_penalty=1.5, n_best=2, min_length=1, no_repeat_ngram=3)
-    options = {"cell": "gru", "gated_context": False, "deep_output": False, "attention_penalty": 0.25}
+    options = {"cell": "gru", "gated_context": "none", "deep_output": False, "attention_penalty": 0.25}
     captioner = make_captioner(codec, decoding=search, max_length=9, dtype="mixed_bfloat16", **options)
     captioner.save_preset(tmp_path / "preset")
     loaded = Captioner.from_preset(tmp_path / "preset")

@@ -178,7 +178,7 @@ class AttentionDecoder(keras.layers.Layer):
             return tuple(layer(condition) for layer in self.initial)
         projection = self.condition_to_gates(condition)
         nothing = ops.zeros((ops.shape(projection)[0], self.units), projection.dtype)
-        return self.recur((projection,), (nothing,) * (self.cell.states * self.layers), memory)[0]
+        return self.recur(projection, (nothing,) * (self.cell.states * self.layers), memory)[0]
 
     def step(self, tokens: Any, state: State, memory: Memory) -> tuple[Any, State]:
         """Reads one token `<int32>[rows]` and gives the next one's logits `<float32>[rows, vocabulary]`."""
@@ -186,29 +186,32 @@ class AttentionDecoder(keras.layers.Layer):
         state, seen = self.recur(self.project(words), state, memory)
         return self.logits(words, state[0], seen[0] if seen else None), state
 
-    def project(self, words: Any) -> tuple[Any, ...]:
-        """What the words give to the gates, and to the query where they have a part in it; any leading dimensions."""
-        return tuple(layer(words) for layer in (self.words_to_gates, self.words_to_query) if layer)
+    def project(self, words: Any) -> Any:
+        """What the words give to the gates and, side by side, to the query where they have a part in it."""
+        layers = (self.words_to_gates, self.words_to_query)
+        return ops.concatenate([layer(words) for layer in layers if layer], axis=-1)
 
-    def recur(self, projected: tuple[Any, ...], state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
+    def recur(self, projection: Any, state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
         """One move of the recurrence; the state begins with the output.
 
         Args:
-            projected: What is read, as `project` gives it.
+            projection: What is read, as `project` gives it.
             state: Of the cell, then of the lower one.
             memory: What is looked at.
 
         Returns:
             The next state and what was seen: context and alignment, the context alone, or nothing.
         """
-        projection, *asked = projected
+        asked = None
+        if self.words_to_query:
+            projection, asked = ops.split(projection, [self.cell.gates * self.units], axis=-1)
         upper, lower = state[: self.cell.states], state[self.cell.states :]
         query = upper[0]
         if self.lower:
             lower = self.lower(projection + self.state_to_lower(query), lower)
             query = lower[0]
             projection = self.lower_to_gates(query)
-        seen = self.look(query, memory, *asked)
+        seen = self.look(query, memory, asked)
         if seen:
             projection = projection + self.context_to_gates(seen[0])
         return (*self.cell(projection, upper), *lower), seen
@@ -257,20 +260,20 @@ class AttentionDecoder(keras.layers.Layer):
         """
         words = self.drop_words(self.embedding(tokens), training=training)  # [batch, time, embedding]
         words = self.drop_word_features(words, training=training)
-        projected = tuple(ops.transpose(part, (1, 0, 2)) for part in self.project(words))  # [time, batch, …]
+        projections = ops.transpose(self.project(words), (1, 0, 2))  # [time, batch, gates * units and of the query]
 
-        def move(carry: tuple[Any, ...], projected: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            moved = self.recur(projected, carry[0], memory)
+        def move(carry: tuple[Any, ...], projection: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            moved = self.recur(projection, carry[0], memory)
             return moved, moved
 
         state = self.initial_state(memory, condition)
         if tokens.shape[1] is None:
-            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), projected)
+            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), projections)
             hidden = states[0]
         else:
             carry, moves = (state, ()), []
             for time in range(tokens.shape[1]):
-                carry, _ = move(carry, tuple(part[time] for part in projected))
+                carry, _ = move(carry, projections[time])
                 moves.append((carry[0][0], *carry[1]))
             hidden, *seen = (ops.stack(parts) for parts in zip(*moves, strict=True))
         hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (hidden, *seen))

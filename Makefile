@@ -14,7 +14,7 @@ demo: .venv/demo.stamp  ## trains a small captioner on drawn scenes and shows wh
 	$(BIN)/mmtoolkit demo --overwrite
 
 test: .venv/test.stamp lint  ## everything that must hold before a change is merged
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

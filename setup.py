@@ -35,6 +35,7 @@ setup(
         # setuptools: a test builds the wheel without the network
         "test": [
             "pytest>=8",
+            "pytest-xdist>=3.5",
             "hypothesis>=6",
             "ruff>=0.8",
             "mypy>=1.13",

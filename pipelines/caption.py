@@ -260,6 +260,7 @@ def finish(out: Path, report: dict[str, Any]) -> None:
     """Writes the report and prints its scores."""
     write_json(out / "report.json", report)
     forget_checkpoint(out)
+    tell("on the valid split:")
     print(scores_text(report["scores"]))
     if "test_scores" in report:
         tell("on the test split:\n" + scores_text(report["test_scores"]))

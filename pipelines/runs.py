@@ -32,6 +32,10 @@ def claim(out: Path, *, overwrite: bool) -> None:
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out expects a folder. Received: {out}, a file; name another.")
+    if checkpoint_in(out).is_file() and not overwrite:
+        raise InputError(
+            f"{out} holds a training that was stopped; add --resume to go on with it, or name another --out."
+        )
     if out.exists() and any(out.iterdir()) and not overwrite:
         raise InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
 

@@ -195,7 +195,7 @@ def read(path: Path) -> CaptionFile:
     Raises:
         InputError: The file is missing, is not UTF-8, is not JSON of a known form, or holds no caption.
     """
-    if path.suffix.lower() == ".jsonl":
+    if path.suffix.lower() in (".jsonl", ".csv"):
         raise InputError(f"Expected a .json file or a text file with a caption per line. Received: {path}.")
     if not path.is_file():
         what = "a folder" if path.is_dir() else "which does not exist"

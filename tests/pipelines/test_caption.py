@@ -45,6 +45,13 @@ def write_table(folder: Path, rows: list[tuple[str, ...]], *, pictures: int = 0,
     return folder
 
 
+def test_a_stopped_training_is_not_taken_for_a_finished_one(job: Job, scenes: Path, tmp_path: Path) -> None:
+    (tmp_path / "run" / "checkpoints").mkdir(parents=True)
+    (tmp_path / "run" / "checkpoints" / "last.h5").write_bytes(b"")
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run")
+    assert done.code == 2 and "holds a training that was stopped; add --resume" in done.error
+
+
 # --- what a run leaves behind ---
 
 

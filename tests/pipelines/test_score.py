@@ -258,7 +258,7 @@ def test_the_second_reference_file_is_the_one_named(job: Run) -> None:
 
 def test_files_that_are_not_there(job: Run, tmp_path: Path) -> None:
     wanted = job.file("r.json", WANTED)
-    for path in (tmp_path / "none.json", tmp_path, tmp_path / "lines.jsonl"):
+    for path in (tmp_path / "none.json", tmp_path, tmp_path / "lines.jsonl", tmp_path / "captions.csv"):
         code, out, err = job("--hypotheses", path, "--references", wanted)
         assert (code, out) == (2, "") and str(path) in err and err.startswith("error: Expected a ")
 

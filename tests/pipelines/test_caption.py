@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -414,7 +415,10 @@ def test_ctrl_c_leaves_nothing_half_written(
     words = ["--data", scenes, "--out", out, *small_options, "--epochs", 10_000, "--patience", 10_000]
     command = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", *map(str, words)]
     with (tmp_path / "stderr").open("w") as log:
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, env=os.environ, text=True)
+        heeds = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # a shell's background jobs would not
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=log, env=os.environ, text=True, preexec_fn=heeds
+        )
         try:
             deadline = time.monotonic() + 240
             while not (out / "preset").is_dir() and process.poll() is None and time.monotonic() < deadline:

@@ -149,6 +149,7 @@ def main(
     key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer) if eyes == "vgg19" else None
     image_size = key.image_size if key else picture_side(splits.train)
     records = [record for part in splits for record in part]
+    card = {"data": str(data), "data_sha256": digest(records), "command": "mmtoolkit caption", "seed": seed}
     source, unreadable = image_source(key, image_size, records, features=features, on_error=on_error)
     faults += unreadable
     tell_left_out(faults)
@@ -156,7 +157,12 @@ def main(
     prepared = time.perf_counter()
     captioner = new_captioner(splits.train, key, image_size, options)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
-    report = train(captioner, splits, source, out, options) | {"left_out": len(faults)}
+    try:
+        report = train(captioner, splits, source, out, options, card) | {"left_out": len(faults)}
+    except KeyboardInterrupt:
+        if checkpoint_in(out).is_file():
+            tell("the same command with --resume goes on from the last checkpoint")
+        raise
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     finish(out, report)
     return 0
@@ -183,6 +189,8 @@ def new_captioner(
 ) -> mm.Captioner:
     """A captioner for the words of these records, with word2vec vectors of them."""
     codec = mm.TextCodec.fit(mm.texts(records), min_count=options["min_count"])
+    rare = {word for words in codec.split(mm.texts(records)) for word in words}.difference(codec.vocabulary.tokens)
+    tell(f"vocabulary: {len(codec.vocabulary)} words; {len(rare)} are rarer than --min-count {options['min_count']}")
     table = word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"])
     if table is not None:
         options["embedding_dim"] = table.shape[1]
@@ -210,6 +218,7 @@ def train(
     source: ImageSource,
     out: Path,
     options: dict[str, Any],
+    card: dict[str, Any],
 ) -> dict[str, Any]:
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
     from mmtoolkit import watching
@@ -230,18 +239,17 @@ def train(
     steps, key = len(data(Position())), captioner.extractor
     optimizer = mm.adam(options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"])
     captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
-    about = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
-    card = {"data": options["data"], "command": "mmtoolkit caption", "seed": options["seed"], **about}
+    seen = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
     events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
     validation = mm.DecodedValidation(
         splits.valid,
         source,
         out / "preset",
         patience=options["patience"],
-        card={**card, "options": options, "versions": mm.versions()},
+        card={**card, **seen, "options": options, "versions": mm.versions()},
         watch=watching.SampleCaptions(splits.valid, source, out / "samples", events=events, tell=notes.add),
     )
-    settings = {**lasting(options), **about, "data_sha256": digest(splits.train)}
+    settings = {**lasting(options), **seen, "data_sha256": digest(splits.train)}
     checkpoints = mm.Checkpoints(
         checkpoint_in(out), steps=steps, settings=settings, validation=validation, every=options["checkpoint_every"]
     )

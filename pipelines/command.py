@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 import yaml
@@ -21,6 +21,7 @@ from mmtoolkit.errors import InputError
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
 Job = Callable[..., int | None]
+EXPECTED = {int: "a whole number", float: "a number", str: "a word", Path: "a path"}
 
 
 def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
@@ -46,7 +47,7 @@ def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None
 
 
 def explained(main: Job) -> Job:
-    """The same job with a help that reads well: unbroken sentences, and `INT` where tyro would say `{None}|INT`."""
+    """The same job for tyro, with a help and errors that read well: unbroken sentences, and `INT` for `{None}|INT`."""
 
     def job(*arguments: Any, **options: Any) -> int | None:
         return main(*arguments, **options)
@@ -54,29 +55,48 @@ def explained(main: Job) -> Job:
     signature, hints = inspect.signature(main, eval_str=True), get_type_hints(main, include_extras=True)
     for name, option in signature.parameters.items():
         if option.default in (None, ()) or option.kind is option.POSITIONAL_OR_KEYWORD:
-            shown = tyro.conf.arg(metavar=metavar(option.annotation), help_behavior_hint="")
-            hints[name] = Annotated[hints[name], shown]
+            hints[name] = Annotated[hints[name], tyro.conf.arg(help_behavior_hint="")]
+        if parser := words_parser(option.annotation):
+            hints[name] = Annotated[hints[name], parser]
     job.__annotations__, job.__doc__ = hints, re.sub(r"\n {8}(?=\S)", " ", inspect.getdoc(main) or "")
     parameters = [option.replace(annotation=hints[name]) for name, option in signature.parameters.items()]
     job.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
     return job
 
 
-def metavar(kind: Any) -> str | None:
-    """What stands for the value of an option that need not be given; `None` where tyro's own word reads well.
+def words_parser(kind: Any) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
+    """How words become a number, or a value that need not be given; `None` where tyro's own way reads well.
 
     Example:
-        >>> metavar(int | None), metavar(tuple[str, str] | None), metavar(Literal["a", "b"] | None), metavar(list[str])
-        ('INT', 'STR STR', '{a,b}', None)
+        >>> words_parser(int | None).metavar, words_parser(tuple[str, str] | None).metavar, words_parser(list[str])
+        ('INT', 'STR STR', None)
+        >>> words_parser(float).instance_from_str(["two"])
+        Traceback (most recent call last):
+        ValueError: expected a number. Received: 'two'.
     """
-    kinds = [part for part in get_args(kind) if part is not type(None)]
-    if type(None) not in get_args(kind) or len(kinds) > 1:
+    given = [part for part in get_args(kind) if part is not type(None)] if type(None) in get_args(kind) else [kind]
+    types = get_args(given[0]) if get_origin(given[0]) is tuple else tuple(given)
+    if not set(types) <= set(EXPECTED) or kind in (str, Path):
         return None
-    parts = get_args(kinds[0]) or kinds
-    if get_origin(kinds[0]) is Literal:
-        return f"{{{','.join(map(str, parts))}}}"
-    words = [part.__name__.upper() if isinstance(part, type) else "…" for part in parts]
-    return f"{words[0]} …" if get_origin(kinds[0]) is list else " ".join(words)
+
+    def parse(words: list[str]) -> Any:
+        values: list[Any] = []
+        if words == ["None"] and type(None) in get_args(kind):  # a null in a config
+            return None
+        for part, word in zip(types, words, strict=True):
+            try:
+                values.append(part(word))
+            except ValueError:
+                raise ValueError(f"expected {EXPECTED[part]}. Received: {word!r}.") from None
+        return tuple(values) if get_origin(given[0]) is tuple else values[0]
+
+    return tyro.constructors.PrimitiveConstructorSpec(
+        nargs=len(types),
+        metavar=" ".join(part.__name__.upper() for part in types),
+        instance_from_str=parse,
+        is_instance=lambda value: True,
+        str_from_instance=lambda value: [str(part) for part in (value if isinstance(value, tuple) else (value,))],
+    )
 
 
 def exit_code(job: Callable[[], int | None]) -> int:
@@ -98,6 +118,24 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return fail(str(error), 1)
     except KeyboardInterrupt:
         return fail("interrupted; what was finished is kept", 130)
+
+
+def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str = "") -> None:
+    """Refuses, before any work, a file that the result cannot be written to or that would be lost.
+
+    Raises:
+        InputError: It is a folder, lies in a file, has another ending, or is there already and `overwrite` is off.
+    """
+    if path is None:
+        return
+    if path.is_dir() or not path.name.lower().endswith(ending):
+        kind, folder = (f" whose name ends in {ending}" if ending else ""), (", a folder" if path.is_dir() else "")
+        raise InputError(f"{option} expects a file{kind}. Received: {path}{folder}; name another.")
+    for parent in path.parents:
+        if parent.exists() and not parent.is_dir():
+            raise InputError(f"{option} expects a file in a folder. Received: {path}; {parent} is a file.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already; add --overwrite to replace it, or name another {option}.")
 
 
 def start_tensorflow() -> None:

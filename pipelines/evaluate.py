@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, load_captioner, readable, search, tell_left_out
-from mmtoolkit.pipelines.command import progress_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.readers import Fault, OnError, none_left, usable_captions, write_quarantine
+from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.runs import digest
+from mmtoolkit.presets import read_preset
+from mmtoolkit.readers import (
+    Fault,
+    NoSuchSplit,
+    OnError,
+    UsableCaptions,
+    none_left,
+    split_name,
+    usable_captions,
+    write_quarantine,
+)
 
 
 def main(
@@ -32,13 +43,15 @@ def main(
     top_p: float | None = None,
     seed: int | None = None,
     json: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Scores a trained model on a data set.
 
     Args:
         preset: Name of a shipped preset, or the path of one.
         data: The data set, in any form that `caption` takes.
-        split: The split to score: train, valid (dev, val) or test; all records by default.
+        split: The split to score: train, valid (dev, val) or test; all records by default. Of the data that a preset
+            was trained on, also one that the training cut itself.
         out: JSON file for the report.
         vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
         features: Folder of the feature store; in the cache by default.
@@ -53,9 +66,9 @@ def main(
         top_p: Draw among the likeliest words that together have this probability.
         seed: Start of the random numbers of a draw (0).
         json: Print the report as one JSON object.
+        overwrite: Replace the file of --out if it is there.
     """
-    if out and out.is_dir():
-        raise mm.InputError(f"--out expects a file for the report. Received: {out}, a folder; add a name like r.json.")
+    check_target("--out", out, overwrite=overwrite)
     if on_error == "quarantine" and not out:
         raise mm.InputError(
             "--on-error quarantine writes beside --out. Received: no --out; name a report, or use skip."
@@ -73,7 +86,7 @@ def main(
         top_p=top_p,
         seed=seed,
     )
-    records, faults = usable_captions(data, splits=None if split is None else (split,), on_error=on_error)
+    records, faults = records_of(data, split, read_preset(preset).card, on_error)
     source, unreadable = image_source(
         captioner.extractor, captioner.image_size, records, features=features, on_error=on_error
     )
@@ -94,6 +107,25 @@ def main(
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     print(text if json else scores_text(report["scores"]))
     return 0
+
+
+def records_of(data: Path, split: str | None, card: Mapping[str, Any], on_error: OnError) -> UsableCaptions:
+    """The records of a split: the one that the data names, or else the one that the preset's training cut from it.
+
+    Raises:
+        mm.InputError: There is neither.
+    """
+    if split is None:
+        return usable_captions(data, on_error=on_error)
+    try:
+        return usable_captions(data, splits=(split,), on_error=on_error)
+    except NoSuchSplit:
+        records, faults = usable_captions(data, on_error=on_error)
+        parts = mm.split(records, seed=card.get("seed", 0))
+        part = getattr(parts, split_name(split))
+        if not part or card.get("data_sha256") != digest([record for part in parts for record in part]):
+            raise
+        return UsableCaptions(part, faults)
 
 
 def write_report(out: Path, report: dict[str, Any], faults: Sequence[Fault] | None) -> None:

@@ -19,7 +19,7 @@ import tyro
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import draw_attention, load_captioner, search
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
 
 if TYPE_CHECKING:
     from mmtoolkit.decoding import Search
@@ -71,8 +71,10 @@ def main(
         json: Print one JSON object instead.
         overwrite: Replace the file of --out if it is there.
     """
-    paths = mm.find_images(images)
-    check_targets(out, attention, overwrite=overwrite)
+    check_target("--out", out, ending=".csv", overwrite=overwrite)
+    if attention and attention.exists() and not attention.is_dir():
+        raise mm.InputError(f"--attention expects a folder. Received: {attention}, a file; name another.")
+    paths, failed = pictures_in(images)
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     decoding = search(
@@ -91,8 +93,7 @@ def main(
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    failed: list[dict[str, Any]] = []
-    with saved_at_the_end(out, results):
+    with saved_at_the_end(out, results, len(paths)):
         found = captioned(captioner, paths, decoding)
         for name, (path, inputs, captions) in zip(picture_names(paths), found, strict=True):
             try:
@@ -112,21 +113,25 @@ def main(
     return 1 if failed else 0
 
 
-def check_targets(out: Path | None, attention: Path | None, *, overwrite: bool) -> None:
-    """Refuses, before any work, places where the results cannot or should not be written.
+def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
+    """The pictures that are there, and what of the named paths is not; told at once, for the others go on.
 
     Raises:
-        mm.InputError: A folder stands where a file should, the other way about, or a file would be lost.
+        mm.InputError: There is no picture at all.
     """
-    if attention and attention.exists() and not attention.is_dir():
-        raise mm.InputError(f"--attention expects a folder. Received: {attention}, a file; name another.")
-    if out and (out.suffix.lower() != ".csv" or out.is_dir()):
-        raise mm.InputError(f"--out expects a CSV file. Received: {out}; name it like captions.csv.")
-    if out and out.exists() and not overwrite:
-        raise mm.InputError(f"{out} is there already; add --overwrite to replace it, or name another file.")
-    for parent in out.parents if out else ():
-        if parent.exists() and not parent.is_dir():
-            raise mm.InputError(f"--out expects a file in a folder. Received: {out}; {parent} is a file.")
+    paths: list[Path] = []
+    failed: list[dict[str, Any]] = []
+    for image in images:
+        try:
+            paths += mm.find_images([image])
+        except mm.InputError as error:
+            if len(images) == 1:
+                raise
+            tell(f"error: {error}")
+            failed.append({"image": str(image), "error": str(error)})
+    if not paths:
+        raise mm.InputError(f"expected pictures or folders of them. Received: {len(images)} paths without any.")
+    return paths, failed
 
 
 def captioned(
@@ -146,16 +151,16 @@ def captioned(
 
 
 @contextlib.contextmanager
-def saved_at_the_end(target: Path | None, results: Sequence[Mapping[str, Any]]) -> Iterator[None]:
+def saved_at_the_end(target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int) -> Iterator[None]:
     """Writes the table of what there is when the work ends, also where it ends early."""
     try:
         yield
     finally:
         if target:
-            write_table(target, results)
+            write_table(target, results, pictures)
 
 
-def write_table(target: Path, results: Sequence[Mapping[str, Any]]) -> None:
+def write_table(target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
     """Writes `image,caption` rows; pictures are named from where the file lies, as its readers look for them.
 
     What the readers would refuse, an empty caption or a name that is not Unicode, is left out and told. Without a row
@@ -175,7 +180,7 @@ def write_table(target: Path, results: Sequence[Mapping[str, Any]]) -> None:
     table = io.StringIO(newline="")
     csv.writer(table, lineterminator="\n").writerows([("image", "caption"), *kept])
     write_atomically(target, lambda file: file.write(table.getvalue().encode()))
-    tell(f"captions: {target}")
+    tell(f"captions of {len(results)} of {pictures} pictures: {target}")
 
 
 def read(paths: Sequence[Path], source: ImageSource) -> list[np.ndarray | mm.InputError]:

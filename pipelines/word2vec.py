@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
 from mmtoolkit.readers import read_word_test
 from mmtoolkit.records import Analogy, WordPair
 
@@ -51,6 +51,7 @@ def main(
     map: Path | None = None,
     map_words: int = 150,
     json: bool = False,
+    overwrite: bool = False,
 ) -> int:
     """Trains or loads word vectors; shows neighbours, analogies, scores and a map.
 
@@ -78,6 +79,7 @@ def main(
         map: PNG file for a map of the most frequent words on their two principal axes.
         map_words: Words on the map.
         json: Print one JSON object in place of the lines.
+        overwrite: Replace the files of --out and --map if they are there.
     """
     options = dict(locals())
     check_options(options)
@@ -88,14 +90,16 @@ def main(
         out.parent.mkdir(parents=True, exist_ok=True)
         mm.save_vectors(words, out)
         tell(f"vectors: {out}")
-    told = answers(words, neighbours, analogy, top)
+    told, unknown = answers(words, neighbours, analogy, top)
     report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | told
     if map:
         draw(words, map_words, map)
     text = json_format.dumps(report, indent=1, ensure_ascii=False) if json else "\n".join(lines(report))
     if text:
         print(text)
-    return 0
+    for error in unknown:
+        tell(f"error: {error}")
+    return 1 if unknown else 0
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -119,11 +123,8 @@ def check_options(options: Mapping[str, Any]) -> None:
             raise mm.InputError(f"--{name.replace('_', '-')} is for training with --data. Received: --vectors as well.")
     if options["deterministic"] and (options["workers"] or 1) > 1:
         raise mm.InputError(f"--deterministic trains with one worker. Received: --workers {options['workers']}.")
-    for name, ending in (("out", ""), ("map", ".png")):
-        path = options[name]
-        if path is not None and (path.is_dir() or not path.name.endswith(ending)):
-            kind = f"a file that ends in {ending}" if ending else "a file"
-            raise mm.InputError(f"--{name} expects {kind}. Received: {path}; name another.")
+    check_target("--out", options["out"], overwrite=options["overwrite"])
+    check_target("--map", options["map"], overwrite=options["overwrite"], ending=".png")
 
 
 def train(options: Mapping[str, Any]) -> KeyedVectors:
@@ -145,14 +146,23 @@ def train(options: Mapping[str, Any]) -> KeyedVectors:
 
 def answers(
     vectors: KeyedVectors, words: tuple[str, ...], question: tuple[str, str, str] | None, top: int
-) -> dict[str, Any]:
-    """The neighbours of the words and the answers to the analogy, once all words are known."""
+) -> tuple[dict[str, Any], list[mm.InputError]]:
+    """The neighbours of the words and the answers to the analogy, and what cannot be answered."""
     from mmtoolkit import text
 
-    text.known_words(vectors, [*words, *(question or ())])
-    near = {word: text.neighbours(vectors, word, top=top) for word in words}
-    ranked = {" ".join(question): text.analogy(vectors, *question, top=top)} if question else {}
-    return {"words": len(vectors), "dim": vectors.vector_size, "neighbours": near, "analogy": ranked}
+    found: dict[str, Any] = {"words": len(vectors), "dim": vectors.vector_size, "neighbours": {}, "analogy": {}}
+    unknown: list[mm.InputError] = []
+    for word in words:
+        try:
+            found["neighbours"][word] = text.neighbours(vectors, word, top=top)
+        except mm.InputError as error:  # the other words go on
+            unknown.append(error)
+    if question:
+        try:
+            found["analogy"][" ".join(question)] = text.analogy(vectors, *question, top=top)
+        except mm.InputError as error:
+            unknown.append(error)
+    return found, unknown
 
 
 def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[str, Any]:

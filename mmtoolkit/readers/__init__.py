@@ -1,16 +1,18 @@
 """Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
 
-from mmtoolkit.readers.captions import read_captions, usable_captions
+from mmtoolkit.readers.captions import NoSuchSplit, UsableCaptions, read_captions, usable_captions
 from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_quarantine
 from mmtoolkit.readers.images import find_images
 from mmtoolkit.readers.sentences import read_sentences
-from mmtoolkit.readers.splits import Splits, split
+from mmtoolkit.readers.splits import Splits, split, split_name
 from mmtoolkit.readers.word_tests import read_word_test
 
 __all__ = [
     "Fault",
+    "NoSuchSplit",
     "OnError",
     "Splits",
+    "UsableCaptions",
     "find_images",
     "left_out",
     "none_left",
@@ -18,6 +20,7 @@ __all__ = [
     "read_sentences",
     "read_word_test",
     "split",
+    "split_name",
     "usable_captions",
     "write_quarantine",
 ]

@@ -18,6 +18,10 @@ from mmtoolkit.readers.tables import near
 from mmtoolkit.records import CaptionRecord
 
 
+class NoSuchSplit(InputError):
+    """The data does not name a split that is wanted."""
+
+
 class Missing(NamedTuple):
     """A picture that is not there: who names it, and how."""
 
@@ -145,12 +149,12 @@ def consistent(rows: list[Row], refuse: Refuse) -> list[Row]:
 
 
 def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> None:
-    """Raises where the data lacks a wanted split."""
+    """Raises `NoSuchSplit` where the data lacks a wanted one."""
     names = sorted(name for name in present if name)
     lacking = sorted(wanted.difference(names))
     if lacking:
         received = f"a data set with {', '.join(names)}" if names else "a data set without splits"
-        raise InputError(f"{path}: expected the split {lacking[0]}. Received: {received}. Ask for another or for all.")
+        raise NoSuchSplit(f"{path}: expected the split {lacking[0]}. Received: {received}. Ask for another or for all.")
 
 
 def refuse_missing(groups: Groups, file: CaptionsFile, refuse: Refuse) -> None:

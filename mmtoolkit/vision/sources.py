@@ -131,7 +131,7 @@ class LiveRegions:
 def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_conv4") -> ExtractorKey:
     """The key for `--vgg19-weights imagenet|PATH|random`; the file is copied into the cache under its hash."""
     path = vgg19_weights(source, layer=layer)
-    digest = RANDOM if path is None else keep_weights(path)
+    digest = RANDOM if path is None else keep_weights(path, layer=layer)
     return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
 
 
@@ -209,5 +209,5 @@ def refuse(failures: Mapping[Path, str], leave_out: LeaveOut | None, consolation
         more = "; …" if len(failures) > 3 else ""
         raise InputError(
             f"Expected pictures that can be read. Received: {len(failures)} that cannot, {named}{more}. "
-            f"Replace them or leave them out{consolation}."
+            f"Replace them, or leave them out with --on-error skip{consolation}."
         )

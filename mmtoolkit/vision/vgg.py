@@ -169,11 +169,16 @@ def file_digest(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def keep_weights(path: Path) -> str:
-    """Copies a weights file into the cache under its SHA-256, so that later commands find it; returns the hash."""
+def keep_weights(path: Path, *, layer: str) -> str:
+    """Copies a weights file into the cache under its SHA-256, so that later commands find it; returns the hash.
+
+    Raises:
+        InputError: The file does not hold VGG19's convolutions; it is not copied.
+    """
     digest = file_digest(path)
     kept = weights_by_digest(digest)
     if not kept.is_file():
+        VGG19Regions.from_weights(path, precision="float32", layer=layer)
         kept.parent.mkdir(parents=True, exist_ok=True)
         with path.open("rb") as weights:
             write_atomically(kept, lambda file: shutil.copyfileobj(weights, file))

@@ -238,7 +238,7 @@ def test_a_mistake_of_ours_keeps_its_traceback() -> None:
     ("words", "parts"),
     [
         (["--batch-siz", "8"], ["--batch-siz", "--batch-size"]),
-        (["--batch-size", "many"], ["--batch-size", "many"]),
+        (["--batch-size", "many"], ["--batch-size: expected a whole number. Received: 'many'."]),
         (["--batch-size"], ["--batch-size"]),
     ],
 )

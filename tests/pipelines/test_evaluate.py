@@ -73,6 +73,26 @@ def test_data_without_the_split(job: Job, trained: Any, scenes: Path, tmp_path: 
     assert (done.code, done.out) == (2, "") and "test" in done.error
 
 
+def test_the_part_that_training_cut_can_be_scored_again(
+    job: Job, scenes: Path, tmp_path: Path, small_options: tuple[object, ...]
+) -> None:
+    """While the data is as it was: a picture more, and what was learnt from would be among what is scored."""
+    data = shutil.copytree(scenes, tmp_path / "data")
+    rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
+    without = [row.rpartition(",")[0] for row in rows]
+    (data / "captions.csv").write_text("\n".join(without) + "\n", encoding="utf-8")
+    out = tmp_path / "run"
+    done = job("caption", "--data", data, "--out", out, "--seed", 3, *small_options, "--epochs", 1)
+    assert done.code == 0, done.err
+    words = ("--preset", out / "preset", "--data", data, "--split", "test", "--json")
+    report = json.loads(job("evaluate", *words).out)
+    trained = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert (report["scores"], report["images"]) == (trained["test_scores"], 4)
+    (data / "captions.csv").write_text("\n".join(without[:-1]) + "\n", encoding="utf-8")
+    changed = job("evaluate", *words)
+    assert changed.code == 2 and "expected the split test. Received: a data set without splits." in changed.error
+
+
 def test_one_corrupt_picture_is_named(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:
     data = shutil.copytree(scenes, tmp_path / "data")
     corrupt = data / "images" / "000021.png"
@@ -135,6 +155,16 @@ def test_nothing_to_score_is_an_error_even_when_skipping(job: Job, trained: Any,
     done = job("evaluate", "--preset", trained.preset, "--data", data, "--on-error", "skip")
     assert (done.code, done.out) == (2, "")
     assert done.error.startswith(f"{data}: expected at least one caption. Received: none that can be used")
+
+
+def test_a_report_that_is_there_is_kept(job: Job, trained: Any, tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text("mine")
+    words = ("--preset", trained.preset, "--data", trained.data, "--split", "test", "--out", tmp_path / "report.json")
+    done = job("evaluate", *words)
+    assert done.code == 2 and done.error.startswith(f"{tmp_path / 'report.json'} is there already; add --overwrite")
+    assert (tmp_path / "report.json").read_text() == "mine"
+    assert job("evaluate", *words, "--overwrite").code == 0
+    assert "scores" in json.loads((tmp_path / "report.json").read_text())
 
 
 def test_a_folder_cannot_hold_the_report(job: Job, trained: Any, tmp_path: Path) -> None:

@@ -212,7 +212,7 @@ def test_captions_that_the_readers_would_refuse_are_left_out(
         {"image": str(tmp_path / name), "captions": [{"text": text}]}
         for name, text in zip(names, ["one", "", "three", "four", 'five, "six"'], strict=True)
     ]
-    write_table(tmp_path / "table.csv", rows)
+    write_table(tmp_path / "table.csv", rows, 5)
     assert "warning: 3 captions are not in" in capsys.readouterr().err
     for name in names[:1] + names[4:]:
         Image.new("RGB", (4, 4)).save(tmp_path / name)
@@ -245,7 +245,7 @@ def test_an_interrupted_job_keeps_the_captions_that_it_has(
     monkeypatch.setattr(mm.Captioner, "write", interrupted)
     monkeypatch.setattr("mmtoolkit.pipelines.predict.BATCH", 2)
     done = job("predict", *pictures, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
-    assert done.code == 130
+    assert done.code == 130 and f"captions of 4 of {len(pictures)} pictures: " in done.err
     assert [record.image.name for record in mm.read_captions(tmp_path / "captions.csv")] == [
         path.name for path in pictures[:4]
     ]
@@ -255,7 +255,7 @@ def test_an_interrupted_job_keeps_the_captions_that_it_has(
     ("name", "message"),
     [
         ("there.csv", "there.csv is there already; add --overwrite"),
-        ("a.txt", "--out expects a CSV file. Received"),
+        ("a.txt", "--out expects a file whose name ends in .csv. Received"),
         ("there.csv/b.csv", "there.csv is a file"),
     ],
 )
@@ -309,6 +309,20 @@ def test_a_picture_that_is_not_there(job: Job, trained: Any, pictures: list[Path
     done = job("predict", pictures[0].with_name("000001.pgn"), "--preset", trained.preset)
     assert (done.code, done.out) == (2, "")
     assert "000001.pgn" in done.error and "000001.png" in done.error
+
+
+def test_missing_pictures_among_others_are_named_and_the_others_go_on(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path
+) -> None:
+    (tmp_path / "empty").mkdir()
+    missing = (tmp_path / "none.png", tmp_path / "empty")
+    done = job("predict", missing[0], pictures[0], missing[1], "--preset", trained.preset)
+    assert done.code == 1
+    assert done.out == job("predict", pictures[0], "--preset", trained.preset).out != ""
+    first, second = done.err.splitlines()
+    assert str(missing[0]) in first and f"{missing[1]}, a folder without any" in second
+    nothing = job("predict", *missing, "--preset", trained.preset)
+    assert (nothing.code, nothing.out) == (2, "") and "Received: 2 paths without any." in nothing.err
 
 
 def test_an_unknown_preset_lists_what_there_is(

@@ -63,7 +63,7 @@ def test_the_vectors_are_gensims_for_cleaned_words(job, book: Path, tmp_path: Pa
 def test_the_same_command_writes_the_same_bytes(job, book: Path, vectors: Path, tmp_path: Path) -> None:
     assert job("word2vec", "--data", book, "--out", tmp_path / "v.txt", *QUICK).code == 0
     assert (tmp_path / "v.txt").read_bytes() == vectors.read_bytes()
-    assert job("word2vec", "--data", book, "--out", tmp_path / "v.txt", *QUICK, "--seed", 1).code == 0
+    assert job("word2vec", "--data", book, "--out", tmp_path / "v.txt", *QUICK, "--seed", 1, "--overwrite").code == 0
     assert (tmp_path / "v.txt").read_bytes() != vectors.read_bytes()
 
 
@@ -153,15 +153,29 @@ def test_loaded_vectors_are_written_in_another_form(job, vectors: Path, tmp_path
     assert (tmp_path / "v.txt").read_bytes() == vectors.read_bytes()
 
 
-def test_unknown_words_end_the_job_before_it_prints(job, vectors: Path) -> None:
-    done = job("word2vec", "--vectors", vectors, "--neighbours", "cat", "Dog", "--analogy", "dog", "slepps", "cow")
-    assert (done.code, done.out) == (2, "")
-    assert done.error.startswith("expected words that have a vector. Received: 'Dog' (near: dog), 'slepps' (near: sle")
+def test_unknown_words_are_named_and_the_others_go_on(job, vectors: Path) -> None:
+    done = job("word2vec", "--vectors", vectors, "--neighbours", "Dog", "cat", "--analogy", "dog", "slepps", "cow")
+    assert done.code == 1
+    assert done.out == job("word2vec", "--vectors", vectors, "--neighbours", "cat").out != ""
+    first, second = [line for line in done.err.splitlines() if line.startswith("error: ")]
+    assert first.startswith("error: expected words that have a vector. Received: 'Dog' (near: dog)")
+    assert second.startswith("error: expected words that have a vector. Received: 'slepps' (near: sle")
+
+
+def test_files_that_are_there_are_kept(job, vectors: Path, tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_text("mine")
+    (tmp_path / "m.png").write_text("mine")
+    for words in (("--out", tmp_path / "v.txt"), ("--map", tmp_path / "m.png", "--map-words", 3)):
+        done = job("word2vec", "--vectors", vectors, *words)
+        assert done.code == 2 and done.error.startswith(f"{words[1]} is there already; add --overwrite to replace it")
+        assert words[1].read_text() == "mine"
+        assert job("word2vec", "--vectors", vectors, *words, "--overwrite").code == 0
+        assert words[1].read_bytes() != b"mine"
 
 
 def test_vectors_are_kept_when_a_word_is_unknown(job, book: Path, tmp_path: Path) -> None:
     done = job("word2vec", "--data", book, *QUICK, "--out", tmp_path / "v.txt", "--neighbours", "bird")
-    assert done.code == 2 and "'bird'" in done.error
+    assert done.code == 1 and "'bird'" in done.error
     assert len(mm.load_vectors(tmp_path / "v.txt")) == 11
 
 
@@ -192,7 +206,7 @@ def test_damaged_vectors_are_named(job, vectors: Path, tmp_path: Path) -> None:
         ),
         (["--vectors", "V", "--out", "o", "--deterministic"], "--deterministic is for training with --data."),
         (["--data", "B", "--out", "o", "--deterministic", "--workers", "2"], "--deterministic trains with one worker."),
-        (["--data", "B", "--map", "o.jpg"], "--map expects a file that ends in .png. Received: o.jpg"),
+        (["--data", "B", "--map", "o.jpg"], "--map expects a file whose name ends in .png. Received: o.jpg"),
         (["--data", "B", "--out", "."], "--out expects a file. Received: ."),
         (["--vectors", "V", "--score", "B"], "book.txt:1: expected ': section' (a file of analogies) or"),
         (["--vectors", "none.bin", "--out", "o"], "expected a file of word vectors. Received: none.bin"),

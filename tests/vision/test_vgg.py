@@ -212,22 +212,35 @@ def test_a_download_gets_its_name_when_it_is_whole(
     assert capsys.readouterr().out == ""  # stdout holds results only
 
 
-def test_weights_are_kept_under_their_hash(cache: Path, tmp_path: Path) -> None:
-    path = tmp_path / "mine.h5"
-    path.write_bytes(b"some weights" * 1000)
-    digest = keep_weights(path)
-    assert digest == hashlib.sha256(b"some weights" * 1000).hexdigest()
+@pytest.fixture(scope="module")
+def saved(extractor: VGG19Regions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of random weights."""
+    path = tmp_path_factory.mktemp("weights") / "mine.weights.h5"
+    extractor.network.save_weights(path)
+    return path
+
+
+def test_weights_are_kept_under_their_hash(cache: Path, saved: Path) -> None:
+    path = saved
+    digest = keep_weights(path, layer="block5_conv4")
+    assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert weights_by_digest(digest) == cache / "weights" / f"{digest}.h5"
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()
     written = weights_by_digest(digest).stat().st_mtime_ns
-    assert keep_weights(path) == digest
+    assert keep_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
     assert len(list((cache / "weights").iterdir())) == 1
 
 
-def test_a_copy_that_fails_leaves_nothing(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path) -> None:
     path = tmp_path / "mine.h5"
     path.write_bytes(b"some weights")
+    with pytest.raises(InputError, match=f"Expected the weights of VGG19 without its top .*Received: {path}"):
+        keep_weights(path, layer="block5_conv4")
+    assert not cache.exists() or list(cache.iterdir()) == []
+
+
+def test_a_copy_that_fails_leaves_nothing(cache: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
     def fail(source: Any, target: Any) -> None:
         target.write(b"some")
@@ -235,7 +248,7 @@ def test_a_copy_that_fails_leaves_nothing(cache: Path, tmp_path: Path, monkeypat
 
     monkeypatch.setattr("shutil.copyfileobj", fail)
     with pytest.raises(OSError, match="No space left"):
-        keep_weights(path)
+        keep_weights(saved, layer="block5_conv4")
     assert list((cache / "weights").iterdir()) == []
 
 

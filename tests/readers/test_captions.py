@@ -189,7 +189,7 @@ def test_each_folder_is_listed_once(tmp_path, monkeypatch):
         ("image,captoin\n1.jpg,a dog\n", "captions.csv:1: expected a column 'caption'. Received: 'image', 'captoin'."),
         (
             "image;caption\n1.jpg;a dog\n",
-            "captions.csv:1: expected commas between the columns. Received: 'image;caption'. Save the table with commas.",
+            "captions.csv:1: expected commas between the columns. Received: 'image;caption'.",
         ),
         (
             "image,caption,id\n1.jpg,a,7\n2.jpg,b,8\n1.jpg,c,7\n",

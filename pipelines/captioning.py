@@ -16,24 +16,27 @@ if TYPE_CHECKING:
 
 
 def load_captioner(preset: str, vgg19_weights: str | None) -> mm.Captioner:
-    """Loads a captioner, and takes the given VGG19 weights in place of the preset's own; others are warned about.
+    """Loads a captioner with the VGG19 weights that are given, or its own, or where these are not there the published.
 
     Raises:
-        mm.InputError: The preset cannot be loaded, or weights are given for one that has a CNN of its own.
+        mm.InputError: The preset cannot be loaded, weights are given for one that has a CNN of its own, or there are
+            none and they cannot be downloaded.
     """
+    from mmtoolkit.vision import extractor_key, has_weights
+
     captioner: mm.Captioner = mm.Captioner.from_preset(preset)
-    if vgg19_weights is None:
+    if vgg19_weights is None and (captioner.extractor is None or has_weights(captioner.extractor)):
         return captioner
     if captioner.extractor is None:
         raise mm.InputError(
             f"--vgg19-weights is for presets that see through VGG19. Received: {preset}, which has a CNN of its own; "
             "leave the option out."
         )
-    from mmtoolkit.vision import extractor_key
-
-    key = extractor_key(vgg19_weights, precision=captioner.extractor.precision, layer=captioner.extractor.layer)
-    if key.weights != captioner.extractor.weights:
-        tell(f"warning: {vgg19_weights} is not the VGG19 file of this preset; expect worse captions")
+    own = captioner.extractor
+    key = extractor_key(vgg19_weights or "imagenet", precision=own.precision, layer=own.layer)
+    if key.weights != own.weights:
+        taken = vgg19_weights or "the published file, which stands in,"
+        tell(f"warning: {taken} is not the VGG19 file of this preset; expect worse captions")
     captioner.extractor = key
     return captioner
 

@@ -15,6 +15,7 @@ from mmtoolkit.decoding import SEARCHES, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.presets import CONFIG, read_preset, write_preset
 from mmtoolkit.text import TextCodec
+from mmtoolkit.vision import choose_precision
 
 
 class Task(keras.Model):
@@ -83,6 +84,8 @@ class Task(keras.Model):
     def from_preset(cls, name: str | Path) -> Self:
         """Loads a preset by path or by the name of a shipped one.
 
+        What was trained in bfloat16 comes in float32 where the processor does not multiply bfloat16.
+
         Example:
             >>> captioner = Captioner.from_preset("shapes_demo")
 
@@ -97,7 +100,7 @@ class Task(keras.Model):
             )
         codecs = {cls.codec_attribute(key): codec for key, codec in preset.codecs.items()}
         try:
-            model = cls.from_config({**preset.config["model"], **codecs})
+            model = cls.from_config({**on_this_machine(preset.config["model"]), **codecs})
             model.build(model.input_shapes())
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
@@ -117,6 +120,17 @@ class Task(keras.Model):
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """The shapes of the inputs, for building without data."""
         raise NotImplementedError
+
+
+def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """A preset's arguments, with float32 in place of bfloat16 where the processor lacks that: it would fail there."""
+    fitting = dict(arguments)
+    if choose_precision("auto") == "float32":
+        if fitting.get("dtype") == "mixed_bfloat16":
+            fitting["dtype"] = "float32"
+        if fitting.get("extractor"):
+            fitting["extractor"] = {**fitting["extractor"], "precision": "float32"}
+    return fitting
 
 
 class SearchGraph(keras.Model):

@@ -135,6 +135,11 @@ def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_
     return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
 
 
+def has_weights(key: ExtractorKey) -> bool:
+    """Whether the weights that a key names are in the cache; random ones need no file."""
+    return key.weights == RANDOM or weights_by_digest(key.weights).is_file()
+
+
 @lru_cache(maxsize=2)
 def load_extractor(key: ExtractorKey) -> VGG19Regions:
     """Builds the extractor that a key describes.
@@ -142,12 +147,12 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
     Raises:
         InputError: The weights file with that hash is not in the cache.
     """
-    path = None if key.weights == RANDOM else weights_by_digest(key.weights)
-    if path is not None and not path.is_file():
+    if not has_weights(key):
         raise InputError(
             f"This model was trained on features of the VGG19 weights with SHA-256 {key.weights[:16]}…, which are not "
             f"in the cache {cache_folder()}; give the file with --vgg19-weights."
         )
+    path = None if key.weights == RANDOM else weights_by_digest(key.weights)
     return VGG19Regions.from_weights(path, precision=key.precision, layer=key.layer)
 
 

@@ -15,6 +15,7 @@ import pytest
 import mmtoolkit as mm
 from mmtoolkit.models import Captioner, Task
 from mmtoolkit.models.task import search_config, search_from_config
+from mmtoolkit.vision import ExtractorKey
 
 Make = Callable[..., Captioner]
 
@@ -62,7 +63,10 @@ def test_a_preset_may_be_saved_again_with_its_card(preset: Path, inputs: Any, tm
     np.testing.assert_array_equal(Captioner.from_preset(tmp_path / "copy")(inputs), loaded(inputs))
 
 
-def test_its_default_search_and_options_come_back(make_captioner: Make, tmp_path: Path) -> None:
+def test_its_default_search_and_options_come_back(
+    make_captioner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmtoolkit.models.task.choose_precision", lambda precision: "bfloat16")
     codec = mm.TextCodec.fit(["ab", "b"], level="char", lower=False)
     search = mm.BeamSearch(width=4, length_penalty=1.5, n_best=2, min_length=1, no_repeat_ngram=3)
     options = {"cell": "gru", "gated_context": "none", "deep_output": False, "attention_penalty": 0.25}
@@ -72,6 +76,21 @@ def test_its_default_search_and_options_come_back(make_captioner: Make, tmp_path
     assert (loaded.decoding, loaded.max_length, loaded.codec.level) == (search, 9, "char")
     assert loaded.dtype_policy.name == loaded.decoder.attention.dtype_policy.name == "mixed_bfloat16"
     assert loaded.get_config().items() >= options.items()
+
+
+def test_bfloat16_becomes_float32_where_the_processor_lacks_it(
+    make_captioner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    key = ExtractorKey("random", "bfloat16")
+    codec = mm.TextCodec.fit(["a b"])
+    made = make_captioner(codec, encoder="vgg19", image_size=224, extractor=key, dtype="mixed_bfloat16")
+    made.save_preset(tmp_path / "preset")
+    for precision, dtype in (("bfloat16", "mixed_bfloat16"), ("float32", "float32")):
+        monkeypatch.setattr("mmtoolkit.models.task.choose_precision", lambda asked, here=precision: here)
+        loaded = Captioner.from_preset(tmp_path / "preset")
+        assert (loaded.extractor, loaded.dtype_policy.name) == (ExtractorKey("random", precision), dtype)
+        for ours, theirs in zip(loaded.get_weights(), made.get_weights(), strict=True):
+            np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_word_table_to_start_from_is_kept_in_the_weights(make_captioner: Make, tmp_path: Path) -> None:

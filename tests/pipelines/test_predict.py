@@ -17,6 +17,8 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.predict import picture_names, write_table
+from mmtoolkit.vision import ExtractorKey
+from mmtoolkit.vision.vgg import NO_TOP
 
 Job = Callable[..., Any]
 
@@ -323,6 +325,37 @@ def test_missing_pictures_among_others_are_named_and_the_others_go_on(
     assert str(missing[0]) in first and f"{missing[1]}, a folder without any" in second
     nothing = job("predict", *missing, "--preset", trained.preset)
     assert (nothing.code, nothing.out) == (2, "") and "Received: 2 paths without any." in nothing.err
+
+
+@pytest.fixture
+def seeing(pictures: list[Path], tmp_path: Path) -> Path:
+    """A preset that sees through a VGG19 file of which there is the SHA-256 alone."""
+    key = ExtractorKey("0123456789abcdef" * 4, "float32")
+    codec = mm.TextCodec.fit(["a b"])
+    captioner = mm.Captioner(codec, extractor=key, units=8, embedding_dim=8, attention_units=8)
+    captioner.build(captioner.input_shapes())
+    captioner.save_preset(tmp_path / "seeing")
+    return tmp_path / "seeing"
+
+
+def test_other_vgg19_weights_stand_in_with_a_warning(job: Job, seeing: Path, pictures: list[Path]) -> None:
+    done = job("predict", pictures[0], "--preset", seeing, "--vgg19-weights", "random")
+    assert done.code == 0 and done.out.startswith(f"{pictures[0]}\t")
+    assert done.err.startswith("warning: random is not the VGG19 file of this preset")
+
+
+def test_the_published_vgg19_weights_are_asked_for_where_the_preset_s_own_are_missing(
+    job: Job, seeing: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / "cache"))
+
+    def offline(*arguments: Any, **options: Any) -> None:
+        raise OSError("no network")
+
+    monkeypatch.setattr(keras.utils, "get_file", offline)
+    done = job("predict", pictures[0], "--preset", seeing)
+    assert (done.code, done.out) == (2, "")
+    assert f"put {NO_TOP} at {tmp_path / 'cache' / NO_TOP}" in done.error and "--vgg19-weights" in done.error
 
 
 def test_an_unknown_preset_lists_what_there_is(

@@ -14,7 +14,7 @@ from PIL import Image
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import ExtractorKey, VGG19Regions, vgg19_weights
-from mmtoolkit.vision.vgg import NO_TOP, choose_precision, compiled, keep_weights, weights_by_digest
+from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision, compiled, keep_weights, weights_by_digest
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
 
@@ -187,6 +187,17 @@ def test_offline_one_sentence_says_which_file_goes_where(cache: Path, monkeypatc
     assert f"put {NO_TOP} at {cache / NO_TOP}" in message and "--vgg19-weights" in message
     assert "\n" not in message and message.count(". ") == 0
     assert not (cache / NO_TOP).exists()
+
+
+def test_the_published_file_is_found_among_those_given_before(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MD5 of `abc` from RFC 1321."""
+    monkeypatch.setitem(PUBLISHED, "block5_conv4", (NO_TOP, "900150983cd24fb0d6963f7d28e17f72"))
+    (cache / "weights").mkdir(parents=True)
+    (cache / "weights" / "1.h5").write_bytes(b"another")
+    (cache / "weights" / "2.h5").write_bytes(b"abc")
+    assert vgg19_weights("imagenet") == cache / "weights" / "2.h5"
+    (cache / NO_TOP).write_bytes(b"put there by hand")
+    assert vgg19_weights("imagenet") == cache / NO_TOP
 
 
 def test_a_download_gets_its_name_when_it_is_whole(

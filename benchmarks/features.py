@@ -27,10 +27,9 @@ from PIL import Image
 from mmtoolkit.errors import InputError
 from mmtoolkit.pipelines.command import run
 from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, vgg19_weights
-from mmtoolkit.vision.vgg import IMAGE_SIZES, choose_precision
+from mmtoolkit.vision.vgg import IMAGE_SIZE, choose_precision
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
-IMAGE_SIZE = IMAGE_SIZES["block5_conv4"]
 KERAS_BATCH = 32  # predict's own default
 
 

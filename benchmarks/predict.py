@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from json import dumps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -35,7 +35,6 @@ def main(
     *,
     preset: str | None = None,
     vgg19_weights: str | None = None,
-    layer: Literal["block5_conv4", "block5_pool"] = "block5_conv4",
     photo: Path | None = None,
     rounds: int = 5,
     json: Path | None = None,
@@ -45,12 +44,11 @@ def main(
     Args:
         preset: A trained captioner that sees through VGG19; an untrained one by default.
         vgg19_weights: imagenet, random or the path of a weights file; by default those of the preset, else random.
-        layer: Of VGG19, for the untrained captioner.
         photo: The photo of which all kinds are made; a made one by default.
         rounds: How often each kind is captioned; the median counts.
         json: Where the figures are written.
     """
-    captioner = load_captioner(preset, vgg19_weights) if preset else untrained(vgg19_weights or "random", layer)
+    captioner = load_captioner(preset, vgg19_weights) if preset else untrained(vgg19_weights or "random")
     if captioner.extractor is None:
         raise InputError(f"--preset expects one that sees through VGG19. Received: {preset}, which has its own CNN.")
     usual = UsualWay(captioner)
@@ -79,9 +77,9 @@ def main(
         json.write_text(dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def untrained(weights: str, layer: str) -> mm.Captioner:
+def untrained(weights: str) -> mm.Captioner:
     """A captioner of the usual size that writes `WORDS` words of anything."""
-    key = mm.extractor_key(weights, precision=choose_precision("auto"), layer=layer)
+    key = mm.extractor_key(weights, precision=choose_precision("auto"))
     codec = mm.TextCodec.fit([" ".join(f"w{number}" for number in range(VOCABULARY))])
     decoding = mm.BeamSearch(width=WIDTH, min_length=WORDS)
     keras.utils.set_random_seed(0)
@@ -101,7 +99,7 @@ class UsualWay:
     """
 
     def __init__(self, captioner: mm.Captioner) -> None:
-        self.captioner, self.size = captioner, captioner.extractor.image_size
+        self.captioner, self.size = captioner, captioner.image_size
         network = keras.applications.VGG19(include_top=False, weights=None, input_shape=(self.size, self.size, 3))
         self.network = keras.Model(network.input, network.get_layer(captioner.extractor.layer).output)
         self.network.set_weights(load_extractor(captioner.extractor).network.get_weights())

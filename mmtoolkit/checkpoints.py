@@ -57,7 +57,7 @@ class Checkpoints(keras.callbacks.Callback):
         super().__init__()
         self.path, self.steps, self.every = path, steps, every
         self.settings, self.validation = json.loads(json.dumps(settings)), validation
-        self.position, self.history = Position(), dict[str, list[float]]()
+        self.position, self.history, self.stopped = Position(), dict[str, list[float]](), False
 
     def fit(
         self,
@@ -85,7 +85,7 @@ class Checkpoints(keras.callbacks.Callback):
             rest = data(self.position).apply(tf.data.experimental.assert_cardinality(self.steps - self.position.step))
             model.fit(rest, initial_epoch=self.position.epoch, epochs=self.position.epoch + 1, **options)
             self.restore(model)  # `fit` ends by putting the averages in the place of the weights
-        if self.position.epoch < epochs:
+        if self.position.epoch < epochs and not self.stopped:
             model.fit(data(self.position), initial_epoch=self.position.epoch, epochs=epochs, **options)
         return self.history
 
@@ -143,9 +143,8 @@ class Checkpoints(keras.callbacks.Callback):
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
         self.position, self.history = Position(*told["position"]), told["history"]
+        self.stopped = told["stopped"]
         self.validation.go_on(told["validation"])
-        if told["stopped"]:
-            self.position = Position(int(1e9))
 
     def compare(self, settings: Mapping[str, Any]) -> None:
         """Refuses a checkpoint of other settings, and names those that differ."""

@@ -48,7 +48,7 @@ def main(
     out: Path,
     vgg19_weights: str | None = None,
     encoder: Literal["auto", "vgg19", "small"] = "auto",
-    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
+    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     features: Path | None = None,
     attention: Literal["bahdanau", "mean", "none"] = "bahdanau",
@@ -93,8 +93,7 @@ def main(
         out: Folder of the run.
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
-        layer: Of VGG19: block5_conv4 gives 196 regions of 224 x 224 pixels, block5_pool 196 of 448 x 448 (four times
-            the work), fc2 one vector (weights with the top).
+        layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
         precision: Of all layers; auto is bfloat16 for VGG19 and the decoder over it where the processor has it.
         features: Folder of the feature store; in the cache by default.
         attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first thing read.
@@ -137,7 +136,7 @@ def main(
         return 0
     claim(out, overwrite=overwrite or resume)
     start_tensorflow()
-    from mmtoolkit.vision import choose_precision
+    from mmtoolkit.vision import IMAGE_SIZE, choose_precision
 
     started = time.perf_counter()
     if deterministic:
@@ -147,7 +146,7 @@ def main(
     exact = choose_precision(precision) if eyes == "vgg19" or precision != "auto" else "float32"
     options |= {"encoder": eyes, "precision": exact}
     key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer) if eyes == "vgg19" else None
-    image_size = key.image_size if key else picture_side(splits.train)
+    image_size = IMAGE_SIZE if key else picture_side(splits.train)
     records = [record for part in splits for record in part]
     card = {"data": str(data), "data_sha256": digest(records), "command": "mmtoolkit caption", "seed": seed}
     source, unreadable = image_source(key, image_size, records, features=features, on_error=on_error)

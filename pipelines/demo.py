@@ -11,7 +11,7 @@ from pathlib import Path
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines import caption
-from mmtoolkit.pipelines.captioning import draw_attention
+from mmtoolkit.pipelines.captioning import draw_attention, image_source
 from mmtoolkit.pipelines.command import run, tell
 from mmtoolkit.pipelines.runs import claim
 from mmtoolkit.scenes import Language, write_scenes
@@ -85,7 +85,7 @@ def show(folder: Path, name: str, *, seed: int) -> None:
     """Prints references and captions of unseen scenes, the scores, and where to look further."""
     captioner = mm.Captioner.from_preset(folder / "run" / "preset")
     records = mm.read_captions(folder / "scenes", splits=("test",))
-    source = captioner.image_source()
+    source, _ = image_source(captioner.extractor, captioner.image_size, records, features=None, on_error="fail")
     report = mm.evaluate_captions(captioner, records, source=source, seed=seed)
     print(f"{name}: {len(records)} unseen scenes")
     for example in report["examples"][:SHOWN]:

@@ -13,9 +13,10 @@ from mmtoolkit.vision.sources import (
     open_store,
     stored_regions,
 )
-from mmtoolkit.vision.vgg import VGG19Regions, choose_precision, vgg19_weights
+from mmtoolkit.vision.vgg import IMAGE_SIZE, VGG19Regions, choose_precision, vgg19_weights
 
 __all__ = [
+    "IMAGE_SIZE",
     "ExtractorKey",
     "FeatureStore",
     "ImageSource",

@@ -16,7 +16,7 @@ import numpy as np
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.vision.images import decode_ahead, reason
-from mmtoolkit.vision.vgg import IMAGE_SIZES, SHAPES, Extractor, VGG19Regions, compiled
+from mmtoolkit.vision.vgg import IMAGE_SIZE, SHAPES, Extractor, VGG19Regions, compiled
 
 SHARD = 128  # pictures; a kill loses the work on at most so many
 STALE = 3600  # seconds
@@ -41,11 +41,6 @@ class ExtractorKey:
     def layer(self) -> str:
         """The layer of VGG19."""
         return self.network.removeprefix("vgg19-")
-
-    @property
-    def image_size(self) -> int:
-        """Side of the square pictures."""
-        return IMAGE_SIZES[self.layer]
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -177,12 +172,12 @@ class FeatureStore:
         for partial in self.folder.glob(".*.part"):  # left by a kill, unless another run is writing it now
             if time.time() - partial.stat().st_mtime > STALE:
                 partial.unlink(missing_ok=True)
-        forward = compiled(network, self.key.image_size)
+        forward = compiled(network)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)
         unreadable: dict[str, str] = {}
         done = 0
-        for batch in decode_ahead(images, size=self.key.image_size, batch_size=batch_size):
+        for batch in decode_ahead(images, size=IMAGE_SIZE, batch_size=batch_size):
             good = {self.digest(image): found for image, found in batch if not isinstance(found, str)}
             unreadable |= {self.digest(image): found for image, found in batch if isinstance(found, str)}
             features = forward(np.stack(list(good.values()))).numpy() if good else ()

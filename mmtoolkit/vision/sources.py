@@ -13,6 +13,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
 from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
+    IMAGE_SIZE,
     VGG19Regions,
     cache_folder,
     choose_precision,
@@ -120,11 +121,11 @@ class LiveRegions:
     def __init__(self, key: ExtractorKey | None) -> None:
         if key is None:
             raise InputError("This model reads stored regions and does not say what made them; give it a FeatureStore.")
-        self.forward, self.shape, self.image_size = forward_pass(key), key.shape, key.image_size
+        self.forward, self.shape = forward_pass(key), key.shape
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """`<float16>[pictures, regions, features]`."""
-        pictures = np.stack([read_image(path, size=self.image_size) for path in images])
+        pictures = np.stack([read_image(path, size=IMAGE_SIZE) for path in images])
         return self.forward(pictures).numpy()
 
 
@@ -159,7 +160,7 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
 @lru_cache(maxsize=2)
 def forward_pass(key: ExtractorKey) -> Callable[[Any], Any]:
     """The forward pass of the extractor that a key describes, compiled once however often it is asked for."""
-    return compiled(load_extractor(key), key.image_size)
+    return compiled(load_extractor(key))
 
 
 def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:

@@ -19,13 +19,12 @@ from keras import ops
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 
-IMAGE_SIZES = {"block5_conv4": 224, "block5_pool": 448, "fc2": 224}  # side of the square that each layer is used on
-SHAPES = {"block5_conv4": (196, 512), "block5_pool": (196, 512), "fc2": (1, 4096)}  # what it gives: regions, features
+IMAGE_SIZE = 224  # side of the square pictures
+SHAPES = {"block5_conv4": (196, 512), "fc2": (1, 4096)}  # what it gives: regions, features
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 PUBLISHED = {  # by layer: the file that holds its weights, and the file's MD5
     "block5_conv4": (NO_TOP, "253f8cb515780f3b799900260a226db6"),
-    "block5_pool": (NO_TOP, "253f8cb515780f3b799900260a226db6"),
     "fc2": ("vgg19_weights_tf_dim_ordering_tf_kernels.h5", "cbe5617147190e668d6c5d5026f83318"),
 }
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
@@ -34,24 +33,22 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Regions(keras.layers.Layer):
-    """The 14 x 14 grid of `block5_conv4` or `block5_pool`, one row a region, or the vector of `fc2` as the only row.
+    """The 14 x 14 grid of `block5_conv4`, one row a region, or the vector of `fc2` as the only row.
 
     Example:
         >>> extractor = VGG19Regions.from_weights(path, precision="float32")
         >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
 
     Args:
-        layer: `"block5_conv4"` of pictures of 224 x 224; `"block5_pool"` of 448 x 448, whose grid is as fine and sees
-            four times the pixels; or `"fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
+        layer: `"block5_conv4"`, or `"fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; `block5_conv4` is the layer
-        of Xu et al., "Show, Attend and Tell", 2015, section 4.3, `block5_pool` at 448 the one of Yang et al., "Stacked
-        Attention Networks", 2016, section 3.1.
+        of Xu et al., "Show, Attend and Tell", 2015, section 4.3.
     """
 
     def __init__(self, *, layer: str = "block5_conv4", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.layer, shape = layer, (IMAGE_SIZES[layer], IMAGE_SIZES[layer], 3)
+        self.layer, shape = layer, (IMAGE_SIZE, IMAGE_SIZE, 3)
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)  # keras.applications takes no dtype of its own
         try:
@@ -69,7 +66,7 @@ class VGG19Regions(keras.layers.Layer):
         Args:
             path: An HDF5 file of VGG19 as Keras publishes it, without its top or, for `fc2`, with it.
             precision: `"float32"` or `"bfloat16"`.
-            layer: `"block5_conv4"`, `"block5_pool"` or `"fc2"`.
+            layer: `"block5_conv4"` or `"fc2"`.
             seed: Of the random weights.
 
         Raises:
@@ -113,9 +110,9 @@ class Extractor(Protocol):
         ...
 
 
-def compiled(extractor: Extractor, image_size: int) -> Callable[[Any], tf.Tensor]:
-    """The extractor's forward pass as one graph for any number of pictures of that side."""
-    signature = [tf.TensorSpec((None, image_size, image_size, 3), tf.uint8)]
+def compiled(extractor: Extractor) -> Callable[[Any], tf.Tensor]:
+    """The extractor's forward pass as one graph for any number of pictures."""
+    signature = [tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)]
     return tf.function(extractor.call, input_signature=signature)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmtoolkit.vision import ExtractorKey, FeatureStore, LiveRegions, VGG19Regions, read_image
+from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, read_image
 
 Job = Callable[..., Any]
 
@@ -60,19 +60,6 @@ def test_features_are_stored_once(job: Job, pictures: list[Path], tmp_path: Path
     assert again == (0, f"{store.folder}\n", "")
     assert network == [key]  # nothing was missing, so no network was built
     assert {path: path.stat().st_mtime_ns for path in store.folder.iterdir()} == files
-
-
-def test_regions_of_448_pixels_are_the_same_stored_and_live(job: Job, pictures: list[Path], tmp_path: Path) -> None:
-    done = job("features", pictures[0], "--features", tmp_path, "--layer", "block5_pool", *WORDS)
-    key = ExtractorKey("random", "float32", network="vgg19-block5_pool")
-    store = FeatureStore(tmp_path, key)
-    assert done.out == f"{store.folder}\n"
-    live = LiveRegions(key).read(pictures[:1])
-    by_hand = VGG19Regions.from_weights(None, precision="float32", layer="block5_pool")(
-        np.stack([read_image(pictures[0], size=448)])
-    )
-    np.testing.assert_array_equal(store.read(pictures[:1]), live)
-    np.testing.assert_allclose(live, by_hand, atol=0.01, rtol=0.01)
 
 
 class Zeros:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision import ExtractorKey, VGG19Regions, vgg19_weights
+from mmtoolkit.vision import VGG19Regions, vgg19_weights
 from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision, compiled, keep_weights, weights_by_digest
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
@@ -50,15 +50,6 @@ def test_random_weights_give_the_same_regions_as_plain_keras(extractor: VGG19Reg
     assert (expected > 0).mean() > 0.1
 
 
-def test_block5_pool_is_the_largest_of_four_cells_of_a_picture_of_448() -> None:
-    """`plain_keras` gives 28 x 28 cells of the convolution below; the 2 x 2 windows are cut by hand."""
-    picture = np.random.default_rng(1).integers(0, 256, (1, 448, 448, 3), np.uint8)
-    extractor = VGG19Regions.from_weights(None, precision="float32", layer="block5_pool", seed=3)
-    expected = plain_keras(picture, weights=extractor.get_weights()).reshape(14, 2, 14, 2, 512).max(axis=(1, 3))
-    assert ExtractorKey("random", "float32", network="vgg19-block5_pool").image_size == 448
-    assert relative_error(np.asarray(extractor(picture)).reshape(14, 14, 512), expected) < 5e-4
-
-
 def test_the_vector_of_fc2_is_that_of_plain_keras() -> None:
     extractor = VGG19Regions.from_weights(None, precision="float32", layer="fc2", seed=3)
     assert VGG19Regions.from_config(extractor.get_config()).layer == "fc2"
@@ -82,7 +73,7 @@ def test_pictures_are_prepared_as_keras_does() -> None:
 
 
 def test_one_graph_serves_any_batch(extractor: VGG19Regions) -> None:
-    forward = compiled(extractor, 224)
+    forward = compiled(extractor)
     both = forward(PICTURES).numpy()
     np.testing.assert_allclose(forward(PICTURES[1:]).numpy()[0], both[1], rtol=2e-3, atol=1e-2)
     assert not np.allclose(both[0], both[1], atol=1.0)

@@ -157,7 +157,9 @@ def main(
     captioner = new_captioner(splits.train, key, image_size, options)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
     try:
-        report = train(captioner, splits, source, out, options, card) | {"left_out": len(faults)}
+        report = train(captioner, splits, source=source, out=out, options=options, card=card) | {
+            "left_out": len(faults)
+        }
     except KeyboardInterrupt:
         if checkpoint_in(out).is_file():
             tell("the same command with --resume goes on from the last checkpoint")
@@ -187,9 +189,12 @@ def new_captioner(
     records: list[mm.CaptionRecord], key: ExtractorKey | None, image_size: int, options: dict[str, Any]
 ) -> mm.Captioner:
     """A captioner for the words of these records, with word2vec vectors of them."""
+    from mmtoolkit.text.vocabulary import SPECIAL
+
     codec = mm.TextCodec.fit(mm.texts(records), min_count=options["min_count"])
     rare = {word for words in codec.split(mm.texts(records)) for word in words}.difference(codec.vocabulary.tokens)
-    tell(f"vocabulary: {len(codec.vocabulary)} words; {len(rare)} are rarer than --min-count {options['min_count']}")
+    rarer = f"rarer than --min-count {options['min_count']} and left out: {len(rare)}"
+    tell(f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}")
     table = word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"])
     if table is not None:
         options["embedding_dim"] = table.shape[1]
@@ -214,6 +219,7 @@ def new_captioner(
 def train(
     captioner: mm.Captioner,
     splits: Splits[mm.CaptionRecord],
+    *,
     source: ImageSource,
     out: Path,
     options: dict[str, Any],
@@ -238,17 +244,17 @@ def train(
     steps, key = len(data(Position())), captioner.extractor
     optimizer = mm.adam(options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"])
     captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
-    seen = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
+    extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
     events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
     validation = mm.DecodedValidation(
         splits.valid,
         source,
         out / "preset",
         patience=options["patience"],
-        card={**card, **seen, "options": options, "versions": mm.versions()},
+        card={**card, **extractor, "options": options, "versions": mm.versions()},
         watch=watching.SampleCaptions(splits.valid, source, out / "samples", events=events, tell=notes.add),
     )
-    settings = {**lasting(options), **seen, "data_sha256": digest(splits.train)}
+    settings = {**lasting(options), **extractor, "train_sha256": digest(splits.train)}
     checkpoints = mm.Checkpoints(
         checkpoint_in(out), steps=steps, settings=settings, validation=validation, every=options["checkpoint_every"]
     )

@@ -33,7 +33,10 @@ def load_captioner(preset: str, vgg19_weights: str | None) -> mm.Captioner:
             "leave the option out."
         )
     own = captioner.extractor
-    key = extractor_key(vgg19_weights or "imagenet", precision=own.precision, layer=own.layer)
+    try:
+        key = extractor_key(vgg19_weights or "imagenet", precision=own.precision, layer=own.layer)
+    except mm.InputError as error:
+        raise mm.InputError(f"{error} This preset's own file has the SHA-256 {own.weights[:16]}….") from error
     if key.weights != own.weights:
         taken = vgg19_weights or "the published file, which stands in,"
         tell(f"warning: {taken} is not the VGG19 file of this preset; expect worse captions")
@@ -114,16 +117,20 @@ def image_source(
     Raises:
         mm.InputError: Some pictures cannot be read, and `on_error` is `fail`.
     """
-    from mmtoolkit.vision import decoded_pictures, stored_regions
+    from mmtoolkit.vision import UnreadablePictures, decoded_pictures, stored_regions
 
     images = [record.image for record in records]
     failures: dict[Path, str] = {}
     leave_out = None if on_error == "fail" else failures.__setitem__
     source: ImageSource
-    if key is None:
-        source = decoded_pictures(size, images, progress=progress_bar("pictures"), leave_out=leave_out)
-    else:
-        source = stored_regions(key, images, folder=features, progress=progress_bar("features"), leave_out=leave_out)
+    try:
+        if key is None:
+            source = decoded_pictures(size, images, progress=progress_bar("pictures"), leave_out=leave_out)
+        else:
+            bar = progress_bar("features")
+            source = stored_regions(key, images, folder=features, progress=bar, leave_out=leave_out)
+    except UnreadablePictures as error:
+        raise mm.InputError(f"{error} --on-error skip leaves them out.") from error
     unreadable = [record for record in records if record.image in failures]
     return source, [picture_fault(record, failures[record.image]) for record in unreadable]
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import functools
 import inspect
+import io
+import itertools
 import os
 import re
 import sys
@@ -43,14 +46,35 @@ def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None
     words = expand_config(main, list(typed))
     about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
     about += "\n\n--config FILE.yaml takes options from a file; what is typed wins."
-    return tyro.cli(explained(main), args=words, prog=prog, description=about, config=(tyro.conf.FlagCreatePairsOff,))
+    told, options = io.StringIO(), (tyro.conf.FlagCreatePairsOff,)
+    try:
+        with contextlib.redirect_stderr(told):
+            work = tyro.cli(explained(main), args=words, prog=prog, description=about, config=options)
+    except SystemExit as stopped:
+        if stopped.code == 2:
+            raise InputError(unboxed(told.getvalue())) from None
+        raise
+    return work()
 
 
-def explained(main: Job) -> Job:
-    """The same job for tyro, with a help and errors that read well: unbroken sentences, and `INT` for `{None}|INT`."""
+def unboxed(told: str) -> str:
+    """What tyro says in a box, as one line: the complaint, and the options it thinks were meant.
 
-    def job(*arguments: Any, **options: Any) -> int | None:
-        return main(*arguments, **options)
+    Example:
+        >>> unboxed("╭─ Value error ─╮\\n│ Error parsing --epochs: expected a whole number. │\\n╰───╯\\n")
+        'Error parsing --epochs: expected a whole number.'
+    """
+    lines = [line.strip("│ ") for line in told.splitlines() if line.startswith("│")]
+    parts = [list(part) for rule, part in itertools.groupby(lines, lambda line: line.startswith("──")) if not rule]
+    kept = [part for part in parts if not part[0].startswith("Argument helptext")]
+    return " ".join(line for part in kept for line in part) or told.strip()
+
+
+def explained(main: Job) -> Callable[..., Callable[[], int | None]]:
+    """The job as tyro shall see it, ready to be called; help and errors read well: `INT` for `{None}|INT`, say."""
+
+    def job(*arguments: Any, **options: Any) -> Callable[[], int | None]:
+        return functools.partial(main, *arguments, **options)
 
     signature, hints = inspect.signature(main, eval_str=True), get_type_hints(main, include_extras=True)
     for name, option in signature.parameters.items():

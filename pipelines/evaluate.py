@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_format
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,7 +13,6 @@ from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, load_captioner, readable, search, tell_left_out
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.runs import digest
-from mmtoolkit.presets import read_preset
 from mmtoolkit.readers import (
     Fault,
     NoSuchSplit,
@@ -53,7 +53,8 @@ def main(
         split: The split to score: train, valid (dev, val) or test; all records by default. Of the data that a preset
             was trained on, also one that the training cut itself.
         out: JSON file for the report.
-        vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
+        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
+            published ones.
         features: Folder of the feature store; in the cache by default.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
@@ -69,6 +70,8 @@ def main(
         overwrite: Replace the file of --out if it is there.
     """
     check_target("--out", out, overwrite=overwrite)
+    if out and on_error == "quarantine":
+        check_target("--out", quarantine(out), overwrite=overwrite)
     if on_error == "quarantine" and not out:
         raise mm.InputError(
             "--on-error quarantine writes beside --out. Received: no --out; name a report, or use skip."
@@ -86,7 +89,7 @@ def main(
         top_p=top_p,
         seed=seed,
     )
-    records, faults = records_of(data, split, read_preset(preset).card, on_error)
+    records, faults = records_of(data, split=split, card=captioner.card, on_error=on_error)
     source, unreadable = image_source(
         captioner.extractor, captioner.image_size, records, features=features, on_error=on_error
     )
@@ -102,6 +105,8 @@ def main(
         progress=progress_bar("captions"),
     )
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
+    seen = captioner.extractor
+    report |= {"vgg19_sha256": seen.weights if seen else None, "precision": captioner.compute_dtype}
     if out:
         write_report(out, report, faults if on_error == "quarantine" else None)
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
@@ -109,23 +114,26 @@ def main(
     return 0
 
 
-def records_of(data: Path, split: str | None, card: Mapping[str, Any], on_error: OnError) -> UsableCaptions:
-    """The records of a split: the one that the data names, or else the one that the preset's training cut from it.
+def records_of(data: Path, *, split: str | None, card: Mapping[str, Any], on_error: OnError) -> UsableCaptions:
+    """The records of a split: of the data that the preset was trained on as its training cut it, else as named there.
 
     Raises:
-        mm.InputError: There is neither.
+        mm.InputError: There is no such split.
     """
     if split is None:
         return usable_captions(data, on_error=on_error)
-    try:
-        return usable_captions(data, splits=(split,), on_error=on_error)
-    except NoSuchSplit:
+    with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
         records, faults = usable_captions(data, on_error=on_error)
         parts = mm.split(records, seed=card.get("seed", 0))
         part = getattr(parts, split_name(split))
-        if not part or card.get("data_sha256") != digest([record for part in parts for record in part]):
+        if part and card.get("data_sha256") == digest([record for part in parts for record in part]):
+            return UsableCaptions(part, faults)
+    try:
+        return usable_captions(data, splits=(split,), on_error=on_error)
+    except NoSuchSplit as error:
+        if "data_sha256" not in card:
             raise
-        return UsableCaptions(part, faults)
+        raise mm.InputError(f"{error} It is not as the training found it, so its cut cannot be made again.") from error
 
 
 def write_report(out: Path, report: dict[str, Any], faults: Sequence[Fault] | None) -> None:
@@ -134,8 +142,13 @@ def write_report(out: Path, report: dict[str, Any], faults: Sequence[Fault] | No
     write_json(out, report)
     tell(f"report: {out}")
     if faults is not None:
-        write_quarantine(out.with_suffix(".quarantine.jsonl"), faults)
-        tell(f"left out: {out.with_suffix('.quarantine.jsonl')}")
+        write_quarantine(quarantine(out), faults)
+        tell(f"left out: {quarantine(out)}")
+
+
+def quarantine(out: Path) -> Path:
+    """The file beside a report for what was left out."""
+    return out.with_suffix(".quarantine.jsonl")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,8 @@ def main(
         seed: Start of the random numbers of a draw (0).
         attention: Folder for a PNG per picture that shows where the model looked for each word (NAME.png; further
             pictures of that name become NAME-2.png and so on).
-        vgg19_weights: VGG19 weights, where the cache lacks the ones the preset was trained with.
+        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
+            published ones.
         json: Print one JSON object instead.
         overwrite: Replace the file of --out if it is there.
     """
@@ -119,18 +120,20 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
     Raises:
         mm.InputError: There is no picture at all.
     """
+    if len(images) < 2:
+        return mm.find_images(images), []
     paths: list[Path] = []
     failed: list[dict[str, Any]] = []
     for image in images:
         try:
             paths += mm.find_images([image])
         except mm.InputError as error:
-            if len(images) == 1:
-                raise
             tell(f"error: {error}")
             failed.append({"image": str(image), "error": str(error)})
     if not paths:
-        raise mm.InputError(f"expected pictures or folders of them. Received: {len(images)} paths without any.")
+        raise mm.InputError(
+            f"expected pictures or folders of them. Received: {len(images)} paths without any. Name others."
+        )
     return paths, failed
 
 
@@ -173,14 +176,14 @@ def write_table(target: Path, results: Sequence[Mapping[str, Any]], pictures: in
     ]
     kept = [(name, text) for name, text in rows if text and name == name.strip() and not NO_UNICODE.search(name)]
     if len(kept) < len(rows):
-        tell(f"warning: {len(rows) - len(kept)} captions are not in {target}: empty, or of a file with an odd name")
+        tell(f"warning: not in {target}, because empty or of a file with an odd name: {len(rows) - len(kept)} captions")
     if not kept:
         tell(f"no captions for {target}: it is left as it was")
         return
     table = io.StringIO(newline="")
     csv.writer(table, lineterminator="\n").writerows([("image", "caption"), *kept])
     write_atomically(target, lambda file: file.write(table.getvalue().encode()))
-    tell(f"captions of {len(results)} of {pictures} pictures: {target}")
+    tell(f"captions of {len(dict(kept))} of {pictures} pictures: {target}")
 
 
 def read(paths: Sequence[Path], source: ImageSource) -> list[np.ndarray | mm.InputError]:

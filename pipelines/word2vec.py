@@ -90,16 +90,16 @@ def main(
         out.parent.mkdir(parents=True, exist_ok=True)
         mm.save_vectors(words, out)
         tell(f"vectors: {out}")
-    told, unknown = answers(words, neighbours, analogy, top)
+    told = answers(words, neighbours, analogy, top)
     report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | told
     if map:
         draw(words, map_words, map)
     text = json_format.dumps(report, indent=1, ensure_ascii=False) if json else "\n".join(lines(report))
     if text:
         print(text)
-    for error in unknown:
+    for error in told["failed"]:
         tell(f"error: {error}")
-    return 1 if unknown else 0
+    return 1 if told["failed"] else 0
 
 
 def check_options(options: Mapping[str, Any]) -> None:
@@ -146,23 +146,28 @@ def train(options: Mapping[str, Any]) -> KeyedVectors:
 
 def answers(
     vectors: KeyedVectors, words: tuple[str, ...], question: tuple[str, str, str] | None, top: int
-) -> tuple[dict[str, Any], list[mm.InputError]]:
-    """The neighbours of the words and the answers to the analogy, and what cannot be answered."""
+) -> dict[str, Any]:
+    """The neighbours of the words and the answers to the analogy, and why others cannot be given."""
     from mmtoolkit import text
 
-    found: dict[str, Any] = {"words": len(vectors), "dim": vectors.vector_size, "neighbours": {}, "analogy": {}}
-    unknown: list[mm.InputError] = []
+    found: dict[str, Any] = {
+        "words": len(vectors),
+        "dim": vectors.vector_size,
+        "neighbours": {},
+        "analogy": {},
+        "failed": [],
+    }
     for word in words:
         try:
             found["neighbours"][word] = text.neighbours(vectors, word, top=top)
         except mm.InputError as error:  # the other words go on
-            unknown.append(error)
+            found["failed"].append(str(error))
     if question:
         try:
             found["analogy"][" ".join(question)] = text.analogy(vectors, *question, top=top)
         except mm.InputError as error:
-            unknown.append(error)
-    return found, unknown
+            found["failed"].append(str(error))
+    return found
 
 
 def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[str, Any]:

@@ -145,7 +145,7 @@ def check_header(path: Path, line: int, header: Sequence[str], *, required: Sequ
     for name in required:
         if name not in header:
             misspelt = alike(name, header)
-            if len(header) == 1 and name in re.split("[;\t|]", header[0]):
+            if len(header) == 1 and name in re.split("[;\t|]", header[0].lower()):
                 raise at(path, line, f"expected commas between the columns. {received} Save the table with commas.")
             advice = f"Rename {misspelt[0]!r} to {name!r}" if misspelt else "Correct the header"
             raise at(path, line, f"expected a column {name!r}. {received} {advice}.")

@@ -28,6 +28,10 @@ BATCH = 64  # pictures decoded between two looks at the progress
 LeaveOut = Callable[[Path, str], None]  # gets a picture that cannot be read, and why
 
 
+class UnreadablePictures(InputError):
+    """Some of the pictures cannot be read."""
+
+
 class ImageSource(Protocol):
     """Where a data set's picture inputs come from: anything with these four members."""
 
@@ -206,14 +210,14 @@ def decoded_pictures(
 
 
 def refuse(failures: Mapping[Path, str], leave_out: LeaveOut | None, consolation: str = "") -> None:
-    """Raises where pictures could not be read, or hands each to `leave_out`."""
+    """Raises `UnreadablePictures` where there are some, or hands each to `leave_out`."""
     if leave_out:
         for path, why in failures.items():
             leave_out(path, why)
     elif failures:
         named = "; ".join(f"{path} ({why})" for path, why in list(failures.items())[:3])
         more = "; …" if len(failures) > 3 else ""
-        raise InputError(
+        raise UnreadablePictures(
             f"Expected pictures that can be read. Received: {len(failures)} that cannot, {named}{more}. "
-            f"Replace them, or leave them out with --on-error skip{consolation}."
+            f"Replace them or leave them out{consolation}."
         )

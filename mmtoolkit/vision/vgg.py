@@ -178,11 +178,19 @@ def keep_weights(path: Path, *, layer: str) -> str:
     """
     digest = file_digest(path)
     kept = weights_by_digest(digest)
-    if not kept.is_file():
-        VGG19Regions.from_weights(path, precision="float32", layer=layer)
-        kept.parent.mkdir(parents=True, exist_ok=True)
+    if kept.is_file():
+        return digest
+    copy = kept.with_name(f"{digest}.part.h5")  # Keras goes by the ending
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    try:
         with path.open("rb") as weights:
-            write_atomically(kept, lambda file: shutil.copyfileobj(weights, file))
+            write_atomically(copy, lambda file: shutil.copyfileobj(weights, file))
+        VGG19Regions.from_weights(copy, precision="float32", layer=layer)
+        os.replace(copy, kept)
+    except InputError as error:
+        raise InputError(str(error).replace(str(copy), str(path))) from error
+    finally:
+        copy.unlink(missing_ok=True)
     return digest
 
 

@@ -12,6 +12,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -431,11 +432,30 @@ def test_ctrl_c_leaves_nothing_half_written(
     assert process.returncode == 130, told
     assert printed == "" and "Traceback" not in told
     assert told.splitlines()[-1] == "error: interrupted; what was finished is kept"
+    assert ("--resume goes on from the last checkpoint" in told) == (out / "checkpoints" / "last.h5").is_file()
     assert {"config.yaml", "preset"} <= {path.name for path in out.iterdir()} <= {"config.yaml", "preset", *WATCHED}
     assert not list(out.rglob("*.part"))
     captioner = mm.Captioner.from_preset(out / "preset")
     assert isinstance(captioner.generate([scenes / "images" / "000001.png"])[0], str)
     assert all(np.isfinite(weight).all() for weight in captioner.get_weights())
+
+
+def test_rare_words_are_counted(
+    job: Job, scenes: Path, tmp_path: Path, small_options: tuple[object, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = [record for record in mm.read_captions(scenes) if record.split == "train"]
+    counts = Counter(word for record in train for caption in record.captions for word in caption.split())
+    rare = sum(count < 20 for count in counts.values())
+    assert 0 < rare < len(counts)
+
+    def stop(*arguments: Any, **options: Any) -> None:
+        raise mm.InputError("enough")
+
+    monkeypatch.setattr("mmtoolkit.pipelines.caption.train", stop)
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, "--min-count", 20)
+    assert done.error == "enough"
+    expected = f"vocabulary: {len(counts) - rare} words; rarer than --min-count 20 and left out: {rare}\n"
+    assert expected in done.err
 
 
 def test_the_script_is_the_same_job() -> None:

@@ -76,7 +76,7 @@ def test_data_without_the_split(job: Job, trained: Any, scenes: Path, tmp_path: 
 def test_the_part_that_training_cut_can_be_scored_again(
     job: Job, scenes: Path, tmp_path: Path, small_options: tuple[object, ...]
 ) -> None:
-    """While the data is as it was: a picture more, and what was learnt from would be among what is scored."""
+    """While the data is as it was: of other data the cut is another, and what was learnt from would be scored."""
     data = shutil.copytree(scenes, tmp_path / "data")
     rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
     without = [row.rpartition(",")[0] for row in rows]
@@ -88,9 +88,29 @@ def test_the_part_that_training_cut_can_be_scored_again(
     report = json.loads(job("evaluate", *words).out)
     trained = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert (report["scores"], report["images"]) == (trained["test_scores"], 4)
+    assert (report["vgg19_sha256"], report["precision"]) == (None, "float32")
     (data / "captions.csv").write_text("\n".join(without[:-1]) + "\n", encoding="utf-8")
     changed = job("evaluate", *words)
     assert changed.code == 2 and "expected the split test. Received: a data set without splits." in changed.error
+    assert "not as the training found it" in changed.error
+
+
+def test_pictures_that_training_held_out_of_train_are_not_scored_as_train(
+    job: Job, scenes: Path, tmp_path: Path, small_options: tuple[object, ...]
+) -> None:
+    """Of data that names train and test alone, training cut a tenth off for validation."""
+    data = shutil.copytree(scenes, tmp_path / "data")
+    table = (data / "captions.csv").read_text(encoding="utf-8")
+    (data / "captions.csv").write_text(table.replace(",valid", ",train"), encoding="utf-8")
+    out = tmp_path / "run"
+    done = job("caption", "--data", data, "--out", out, "--seed", 3, *small_options, "--epochs", 1)
+    assert done.code == 0, done.err
+    words = ("--preset", out / "preset", "--data", data, "--json", "--split")
+    images = {split: json.loads(job("evaluate", *words, split).out)["images"] for split in ("train", "dev", "test")}
+    assert images == {"train": 32, "dev": 4, "test": 4}
+    (data / "images" / "000039.png").unlink()
+    mine = [row.split(",")[0] for row in table.splitlines() if row.endswith(",test")]
+    assert job("evaluate", *words, "test").code == (2 if "images/000039.png" in mine else 0)
 
 
 def test_one_corrupt_picture_is_named(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:

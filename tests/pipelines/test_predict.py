@@ -215,7 +215,8 @@ def test_captions_that_the_readers_would_refuse_are_left_out(
         for name, text in zip(names, ["one", "", "three", "four", 'five, "six"'], strict=True)
     ]
     write_table(tmp_path / "table.csv", rows, 5)
-    assert "warning: 3 captions are not in" in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "of a file with an odd name: 3 captions\n" in told and "captions of 2 of 5 pictures: " in told
     for name in names[:1] + names[4:]:
         Image.new("RGB", (4, 4)).save(tmp_path / name)
     assert [(r.image.name, r.captions) for r in mm.read_captions(tmp_path / "table.csv")] == [
@@ -344,6 +345,25 @@ def test_other_vgg19_weights_stand_in_with_a_warning(job: Job, seeing: Path, pic
     assert done.err.startswith("warning: random is not the VGG19 file of this preset")
 
 
+def test_the_published_weights_stand_in_for_a_preset_s_own(
+    job: Job, seeing: Path, pictures: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where they are at hand; random ones are the published here."""
+    asked: list[str] = []
+
+    def published(source: str, *, layer: str) -> None:
+        asked.append(source)
+
+    monkeypatch.setattr("mmtoolkit.vision.sources.vgg19_weights", published)
+    done = job("predict", pictures[0], "--preset", seeing)
+    assert (done.code, asked) == (0, ["imagenet"]) and done.out.startswith(f"{pictures[0]}\t")
+    assert done.err.startswith("warning: the published file, which stands in, is not the VGG19 file of this preset")
+    same = json.loads((seeing / "config.json").read_text())
+    same["model"]["extractor"]["weights"] = "random"
+    (seeing / "config.json").write_text(json.dumps(same))
+    assert job("predict", pictures[0], "--preset", seeing, "--vgg19-weights", "random").err == ""
+
+
 def test_the_published_vgg19_weights_are_asked_for_where_the_preset_s_own_are_missing(
     job: Job, seeing: Path, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -356,6 +376,7 @@ def test_the_published_vgg19_weights_are_asked_for_where_the_preset_s_own_are_mi
     done = job("predict", pictures[0], "--preset", seeing)
     assert (done.code, done.out) == (2, "")
     assert f"put {NO_TOP} at {tmp_path / 'cache' / NO_TOP}" in done.error and "--vgg19-weights" in done.error
+    assert done.error.endswith("This preset's own file has the SHA-256 0123456789abcdef….")
 
 
 def test_an_unknown_preset_lists_what_there_is(

@@ -132,7 +132,7 @@ def test_json_is_one_object(job, vectors: Path, tests_of_words: list[Path]) -> N
     words = ("--vectors", vectors, "--json", "--neighbours", "개", "--analogy", "dog", "cat", "cow", "--score")
     done = job("word2vec", *words, *tests_of_words)
     report = json.loads(done.out)
-    assert list(report) == ["scores", "words", "dim", "neighbours", "analogy"]
+    assert list(report) == ["scores", "words", "dim", "neighbours", "analogy", "failed"]
     assert (report["words"], report["dim"]) == (11, 12)
     assert list(report["scores"]) == list(map(str, tests_of_words))
     assert report["scores"][str(tests_of_words[0])]["sections"]["none"] == {"accuracy": None, "correct": 0, "known": 0}

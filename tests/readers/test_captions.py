@@ -192,6 +192,14 @@ def test_each_folder_is_listed_once(tmp_path, monkeypatch):
             "captions.csv:1: expected commas between the columns. Received: 'image;caption'.",
         ),
         (
+            "Image|Caption\n1.jpg|a dog\n",
+            "captions.csv:1: expected commas between the columns. Received: 'Image|Caption'.",
+        ),
+        (
+            "image\tcaption\n1.jpg\ta dog\n",
+            "captions.csv:1: expected commas between the columns. Received: 'image\\tcaption'.",
+        ),
+        (
             "image,caption,id\n1.jpg,a,7\n2.jpg,b,8\n1.jpg,c,7\n",
             "captions.csv:4: expected every id once. Received: '7'",
         ),

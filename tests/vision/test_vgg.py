@@ -7,6 +7,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -216,30 +217,39 @@ def test_a_download_gets_its_name_when_it_is_whole(
 
 @pytest.fixture(scope="module")
 def saved(extractor: VGG19Regions, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of random weights."""
-    path = tmp_path_factory.mktemp("weights") / "mine.weights.h5"
-    extractor.network.save_weights(path)
+    """Random weights in a file of the published form, whose name has another ending."""
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    path = tmp_path_factory.mktemp("weights") / "mine.hdf5"
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, extractor.network)
     return path
 
 
-def test_weights_are_kept_under_their_hash(cache: Path, saved: Path) -> None:
+def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: VGG19Regions) -> None:
     path = saved
     digest = keep_weights(path, layer="block5_conv4")
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert weights_by_digest(digest) == cache / "weights" / f"{digest}.h5"
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()
+    loaded = VGG19Regions.from_weights(weights_by_digest(digest), precision="float32")
+    for ours, theirs in zip(loaded.get_weights(), extractor.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
     written = weights_by_digest(digest).stat().st_mtime_ns
     assert keep_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
     assert len(list((cache / "weights").iterdir())) == 1
 
 
-def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path) -> None:
+def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path, extractor: VGG19Regions) -> None:
     path = tmp_path / "mine.h5"
     path.write_bytes(b"some weights")
     with pytest.raises(InputError, match=f"Expected the weights of VGG19 without its top .*Received: {path}"):
         keep_weights(path, layer="block5_conv4")
-    assert not cache.exists() or list(cache.iterdir()) == []
+    extractor.network.save_weights(tmp_path / "newer.weights.h5")  # Keras 3's own form, which the copy would not have
+    with pytest.raises(InputError, match=f"Received: {tmp_path / 'newer.weights.h5'}, which holds something else"):
+        keep_weights(tmp_path / "newer.weights.h5", layer="block5_conv4")
+    assert list((cache / "weights").iterdir()) == []
 
 
 def test_a_copy_that_fails_leaves_nothing(cache: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

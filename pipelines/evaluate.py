@@ -69,13 +69,7 @@ def main(
         json: Print the report as one JSON object.
         overwrite: Replace the file of --out if it is there.
     """
-    check_target("--out", out, overwrite=overwrite)
-    if out and on_error == "quarantine":
-        check_target("--out", quarantine(out), overwrite=overwrite)
-    if on_error == "quarantine" and not out:
-        raise mm.InputError(
-            "--on-error quarantine writes beside --out. Received: no --out; name a report, or use skip."
-        )
+    check_places(out, on_error, overwrite=overwrite)
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     decoding = search(
@@ -112,6 +106,21 @@ def main(
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     print(text if json else scores_text(report["scores"]))
     return 0
+
+
+def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> None:
+    """Refuses, before any work, a report that would be lost, and a quarantine without a place.
+
+    Raises:
+        mm.InputError: There is a file or a folder already, or no --out to write beside.
+    """
+    check_target("--out", out, overwrite=overwrite)
+    if on_error == "quarantine":
+        if not out:
+            raise mm.InputError(
+                "--on-error quarantine writes beside --out. Received: no --out; name a report, or use skip."
+            )
+        check_target("--out", quarantine(out), overwrite=overwrite)
 
 
 def records_of(data: Path, *, split: str | None, card: Mapping[str, Any], on_error: OnError) -> UsableCaptions:

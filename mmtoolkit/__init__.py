@@ -23,6 +23,7 @@ _HOMES = {
     "train_word2vec": "text",
     "train_vectors": "text",
     "align_vectors": "text",
+    "centred": "text",
     "load_vectors": "text",
     "save_vectors": "text",
     "VGG19Regions": "vision",

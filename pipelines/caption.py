@@ -66,7 +66,7 @@ def main(
     memory_dropout: float = 0.3,
     label_smoothing: float = 0.1,
     attention_penalty: float = 1.0,
-    epochs: int = 12,
+    epochs: int = 10,
     batch_size: int = 64,
     learning_rate: float = 8e-4,
     averaging: float = 0.999,
@@ -281,7 +281,7 @@ def finish(out: Path, report: dict[str, Any]) -> None:
 
 
 def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], dim: int, seed: int) -> Any:
-    """The word2vec table to start from, or nothing for random vectors."""
+    """The table to start from: the captions' own vectors, centred, or a file's as they are; nothing for random ones."""
     if embeddings == "random":
         return None
     if embeddings in EMBEDDINGS:
@@ -290,7 +290,7 @@ def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], d
     else:
         vectors = mm.align_vectors(mm.load_vectors(embeddings), codec.vocabulary, seed=seed)
     tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
-    return vectors.table
+    return mm.centred(vectors.table) if embeddings in EMBEDDINGS else vectors.table
 
 
 def check_options(options: dict[str, Any]) -> None:

@@ -2,24 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 from keras import ops
 
-
-class Memory(NamedTuple):
-    """What a decoder attends to, projected once.
-
-    Args:
-        keys: `<float>[batch, regions, units]`, the projected values.
-        values: `<float>[batch, regions, features]`.
-        mask: `<bool>[batch, regions]`, True where a region exists; `None` where all do.
-    """
-
-    keys: Any
-    values: Any
-    mask: Any = None
+from mmtoolkit.layers.memory import Memory, values_shape
 
 
 def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = None) -> tuple[Any, Any]:
@@ -58,12 +46,6 @@ def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = N
     alignment = ops.softmax(scores, axis=-1)
     context = ops.matmul(ops.cast(alignment, values.dtype), values)  # [batch, hypotheses, features]
     return ops.reshape(context, (-1, values.shape[-1])), ops.reshape(alignment, (-1, regions))
-
-
-def values_shape(memory_shape: Any) -> tuple[int | None, ...]:
-    """The values' shape in a `Memory` of shapes or the list that a saved file makes of one; else the shape given."""
-    inner = memory_shape[1]
-    return tuple(inner if isinstance(inner, (list, tuple)) else memory_shape)
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")

@@ -9,9 +9,10 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers.attention import BahdanauAttention, Memory, values_shape
+from mmtoolkit.layers.attention import BahdanauAttention
 from mmtoolkit.layers.cells import cell_named
 from mmtoolkit.layers.embedding import TokenEmbedding
+from mmtoolkit.layers.memory import Memory, masked_mean, normalise, per_row, values_shape
 
 State = tuple[Any, ...]
 ATTENTIONS = ("bahdanau", "mean", "none")
@@ -41,6 +42,7 @@ class AttentionDecoder(keras.layers.Layer):
         attention_units: Width in which state and regions are compared; `units` by default.
         word_in_query: Whether the word just read has a part in the query. Without it one layer asks with the old
             state, which has not read that word, as the paper does.
+        mean_input: Whether attention is not all that is seen: the mean of the memory is read along with every word.
         gated_context: What a gate computed from the state scales in what attention gives: `"features"`, each by
             itself; `"scalar"`, all by one number (the paper's beta); or `"none"`.
         deep_output: Whether the word before and the context reach the output next to the state (equation 7);
@@ -58,7 +60,7 @@ class AttentionDecoder(keras.layers.Layer):
         InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
 
     Source: Xu et al., "Show, Attend and Tell", 2015, sections 3.1.2, 4.2 and 4.2.1, but for the word in the query and
-        the gate of each feature, which are ours; two layers: Anderson et al.,
+        the gate of each feature, which are ours; two layers, and the mean read with every word: Anderson et al.,
         "Bottom-Up and Top-Down Attention", 2018, section 3.2; no attention: Vinyals et al., "Show and Tell", 2015,
         equations 10-12; dropping whole words: Gal & Ghahramani, "A Theoretically Grounded Application of Dropout in
         RNNs", 2016, section 4.2.
@@ -75,6 +77,7 @@ class AttentionDecoder(keras.layers.Layer):
         embedding_dim: int = 300,
         attention_units: int | None = None,
         word_in_query: bool = True,
+        mean_input: bool = True,
         gated_context: str = "features",
         deep_output: bool = True,
         freeze_embeddings: bool = False,
@@ -90,7 +93,8 @@ class AttentionDecoder(keras.layers.Layer):
         check_form(layers, attention, gated_context, tie_output=tie_output, deep_output=deep_output)
         self.vocabulary_size, self.cell_name, self.units, self.layers = vocabulary_size, cell, units, layers
         self.attention_name, self.attention_units = attention, attention_units or units
-        self.embedding_dim, self.word_in_query, self.gated_context = embedding_dim, word_in_query, gated_context
+        self.embedding_dim, self.word_in_query, self.mean_input = embedding_dim, word_in_query, mean_input
+        self.gated_context = gated_context
         self.deep_output, self.tie_output, self.freeze_embeddings = deep_output, tie_output, freeze_embeddings
         self.dropout, self.word_dropout, self.memory_dropout = dropout, word_dropout, memory_dropout
         self.normalise_memory = normalise_memory
@@ -123,6 +127,7 @@ class AttentionDecoder(keras.layers.Layer):
         self.words_to_gates = linear("words_to_gates", gates)
         asks = attends and self.word_in_query and not two  # the lower of two cells has read the word when it asks
         self.words_to_query = linear("words_to_query", self.attention_units, asks)
+        self.mean_to_gates = linear("mean_to_gates", gates, attends and self.mean_input)
         self.context_to_gates = linear("context_to_gates", gates, looks)
         self.lower_to_gates = linear("lower_to_gates", gates, two)
         self.state_to_lower = linear("state_to_lower", gates, two)
@@ -141,6 +146,7 @@ class AttentionDecoder(keras.layers.Layer):
         for layer, width in (
             (self.words_to_gates, self.embedding_dim),
             (self.words_to_query, self.embedding_dim),
+            (self.mean_to_gates, features),
             (self.context_to_gates, features),
             (self.condition_to_gates, condition),
             (self.lower_to_gates, self.units),
@@ -151,7 +157,7 @@ class AttentionDecoder(keras.layers.Layer):
             (self.output_layer, self.embedding_dim if self.deep_output else self.units),
             *((layer, condition) for layer in self.initial),
         ):
-            if layer:
+            if layer and not layer.built:  # `prepare` may come before
                 layer.build((None, width))
         self.embedding.build(tokens_shape)
         if self.attention:
@@ -167,7 +173,8 @@ class AttentionDecoder(keras.layers.Layer):
         values = normalise(values) if self.normalise_memory else values
         values = self.drop_memory(ops.cast(values, self.compute_dtype), training=training)
         if self.attention:
-            return self.attention.prepare(values, mask)
+            gates = self.mean_to_gates(masked_mean(values, mask)) if self.mean_to_gates else None
+            return self.attention.prepare(values, mask)._replace(gates=gates)
         return Memory(None, ops.expand_dims(masked_mean(values, mask), 1))  # one region: the mean of all
 
     def initial_state(self, memory: Memory, condition: Any = None) -> State:
@@ -183,13 +190,21 @@ class AttentionDecoder(keras.layers.Layer):
     def step(self, tokens: Any, state: State, memory: Memory) -> tuple[Any, State]:
         """Reads one token `<int32>[rows]` and gives the next one's logits `<float32>[rows, vocabulary]`."""
         words = self.embedding(tokens)
-        state, seen = self.recur(self.project(words), state, memory)
+        state, seen = self.recur(self.project(words, memory), state, memory)
         return self.logits(words, state[0], seen[0] if seen else None), state
 
-    def project(self, words: Any) -> Any:
-        """What the words give to the gates and, side by side, to the query where they have a part in it."""
-        layers = (self.words_to_gates, self.words_to_query)
-        return ops.concatenate([layer(words) for layer in layers if layer], axis=-1)
+    def project(self, words: Any, memory: Memory) -> Any:
+        """What is read gives to the gates and, side by side, to the query where the words have a part in it.
+
+        Args:
+            words: `<float>[rows, embedding]`, or with time between.
+            memory: What is looked at.
+        """
+        gates = self.words_to_gates(words)
+        if memory.gates is not None:
+            mean = ops.expand_dims(memory.gates, 1) if len(words.shape) == 3 else per_row(memory.gates, words)
+            gates = gates + mean
+        return ops.concatenate([gates, self.words_to_query(words)], axis=-1) if self.words_to_query else gates
 
     def recur(self, projection: Any, state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
         """One move of the recurrence; the state begins with the output.
@@ -227,10 +242,7 @@ class AttentionDecoder(keras.layers.Layer):
             return (self.gate(query) * context if self.gate else context), alignment
         if self.context_to_gates is None:
             return ()
-        mean = memory.values  # [batch, 1, features], and rows of the query are batch x hypotheses
-        batch, features = ops.shape(mean)[0], mean.shape[-1]
-        rows = ops.shape(query)[0]
-        return (ops.reshape(ops.broadcast_to(mean, (batch, rows // batch, features)), (-1, features)),)
+        return (per_row(memory.values[:, 0], query),)  # one region: the mean of all
 
     def nothing_seen(self, memory: Memory) -> tuple[Any, ...]:
         """Zeros in the shapes of what `look` gives for a row a picture."""
@@ -260,7 +272,7 @@ class AttentionDecoder(keras.layers.Layer):
         """
         words = self.drop_words(self.embedding(tokens), training=training)  # [batch, time, embedding]
         words = self.drop_word_features(words, training=training)
-        projections = ops.transpose(self.project(words), (1, 0, 2))  # [time, batch, gates * units and of the query]
+        projections = ops.transpose(self.project(words, memory), (1, 0, 2))  # [time, batch, gates and query]
 
         def move(carry: tuple[Any, ...], projection: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
             moved = self.recur(projection, carry[0], memory)
@@ -291,6 +303,7 @@ class AttentionDecoder(keras.layers.Layer):
             "embedding_dim": self.embedding_dim,
             "attention_units": self.attention_units,
             "word_in_query": self.word_in_query,
+            "mean_input": self.mean_input,
             "gated_context": self.gated_context,
             "deep_output": self.deep_output,
             "freeze_embeddings": self.freeze_embeddings,
@@ -319,21 +332,3 @@ def check_form(layers: int, attention: str, gated_context: str, *, tie_output: b
             "tie_output needs deep_output, which brings the output to the width of the word vectors. "
             "Received: tie_output=True, deep_output=False; set both or neither."
         )
-
-
-def normalise(values: Any) -> Any:
-    """Each row of `<float>[..., features]` with mean 0 and spread 1, without weights: what is stored needs no gradient.
-
-    Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, equation 3, without gain and bias.
-    """
-    values = ops.cast(values, "float32")
-    values = values - ops.mean(values, axis=-1, keepdims=True)
-    return values * ops.rsqrt(ops.mean(ops.square(values), axis=-1, keepdims=True) + 1e-5)
-
-
-def masked_mean(values: Any, mask: Any = None) -> Any:
-    """The mean region: `<float>[batch, regions, features]` to `<float>[batch, features]`, masked ones left out."""
-    if mask is None:
-        return ops.mean(values, axis=1)
-    weights = ops.expand_dims(ops.cast(mask, values.dtype), -1)
-    return ops.sum(values * weights, axis=1) / ops.maximum(ops.sum(weights, axis=1), 1.0)

@@ -4,7 +4,7 @@ from mmtoolkit.text.codec import TextCodec
 from mmtoolkit.text.similarity import analogy, known_words, neighbours, score_analogies, score_pairs
 from mmtoolkit.text.vector_files import load_vectors, save_vectors
 from mmtoolkit.text.vocabulary import END, PAD, START, UNK, Vocabulary
-from mmtoolkit.text.word2vec import align_vectors, coverage, train_vectors, train_word2vec
+from mmtoolkit.text.word2vec import align_vectors, centred, coverage, train_vectors, train_word2vec
 
 __all__ = [
     "END",
@@ -15,6 +15,7 @@ __all__ = [
     "Vocabulary",
     "align_vectors",
     "analogy",
+    "centred",
     "coverage",
     "known_words",
     "load_vectors",

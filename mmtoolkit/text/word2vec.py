@@ -171,6 +171,30 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
     return WordVectors(table, coverage(vocabulary, vectors.key_to_index))
 
 
+def centred(table: np.ndarray) -> np.ndarray:
+    """Word vectors without what all have in common, each of norm 1: what a decoder starts best from.
+
+    Vectors of a small corpus point much the same way (on the captions of Flickr8k their mean cosine is 0.43), and the
+    frequent ones are many times as long as the others.
+
+    Example:
+        Of two words, what is left is that they differ:
+        >>> centred(np.array([[0, 0], [0, 0], [0, 0], [0, 0], [3, 1], [1, 1]], np.float32))[4:]
+        array([[ 1.,  0.],
+               [-1.,  0.]], dtype=float32)
+
+    Args:
+        table: `<float32>[vocabulary, dim]`, of `align_vectors`; PAD stays all zeros.
+
+    Source: Mu & Viswanath, "All-but-the-Top", 2018, section 2, of which this takes the first step.
+    """
+    moved = table - table[len(SPECIAL) :].mean(axis=0)
+    norms = np.linalg.norm(moved, axis=1, keepdims=True)
+    result = moved / np.maximum(norms, np.finfo(table.dtype).tiny)
+    result[0] = 0.0
+    return result.astype(table.dtype)
+
+
 def coverage(vocabulary: Vocabulary, known: Sequence[str] | dict[str, int]) -> Coverage:
     """Counts the tokens of a vocabulary that are among the known words."""
     words = [token for token in vocabulary.tokens if token not in SPECIAL]

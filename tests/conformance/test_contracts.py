@@ -104,7 +104,7 @@ def cell(kind: type, gates: int, states: int) -> Case:
 
 DECODERS = [
     decoder("decoder: lstm"),
-    decoder("decoder: lstm, plain", word_in_query=False, gated_context="none", deep_output=False),
+    decoder("decoder: lstm, plain", word_in_query=False, mean_input=False, gated_context="none", deep_output=False),
     decoder("decoder: gru", cell="gru"),
     decoder("decoder: gru, tied", cell="gru", gated_context="scalar", tie_output=True),
     decoder("decoder: lstm, frozen words", freeze_embeddings=True, embeddings=floats(SIZE, 6)),

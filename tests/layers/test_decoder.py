@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder
-from mmtoolkit.layers.decoder import masked_mean
+from mmtoolkit.layers.memory import masked_mean
 
 SIZE, UNITS, EMBEDDING, REGIONS, FEATURES = 9, 4, 6, 5, 3
 RANDOM = np.random.default_rng(0)
@@ -81,6 +81,8 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
     """One picture, one step: logits and the new state."""
     word = np.asarray(decoder.embedding.table, "float64")[TOKENS[row]]
     inputs, upper, lower = dense(decoder.words_to_gates, word), state[: decoder.cell.states], []
+    if decoder.attention and decoder.mean_input:
+        inputs = inputs + dense(decoder.mean_to_gates, seen(decoder)[row][MASK[row]].mean(axis=0))
     query = upper[0]
     if decoder.layers == 2:  # Anderson et al., section 3.2: the lower cell reads the word and the state above it
         lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, query), state[decoder.cell.states :])
@@ -106,7 +108,8 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         {},
         {"normalise_memory": False},
         {"word_in_query": False},
-        {"word_in_query": False, "gated_context": "scalar"},  # as the paper has it
+        {"mean_input": False},
+        {"word_in_query": False, "mean_input": False, "gated_context": "scalar"},  # as the paper has it
         {"gated_context": "none"},
         {"deep_output": False},
         {"gated_context": "none", "deep_output": False},

@@ -7,7 +7,7 @@ import pytest
 from gensim.models import KeyedVectors, Word2Vec
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.text import PAD, Vocabulary, align_vectors, coverage, train_vectors, train_word2vec
+from mmtoolkit.text import PAD, Vocabulary, align_vectors, centred, coverage, train_vectors, train_word2vec
 from mmtoolkit.text.word2vec import LONGEST
 
 WORDS = ("a", "dog", "runs", "on", "the", "green", "grass", "while", "two", "brown", "cats", "sleep", "under", "old")
@@ -53,6 +53,21 @@ def test_skip_gram_is_not_cbow() -> None:
 
 def test_coverage_counts_what_has_a_vector() -> None:
     assert VECTORS.coverage == (len(WORDS), len(WORDS) + 1, ("unicorn",))
+
+
+def test_centred_vectors_have_norm_one_and_nothing_in_common() -> None:
+    """Word by word, in double precision; what START, END and UNK have takes no part in the mean."""
+    table = (np.random.default_rng(0).normal(size=(9, 4)) + 3).astype(np.float32)
+    table[0] = 0
+    mean = [sum(float(row[column]) for row in table[4:]) / 5 for column in range(4)]
+    found = centred(table)
+    assert found.dtype == np.float32 and not found[0].any()
+    for row, start in zip(found[1:], table[1:], strict=True):
+        moved = [float(number) - less for number, less in zip(start, mean, strict=True)]
+        length = sum(number**2 for number in moved) ** 0.5
+        np.testing.assert_allclose(row, [number / length for number in moved], rtol=1e-5)
+    alone = centred(table[:5])  # one word has nothing of its own
+    assert not alone[4].any() and np.isfinite(alone).all()
 
 
 def test_coverage_of_known_words() -> None:

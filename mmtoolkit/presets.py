@@ -15,6 +15,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_json
 from mmtoolkit.text import TextCodec
@@ -105,6 +107,24 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold one JSON object. Received: {type(content).__name__}.")
     return content
+
+
+def pack(path: str, save: Callable[[str], Any]) -> None:
+    """Saves weights and compresses them: the digits that rounding has made zero take no room."""
+    loose = f"{path}.loose.weights.h5"
+    save(loose)
+    with h5py.File(loose) as source, h5py.File(path, "w", libver="latest") as target:
+
+        def copy(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(entry, h5py.Dataset):
+                packing = {"compression": "gzip", "shuffle": True, "chunks": entry.shape} if entry.size > 1 else {}
+                copied = target.create_dataset(name, data=entry[()], **packing)
+            else:
+                copied = target.require_group(name)
+            copied.attrs.update(entry.attrs)
+
+        source.visititems(copy)
+    os.unlink(loose)
 
 
 def write_preset(

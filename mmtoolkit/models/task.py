@@ -10,10 +10,11 @@ from typing import Any, ClassVar, Self
 
 import keras
 import numpy as np
+from keras import ops
 
 from mmtoolkit.decoding import SEARCHES, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.presets import CONFIG, read_preset, write_preset
+from mmtoolkit.presets import CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 
@@ -59,9 +60,14 @@ class Task(keras.Model):
         Args:
             folder: Where.
             card: Where the model comes from, in place of the card it was loaded with.
-            half: Whether the weights are rounded to float16, in a file half as large. The model loaded from it has
-                the rounded weights in its own precision.
+            half: Whether the weights are rounded to float16 and packed, in a file less than half as large. Those of
+                a model that computes in bfloat16 are rounded to that first, so that it writes what it wrote. The
+                model loaded from it has the rounded weights in its own precision.
         """
+        model = self.bare("float16" if half else None)
+        if half and self.compute_dtype == "bfloat16":
+            model.set_weights([ops.convert_to_numpy(ops.cast(weight, "bfloat16")) for weight in self.get_weights()])
+
         config = self.get_config()
         codecs: dict[str, TextCodec] = {name: getattr(self, self.codec_attribute(name)) for name in self.codec_names}
         arguments = {
@@ -72,7 +78,7 @@ class Task(keras.Model):
             config={"class": type(self).__name__, "model": arguments},
             codecs=codecs,
             card=self.card if card is None else card,
-            save_weights=self.bare("float16" if half else None).save_weights,
+            save_weights=lambda path: pack(path, model.save_weights) if half else model.save_weights(path),
         )
 
     @staticmethod

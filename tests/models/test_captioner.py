@@ -143,7 +143,7 @@ def test_attention_of_a_word_is_what_the_step_before_it_looked_at(described: mm.
     memory = described.decoder.prepare(REGIONS[:1])
     state, expected = described.decoder.initial_state(memory), []
     for token in ids[:3]:
-        projection = described.decoder.project(described.decoder.embedding(np.array([token])))
+        projection = described.decoder.project(described.decoder.embedding(np.array([token])), memory)
         state, (_, alignment) = described.decoder.recur(projection, state, memory)
         expected.append(np.asarray(alignment)[0])
     (rows,) = described.attend({"regions": REGIONS[:1]}, ["a red circle"])

@@ -70,7 +70,7 @@ def main(
                 )
                 return code
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
-        for option, wanted in {"data": str(data), "epochs": epochs, "seed": seed}.items():
+        for option, wanted in {"data": str(data), "epochs": epochs, "seed": seed, **asked(options)}.items():
             if (was := rows[name]["options"][option]) != wanted:
                 raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
     print(table(rows))
@@ -79,6 +79,22 @@ def main(
         figures = {name: {key: report[key] for key in kept} for name, report in rows.items()}
         json.write_text(json_format.dumps({"scores": figures}, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def asked(words: list[str]) -> dict[str, Any]:
+    """The options that a line names, as a report holds them.
+
+    Example:
+        >>> asked(["--cell", "gru", "--freeze-embeddings"])
+        {'cell': 'gru', 'freeze_embeddings': True}
+    """
+    found: dict[str, Any] = {}
+    for word in words:
+        if word.startswith("--"):
+            found[name := word[2:].replace("-", "_")] = True
+        else:
+            found[name] = word
+    return found
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:

@@ -110,10 +110,15 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def pack(path: str, save: Callable[[str], Any]) -> None:
-    """Saves weights and compresses them: the digits that rounding has made zero take no room."""
+    """Saves weights and compresses them: the digits that rounding has made zero take no room.
+
+    Args:
+        path: The file.
+        save: Writes the weights, uncompressed, to the path it is given.
+    """
     loose = f"{path}.loose.weights.h5"
     save(loose)
-    with h5py.File(loose) as source, h5py.File(path, "w", libver="latest") as target:
+    with h5py.File(loose) as source, h5py.File(path, "w", libver=("v110", "v110")) as target:
 
         def copy(name: str, entry: h5py.Group | h5py.Dataset) -> None:
             if isinstance(entry, h5py.Dataset):
@@ -150,7 +155,13 @@ def write_preset(
             os.replace(folder, old)
         os.replace(fresh, folder)
     finally:
-        if old.exists() and not folder.exists():  # stopped between the two moves
-            os.replace(old, folder)
-        for leftover in (fresh, old):
-            shutil.rmtree(leftover, ignore_errors=True)
+        settle(folder)
+
+
+def settle(folder: Path) -> None:
+    """Puts the old preset back where a write that was killed left none, and takes away what else it left."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two moves
+        os.replace(old, folder)
+    for leftover in (old, *folder.parent.glob(f".{folder.name}.*.new")):
+        shutil.rmtree(leftover, ignore_errors=True)

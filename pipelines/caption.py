@@ -103,8 +103,8 @@ def main(
         attention_units: Width in which state and regions are compared.
         embedding_dim: Width of the word vectors.
         tie_output: Write with the same word vectors that are read.
-        embeddings: How the word vectors start: cbow or skip-gram on the training captions, random, or a file of vectors
-            (whose width is then the embedding_dim).
+        embeddings: How the word vectors start: cbow or skip-gram on the training captions, centred; random; or a file
+            of vectors, as they are (whose width is then the embedding_dim).
         freeze_embeddings: Leave the word vectors as they start.
         min_count: Words that occur less often become unknown.
         dropout: Share of word vectors and outputs dropped while training.

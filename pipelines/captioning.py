@@ -39,7 +39,7 @@ def load_captioner(preset: str, vgg19_weights: str | None) -> mm.Captioner:
         raise mm.InputError(f"{error} This preset's own file has the SHA-256 {own.weights[:16]}….") from error
     if key.weights != own.weights:
         taken = vgg19_weights or "the published file, which stands in,"
-        tell(f"warning: {taken} is not the VGG19 file of this preset; expect worse captions")
+        tell(f"warning: {taken} is not the VGG19 file of this preset; its captions may differ")
     captioner.extractor = key
     return captioner
 

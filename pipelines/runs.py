@@ -15,6 +15,7 @@ import yaml
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.command import tell
+from mmtoolkit.presets import settle
 from mmtoolkit.readers import Fault, write_quarantine
 from mmtoolkit.records import CaptionRecord
 
@@ -50,7 +51,11 @@ def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, kee
         keep: Whether the run in the folder goes on.
     """
     out.mkdir(parents=True, exist_ok=True)
-    if not keep:
+    if keep:
+        settle(out / "preset")
+        for partial in checkpoint_in(out).parent.glob(".*.part"):
+            partial.unlink()
+    else:
         clear(out)
     settings = yaml.safe_dump(dict(options), sort_keys=False, allow_unicode=True).encode()
     write_atomically(out / "config.yaml", lambda file: file.write(settings))

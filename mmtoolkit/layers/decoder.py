@@ -43,6 +43,7 @@ class AttentionDecoder(keras.layers.Layer):
         word_in_query: Whether the word just read has a part in the query. Without it one layer asks with the old
             state, which has not read that word, as the paper does.
         mean_input: Whether attention is not all that is seen: the mean of the memory is read along with every word.
+            Without attention it is as if off.
         gated_context: What a gate computed from the state scales in what attention gives: `"features"`, each by
             itself; `"scalar"`, all by one number (the paper's beta); or `"none"`.
         deep_output: Whether the word before and the context reach the output next to the state (equation 7);
@@ -169,7 +170,13 @@ class AttentionDecoder(keras.layers.Layer):
             self.output_bias = self.add_weight(shape=(self.vocabulary_size,), name="output_bias", initializer="zeros")
 
     def prepare(self, values: Any, mask: Any = None, training: bool | None = None) -> Memory:
-        """Projects `<float>[batch, regions, features]` once, for all steps and hypotheses."""
+        """Projects `<float>[batch, regions, features]` once, for all steps and hypotheses.
+
+        Args:
+            values: What can be looked at.
+            mask: `<bool>[batch, regions]`, True where a region exists; `None` where all do.
+            training: Whether features are dropped.
+        """
         values = normalise(values) if self.normalise_memory else values
         values = self.drop_memory(ops.cast(values, self.compute_dtype), training=training)
         if self.attention:
@@ -194,14 +201,19 @@ class AttentionDecoder(keras.layers.Layer):
         return self.logits(words, state[0], seen[0] if seen else None), state
 
     def project(self, words: Any, memory: Memory) -> Any:
-        """What is read gives to the gates and, side by side, to the query where the words have a part in it.
+        """What the words and the mean give to the gates and, side by side, what the words give to the query.
 
         Args:
-            words: `<float>[rows, embedding]`, or with time between.
-            memory: What is looked at.
+            words: `<float>[rows, embedding]` or `<float>[batch, time, embedding]`.
+            memory: As `prepare` gives it.
+
+        Raises:
+            InputError: The decoder reads the mean, and the memory was made without it.
         """
         gates = self.words_to_gates(words)
-        if memory.gates is not None:
+        if self.mean_to_gates:
+            if memory.gates is None:
+                raise InputError("A decoder with mean_input reads memories of its own prepare. Received: another's.")
             mean = ops.expand_dims(memory.gates, 1) if len(words.shape) == 3 else per_row(memory.gates, words)
             gates = gates + mean
         return ops.concatenate([gates, self.words_to_query(words)], axis=-1) if self.words_to_query else gates

@@ -14,7 +14,7 @@ class Memory(NamedTuple):
         keys: `<float>[batch, regions, units]`, the projected values.
         values: `<float>[batch, regions, features]`.
         mask: `<bool>[batch, regions]`, True where a region exists; `None` where all do.
-        gates: `<float>[batch, gates]`, what a decoder's gates get from the memory as a whole; `None` for nothing.
+        gates: `<float>[batch, gates * units]`, what a decoder's gates get from all of it; `None` for nothing.
     """
 
     keys: Any

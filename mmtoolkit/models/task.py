@@ -14,7 +14,7 @@ from keras import ops
 
 from mmtoolkit.decoding import SEARCHES, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.presets import CONFIG, pack, read_preset, write_preset
+from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 
@@ -61,13 +61,18 @@ class Task(keras.Model):
             folder: Where.
             card: Where the model comes from, in place of the card it was loaded with.
             half: Whether the weights are rounded to float16 and packed, in a file less than half as large. Those of
-                a model that computes in bfloat16 are rounded to that first, so that it writes what it wrote. The
-                model loaded from it has the rounded weights in its own precision.
+                a model that computes in bfloat16 are rounded to that first, so that a decoder writes what it wrote
+                (batch norms, which compute in float32, are rounded too). The model loaded from it has the rounded
+                weights in its own precision.
+
+        Raises:
+            InputError: `half`, and a weight is larger than float16 holds.
         """
         model = self.bare("float16" if half else None)
-        if half and self.compute_dtype == "bfloat16":
-            model.set_weights([ops.convert_to_numpy(ops.cast(weight, "bfloat16")) for weight in self.get_weights()])
-
+        if half:
+            fine = "bfloat16" if self.compute_dtype == "bfloat16" else "float32"
+            model.set_weights([ops.convert_to_numpy(ops.cast(weight, fine)) for weight in self.get_weights()])
+            check_finite(model)
         config = self.get_config()
         codecs: dict[str, TextCodec] = {name: getattr(self, self.codec_attribute(name)) for name in self.codec_names}
         arguments = {
@@ -116,6 +121,11 @@ class Task(keras.Model):
         try:
             model.load_weights(str(preset.weights))
         except (ValueError, OSError, KeyError) as error:
+            if missing := set(model.get_config()) - set(preset.config["model"]) - set(codecs):
+                raise InputError(
+                    f"{preset.folder / CONFIG} lacks {', '.join(sorted(missing))}: another version of mmtoolkit saved "
+                    f"it (the versions in {CARD} say which); load it with that one, or train again."
+                ) from error
             raise InputError(
                 f"{preset.weights} does not hold the weights that {CONFIG} describes ({first_line(error)}); "
                 "copy the whole directory again."
@@ -126,6 +136,19 @@ class Task(keras.Model):
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """The shapes of the inputs, for building without data."""
         raise NotImplementedError
+
+
+def check_finite(model: Task) -> None:
+    """Refuses weights that float16 does not hold.
+
+    Raises:
+        InputError: There is one.
+    """
+    for variable in model.weights:
+        if not np.isfinite(ops.convert_to_numpy(variable)).all():
+            raise InputError(
+                f"half=True holds weights up to 65,504. Received: a larger one in {variable.path}; save without half."
+            )
 
 
 def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:

@@ -184,11 +184,13 @@ def centred(table: np.ndarray) -> np.ndarray:
                [-1.,  0.]], dtype=float32)
 
     Args:
-        table: `<float32>[vocabulary, dim]`, of `align_vectors`; PAD stays all zeros.
+        table: `<float32>[vocabulary, dim]`, of `align_vectors`. START, END and UNK move with the words, though the mean
+            is that of the words alone; PAD stays all zeros.
 
     Source: Mu & Viswanath, "All-but-the-Top", 2018, section 2, of which this takes the first step.
     """
-    moved = table - table[len(SPECIAL) :].mean(axis=0)
+    words = table[len(SPECIAL) :]
+    moved = table - words.sum(axis=0) / max(1, len(words))
     norms = np.linalg.norm(moved, axis=1, keepdims=True)
     result = moved / np.maximum(norms, np.finfo(table.dtype).tiny)
     result[0] = 0.0

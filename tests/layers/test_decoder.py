@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder
-from mmtoolkit.layers.memory import masked_mean
 
 SIZE, UNITS, EMBEDDING, REGIONS, FEATURES = 9, 4, 6, 5, 3
 RANDOM = np.random.default_rng(0)
@@ -197,10 +196,11 @@ def test_a_tied_output_trains_the_word_vectors_through_both_ends() -> None:
     assert np.abs(gradient[[4, 5, 8]]).min() > 0 and not gradient[[0, 1, 2, 3, 6, 7]].any()
 
 
-def test_masked_mean() -> None:
-    expected = [VALUES[row, MASK[row]].mean(axis=0) for row in range(2)]
-    np.testing.assert_allclose(masked_mean(VALUES, MASK), expected, atol=1e-6)
-    np.testing.assert_allclose(masked_mean(VALUES), VALUES.mean(axis=1), atol=1e-6)
+def test_a_memory_without_the_mean_is_refused() -> None:
+    decoder = make()
+    bare = decoder.attention.prepare(VALUES)
+    with pytest.raises(InputError, match="its own prepare"):
+        decoder(TOKENS[:, None], bare)
 
 
 def test_a_misspelt_cell_names_the_near_one() -> None:

@@ -122,10 +122,11 @@ def test_a_half_precision_preset_holds_the_rounded_weights(
 
 
 def test_a_half_precision_preset_of_a_bfloat16_model_holds_what_it_computes_with(
-    make_captioner: Make, learnt: Any, inputs: Any, tmp_path: Path
+    make_captioner: Make, learnt: Any, tmp_path: Path
 ) -> None:
     """To the bit where float16 reaches: what is smaller than its smallest numbers has no part in any sum."""
-    captioner = make_captioner(learnt.captioner.codec, dtype="mixed_bfloat16")
+    captioner = make_captioner(learnt.captioner.codec, encoder="vgg19", dtype="mixed_bfloat16")
+    inputs = {"regions": np.random.default_rng(0).normal(size=(3, 196, 512)).astype(np.float16)}
     captioner.save_preset(tmp_path / "half", half=True)
     captioner.save_preset(tmp_path / "full")
     loaded = mm.Captioner.from_preset(tmp_path / "half")
@@ -136,6 +137,26 @@ def test_a_half_precision_preset_of_a_bfloat16_model_holds_what_it_computes_with
         assert loaded.write(inputs) == captioner.write(inputs)
     half, full = ((tmp_path / name / "model.weights.h5").stat().st_size for name in ("half", "full"))
     assert half < 0.45 * full
+
+
+def test_weights_that_half_precision_does_not_hold_are_refused(
+    make_captioner: Make, learnt: Any, tmp_path: Path
+) -> None:
+    captioner = make_captioner(learnt.captioner.codec)
+    captioner.decoder.cell.bias.assign(captioner.decoder.cell.bias + 7e4)
+    with pytest.raises(mm.InputError, match="65,504.*cell/bias; save without half"):
+        captioner.save_preset(tmp_path / "half", half=True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_preset_of_an_older_form_is_told_apart_from_a_broken_one(
+    make_captioner: Make, learnt: Any, tmp_path: Path
+) -> None:
+    make_captioner(learnt.captioner.codec, mean_input=False).save_preset(tmp_path / "older")
+    model = json.loads((tmp_path / "older" / "config.json").read_text(encoding="utf-8"))["model"]
+    edited(tmp_path / "older", model={name: value for name, value in model.items() if name != "mean_input"})
+    with pytest.raises(mm.InputError, match="lacks mean_input: another version of mmtoolkit saved it"):
+        Captioner.from_preset(tmp_path / "older")
 
 
 def test_saving_replaces_a_preset_and_leaves_nothing_else(preset: Path, make_captioner: Make) -> None:

@@ -56,7 +56,7 @@ def test_coverage_counts_what_has_a_vector() -> None:
 
 
 def test_centred_vectors_have_norm_one_and_nothing_in_common() -> None:
-    """Word by word, in double precision; what START, END and UNK have takes no part in the mean."""
+    """Word by word, in double precision; START, END and UNK move as the words do, but take no part in the mean."""
     table = (np.random.default_rng(0).normal(size=(9, 4)) + 3).astype(np.float32)
     table[0] = 0
     mean = [sum(float(row[column]) for row in table[4:]) / 5 for column in range(4)]
@@ -68,6 +68,7 @@ def test_centred_vectors_have_norm_one_and_nothing_in_common() -> None:
         np.testing.assert_allclose(row, [number / length for number in moved], rtol=1e-5)
     alone = centred(table[:5])  # one word has nothing of its own
     assert not alone[4].any() and np.isfinite(alone).all()
+    np.testing.assert_allclose(np.linalg.norm(centred(table[:4]), axis=1), [0, 1, 1, 1], rtol=1e-6)
 
 
 def test_coverage_of_known_words() -> None:

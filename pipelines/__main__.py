@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 from mmtoolkit import __version__
-from mmtoolkit.pipelines.command import call, exit_code, fail
 
 
 def jobs(folder: Path) -> dict[str, str]:
@@ -37,7 +36,8 @@ def overview(summaries: dict[str, str]) -> str:
 
 
 def start(name: str, arguments: list[str]) -> int:
-    """Imports one job and runs it; Ctrl-C while TensorFlow loads ends as quietly as later."""
+    """Imports one job and runs it; Ctrl-C while it loads ends as quietly as later."""
+    from mmtoolkit.pipelines.command import call, exit_code
 
     def job() -> int | None:
         main = importlib.import_module(f"mmtoolkit.pipelines.{name.replace('-', '_')}").main
@@ -48,6 +48,10 @@ def start(name: str, arguments: list[str]) -> int:
 
 def dispatch() -> None:
     """Runs `mmtoolkit NAME …`; without a name it lists the jobs."""
+    try:
+        from mmtoolkit.pipelines.command import fail
+    except KeyboardInterrupt:  # nothing has begun
+        raise SystemExit(130) from None
     summaries, arguments = jobs(Path(__file__).parent), sys.argv[1:]
     name = arguments[0].replace("_", "-") if arguments else ""
     if name in {"", "-h", "--help"}:
@@ -57,8 +61,10 @@ def dispatch() -> None:
         print(__version__)
         raise SystemExit(0)
     if name not in summaries:
-        near = difflib.get_close_matches(name, summaries, n=3) or list(summaries)
-        raise SystemExit(fail(f"expected the name of a job ({', '.join(near)}). Received: {arguments[0]!r}.", 2))
+        near = difflib.get_close_matches(name, summaries, n=1)
+        meant = f" Did you mean {near[0]!r}?" if near else ""
+        expected = f"expected the name of a job ({', '.join(summaries)})"
+        raise SystemExit(fail(f"{expected}. Received: {arguments[0]!r}.{meant}", 2))
     raise SystemExit(start(name, arguments[1:]))
 
 

@@ -5,19 +5,21 @@ from __future__ import annotations
 import contextlib
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
-from mmtoolkit.pipelines.command import keras_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.command import check_seed, keras_bar, run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.runs import (
     begin,
     checkpoint_in,
     claim,
     digest,
     forget_checkpoint,
+    is_finished,
     lasting,
     resolved,
     start_deterministic,
@@ -131,8 +133,7 @@ def main(
     """
     options = resolved(locals())
     check_options(options)
-    if resume and (out / "report.json").is_file():
-        tell(f"nothing to resume: the run in {out} is finished")
+    if resume and is_finished(out, options):
         return 0
     claim(out, overwrite=overwrite or resume)
     start_tensorflow()
@@ -152,7 +153,7 @@ def main(
     source, unreadable = image_source(key, image_size, records, features=features, on_error=on_error)
     faults += unreadable
     tell_left_out(faults)
-    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data)
+    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
     prepared = time.perf_counter()
     captioner = new_captioner(splits.train, key, image_size, options)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
@@ -178,10 +179,13 @@ def train_and_valid(data: Path, seed: int, on_error: OnError) -> tuple[Splits[mm
     return trainable(mm.split(records, seed=seed), data), faults
 
 
-def trainable(splits: Splits[mm.CaptionRecord], data: Path) -> Splits[mm.CaptionRecord]:
+def trainable(
+    splits: Splits[mm.CaptionRecord], data: Path, unreadable: Sequence[Fault] = ()
+) -> Splits[mm.CaptionRecord]:
     """The same splits; raises where there is nothing to learn from or nothing to choose by."""
     if not splits.train or not splits.valid:
-        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them.")
+        why = f" but for {len(unreadable)} pictures that cannot be read" if unreadable else ""
+        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them{why}.")
     return splits
 
 
@@ -311,6 +315,7 @@ def check_options(options: dict[str, Any]) -> None:
             f"--embeddings expects {', '.join(EMBEDDINGS)} or a file of word vectors. Received: "
             f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], EMBEDDINGS)}"
         )
+    check_seed(options["seed"])
     for name, least in LEAST.items():
         if options[name] < least:
             raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")

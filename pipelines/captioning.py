@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import progress_bar, tell
+from mmtoolkit.pipelines.command import check_seed, progress_bar, tell
 from mmtoolkit.readers import Fault, OnError, left_out
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def search(
     Raises:
         mm.InputError: Options of both kinds are given, one is out of its range, or one that would do nothing.
     """
+    check_seed(seed)
     beams = given(beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity)
     draws = given(temperature=temperature, top_k=top_k, top_p=top_p)
     if draws and beams:

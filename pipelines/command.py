@@ -1,13 +1,13 @@
-"""What every command shares: options from `main`'s signature, `--config`, exit codes, one-line errors."""
+"""What every command shares: options from `main`'s signature, exit codes, one-line errors."""
 
 from __future__ import annotations
 
 import contextlib
-import difflib
 import functools
 import inspect
 import io
 import itertools
+import math
 import os
 import re
 import sys
@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
-import yaml
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.pipelines.config import expand_config
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 
@@ -63,9 +63,13 @@ def unboxed(told: str) -> str:
     Example:
         >>> unboxed("╭─ Value error ─╮\\n│ Error parsing --epochs: expected a whole number. │\\n╰───╯\\n")
         'Error parsing --epochs: expected a whole number.'
+        >>> unboxed(" Value error\\n -------- \\n  Error parsing --epochs: expected a whole number.\\n  -------\\n")
+        'Error parsing --epochs: expected a whole number.'
     """
-    lines = [line.strip("│ ") for line in told.splitlines() if line.startswith("│")]
-    parts = [list(part) for rule, part in itertools.groupby(lines, lambda line: line.startswith("──")) if not rule]
+    lines = [line.strip("│ ") for line in told.splitlines()]
+    rules = ("╭", "╰", "──", "---")  # the last one where the terminal knows ASCII only, below the title
+    inside = itertools.dropwhile(lambda line: not line.startswith(rules), filter(None, lines))
+    parts = [list(part) for rule, part in itertools.groupby(inside, lambda line: line.startswith(rules)) if not rule]
     kept = [part for part in parts if not part[0].startswith("Argument helptext")]
     return " ".join(line for part in kept for line in part) or told.strip()
 
@@ -110,6 +114,8 @@ def words_parser(kind: Any) -> tyro.constructors.PrimitiveConstructorSpec[Any] |
         for part, word in zip(types, words, strict=True):
             try:
                 values.append(part(word))
+                if part is float and not math.isfinite(values[-1]):
+                    raise ValueError
             except ValueError:
                 raise ValueError(f"expected {EXPECTED[part]}. Received: {word!r}.") from None
         return tuple(values) if get_origin(given[0]) is tuple else values[0]
@@ -141,7 +147,21 @@ def exit_code(job: Callable[[], int | None]) -> int:
     except FloatingPointError as error:  # a training that is lost
         return fail(str(error), 1)
     except KeyboardInterrupt:
-        return fail("interrupted; what was finished is kept", 130)
+        return fail("interrupted", 130)
+    except Exception as error:
+        if type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow, which not every job loads
+            raise
+        return fail("the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)", 1)
+
+
+def check_seed(seed: int | None) -> None:
+    """Refuses a start of random numbers that Keras does not take.
+
+    Raises:
+        InputError: It is below 0 or needs more than 32 bits.
+    """
+    if seed is not None and not 0 <= seed < 2**32:
+        raise InputError(f"--seed expects a whole number from 0 to 4,294,967,295. Received: {seed}.")
 
 
 def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str = "") -> None:
@@ -243,91 +263,3 @@ def sentence(error: OSError) -> str:
     """
     reason = os.strerror(error.errno) if error.errno else (str(error) or type(error).__name__).splitlines()[0]
     return f"{reason}: {error.filename}" if error.filename is not None else reason
-
-
-def expand_config(main: Job, typed: list[str]) -> list[str]:
-    """Replaces `--config FILE.yaml` by the options in that file which were not typed as well.
-
-    Raises:
-        InputError: The file is missing, is not a YAML mapping, or names an option that the job does not have.
-    """
-    path, typed = take_config(typed)
-    if path is None:
-        return typed
-    try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        reason = " ".join(str(error).split())
-        raise InputError(f"--config expects a readable YAML file. Received: {path} ({reason}).") from error
-    if not isinstance(options, dict):
-        raise InputError(f"--config expects a mapping of option names to values. Received: {path}.")
-    defaults = {name: option.default for name, option in inspect.signature(main).parameters.items()}
-    named = {str(name).replace("-", "_"): value for name, value in options.items()}
-    check_names(named, defaults, path)
-    kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
-    # Behind the typed words: a list option in front of them would swallow the files that follow it.
-    return typed + option_words(kept, defaults)
-
-
-def is_typed(name: str, typed: Sequence[str]) -> bool:
-    """Whether an option is among the typed words, in any of its spellings.
-
-    Example:
-        >>> is_typed("batch_size", ["--batch-size=8"]), is_typed("shuffle", ["--no-shuffle"]), is_typed("seed", [])
-        (True, True, False)
-    """
-    spelt = {word.split("=")[0].replace("_", "-") for word in typed}
-    option = name.replace("_", "-")
-    return f"--{option}" in spelt or f"--no-{option}" in spelt
-
-
-def take_config(typed: list[str]) -> tuple[Path | None, list[str]]:
-    """Takes `--config FILE` or `--config=FILE` out of the typed words.
-
-    Example:
-        >>> take_config(["a.jpg", "--config", "c.yaml", "--beam", "3"])
-        (PosixPath('c.yaml'), ['a.jpg', '--beam', '3'])
-    """
-    at = next((at for at, word in enumerate(typed) if word.split("=")[0] == "--config"), None)
-    if at is None:
-        return None, typed
-    name, equals, value = typed[at].partition("=")
-    if equals and value:
-        return Path(value), typed[:at] + typed[at + 1 :]
-    if equals or at + 1 == len(typed):
-        raise InputError("--config needs a YAML file. Received: nothing after --config.")
-    return Path(typed[at + 1]), typed[:at] + typed[at + 2 :]
-
-
-def check_names(options: Mapping[str, Any], defaults: Mapping[str, Any], path: Path) -> None:
-    """Refuses an option that the job does not have, and a value that is not a word or a list of words."""
-    for name, value in options.items():
-        if name not in defaults:
-            near = difflib.get_close_matches(name, defaults, n=3) or sorted(defaults)
-            raise InputError(f"{path}: expected an option of this job ({', '.join(near)}). Received: {name!r}.")
-        if isinstance(value, dict):
-            raise InputError(f"{path}: expected a value or a list of values for {name!r}. Received: a mapping.")
-
-
-def option_words(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
-    """Writes a mapping as command-line words, given the options' defaults (a flag exists only to leave its default).
-
-    Example:
-        >>> defaults = {"batch_size": 32, "overwrite": False, "shuffle": True, "seed": None, "references": ()}
-        >>> option_words({"batch_size": 64, "overwrite": True, "shuffle": False, "seed": None}, defaults)
-        ['--batch-size=64', '--overwrite', '--no-shuffle']
-        >>> option_words({"references": ["a", "b"]}, defaults)
-        ['--references', 'a', 'b']
-    """
-    words: list[str] = []
-    for name, value in options.items():
-        option, default = name.replace("_", "-"), defaults[name]
-        if value == default and type(value) is type(default):
-            continue
-        if isinstance(value, bool) and isinstance(default, bool):
-            words.append(f"--{option}" if value else f"--no-{option}")
-        elif isinstance(value, list):
-            words += [f"--{option}", *map(str, value)]
-        else:
-            words.append(f"--{option}={value}")
-    return words

@@ -12,7 +12,7 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.captioning import draw_attention, image_source
-from mmtoolkit.pipelines.command import run, tell
+from mmtoolkit.pipelines.command import check_seed, run, tell
 from mmtoolkit.pipelines.runs import claim
 from mmtoolkit.scenes import Language, write_scenes
 
@@ -40,6 +40,9 @@ def main(
         seed: Start of all random numbers.
         overwrite: Replace the demo that is already in OUT.
     """
+    check_seed(seed)
+    if epochs < 1:
+        raise mm.InputError(f"--epochs expects 1 or more. Received: {epochs}.")
     claim(out, overwrite=overwrite)
     for language, name in LANGUAGES.items():
         started = time.perf_counter()

@@ -47,10 +47,12 @@ def main(
 ) -> int:
     """Scores a trained model on a data set.
 
+    Prints the scores; the report has their intervals and the share of unique captions besides.
+
     Args:
         preset: Name of a shipped preset, or the path of one.
         data: The data set, in any form that `caption` takes.
-        split: The split to score: train, valid (dev, val) or test; all records by default. Of the data that a preset
+        split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
         out: JSON file for the report.
         vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
@@ -59,8 +61,9 @@ def main(
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
         beam: Width of the search, in place of the preset's own.
-        length_penalty: Power of the length in the search, in place of the preset's own.
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it.
+        length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
+        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
+            is a multiple of them.
         diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
         temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
         top_k: Draw among so many likeliest words.
@@ -129,7 +132,7 @@ def records_of(data: Path, *, split: str | None, card: Mapping[str, Any], on_err
     Raises:
         mm.InputError: There is no such split.
     """
-    if split is None:
+    if split in (None, "all"):
         return usable_captions(data, on_error=on_error)
     with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
         records, faults = usable_captions(data, on_error=on_error)

@@ -32,6 +32,8 @@ def main(
         precision: auto is bfloat16 where the processor has it.
         batch_size: Pictures a forward pass.
     """
+    if batch_size < 1:
+        raise mm.InputError(f"--batch-size expects 1 or more. Received: {batch_size}.")
     paths = mm.find_images(images)
     start_tensorflow()
     from mmtoolkit.vision import extractor_key, load_extractor, open_store

@@ -57,9 +57,10 @@ def main(
         preset: Name of a shipped preset, or the path of one.
         out: CSV file for the captions, which `caption --data` and the other jobs read.
         beam: Width of the search, in place of the preset's own.
-        n_best: Captions a picture.
-        length_penalty: Power of the length in the search, in place of the preset's own.
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it.
+        n_best: Captions a picture, at most as many as the beam is wide; --attention draws the first.
+        length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
+        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
+            is a multiple of them.
         diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
         temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
         top_k: Draw among so many likeliest words.
@@ -69,13 +70,13 @@ def main(
             pictures of that name become NAME-2.png and so on).
         vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
             published ones.
-        json: Print one JSON object instead.
-        overwrite: Replace the file of --out if it is there.
+        json: Print one JSON object in place of the lines.
+        overwrite: Replace the file of --out and the drawings of --attention if they are there.
     """
     check_target("--out", out, ending=".csv", overwrite=overwrite)
-    if attention and attention.exists() and not attention.is_dir():
-        raise mm.InputError(f"--attention expects a folder. Received: {attention}, a file; name another.")
     paths, failed = pictures_in(images)
+    if attention:
+        check_drawings(attention, paths, overwrite=overwrite)
     start_tensorflow()
     captioner = load_captioner(preset, vgg19_weights)
     decoding = search(
@@ -135,6 +136,24 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
             f"expected pictures or folders of them. Received: {len(images)} paths without any. Name others."
         )
     return paths, failed
+
+
+def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
+    """Refuses, before any work, a folder where drawings would take the place of other files.
+
+    Raises:
+        mm.InputError: It is no folder, a drawing's file is there and `overwrite` is off, or it is one of the pictures.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise mm.InputError(f"--attention expects a folder. Received: {folder}, a file; name another.")
+    inputs = {path.resolve() for path in paths}
+    for target in (folder / name for name in picture_names(list(paths))):
+        if target.resolve() in inputs:
+            raise mm.InputError(f"--attention would draw over the picture {target}; name another folder.")
+        if target.exists() and not overwrite:
+            raise mm.InputError(
+                f"{target} is there already; add --overwrite to replace it, or name another --attention."
+            )
 
 
 def captioned(

@@ -15,7 +15,6 @@ import yaml
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.command import tell
-from mmtoolkit.presets import settle
 from mmtoolkit.readers import Fault, write_quarantine
 from mmtoolkit.records import CaptionRecord
 
@@ -52,6 +51,8 @@ def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, kee
     """
     out.mkdir(parents=True, exist_ok=True)
     if keep:
+        from mmtoolkit.presets import settle  # brings TensorFlow
+
         settle(out / "preset")
         for partial in checkpoint_in(out).parent.glob(".*.part"):
             partial.unlink()
@@ -62,6 +63,29 @@ def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, kee
     if options["on_error"] == "quarantine":
         write_quarantine(out / QUARANTINE, faults)
         tell(f"left out: {out / QUARANTINE}")
+
+
+def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
+    """Whether there is nothing to resume, which is told; `auto` fits what it became in the finished run.
+
+    Raises:
+        InputError: It was made with other options; they are named.
+    """
+    if not (out / "report.json").is_file():
+        return False
+    made = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
+    other = [
+        f"{name} {made[name]}, now {value}"
+        for name, value in lasting(options).items()
+        if name in made and value not in (made[name], "auto")
+    ]
+    if other:
+        raise InputError(
+            f"{out} holds a finished run of other options: {', '.join(other)}. Name another --out, or add --overwrite "
+            "in place of --resume."
+        )
+    tell(f"nothing to resume: the run in {out} is finished")
+    return True
 
 
 def clear(out: Path) -> None:

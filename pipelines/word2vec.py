@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
+from mmtoolkit.pipelines.command import check_seed, check_target, run, start_tensorflow, tell
 from mmtoolkit.readers import read_word_test
 from mmtoolkit.records import Analogy, WordPair
 
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 LEAST = {
     **dict.fromkeys(["dim", "window", "epochs", "min_count", "negative", "workers", "top"], 1),
     "map_words": 3,
-    "seed": 0,
 }
 TRAINING = ("algorithm", "dim", "window", "epochs", "min_count", "negative", "workers", "deterministic", "seed")
 RESULTS = ("out", "neighbours", "analogy", "score", "map")
@@ -114,6 +113,7 @@ def check_options(options: Mapping[str, Any]) -> None:
     if not any(options[name] for name in RESULTS):
         wanted = ", ".join(f"--{name}" for name in RESULTS)
         raise mm.InputError(f"expected something to do with the vectors ({wanted}). Received: none of these.")
+    check_seed(options["seed"])
     for name, least in LEAST.items():
         if options[name] is not None and options[name] < least:
             raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")

@@ -296,7 +296,7 @@ def test_the_house_is_read(house: House) -> None:
     """The rules above would hold for an empty list of modules too."""
     assert {"mmtoolkit", "mmtoolkit.errors", "mmtoolkit.records", "mmtoolkit.pipelines.command"} <= house.names
     assert (
-        Import("mmtoolkit.pipelines.command", house.imports["mmtoolkit.pipelines.__main__"][-1].line, True)
+        Import("mmtoolkit.pipelines.command", house.imports["mmtoolkit.pipelines.__main__"][-1].line, False)
         in (house.imports["mmtoolkit.pipelines.__main__"])
     )
     assert house.homes["Captioner"] == "models"

@@ -224,3 +224,5 @@ def test_a_killed_job_ends_as_one_that_was_not(tmp_path: Path) -> None:
     assert not (out / "checkpoints").exists() and not list(out.glob(".*"))
     finished = job(data, out, "--resume")
     assert finished.returncode == 0 and "finished" in finished.stderr
+    longer = job(data, out, "--resume", "--epochs", 3)
+    assert longer.returncode == 2 and "a finished run of other options: epochs 2, now 3." in longer.stderr

@@ -177,29 +177,34 @@ class FeatureStore:
         rows = np.empty((SHARD, *self.shape), self.dtype)
         unreadable: dict[str, str] = {}
         done = 0
-        for batch in decode_ahead(images, size=IMAGE_SIZE, batch_size=batch_size):
-            good = {self.digest(image): found for image, found in batch if not isinstance(found, str)}
-            unreadable |= {self.digest(image): found for image, found in batch if isinstance(found, str)}
-            features = forward(np.stack(list(good.values()))).numpy() if good else ()
-            for digest, row in zip(good, features, strict=True):
-                rows[len(entries)] = row
-                entries.append((digest, zlib.crc32(row.data)))
-                if len(entries) == SHARD:
-                    self._write(entries, rows)
-                    entries = []
-            done += len(batch)
-            if progress:
-                progress(done, len(images))
-        if entries:
-            self._write(entries, rows[: len(entries)])
+        try:
+            for batch in decode_ahead(images, size=IMAGE_SIZE, batch_size=batch_size):
+                good = {self.digest(image): found for image, found in batch if not isinstance(found, str)}
+                unreadable |= {self.digest(image): found for image, found in batch if isinstance(found, str)}
+                features = forward(np.stack(list(good.values()))).numpy() if good else ()
+                for digest, row in zip(good, features, strict=True):
+                    rows[len(entries)] = row
+                    entries.append((digest, zlib.crc32(row.data)))
+                    if len(entries) == SHARD:
+                        self._write(entries, rows)
+                        entries = []
+                done += len(batch)
+                if progress:
+                    progress(done, len(images))
+        except KeyboardInterrupt:  # who stops keeps the open shard
+            self._write(entries, rows)
+            raise
+        self._write(entries, rows)
         return unreadable
 
     def _write(self, entries: list[tuple[str, int]], rows: np.ndarray) -> None:
-        """Puts one shard in place: first the rows, then the listing that makes them count."""
+        """Puts one shard in place: first its rows, then the listing that makes them count."""
+        if not entries:
+            return
         content = json.dumps(entries).encode()
         name = hashlib.sha256(content).hexdigest()[:16]
         listing = self.folder / f"{name}.json"
-        write_atomically(self.folder / f"{name}.npy", lambda file: save_rows(file, rows))
+        write_atomically(self.folder / f"{name}.npy", lambda file: save_rows(file, rows[: len(entries)]))
         write_atomically(listing, lambda file: file.write(content))
         self._open(listing)
 

@@ -176,31 +176,35 @@ def decode_ahead(
 def read_bytes(path: Path) -> bytes:
     """The bytes of a picture file in a form that `decode_image` reads; Pillow turns others, HEIC say, into BMP.
 
+    Of WebP the graph reads neither alpha nor animation, which only the simple form is sure to lack.
+
     Raises:
         OSError: The file cannot be read, or is no picture.
     """
     data = path.read_bytes()
-    return data if data.startswith(GRAPH_READS) else bmp_bytes(data)
+    simple = data[12:16] == b"VP8 " or not data.startswith(b"RIFF")
+    return data if data.startswith(GRAPH_READS) and simple else bmp_bytes(data)
 
 
 def bmp_bytes(data: bytes) -> bytes:
     """Decodes with Pillow and writes the kind of BMP that TensorFlow reads, turned upright; nothing is compressed."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
+    lacking = "HEIC needs the package pillow-heif, or convert it to JPEG"
     with suppress(ImportError):
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
+        lacking = "damaged or cut off"
     try:
         picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
         if picture.mode.startswith("I;16"):  # whose conversion would cut at 255
             picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
         picture = picture.convert("RGB")
     except Exception as error:  # Pillow's plug-ins raise many kinds
-        is_heic = data[4:8] == b"ftyp"
-        raise UnidentifiedImageError(
-            "HEIC needs the package pillow-heif, or convert it to JPEG" if is_heic else "no known picture format"
-        ) from error
+        known = {b"ftyp": lacking, b"WEBP": "damaged or cut off"}
+        reason = known.get(data[4:8], known.get(data[8:12], "no known picture format"))
+        raise UnidentifiedImageError(reason) from error
     buffer = io.BytesIO()
     picture.save(buffer, "BMP")
     return buffer.getvalue()

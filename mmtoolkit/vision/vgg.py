@@ -178,7 +178,7 @@ def keep_weights(path: Path, *, layer: str) -> str:
     """
     digest = file_digest(path)
     kept = weights_by_digest(digest)
-    if kept.is_file():
+    if kept.is_file() and kept.stat().st_size == path.stat().st_size:  # another size: it was cut off since
         return digest
     copy = kept.with_name(f"{digest}.part.h5")  # Keras goes by the ending
     kept.parent.mkdir(parents=True, exist_ok=True)

@@ -54,6 +54,33 @@ def test_a_stopped_training_is_not_taken_for_a_finished_one(job: Job, scenes: Pa
     assert done.code == 2 and "holds a training that was stopped; add --resume" in done.error
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--seed", -1), "--seed expects a whole number from 0 to 4,294,967,295. Received: -1."),
+        (("--seed", 2**32), "Received: 4294967296."),
+        (("--length-penalty", "nan"), "expected a number. Received: 'nan'."),
+        (("--learning-rate", "inf"), "expected a number. Received: 'inf'."),
+    ],
+)
+def test_numbers_that_are_none_are_refused(
+    job: Job, scenes: Path, tmp_path: Path, words: tuple[object, ...], said: str
+) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *words)
+    assert done.code == 2 and said in done.error
+    assert not (tmp_path / "run").exists()
+
+
+def test_pictures_that_leave_a_split_empty_are_blamed(
+    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
+) -> None:
+    rows = [("image", "caption", "split"), *((f"{n}.png", f"a thing {n}", "train") for n in range(3))]
+    data = write_table(tmp_path / "data", [*rows, ("3.png", "a thing 3", "valid")], pictures=4)
+    (data / "3.png").write_bytes(b"no picture")
+    done = job("caption", "--data", data, "--out", tmp_path / "run", *small_options, "--on-error", "skip")
+    assert done.code == 2 and "without one of them but for 1 pictures that cannot be read." in done.error
+
+
 # --- what a run leaves behind ---
 
 
@@ -431,7 +458,7 @@ def test_ctrl_c_leaves_nothing_half_written(
     told = (tmp_path / "stderr").read_text()
     assert process.returncode == 130, told
     assert printed == "" and "Traceback" not in told
-    assert told.splitlines()[-1] == "error: interrupted; what was finished is kept"
+    assert told.splitlines()[-1] == "error: interrupted"
     assert ("--resume goes on from the last checkpoint" in told) == (out / "checkpoints" / "last.h5").is_file()
     assert {"config.yaml", "preset"} <= {path.name for path in out.iterdir()} <= {"config.yaml", "preset", *WATCHED}
     assert not list(out.rglob("*.part"))

@@ -172,7 +172,7 @@ def test_a_list_in_a_config_does_not_swallow_the_files(config: Any) -> None:
         ("- batch_size\n- 8\n", "mapping of option names"),
         ("", "mapping of option names"),
         ("!!python/object/apply:os.getcwd []\n", "readable YAML file"),
-        ("batch_siez: 8\n", "expected an option of this job (batch_size). Received: 'batch_siez'"),
+        ("batch_siez: 8\n", "Received: 'batch_siez'. Did you mean 'batch_size'?"),
         ("out: {folder: runs}\n", "a value or a list of values for 'out'. Received: a mapping"),
     ],
 )
@@ -210,7 +210,7 @@ def test_the_result_is_the_exit_code(result: int | None, code: int) -> None:
     ("error", "code", "message"),
     [
         (InputError("expected a folder. Received: 'x'."), 2, "expected a folder. Received: 'x'."),
-        (KeyboardInterrupt(), 130, "interrupted; what was finished is kept"),
+        (KeyboardInterrupt(), 130, "interrupted"),
         (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "store/shard-00001.npy"),
             1,
@@ -336,14 +336,17 @@ def test_interrupting_a_job_while_it_loads_exits_130(
     jobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dispatch(monkeypatch, "toy-stop") == 130
-    assert one_line(capsys) == "interrupted; what was finished is kept"
+    assert one_line(capsys) == "interrupted"
 
 
 def test_an_unknown_job_lists_near_names(
     jobs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert dispatch(monkeypatch, "toy-captoin") == 2
-    assert one_line(capsys) == "expected the name of a job (toy-caption, toy-stop). Received: 'toy-captoin'."
+    assert (
+        one_line(capsys) == "expected the name of a job (toy-broken, toy-caption, toy-stop). Received: 'toy-captoin'. "
+        "Did you mean 'toy-caption'?"
+    )
     assert dispatch(monkeypatch, "zzz") == 2
     assert "(toy-broken, toy-caption, toy-stop)" in one_line(capsys)
 

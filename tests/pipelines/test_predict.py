@@ -425,6 +425,25 @@ def test_attention_draws_a_picture_for_each_input(job: Job, korean: Path, pictur
         assert ink(Path(result["attention"])) > 100
 
 
+def test_attention_takes_no_other_picture_s_place(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    """Neither that of an input, with --overwrite or not, nor of what another run drew."""
+    own = tmp_path / "own"
+    own.mkdir()
+    photo = own / "photo.png"
+    photo.write_bytes(pictures[0].read_bytes())
+    words = ("predict", own, "--preset", trained.preset, "--attention")
+    for more in ((), ("--overwrite",)):
+        refused = job(*words, own, *more)
+        assert refused.code == 2 and f"would draw over the picture {photo}" in refused.error
+    assert photo.read_bytes() == pictures[0].read_bytes()
+    assert job(*words, tmp_path / "looks").code == 0
+    drawn = (tmp_path / "looks" / "photo.png").read_bytes()
+    again = job(*words, tmp_path / "looks")
+    assert again.code == 2 and f"{tmp_path / 'looks' / 'photo.png'} is there already; add --overwrite" in again.error
+    assert job(*words, tmp_path / "looks", "--overwrite").code == 0
+    assert (tmp_path / "looks" / "photo.png").read_bytes() == drawn
+
+
 def test_inputs_of_one_name_keep_their_own_attention_pictures(
     job: Job, trained: Any, pictures: list[Path], tmp_path: Path
 ) -> None:

@@ -197,7 +197,10 @@ def test_damaged_vectors_are_named(job, vectors: Path, tmp_path: Path) -> None:
         (["--data", "B"], "expected something to do with the vectors (--out, --neighbours, --analogy, --score, --map)"),
         (["--data", "B", "--out", "o", "--dim", "0"], "--dim expects 1 or more. Received: 0."),
         (["--data", "B", "--out", "o", "--min-count", "0"], "--min-count expects 1 or more. Received: 0."),
-        (["--data", "B", "--out", "o", "--seed", "-1"], "--seed expects 0 or more. Received: -1."),
+        (
+            ["--data", "B", "--out", "o", "--seed", "-1"],
+            "--seed expects a whole number from 0 to 4,294,967,295. Received: -1.",
+        ),
         (["--data", "B", "--out", "o", "--workers", "0"], "--workers expects 1 or more. Received: 0."),
         (["--data", "B", "--map", "o.png", "--map-words", "2"], "--map-words expects 3 or more. Received: 2."),
         (

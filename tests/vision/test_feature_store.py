@@ -235,6 +235,21 @@ def test_what_a_kill_left_half_written_is_taken_away_unless_it_is_being_written(
     check(store, pictures)
 
 
+def test_who_stops_an_extraction_keeps_what_is_done(pictures: list[Path], folder: Path) -> None:
+    """The shard that is open too, which a kill would lose."""
+
+    def stop(done: int, total: int) -> None:
+        if done == 3:
+            raise KeyboardInterrupt
+
+    store = FeatureStore(folder, KEY)
+    with pytest.raises(KeyboardInterrupt):
+        store.add(pictures, Patches, batch_size=1, progress=stop)
+    store = FeatureStore(folder, KEY)
+    assert len(store) == 3
+    check(store, pictures[:3])
+
+
 def test_rows_without_their_listing_are_overwritten(pictures: list[Path], folder: Path) -> None:
     store = FeatureStore(folder, KEY)
     store.add(pictures[:2], Patches)

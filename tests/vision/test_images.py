@@ -207,6 +207,33 @@ def test_training_and_a_served_graph_see_the_same_pixels(tmp_path: Path) -> None
         np.testing.assert_array_equal(served.decode(tf.constant(data)).numpy(), expected)
 
 
+@pytest.mark.parametrize("lossless", [True, False])
+def test_a_webp_with_alpha_is_read_without_it(lossless: bool, tmp_path: Path) -> None:
+    clear = PICTURE.convert("RGBA")
+    clear.putalpha(128)
+    path = tmp_path / "clear.webp"
+    path.write_bytes(encoded(clear, "WEBP", lossless=lossless, exact=True))
+    expected = np.asarray(Image.open(path).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR))
+    assert np.abs(read_image(path, size=SIZE).astype(int) - expected).max() <= 2  # two ways of resizing
+
+
+def test_an_animated_webp_gives_its_first_picture(tmp_path: Path) -> None:
+    path = tmp_path / "moves.webp"
+    first, second = (Image.new("RGB", (SIZE, SIZE), colour) for colour in ("red", "blue"))
+    first.save(path, save_all=True, append_images=[second], lossless=True)
+    np.testing.assert_array_equal(read_image(path, size=SIZE), np.asarray(first))
+
+
+def test_half_a_heic_is_called_damaged(tmp_path: Path) -> None:
+    heif = pytest.importorskip("pillow_heif")
+    heif.register_heif_opener()
+    path = tmp_path / "half.heic"
+    whole = encoded(PICTURE, "HEIF")
+    path.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="damaged or cut off"):
+        read_image(path, size=SIZE)
+
+
 JPEG, PNG = encoded(PICTURE, "JPEG"), KINDS["PNG"]
 BROKEN: dict[str, bytes] = {
     "empty": b"",

@@ -239,6 +239,10 @@ def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: 
     assert keep_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
     assert len(list((cache / "weights").iterdir())) == 1
+    with weights_by_digest(digest).open("r+b") as kept:
+        kept.truncate(1000)
+    assert keep_weights(path, layer="block5_conv4") == digest
+    assert weights_by_digest(digest).read_bytes() == path.read_bytes()  # a copy that was cut off is made anew
 
 
 def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path, extractor: VGG19Regions) -> None:

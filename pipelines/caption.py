@@ -200,8 +200,7 @@ def new_captioner(
     rarer = f"rarer than --min-count {options['min_count']} and left out: {len(rare)}"
     tell(f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}")
     table = word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"])
-    if table is not None:
-        options["embedding_dim"] = table.shape[1]
+    width = {} if table is None else {"embedding_dim": table.shape[1]}
     return mm.Captioner(
         codec,
         encoder=options["encoder"],
@@ -216,7 +215,7 @@ def new_captioner(
         max_length=options["max_length"],
         embeddings=table,
         dtype="mixed_bfloat16" if options["precision"] == "bfloat16" else "float32",
-        **{name: options[name] for name in DECODER},
+        **{name: options[name] for name in DECODER} | width,
     )
 
 

@@ -248,6 +248,8 @@ def test_word_vectors_come_from_a_file_and_stay(
     captioner = mm.Captioner.from_preset(tmp_path / "run" / "preset")
     table, tokens = np.asarray(captioner.decoder.embedding.table), captioner.codec.vocabulary.tokens
     np.testing.assert_allclose(table[[tokens.index("red"), tokens.index("blue")]], [[1, 2, 3], [-1, 0.5, 2]])
+    again = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *words, "--resume")
+    assert again.code == 0 and "nothing to resume" in again.err, again.err
     misspelt = job("caption", "--data", scenes, "--out", tmp_path / "other", "--embeddings", "skipgram")
     assert misspelt.code == 2 and "Did you mean 'skip-gram'?" in misspelt.error
 

@@ -212,6 +212,11 @@ def test_the_result_is_the_exit_code(result: int | None, code: int) -> None:
         (InputError("expected a folder. Received: 'x'."), 2, "expected a folder. Received: 'x'."),
         (KeyboardInterrupt(), 130, "interrupted"),
         (
+            type("ResourceExhaustedError", (Exception,), {})(),
+            1,
+            "the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)",
+        ),
+        (
             OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "store/shard-00001.npy"),
             1,
             "No space left on device: store/shard-00001.npy",

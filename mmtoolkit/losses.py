@@ -32,10 +32,10 @@ class TokenLoss(keras.losses.Loss):
     def call(self, y_true: Any, y_pred: Any) -> Any:
         """`<int>[batch, time]` and `<float>[batch, time, vocabulary]` to `<float32>[batch, time]`."""
         logits = ops.cast(y_pred, "float32")
-        right = ops.take_along_axis(logits, ops.expand_dims(ops.cast(y_true, "int32"), -1), axis=-1)[..., 0]
-        smooth = self.label_smoothing
-        expected = (1.0 - smooth) * right + (smooth * ops.mean(logits, axis=-1) if smooth else 0.0)
-        return ops.logsumexp(logits, axis=-1) - expected
+        # A product with the wanted distribution: the gradient of picking one logit out is a scatter, twice as slow.
+        vocabulary, smooth = logits.shape[-1], self.label_smoothing
+        wanted = (1.0 - smooth) * ops.one_hot(y_true, vocabulary, dtype="float32") + smooth / vocabulary
+        return ops.logsumexp(logits, axis=-1) - ops.sum(wanted * logits, axis=-1)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "label_smoothing": self.label_smoothing}

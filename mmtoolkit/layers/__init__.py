@@ -5,9 +5,11 @@ from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.image_encoder import SmallCNN
+from mmtoolkit.layers.loops import DIRECT
 from mmtoolkit.layers.memory import Memory
 
 __all__ = [
+    "DIRECT",
     "AttentionDecoder",
     "BahdanauAttention",
     "GRUCell",

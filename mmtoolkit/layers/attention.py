@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmtoolkit.layers.loops import DIRECT, Direct
 from mmtoolkit.layers.memory import Memory, values_shape
 
 
@@ -34,13 +35,12 @@ def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = N
     Source: Bahdanau, Cho & Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate",
         2015, appendix A.1.2; Xu et al., "Show, Attend and Tell", 2015, equations 4-6.
     """
-    batch, units = ops.shape(keys)[0], keys.shape[-1]
-    regions = ops.shape(keys)[1] if keys.shape[1] is None else keys.shape[1]
-    query = ops.reshape(query, (batch, -1, 1, units))  # [batch, hypotheses, 1, units]
-    compared = ops.tanh(query + ops.expand_dims(keys, 1))  # [batch, hypotheses, regions, units]
-    # As one matrix-vector product, not sum(v * compared): a third of the traffic through memory, and of the time.
-    scores = ops.matmul(ops.reshape(compared, (-1, units)), ops.expand_dims(v, -1))
-    scores = ops.cast(ops.reshape(scores, (batch, -1, regions)), "float32")
+    return weigh(DIRECT.scores(query, keys, v), values, mask)
+
+
+def weigh(scores: Any, values: Any, mask: Any = None) -> tuple[Any, Any]:
+    """Averages the values by the softmax of their scores `<float32>[batch, hypotheses, regions]`."""
+    regions = ops.shape(scores)[-1] if scores.shape[-1] is None else scores.shape[-1]
     if mask is not None:
         scores = ops.where(ops.expand_dims(mask, 1), scores, -1e9)
     alignment = ops.softmax(scores, axis=-1)
@@ -77,11 +77,16 @@ class BahdanauAttention(keras.layers.Layer):
         """Projects the values once: `<float>[batch, regions, features]` to a `Memory`."""
         return Memory(self.key_projection(values), values, mask)
 
-    def call(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
-        """As `additive_attention`; `shift <float>[rows, units]` is added to the projected query."""
-        query = self.query_projection(query)
+    def call(
+        self, query: Any, memory: Memory, shift: Any = None, *, loop: Direct = DIRECT, slot: Any = None
+    ) -> tuple[Any, Any]:
+        """As `additive_attention`; `shift <float>[rows, units]` is added to the projected query.
+
+        A loop that is not `DIRECT` multiplies and compares in its own way, with the slot of the step.
+        """
+        query = loop.times(query, self.query_projection.kernel)
         query = query if shift is None else query + shift
-        return additive_attention(query, memory.keys, memory.values, self.v, memory.mask)
+        return weigh(loop.scores(query, memory.keys, self.v, slot), memory.values, memory.mask)
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}

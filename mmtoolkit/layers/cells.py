@@ -12,17 +12,19 @@ import keras
 from keras import ops
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.layers.loops import DIRECT, Direct
 
 
 class Cell(keras.layers.Layer):
     """What the cells share: `gates` blocks of `units`, a recurrent kernel and a bias.
 
     `cell(projection, state)` takes `<float>[rows, gates * units]` and a tuple of `<float>[rows, units]` whose first
-    entry is the output, and returns the next state.
+    entry is the output, and returns the next state. A training loop may bring its own way to multiply.
     """
 
     gates: int
     states: int
+    adds_product = True  # whether the recurrent product is added to the projection as it is
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -59,9 +61,9 @@ class LSTMCell(Cell):
         ones, zeros = ops.ones((self.units,), dtype), ops.zeros((self.units,), dtype)
         return ops.concatenate([zeros, ones, zeros, zeros])
 
-    def call(self, projection: Any, state: tuple[Any, Any]) -> tuple[Any, Any]:
+    def call(self, projection: Any, state: tuple[Any, Any], *, loop: Direct = DIRECT) -> tuple[Any, Any]:
         hidden, carry = state
-        total = projection + ops.matmul(hidden, self.recurrent_kernel) + self.bias
+        total = projection + loop.times(hidden, self.recurrent_kernel) + self.bias
         input_gate, forget_gate, candidate, output_gate = ops.split(total, 4, axis=-1)
         carry = ops.sigmoid(forget_gate) * carry + ops.sigmoid(input_gate) * ops.tanh(candidate)
         return ops.sigmoid(output_gate) * ops.tanh(carry), carry
@@ -76,12 +78,12 @@ class GRUCell(Cell):
     Source: Cho et al. 2014, equations 5-8, in the form of cuDNN (the bias of the recurrent candidate is left out).
     """
 
-    gates, states = 3, 1
+    gates, states, adds_product = 3, 1, False
 
-    def call(self, projection: Any, state: tuple[Any]) -> tuple[Any]:
+    def call(self, projection: Any, state: tuple[Any], *, loop: Direct = DIRECT) -> tuple[Any]:
         (hidden,) = state
         update, reset, candidate = ops.split(projection + self.bias, 3, axis=-1)
-        from_update, from_reset, from_candidate = ops.split(ops.matmul(hidden, self.recurrent_kernel), 3, axis=-1)
+        from_update, from_reset, from_candidate = ops.split(loop.times(hidden, self.recurrent_kernel), 3, axis=-1)
         update, reset = ops.sigmoid(update + from_update), ops.sigmoid(reset + from_reset)
         return (update * hidden + (1.0 - update) * ops.tanh(candidate + reset * from_candidate),)
 
@@ -95,9 +97,9 @@ class VanillaCell(Cell):
 
     gates, states = 1, 1
 
-    def call(self, projection: Any, state: tuple[Any]) -> tuple[Any]:
+    def call(self, projection: Any, state: tuple[Any], *, loop: Direct = DIRECT) -> tuple[Any]:
         (hidden,) = state
-        return (ops.tanh(projection + ops.matmul(hidden, self.recurrent_kernel) + self.bias),)
+        return (ops.tanh(projection + loop.times(hidden, self.recurrent_kernel) + self.bias),)
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "vanilla": VanillaCell}

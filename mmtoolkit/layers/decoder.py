@@ -12,11 +12,16 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.layers.attention import BahdanauAttention
 from mmtoolkit.layers.cells import cell_named
 from mmtoolkit.layers.embedding import TokenEmbedding
+from mmtoolkit.layers.forms import check_form
+from mmtoolkit.layers.loops import DIRECT, Deferred, Direct, Fused
 from mmtoolkit.layers.memory import Memory, masked_mean, normalise, per_row, values_shape
 
 State = tuple[Any, ...]
-ATTENTIONS = ("bahdanau", "mean", "none")
-GATES = ("features", "scalar", "none")
+OPTIONS = (
+    *("vocabulary_size", "units", "layers", "embedding_dim", "attention_units", "word_in_query", "mean_input"),
+    *("gated_context", "deep_output", "freeze_embeddings", "tie_output", "dropout", "word_dropout", "memory_dropout"),
+    "normalise_memory",
+)
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -194,10 +199,10 @@ class AttentionDecoder(keras.layers.Layer):
         nothing = ops.zeros((ops.shape(projection)[0], self.units), projection.dtype)
         return self.recur(projection, (nothing,) * (self.cell.states * self.layers), memory)[0]
 
-    def step(self, tokens: Any, state: State, memory: Memory) -> tuple[Any, State]:
+    def step(self, tokens: Any, state: State, memory: Memory, *, loop: Direct = DIRECT) -> tuple[Any, State]:
         """Reads one token `<int32>[rows]` and gives the next one's logits `<float32>[rows, vocabulary]`."""
         words = self.embedding(tokens)
-        state, seen = self.recur(self.project(words, memory), state, memory)
+        state, seen = self.recur(self.project(words, memory), state, memory, loop)
         return self.logits(words, state[0], seen[0] if seen else None), state
 
     def project(self, words: Any, memory: Memory) -> Any:
@@ -218,39 +223,39 @@ class AttentionDecoder(keras.layers.Layer):
             gates = gates + mean
         return ops.concatenate([gates, self.words_to_query(words)], axis=-1) if self.words_to_query else gates
 
-    def recur(self, projection: Any, state: State, memory: Memory) -> tuple[State, tuple[Any, ...]]:
+    def recur(self, read: Any, state: State, memory: Memory, loop: Direct = DIRECT) -> tuple[State, tuple[Any, ...]]:
         """One move of the recurrence; the state begins with the output.
 
         Args:
-            projection: What is read, as `project` gives it.
+            read: What is read, as `project` gives it, and the slot of the loop.
             state: Of the cell, then of the lower one.
             memory: What is looked at.
+            loop: How this multiplies.
 
         Returns:
             The next state and what was seen: context and alignment, the context alone, or nothing.
         """
-        asked = None
-        if self.words_to_query:
-            projection, asked = ops.split(projection, [self.cell.gates * self.units], axis=-1)
+        gates, asks = self.cell.gates * self.units, self.attention_units if self.words_to_query else 0
+        projection, asked, slot = ops.split(read, [gates, gates + asks], axis=-1)
         upper, lower = state[: self.cell.states], state[self.cell.states :]
         query = upper[0]
         if self.lower:
-            lower = self.lower(projection + self.state_to_lower(query), lower)
+            lower = self.lower(projection + self.state_to_lower(query), lower, loop=loop)
             query = lower[0]
             projection = self.lower_to_gates(query)
-        seen = self.look(query, memory, asked)
+        seen = self.look(query, memory, asked if asks else None, loop=loop, slot=slot)
         if seen:
-            projection = projection + self.context_to_gates(seen[0])
-        return (*self.cell(projection, upper), *lower), seen
+            projection = projection + loop.times(seen[0], self.context_to_gates.kernel)
+        return (*self.cell(projection, upper, loop=loop), *lower), seen
 
-    def look(self, query: Any, memory: Memory, asked: Any = None) -> tuple[Any, ...]:
+    def look(self, query: Any, memory: Memory, asked: Any, *, loop: Direct, slot: Any) -> tuple[Any, ...]:
         """What is seen by the query and what the word adds to it.
 
         Returns:
             Context `<float>[rows, features]` and alignment, the context alone, or nothing.
         """
         if self.attention:
-            context, alignment = self.attention(query, memory, asked)
+            context, alignment = self.attention(query, memory, asked, loop=loop, slot=slot)
             return (self.gate(query) * context if self.gate else context), alignment
         if self.context_to_gates is None:
             return ()
@@ -286,61 +291,52 @@ class AttentionDecoder(keras.layers.Layer):
         words = self.drop_word_features(words, training=training)
         projections = ops.transpose(self.project(words, memory), (1, 0, 2))  # [time, batch, gates and query]
 
-        def move(carry: tuple[Any, ...], projection: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            moved = self.recur(projection, carry[0], memory)
+        loop = self.deferred(memory) if training and self.can_fuse(memory) else DIRECT
+        reads = loop.reads(projections)
+
+        def move(carry: tuple[Any, ...], read: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+            moved = self.recur(read, carry[0], memory, loop)
             return moved, moved
 
         state = self.initial_state(memory, condition)
         if tokens.shape[1] is None:
-            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), projections)
-            hidden = states[0]
+            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), reads)
         else:
-            carry, moves = (state, ()), []
-            for time in range(tokens.shape[1]):
-                carry, _ = move(carry, projections[time])
-                moves.append((carry[0][0], *carry[1]))
-            hidden, *seen = (ops.stack(parts) for parts in zip(*moves, strict=True))
-        hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (hidden, *seen))
+            moves = [(state, ())]
+            for read in ops.unstack(reads, tokens.shape[1]):
+                moves.append(move(moves[-1], read)[0])
+            states, seen = (tuple(map(ops.stack, zip(*steps, strict=True))) for steps in zip(*moves[1:], strict=True))
+        loop.finish(self.multiplied(state, states, seen))
+        hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (states[0], *seen))
         logits = self.logits(words, hidden, seen[0] if seen else None, training=training)
         return logits, seen[1] if self.attention else None
 
+    def can_fuse(self, memory: Memory) -> bool:
+        """Whether a loop may be more than `DIRECT`: other backends fuse by themselves."""
+        return keras.backend.backend() == "tensorflow" and (memory.keys is None or memory.keys.shape[1] is not None)
+
+    def fused(self, memory: Memory) -> Direct:
+        """A loop for a search in this process: an export is served where nothing compiles it."""
+        return Fused(memory.keys) if self.attention and self.can_fuse(memory) else DIRECT
+
+    def deferred(self, memory: Memory) -> Deferred:
+        """A loop that sums the gradients of what `multiplied` names after it."""
+        kernels = [(self.lower or self.cell).recurrent_kernel] if self.cell.adds_product else []
+        if self.context_to_gates and not self.lower:
+            kernels.append(self.context_to_gates.kernel)
+        if not self.attention:
+            return Deferred(kernels)
+        return Deferred(kernels, self.attention.query_projection.kernel, memory.keys, self.attention.v)
+
+    def multiplied(self, start: State, states: Any, seen: Any) -> list[Any]:
+        """What the kernels of `deferred` are multiplied with at all steps, from the states before and after them."""
+        reader = self.cell.states if self.lower else 0  # the output of the cell that reads the words
+        before = ops.concatenate([ops.expand_dims(start[reader], 0), states[reader][:-1]])
+        inputs = [before] if self.cell.adds_product else []
+        if self.context_to_gates and not self.lower:
+            inputs.append(seen[0])
+        return [*inputs, states[reader] if self.lower else before] if self.attention else inputs
+
     def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary_size": self.vocabulary_size,
-            "cell": self.cell_name,
-            "units": self.units,
-            "layers": self.layers,
-            "attention": self.attention_name,
-            "embedding_dim": self.embedding_dim,
-            "attention_units": self.attention_units,
-            "word_in_query": self.word_in_query,
-            "mean_input": self.mean_input,
-            "gated_context": self.gated_context,
-            "deep_output": self.deep_output,
-            "freeze_embeddings": self.freeze_embeddings,
-            "tie_output": self.tie_output,
-            "dropout": self.dropout,
-            "word_dropout": self.word_dropout,
-            "memory_dropout": self.memory_dropout,
-            "normalise_memory": self.normalise_memory,
-        }
-
-
-def check_form(layers: int, attention: str, gated_context: str, *, tie_output: bool, deep_output: bool) -> None:
-    """Refuses forms that there are none of.
-
-    Raises:
-        InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
-    """
-    if layers not in (1, 2):
-        raise InputError(f"A decoder has 1 or 2 layers. Received: layers={layers!r}.")
-    if attention not in ATTENTIONS:
-        raise InputError(f"A decoder's attention is one of {', '.join(ATTENTIONS)}. Received: {attention!r}.")
-    if gated_context not in GATES:
-        raise InputError(f"A decoder's gated_context is one of {', '.join(GATES)}. Received: {gated_context!r}.")
-    if tie_output and not deep_output:
-        raise InputError(
-            "tie_output needs deep_output, which brings the output to the width of the word vectors. "
-            "Received: tie_output=True, deep_output=False; set both or neither."
-        )
+        named = {"cell": self.cell_name, "attention": self.attention_name}
+        return {**super().get_config(), **named, **{option: getattr(self, option) for option in OPTIONS}}

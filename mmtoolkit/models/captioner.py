@@ -13,7 +13,7 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, BeamSearch, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import AttentionDecoder, Memory, SmallCNN
+from mmtoolkit.layers import DIRECT, AttentionDecoder, Memory, SmallCNN
 from mmtoolkit.models.task import Task, search_config, search_from_config
 from mmtoolkit.text import END, PAD, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
@@ -123,11 +123,14 @@ class Captioner(Task):
         memory = self.decoder.prepare(self.regions(inputs, training), training=training)
         return self.decoder(inputs["tokens"], memory, training=training)
 
-    def search(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[Any, Any]:
+    def search(
+        self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
+    ) -> tuple[Any, Any]:
         """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`."""
         memory = self.decoder.prepare(self.regions(inputs))
+        loop = self.decoder.fused(memory) if fused else DIRECT
         return (decoding or self.decoding)(
-            lambda tokens, state: self.decoder.step(tokens, state, memory),
+            lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
             self.decoder.initial_state(memory),
             start=START,
             end=END,

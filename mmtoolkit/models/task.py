@@ -38,8 +38,13 @@ class Task(keras.Model):
         # Keras neither tracks nor saves what a cache holds, and a model may be saved after it has searched.
         self.search_graph = lru_cache(maxsize=4)(partial(compiled_search, self))
 
-    def search(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[Any, Any]:
-        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`."""
+    def search(
+        self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
+    ) -> tuple[Any, Any]:
+        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
+
+        Fused, parts of it are compiled: faster in this process, but not to be exported.
+        """
         raise NotImplementedError
 
     def searched(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[np.ndarray, np.ndarray]:
@@ -178,7 +183,7 @@ class SearchGraph(keras.Model):
         self.built = True
 
     def call(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-        return self.task.search(inputs, self.decoding)
+        return self.task.search(inputs, self.decoding, fused=True)
 
 
 def compiled_search(

@@ -1,0 +1,205 @@
+"""What the recurrence multiplies with at every step, and how the gradients of it are summed.
+
+A kernel that every step multiplies with gets a gradient from every step, as large as the kernel; the keys of an
+attention get one as large as all regions of a batch. `Deferred` leaves them out of the loop: it keeps the two factors
+of each such gradient and multiplies them for all steps at once, when the way back is out of the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from keras import ops
+
+from mmtoolkit.compiled import compiled
+
+LARGEST = 43.0  # exp(2 * 43) is below the largest float32; tanh is 1 long before
+
+
+class Direct:
+    """Multiplies and compares as it is written; gradients are summed step by step."""
+
+    def reads(self, projections: Any) -> Any:
+        """What the steps read, `<float>[time, batch, …]`, of the projections of the words."""
+        return projections
+
+    def finish(self, inputs: Sequence[Any]) -> None:
+        """Hears what the shared kernels were multiplied with."""
+
+    def times(self, x: Any, kernel: Any) -> Any:
+        """`<float>[rows, inputs]` by `<float>[inputs, outputs]`."""
+        return ops.matmul(x, ops.cast(kernel, x.dtype))
+
+    def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
+        """`v · tanh(query + key)`: `<float32>[batch, hypotheses, regions]` of a query `<float>[rows, units]`."""
+        batch, units = ops.shape(keys)[0], keys.shape[-1]
+        regions = ops.shape(keys)[1] if keys.shape[1] is None else keys.shape[1]
+        query = ops.reshape(query, (batch, -1, 1, units))  # [batch, hypotheses, 1, units]
+        compared = ops.tanh(query + ops.expand_dims(keys, 1))  # [batch, hypotheses, regions, units]
+        # As one matrix-vector product, not sum(v * compared): a third of the traffic through memory, and of the time.
+        scores = ops.matmul(ops.reshape(compared, (-1, units)), ops.expand_dims(v, -1))
+        return ops.cast(ops.reshape(scores, (batch, -1, regions)), "float32")
+
+
+DIRECT = Direct()
+
+
+class Fused(Direct):
+    """Compares in one compiled pass over the keys, `exp(2 keys)` of which are computed once.
+
+    Args:
+        keys: `<float>[batch, regions, units]`.
+    """
+
+    def __init__(self, keys: Any) -> None:
+        wide = "bfloat16" if keys.dtype == "bfloat16" else "float32"
+        self.powers = ops.stop_gradient(ops.cast(powers(keys), wide))
+
+    def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
+        return scores_of(
+            ops.reshape(query, (ops.shape(keys)[0], -1, keys.shape[-1])), self.powers, ops.cast(v, "float32")
+        )
+
+
+class Deferred(Fused):
+    """The same for one row a picture, with the gradients of kernels, keys and `v` summed after the loop.
+
+    Beside the projections every step reads a slot: zeros that no result depends on, into which the way back writes
+    what the gradients of query, keys and `v` are made of. The gradient of a kernel whose product is added to the
+    projection is made of the projection's own gradient and what the kernel was multiplied with, which `finish` hears.
+
+    Example:
+        >>> loop = Deferred([cell.recurrent_kernel], None, None, None)
+        >>> _, states = keras.ops.scan(step, state, loop.reads(projections))   # step multiplies by loop.times
+        >>> loop.finish([states_before])
+
+    Args:
+        kernels: `<float>[inputs, width]`, with products that are added to the first `width` of what is read.
+        query_kernel: `<float>[inputs, units]` of the attention, or `None`.
+        keys: `<float>[batch, regions, units]` of the attention, or `None`.
+        v: `<float>[units]` of the attention, or `None`.
+    """
+
+    def __init__(self, kernels: Sequence[Any], query_kernel: Any = None, keys: Any = None, v: Any = None) -> None:
+        self.attends = keys is not None
+        shared = [*kernels, query_kernel] if self.attends else [*kernels]
+        self.values = [ops.convert_to_tensor(kernel) for kernel in shared]
+        # Each transposed once: as a part of the product it is laid out anew in every step, for as long as the product.
+        self.kernels = {
+            id(kernel): (ops.stop_gradient(value), ops.stop_gradient(ops.transpose(value)))
+            for kernel, value in zip(shared, self.values, strict=True)
+        }
+        self.inputs: Sequence[Any] = ()
+        self.keys, self.v = (keys, v) if self.attends else (ops.zeros(()), ops.zeros(()))
+        if self.attends:
+            super().__init__(keys)
+
+    def reads(self, projections: Any) -> Any:
+        """What the steps read: the projections `<float>[time, batch, width]` and beside them the slots."""
+        width = projections.shape[-1]
+        regions, units = self.keys.shape[1:] if self.attends else (0, 0)
+
+        @ops.custom_gradient
+        def forward(projections: Any, keys: Any, v: Any, *kernels: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                upstream = arguments[0] if upstream is None else upstream
+                ends = [width, width + regions, width + regions + units]
+                to_projections, to_scores, queries, to_queries = ops.split(upstream, ends, axis=-1)
+                outputs = [to_projections] * (len(kernels) - self.attends) + [to_queries] * self.attends
+                to_kernels = [
+                    summed_product(x, output[..., : kernel.shape[1]])
+                    for kernel, x, output in zip(kernels, self.inputs, outputs, strict=True)
+                ]
+                to_attention = self.attention_gradients(queries, v, to_scores) if self.attends else (keys, v)
+                return (to_projections, *to_attention, *to_kernels)
+
+            slots = ops.zeros((), projections.dtype)
+            slots = ops.broadcast_to(slots, (*ops.shape(projections)[:2], regions + 2 * units))
+            return ops.concatenate([projections, slots], axis=-1), backward
+
+        return forward(projections, self.keys, self.v, *self.values)
+
+    def finish(self, inputs: Sequence[Any]) -> None:
+        """Hears what the kernels, the query's last, were multiplied with: `<float>[time, batch, inputs]` each."""
+        self.inputs = inputs
+
+    def times(self, x: Any, kernel: Any) -> Any:
+        if id(kernel) not in self.kernels:
+            return super().times(x, kernel)
+        value, transposed = self.kernels[id(kernel)]
+
+        @ops.custom_gradient
+        def forward(x: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                return ops.matmul(arguments[0] if upstream is None else upstream, transposed)
+
+            return ops.matmul(x, value), backward
+
+        return forward(x)
+
+    def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
+        v = ops.stop_gradient(self.v)
+
+        @ops.custom_gradient
+        def forward(query: Any, slot: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                to_scores = ops.squeeze(arguments[0] if upstream is None else upstream, 1)
+                to_query = ops.cast(query_gradient(query, self.powers, v, to_scores), query.dtype)
+                return to_query, ops.concatenate([ops.cast(to_scores, query.dtype), query, to_query], axis=-1)
+
+            return super(Deferred, self).scores(query, keys, v), backward
+
+        return forward(query, slot)
+
+    def attention_gradients(self, queries: Any, v: Any, to_scores: Any) -> tuple[Any, Any]:
+        """Of the keys and of `v`, from `<float>[time, batch, units]` and `<float>[time, batch, regions]`."""
+        to_scores, wide = ops.cast(to_scores, "float32"), ops.cast(self.powers, "float32")
+        to_keys = keys_gradient(queries, wide, v, to_scores)
+        # In two sums: XLA takes ten times as long for one over all axes.
+        halves = ops.sum(ops.reshape(weighed_halves(queries, wide, to_scores), (-1, v.shape[0])), axis=0)
+        to_v = ops.sum(to_scores) - 2.0 * halves
+        return ops.cast(to_keys, self.keys.dtype), ops.cast(to_v, v.dtype)
+
+
+def summed_product(x: Any, y: Any) -> Any:
+    """The sum over time and batch of the outer products of `<float>[time, batch, …]`."""
+    x, y = ops.reshape(x, (-1, x.shape[-1])), ops.reshape(y, (-1, y.shape[-1]))
+    return ops.matmul(ops.transpose(x), y)
+
+
+def powers(values: Any) -> Any:
+    """`exp(2 values)`: of these `tanh(a + b) = 1 - 2 / (1 + powers(a) powers(b))` needs no other exponential."""
+    return ops.exp(2.0 * ops.clip(ops.cast(values, "float32"), -LARGEST, LARGEST))
+
+
+def half(query: Any, key_powers: Any) -> Any:
+    """`(1 - tanh(query + key)) / 2`: `<float32>[…, regions, units]` of a query `<float>[…, units]`."""
+    return 1.0 / (1.0 + ops.expand_dims(powers(query), -2) * ops.cast(key_powers, "float32"))
+
+
+@compiled
+def scores_of(query: Any, key_powers: Any, v: Any) -> Any:
+    """`v · tanh(query + key)`: `<float32>[batch, hypotheses, regions]`."""
+    return ops.sum(v) - 2.0 * ops.matmul(half(query, ops.expand_dims(key_powers, 1)), v)
+
+
+@compiled
+def query_gradient(query: Any, key_powers: Any, v: Any, upstream: Any) -> Any:
+    """Of `scores_of` for the query: `<float32>[batch, units]`; the derivative of tanh is `4 half (1 - half)`."""
+    part = half(query, key_powers)  # [batch, regions, units]
+    weighed = ops.matmul(ops.expand_dims(upstream, 1), part - part * part)  # a third faster than their sum
+    return 4.0 * ops.cast(v, "float32") * ops.squeeze(weighed, 1)
+
+
+@compiled
+def keys_gradient(queries: Any, key_powers: Any, v: Any, upstream: Any) -> Any:
+    """Of `scores_of` for the keys, summed over `[steps, batch, …]`: `<float32>[batch, regions, units]`."""
+    part = half(queries, key_powers)
+    return 4.0 * ops.cast(v, "float32") * ops.sum(ops.expand_dims(upstream, -1) * (part - part * part), axis=0)
+
+
+@compiled
+def weighed_halves(queries: Any, key_powers: Any, upstream: Any) -> Any:
+    """The halves weighed by the scores' gradient, summed over the steps: `<float32>[batch, regions, units]`."""
+    return ops.sum(ops.expand_dims(upstream, -1) * half(queries, key_powers), axis=0)

@@ -1,0 +1,127 @@
+"""The fused training loop: its logits and gradients are those of the plain one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from mmtoolkit.layers import AttentionDecoder
+from mmtoolkit.layers.loops import DIRECT, Deferred, Fused
+
+BATCH, TIME, REGIONS, FEATURES, VOCABULARY = 3, 5, 7, 8, 20
+RANDOM = np.random.default_rng(0)
+VALUES = RANDOM.normal(size=(BATCH, REGIONS, FEATURES)).astype("float32")
+MASK = np.arange(REGIONS)[None] < np.array([7, 5, 6])[:, None]
+TOKENS = RANDOM.integers(0, VOCABULARY, (BATCH, TIME)).astype("int32")
+WEIGHTS = RANDOM.normal(size=(BATCH, TIME, VOCABULARY)).astype("float32")
+
+FORMS: dict[str, dict[str, Any]] = {
+    "default": {},
+    "gru": {"cell": "gru"},
+    "vanilla": {"cell": "vanilla"},
+    "two layers": {"layers": 2},
+    "two layers, gru": {"layers": 2, "cell": "gru", "gated_context": "none"},
+    "paper": {"word_in_query": False, "mean_input": False, "gated_context": "scalar"},
+    "mean": {"attention": "mean"},
+    "first step": {"attention": "none"},
+}
+
+
+def make(dtype: str = "float32", **form: Any) -> AttentionDecoder:
+    keras.utils.set_random_seed(0)
+    decoder = AttentionDecoder(
+        VOCABULARY, units=12, embedding_dim=6, attention_units=9, dropout=0.0, dtype=dtype, **form
+    )
+    decoder.build((None, None), (None, REGIONS, FEATURES))
+    return decoder
+
+
+def gradients(decoder: AttentionDecoder, *, training: bool, time: int | None = None, compiled: bool = False) -> Any:
+    """Logits, and the gradients of all weights and of the values, of a sum weighted at random."""
+    weights = [weight.value for weight in decoder.trainable_weights]
+    signature = [tf.TensorSpec((None, time), tf.int32), tf.TensorSpec(VALUES.shape, tf.float32)]
+
+    @tf.function(input_signature=signature, autograph=False, jit_compile=compiled)
+    def run(tokens: Any, values: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(values)
+            logits, alignments = decoder(tokens, decoder.prepare(values, MASK), training=training)
+            loss = tf.reduce_sum(logits * WEIGHTS)
+            loss += 0.0 if alignments is None else tf.reduce_sum(alignments**2)
+        return logits, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, [*weights, values])]
+
+    logits, found = run(TOKENS, VALUES)
+    return logits.numpy(), [gradient.numpy() for gradient in found]
+
+
+@pytest.mark.parametrize("way", ["scanned", "unrolled", "compiled"])
+@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+def test_training_has_the_gradients_of_the_plain_form(form: dict[str, Any], way: str) -> None:
+    decoder = make(**form)
+    plain_logits, plain = gradients(decoder, training=False)
+    logits, found = gradients(
+        decoder, training=True, time=None if way == "scanned" else TIME, compiled=way == "compiled"
+    )
+    np.testing.assert_allclose(logits, plain_logits, atol=1e-5)
+    for one, other in zip(found, plain, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max(), rtol=1e-4)
+
+
+def test_a_gradient_is_what_a_small_change_does() -> None:
+    """Against finite differences, which know neither form."""
+    decoder = make()
+    _, found = gradients(decoder, training=True)
+    names = [weight.path for weight in decoder.trainable_weights]
+    for name in ("recurrent_kernel", "context_to_gates/kernel", "query/kernel", "keys/kernel", "attention/v"):
+        place = next(i for i, path in enumerate(names) if path.endswith(name))
+        weight, step = decoder.trainable_weights[place], 1e-2
+        start = np.array(weight)
+        index = np.unravel_index(np.abs(found[place]).argmax(), start.shape)
+        sums = []
+        for sign in (1, -1):
+            moved = start.copy()
+            moved[index] += sign * step
+            weight.assign(moved)
+            logits, alignments = decoder(TOKENS, decoder.prepare(VALUES, MASK))
+            sums.append(float(tf.reduce_sum(logits * WEIGHTS) + tf.reduce_sum(alignments**2)))
+        weight.assign(start)
+        assert (sums[0] - sums[1]) / (2 * step) == pytest.approx(found[place][index], rel=0.02), name
+
+
+def test_half_precision_has_the_gradients_of_full_precision_but_for_its_rounding() -> None:
+    full, half = (gradients(make(dtype), training=True)[1] for dtype in ("float32", "mixed_bfloat16"))
+    for one, other in zip(half, full, strict=True):
+        assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other) + 1e-3
+
+
+@pytest.mark.parametrize("size", [0.0, 1.0, 30.0, 300.0])
+def test_scores_are_those_of_tanh_also_where_it_is_saturated(size: float) -> None:
+    query = tf.constant(size * RANDOM.normal(size=(2, 6)).astype("float32"))
+    keys, v = RANDOM.normal(size=(2, 4, 6)).astype("float32"), RANDOM.normal(size=6).astype("float32")
+    loop = Deferred([], tf.zeros((3, 6)), tf.constant(keys), tf.constant(v))
+    slot = tf.zeros((2, 4 + 6 + 6))
+    with tf.GradientTape() as tape:
+        tape.watch(query)
+        scores = loop.scores(query, keys, v, slot)
+    np.testing.assert_allclose(scores, DIRECT.scores(query, keys, v), atol=2e-5)
+    assert np.isfinite(tape.gradient(scores, query)).all()
+
+
+def test_hypotheses_are_compared_with_the_keys_of_their_picture() -> None:
+    query, keys = RANDOM.normal(size=(2 * 3, 6)).astype("float32"), RANDOM.normal(size=(2, 4, 6)).astype("float32")
+    v = RANDOM.normal(size=6).astype("float32")
+    expected = np.tanh(query.reshape(2, 3, 1, 6) + keys[:, None]) @ v
+    np.testing.assert_allclose(Fused(tf.constant(keys)).scores(tf.constant(query), keys, v), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("training", [False, True])
+def test_only_training_is_compiled(training: bool) -> None:
+    """What is served must not be: the server has no XLA for the CPU."""
+    decoder = make()
+    function = tf.function(lambda tokens: decoder(tokens, decoder.prepare(VALUES), training=training)[0])
+    graph = function.get_concrete_function(tf.TensorSpec((BATCH, None), tf.int32)).graph.as_graph_def()
+    assert any("_XlaMustCompile" in part.attr for part in graph.library.function) == training

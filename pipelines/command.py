@@ -19,6 +19,7 @@ from typing import Annotated, Any, get_args, get_origin, get_type_hints
 import tyro
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.machine import suited
 from mmtoolkit.pipelines.config import expand_config
 
 LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
@@ -183,11 +184,12 @@ def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str
 
 
 def start_tensorflow() -> None:
-    """Loads TensorFlow without its start-up notes, which would drown a command's own lines.
+    """Loads TensorFlow with the settings that suit the machine, without its start-up notes, which drown other lines.
 
     They are written below Python, before the log level counts, so the file descriptor itself is turned away meanwhile.
     Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees what they asked for. What fails still raises.
     """
+    os.environ.update(suited(os.environ))
     if LOG_LEVEL in os.environ:
         return
     os.environ[LOG_LEVEL] = "3"

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LEAVES = {"errors", "records", "files", "compiled"}  # every room may import these
+LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", "word_map", *BELOW_MODELS}
 
@@ -25,6 +25,7 @@ ARROWS: dict[str, set[str]] = {
     "records": set(),
     "files": set(),
     "compiled": set(),
+    "machine": set(),
     "readers": set(),
     "metrics": set(),
     "scenes": set(),
@@ -46,7 +47,18 @@ ARROWS: dict[str, set[str]] = {
     "pipelines": BELOW_PIPELINES | {"presets", "evaluation", "training", "checkpoints", "watching", "serving"},
 }
 
-PURE_PYTHON = {"errors", "records", "files", "readers", "metrics", "scenes", "pictures", "word_map", "mmtoolkit"}
+PURE_PYTHON = {
+    "errors",
+    "records",
+    "files",
+    "machine",
+    "readers",
+    "metrics",
+    "scenes",
+    "pictures",
+    "word_map",
+    "mmtoolkit",
+}
 KERAS_ONLY = {"layers", "decoding", "losses", "models"}
 TENSORFLOW = {"tensorflow", "tensorflow_text"}
 OTHER_FRAMEWORKS = {"torch", "jax", "pycocoevalcap"}

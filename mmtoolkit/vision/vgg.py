@@ -18,6 +18,7 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.machine import instructions
 
 IMAGE_SIZE = 224  # side of the square pictures
 SHAPES = {"block5_conv4": (196, 512), "fc2": (1, 4096)}  # what it gives: regions, features
@@ -137,15 +138,20 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
                 "which does not exist."
             )
         return path
+    if kept := kept_weights(layer):
+        return kept
     name, md5 = PUBLISHED[layer]
-    published = cache_folder() / name
-    if published.is_file():
+    download(cache_folder() / name, md5)
+    return cache_folder() / name
+
+
+def kept_weights(layer: str) -> Path | None:
+    """The published weights of a layer in the cache, downloaded or given by their path before."""
+    name, md5 = PUBLISHED[layer]
+    if (published := cache_folder() / name).is_file():
         return published
-    for kept in weights_by_digest("").parent.glob("*.h5"):  # given by its path before
-        if file_digest(kept, "md5") == md5:
-            return kept
-    download(published, md5)
-    return published
+    given = weights_by_digest("").parent.glob("*.h5")
+    return next((kept for kept in given if file_digest(kept, "md5") == md5), None)
 
 
 def download(kept: Path, md5: str) -> None:
@@ -208,8 +214,4 @@ def choose_precision(precision: str) -> str:
     """
     if precision != "auto":
         return precision
-    try:
-        flags = set(Path("/proc/cpuinfo").read_text().split())
-    except OSError:
-        flags = set()
-    return "bfloat16" if flags & BFLOAT16_FLAGS else "float32"
+    return "bfloat16" if instructions() & BFLOAT16_FLAGS else "float32"

@@ -1,0 +1,140 @@
+"""Shows versions, the machine, the settings, and what the cache holds."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from importlib.util import find_spec
+from json import dumps, loads
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.machine import TELLING, THREADS, cores, instructions, processor, share, suited
+from mmtoolkit.pipelines.command import run, start_tensorflow
+
+EXTRAS = {"plots": "matplotlib", "heic": "pillow_heif", "metrics-java": "pycocoevalcap"}
+DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "XLA_FLAGS": "", "KERAS_BACKEND": ""}
+
+
+def main(*, json: bool = False) -> None:
+    """Shows versions, the machine, the settings, and what the cache holds.
+
+    Args:
+        json: Print one JSON object instead of a table.
+    """
+    mine = suited(os.environ)
+    yours = {name: os.environ[name] for name in (*DEFAULTS, *THREADS) if name in os.environ}
+    start_tensorflow()
+    report = {
+        "versions": versions(),
+        "machine": machine(),
+        "settings": settings(mine, yours),
+        "cache": cache(),
+        "vgg19_weights": weights(),
+        "extras": {name: "installed" if find_spec(module) else "not installed" for name, module in EXTRAS.items()},
+    }
+    print(dumps(report, indent=1, ensure_ascii=False) if json else table(report))
+
+
+def versions() -> dict[str, str]:
+    """Of the packages."""
+    import mmtoolkit as mm
+
+    return mm.versions()
+
+
+def machine() -> dict[str, Any]:
+    """What computes here, and in which precision it would."""
+    import tensorflow as tf
+
+    from mmtoolkit.vision import choose_precision
+
+    pages, size = (os.sysconf(name) if hasattr(os, "sysconf") else 0 for name in ("SC_PHYS_PAGES", "SC_PAGE_SIZE"))
+    return {
+        "processor": processor(),
+        "cores": cores(),
+        "share of them": share(),
+        "memory": in_bytes(pages * size) if pages else "unknown",
+        "instructions": [name for name in TELLING if name in instructions()],
+        "accelerators": [device.name for device in tf.config.list_physical_devices() if device.device_type != "CPU"],
+        "precision": choose_precision("auto"),
+    }
+
+
+def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, str]:
+    """Each setting of the libraries, and whose it is; what the user has set is never changed."""
+    found = {name: f"{value or 'not set'} (default)" for name, value in DEFAULTS.items()}
+    found |= {name: f"{share()} (default)" for name in THREADS}
+    found |= {name: f"{value} (set by mmtoolkit: the share of the cores)" for name, value in mine.items()}
+    found |= {name: f"{value} (yours)" for name, value in yours.items()}
+    if yours.get("TF_ENABLE_ONEDNN_OPTS") == "0":
+        found["TF_ENABLE_ONEDNN_OPTS"] += "; several times slower: unset it"
+    return found
+
+
+def cache() -> dict[str, str]:
+    """The parts of the cache and their sizes."""
+    from mmtoolkit.vision.vgg import cache_folder
+
+    folder = cache_folder()
+    found = {"folder": f"{folder}, {in_bytes(size_of(folder.rglob('*')))}"}
+    files = sorted({*folder.glob("*.h5"), *(folder / "weights").glob("*.h5")})
+    found |= {str(path.relative_to(folder)): in_bytes(path.stat().st_size) for path in files}
+    for store in sorted((folder / "features").glob("*/")):
+        found[str(store.relative_to(folder))] = f"{pictures_in(store)}, {in_bytes(size_of(store.iterdir()))}"
+    return found
+
+
+def pictures_in(store: Path) -> str:
+    """How many pictures a feature store lists."""
+    try:
+        return f"{sum(len(loads(path.read_text(encoding='utf-8'))) for path in store.glob('*.json')):,} pictures"
+    except ValueError:
+        return "damaged"
+
+
+def weights() -> dict[str, str]:
+    """Where VGG19's weights are: the published ones, by the layer that needs them, and others used before."""
+    from mmtoolkit.vision.vgg import PUBLISHED, kept_weights, weights_by_digest
+
+    missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
+    kept = {layer: kept_weights(layer) for layer in PUBLISHED}
+    others = sorted(set(weights_by_digest("").parent.glob("*.h5")) - set(kept.values()))
+    found = {layer: str(path or f"{PUBLISHED[layer][0]} {missing}") for layer, path in kept.items()}
+    return {**found, **({"others": ", ".join(map(str, others))} if others else {})}
+
+
+def size_of(paths: Iterable[Path]) -> int:
+    """Bytes of the files among some paths."""
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def in_bytes(size: float) -> str:
+    """A size for people.
+
+    Example:
+        >>> in_bytes(1610612736)
+        '1.5 GiB'
+    """
+    for unit in ("B", "KiB", "MiB"):
+        if size < 1024:
+            return f"{size:.0f} {unit}"
+        size /= 1024
+    return f"{size:.1f} GiB"
+
+
+def table(report: dict[str, dict[str, Any]]) -> str:
+    """The report as sections of lines NAME VALUE."""
+    sections = []
+    for title, entries in report.items():
+        width = max(map(len, entries))
+        lines = [f"{title.replace('_', ' ')}:"]
+        for name, value in entries.items():
+            shown = ", ".join(value) or "none" if isinstance(value, list) else value
+            lines.append(f"  {name:<{width}}  {shown}")
+        sections.append("\n".join(lines))
+    return "\n\n".join(sections)
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,4 +1,4 @@
-"""Region features on disk: written once, read through a memory map, safe against a kill at any moment."""
+"""Region features on disk: written once, read a row at a time, safe against a kill at any moment."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ class FeatureStore:
         settings = json.dumps(asdict(key), sort_keys=True)
         self.folder = folder / f"{key.network}-{hashlib.sha256(settings.encode()).hexdigest()[:12]}"
         self._digests: dict[Path, str] = {}
-        self._rows: dict[str, tuple[np.memmap, int, int]] = {}  # by digest: shard, place in it, CRC-32
+        self._rows: dict[str, tuple[Path, int, int]] = {}  # by digest: shard, offset in it, CRC-32
         self._checked: set[str] = set()
         for listing in sorted(self.folder.glob("*.json")):
             self._open(listing)
@@ -86,7 +86,8 @@ class FeatureStore:
             shard = np.lib.format.open_memmap(array, mode="r")
             if shard.shape != (len(entries), *self.shape) or shard.dtype != self.dtype:
                 raise ValueError(f"it holds {shard.dtype}{list(shard.shape)}")
-            self._rows |= {digest: (shard, place, crc) for place, (digest, crc) in enumerate(entries)}
+            start, size = shard.offset, shard[0].nbytes if len(shard) else 0
+            self._rows |= {digest: (array, start + place * size, crc) for place, (digest, crc) in enumerate(entries)}
         except (OSError, ValueError, TypeError) as error:
             raise InputError(
                 f"The feature shard {array} is damaged ({reason(error)}); delete it and {listing.name} beside it, "
@@ -115,16 +116,19 @@ class FeatureStore:
         for row, image in zip(out, images, strict=True):
             try:
                 digest = self.digest(image)
-                shard, place, crc = self._rows[digest]
+                shard, offset, crc = self._rows[digest]
+                # Not through a memory map, whose pages count as this process' memory until all the store is in it.
+                with shard.open("rb", buffering=0) as file:
+                    file.seek(offset)
+                    file.readinto(row.data.cast("B"))
             except (OSError, KeyError) as error:
                 raise InputError(
                     f"No features are stored for {image}; run `mmtoolkit features` on its folder."
                 ) from error
-            row[:] = shard[place]
             if digest not in self._checked:
                 if zlib.crc32(row.data) != crc:
                     raise InputError(
-                        f"The stored features of {image} are damaged; delete {shard.filename} and the .json beside it, "
+                        f"The stored features of {image} are damaged; delete {shard} and the .json beside it, "
                         "and run the command again to extract its pictures anew."
                     )
                 self._checked.add(digest)

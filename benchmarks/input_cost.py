@@ -13,6 +13,7 @@ import time
 from itertools import islice
 from json import dumps
 from pathlib import Path
+from typing import Any
 
 import mmtoolkit as mm
 from mmtoolkit.pipelines.command import run
@@ -27,13 +28,24 @@ def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: 
         steps: Batches timed.
         json: Where the figures go as JSON.
     """
-    from mmtoolkit.vision import extractor_key, stored_regions
+    figures = measure(data, vgg19_weights, steps=steps)
+    step, wait, alone, share = (figures[name] for name in ("step_s", "wait_s", "read_alone_s", "wait_share"))
+    print(f"a training step {step:.3f} s, waiting for its batch {wait:.4f} s")
+    print(f"reading a batch alone {alone:.4f} s; share of time the training waits {100 * share:.1f} %")
+    if json:
+        json.write_text(dumps(figures, indent=1) + "\n", encoding="utf-8")
+
+
+def measure(data: Path, vgg19_weights: str, *, steps: int) -> dict[str, Any]:
+    """Seconds of a training step of the default captioner, of the wait before it, and of reading alone."""
+    from mmtoolkit.vision import choose_precision, extractor_key, stored_regions
 
     train = mm.split(mm.read_captions(data)).train
     source = stored_regions(extractor_key(vgg19_weights), [record.image for record in train])
     codec = mm.TextCodec.fit(mm.texts(train), min_count=5)
     dataset = mm.caption_dataset(train, codec, features=source)
-    model = mm.Captioner(codec, attention_units=256)
+    dtype = "mixed_bfloat16" if choose_precision("auto") == "bfloat16" else "float32"
+    model = mm.Captioner(codec, attention_units=256, dtype=dtype)
     model.build(model.input_shapes())
     model.compile(mm.adam(6e-4, steps=len(dataset)), loss=mm.token_loss())
     batches = list(islice(dataset.as_numpy_iterator(), 3))
@@ -51,17 +63,13 @@ def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: 
     for _ in islice(mm.caption_dataset(train, codec, features=source).as_numpy_iterator(), steps):
         pass
     alone = (time.perf_counter() - alone) / steps
-    figures = {
+    return {
         "step_s": statistics.median(training),
         "wait_s": statistics.median(reading),
         "read_alone_s": alone,
         "wait_share": sum(reading) / (sum(reading) + sum(training)),
         "versions": mm.versions(),
     }
-    print(f"a training step {figures['step_s']:.3f} s, waiting for its batch {figures['wait_s']:.4f} s")
-    print(f"reading a batch alone {alone:.4f} s; share of time the training waits {100 * figures['wait_share']:.1f} %")
-    if json:
-        json.write_text(dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

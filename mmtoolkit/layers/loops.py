@@ -144,7 +144,7 @@ class Deferred(Fused):
         @ops.custom_gradient
         def forward(query: Any, slot: Any) -> tuple[Any, Callable[..., Any]]:
             def backward(*arguments: Any, upstream: Any = None) -> Any:
-                to_scores = ops.squeeze(arguments[0] if upstream is None else upstream, 1)
+                to_scores = (arguments[0] if upstream is None else upstream)[:, 0]  # of the only hypothesis
                 to_query = ops.cast(query_gradient(query, self.powers, v, to_scores), query.dtype)
                 return to_query, ops.concatenate([ops.cast(to_scores, query.dtype), query, to_query], axis=-1)
 

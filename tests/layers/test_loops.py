@@ -43,7 +43,11 @@ def make(dtype: str = "float32", **form: Any) -> AttentionDecoder:
 def gradients(decoder: AttentionDecoder, *, training: bool, time: int | None = None, compiled: bool = False) -> Any:
     """Logits, and the gradients of all weights and of the values, of a sum weighted at random."""
     weights = [weight.value for weight in decoder.trainable_weights]
-    signature = [tf.TensorSpec((None, time), tf.int32), tf.TensorSpec(VALUES.shape, tf.float32)]
+    batch = BATCH if compiled else None
+    signature = [
+        tf.TensorSpec((batch, time), tf.int32),
+        tf.TensorSpec((batch, REGIONS, FEATURES), tf.float32),
+    ]
 
     @tf.function(input_signature=signature, autograph=False, jit_compile=compiled)
     def run(tokens: Any, values: Any) -> Any:

@@ -57,9 +57,10 @@ class Fused(Direct):
         self.powers = ops.stop_gradient(ops.cast(powers(keys), wide))
 
     def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
-        return scores_of(
-            ops.reshape(query, (ops.shape(keys)[0], -1, keys.shape[-1])), self.powers, ops.cast(v, "float32")
-        )
+        batch, (regions, units) = ops.shape(keys)[0], keys.shape[1:]
+        query = ops.reshape(query, (batch, -1, units))  # [batch, hypotheses, units]
+        scores = scores_of(query, self.powers, ops.cast(v, "float32"))
+        return ops.reshape(scores, (batch, -1, regions))  # TensorFlow does not see the shape of what is compiled
 
 
 class Deferred(Fused):

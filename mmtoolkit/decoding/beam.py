@@ -173,4 +173,8 @@ def repeats(ids: Any, time: Any, size: int, vocabulary: int) -> Any:
         matches = ops.logical_and(matches, shifted == ops.expand_dims(recent, 1))
     last = ops.take(ids, ops.minimum(positions + size - 1, length - 1), axis=1)
     marked = ops.where(matches, last, vocabulary)  # one id past the vocabulary marks "no match"
-    return ops.max(ops.one_hot(marked, vocabulary + 1), axis=1)[:, :vocabulary]
+    row = ops.broadcast_to(ops.expand_dims(ops.arange(ops.shape(ids)[0]), 1), ops.shape(marked))
+    # Not the maximum of one-hot rows, which takes as long as all the rest of a step.
+    places = ops.reshape(ops.stack([row, marked], axis=-1), (-1, 2))
+    counted = ops.scatter(places, ops.ones_like(places[:, 0], "float32"), (ops.shape(ids)[0], vocabulary + 1))
+    return ops.minimum(counted, 1.0)[:, :vocabulary]

@@ -17,6 +17,7 @@ from mmtoolkit.layers.loops import DIRECT, Deferred, Direct, Fused
 from mmtoolkit.layers.memory import Memory, masked_mean, normalise, per_row, values_shape
 
 State = tuple[Any, ...]
+WORTH_COMPILING = 2**15  # keys of a picture, as numbers
 OPTIONS = (
     *("vocabulary_size", "units", "layers", "embedding_dim", "attention_units", "word_in_query", "mean_input"),
     *("gated_context", "deep_output", "freeze_embeddings", "tie_output", "dropout", "word_dropout", "memory_dropout"),
@@ -312,12 +313,17 @@ class AttentionDecoder(keras.layers.Layer):
         return logits, seen[1] if self.attention else None
 
     def can_fuse(self, memory: Memory) -> bool:
-        """Whether a loop may be more than `DIRECT`: other backends fuse by themselves."""
-        return keras.backend.backend() == "tensorflow" and (memory.keys is None or memory.keys.shape[1] is not None)
+        """Whether a loop is better off not `DIRECT`: to compile small ones takes longer than they do.
+
+        Other backends than TensorFlow fuse by themselves, and the comparison needs a known number of regions.
+        """
+        if keras.backend.backend() != "tensorflow" or not self.attention:
+            return False
+        return (memory.keys.shape[1] or 0) * self.attention_units >= WORTH_COMPILING
 
     def fused(self, memory: Memory) -> Direct:
         """A loop for a search in this process: an export is served where nothing compiles it."""
-        return Fused(memory.keys) if self.attention and self.can_fuse(memory) else DIRECT
+        return Fused(memory.keys) if self.can_fuse(memory) else DIRECT
 
     def deferred(self, memory: Memory) -> Deferred:
         """A loop that sums the gradients of what `multiplied` names after it."""

@@ -10,6 +10,7 @@ import pytest
 import tensorflow as tf
 
 from mmtoolkit.layers import AttentionDecoder
+from mmtoolkit.layers import decoder as decoder_module
 from mmtoolkit.layers.loops import DIRECT, Deferred, Fused
 
 BATCH, TIME, REGIONS, FEATURES, VOCABULARY = 3, 5, 7, 8, 20
@@ -29,6 +30,12 @@ FORMS: dict[str, dict[str, Any]] = {
     "mean": {"attention": "mean"},
     "first step": {"attention": "none"},
 }
+
+
+@pytest.fixture(autouse=True)
+def worth_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Small as they are, the decoders of these tests run the form that large ones do."""
+    monkeypatch.setattr(decoder_module, "WORTH_COMPILING", 0)
 
 
 def make(dtype: str = "float32", **form: Any) -> AttentionDecoder:
@@ -129,3 +136,11 @@ def test_only_training_is_compiled(training: bool) -> None:
     function = tf.function(lambda tokens: decoder(tokens, decoder.prepare(VALUES), training=training)[0])
     graph = function.get_concrete_function(tf.TensorSpec((BATCH, None), tf.int32)).graph.as_graph_def()
     assert any("_XlaMustCompile" in part.attr for part in graph.library.function) == training
+
+
+def test_small_comparisons_and_none_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decoder_module, "WORTH_COMPILING", REGIONS * 9)
+    decoder = make()
+    assert decoder.can_fuse(decoder.prepare(VALUES))
+    assert not decoder.can_fuse(decoder.prepare(VALUES[:, 1:]))
+    assert not make(attention="mean").can_fuse(decoder.prepare(VALUES))

@@ -75,7 +75,7 @@ def main(
         shutil.rmtree(out / name / "cache")
     if grow:
         small, large = figures[0], figures[-1]
-        growth = {key: large[key] / small[key] for key in ("seconds", "peak_mib")}
+        growth = {key: large[key] / max(small[key], 1) for key in ("seconds", "peak_mib")}
         print(f"four times the photos: {growth['seconds']:.2f} x the time, {growth['peak_mib']:.2f} x the memory")
     if json:
         json.write_text(dumps({"scores": figures, "versions": mm.versions()}, indent=1) + "\n", encoding="utf-8")
@@ -86,15 +86,19 @@ def in_cache(folder: Path) -> Iterator[None]:
     """Makes a folder the cache of this process."""
     before = dict(os.environ)
     os.environ["MMTOOLKIT_CACHE"] = str(folder)
-    yield
-    os.environ.clear()
-    os.environ.update(before)
+    try:
+        yield
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 def part_of(data: Path, photos: int, folder: Path) -> Path:
     """A data set of so many photos, four fifths of them for training."""
     splits = mm.split(mm.read_captions(data))
     train = splits.train[: photos - photos // 5]
+    if len(train) + len(splits.valid) < photos:
+        raise InputError(f"--grow needs four times as many photos. Received: {data} with too few; start with fewer.")
     folder.mkdir()
     with (folder / "captions.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)

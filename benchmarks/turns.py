@@ -66,7 +66,7 @@ def in_turns(
             for order in warm:
                 one.do(order)
             done[one.name] = []
-        except (EOFError, BrokenPipeError):
+        except (EOFError, ConnectionError):
             tell(f"{one.name}: does not run here; left out")
     ready = [one for one in everyone if one.name in done]
     for orders in rounds:

@@ -1,24 +1,30 @@
-"""Fusing with XLA where the backend would run operation by operation."""
+"""Fusing with XLA where TensorFlow would run operation by operation."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import keras
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Has XLA fuse a function of tensors in TensorFlow; the other backends get it as it is.
+def can_compile() -> bool:
+    """Whether `compiled` compiles: in TensorFlow, but not on macOS, whose GPUs it has no XLA for."""
+    return keras.backend.backend() == "tensorflow" and sys.platform != "darwin"
 
-    Only for what runs in training: the server has no XLA for the CPU, so an export must not hold it.
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Has XLA fuse a function of tensors where it can; elsewhere the function runs as it is.
+
+    Only for what runs in this process: the server has no XLA for the CPU, so an export must not hold it.
 
     Example:
         >>> @compiled
         ... def squares(x):
         ...     return keras.ops.sum(x * x)
     """
-    if keras.backend.backend() != "tensorflow":
+    if not can_compile():
         return function
     import tensorflow as tf
 

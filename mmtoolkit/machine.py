@@ -10,6 +10,7 @@ from pathlib import Path
 
 CPU_INFO = Path("/proc/cpuinfo")
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
+OLDER_QUOTA = Path("/sys/fs/cgroup/cpu/cpu.cfs_quota_us"), Path("/sys/fs/cgroup/cpu/cpu.cfs_period_us")  # cgroup v1
 TELLING = ("avx2", "avx512f", "avx512_bf16", "amx_bf16", "asimd", "bf16")  # instructions that matter here
 THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
@@ -40,7 +41,7 @@ def cores() -> int:
 
 def share() -> int:
     """The cores whose time this process gets: fewer than `cores` in a container that is held to less."""
-    limit, _, period = read(QUOTA).strip().partition(" ")
+    limit, _, period = (read(QUOTA).strip() or " ".join(read(path).strip() for path in OLDER_QUOTA)).partition(" ")
     if not limit.isdigit() or not period.isdigit():
         return cores()
     return max(1, min(cores(), math.ceil(int(limit) / int(period))))

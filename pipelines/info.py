@@ -53,7 +53,7 @@ def machine() -> dict[str, Any]:
     return {
         "processor": processor(),
         "cores": cores(),
-        "share of them": share(),
+        "share": share(),
         "memory": in_bytes(pages * size) if pages else "unknown",
         "instructions": [name for name in TELLING if name in instructions()],
         "accelerators": [device.name for device in tf.config.list_physical_devices() if device.device_type != "CPU"],
@@ -68,7 +68,7 @@ def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, str]:
     found |= {name: f"{value} (set by mmtoolkit: the share of the cores)" for name, value in mine.items()}
     found |= {name: f"{value} (yours)" for name, value in yours.items()}
     if yours.get("TF_ENABLE_ONEDNN_OPTS") == "0":
-        found["TF_ENABLE_ONEDNN_OPTS"] += "; several times slower: unset it"
+        found["TF_ENABLE_ONEDNN_OPTS"] += "; slower: unset it"
     return found
 
 
@@ -89,7 +89,7 @@ def pictures_in(store: Path) -> str:
     """How many pictures a feature store lists."""
     try:
         return f"{sum(len(loads(path.read_text(encoding='utf-8'))) for path in store.glob('*.json')):,} pictures"
-    except ValueError:
+    except (ValueError, TypeError):
         return "damaged"
 
 

@@ -15,6 +15,7 @@ def eight_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A machine of eight cores; the file with the container's limit is not there yet."""
     monkeypatch.setattr(machine, "cores", lambda: 8)
     monkeypatch.setattr(machine, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(machine, "OLDER_QUOTA", (tmp_path / "quota", tmp_path / "period"))
     return tmp_path / "cpu.max"
 
 
@@ -31,6 +32,13 @@ def eight_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 )
 def test_a_container_gets_the_share_that_it_is_held_to(limit: str, share: int, eight_cores: Path) -> None:
     eight_cores.write_text(limit)
+    assert machine.share() == share
+
+
+@pytest.mark.parametrize(("quota", "share"), [("-1\n", 8), ("250000\n", 3)])
+def test_the_older_files_are_read_too(quota: str, share: int, eight_cores: Path) -> None:
+    eight_cores.with_name("quota").write_text(quota)
+    eight_cores.with_name("period").write_text("100000\n")
     assert machine.share() == share
 
 

@@ -84,8 +84,10 @@ class BahdanauAttention(keras.layers.Layer):
 
         A loop that is not `DIRECT` multiplies and compares in its own way, with the slot of the step.
         """
-        query = loop.times(query, self.query_projection.kernel)
+        query = loop.through(query, self.query_projection)
         query = query if shift is None else query + shift
+        if loop is DIRECT:
+            return additive_attention(query, memory.keys, memory.values, self.v, memory.mask)
         return weigh(loop.scores(query, memory.keys, self.v, slot), memory.values, memory.mask)
 
     def get_config(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from mmtoolkit.compiled import can_compile
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers.attention import BahdanauAttention
 from mmtoolkit.layers.cells import cell_named
@@ -246,7 +247,7 @@ class AttentionDecoder(keras.layers.Layer):
             projection = self.lower_to_gates(query)
         seen = self.look(query, memory, asked if asks else None, loop=loop, slot=slot)
         if seen:
-            projection = projection + loop.times(seen[0], self.context_to_gates.kernel)
+            projection = projection + loop.through(seen[0], self.context_to_gates)
         return (*self.cell(projection, upper, loop=loop), *lower), seen
 
     def look(self, query: Any, memory: Memory, asked: Any, *, loop: Direct, slot: Any) -> tuple[Any, ...]:
@@ -307,7 +308,8 @@ class AttentionDecoder(keras.layers.Layer):
             for read in ops.unstack(reads, tokens.shape[1]):
                 moves.append(move(moves[-1], read)[0])
             states, seen = (tuple(map(ops.stack, zip(*steps, strict=True))) for steps in zip(*moves[1:], strict=True))
-        loop.finish(self.multiplied(state, states, seen))
+        if loop is not DIRECT:
+            loop.finish(self.multiplied(state, states, seen))
         hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (states[0], *seen))
         logits = self.logits(words, hidden, seen[0] if seen else None, training=training)
         return logits, seen[1] if self.attention else None
@@ -315,11 +317,13 @@ class AttentionDecoder(keras.layers.Layer):
     def can_fuse(self, memory: Memory) -> bool:
         """Whether a loop is better off not `DIRECT`: to compile small ones takes longer than they do.
 
-        Other backends than TensorFlow fuse by themselves, and the comparison needs a known number of regions.
+        The comparison needs a known number of regions, and the products plain kernels: neither LoRA nor int8.
         """
-        if keras.backend.backend() != "tensorflow" or not self.attention:
+        if not self.attention or not can_compile():
             return False
-        return (memory.keys.shape[1] or 0) * self.attention_units >= WORTH_COMPILING
+        layers = [layer for layer in (self.attention.query_projection, self.context_to_gates) if layer]
+        plain = not any(layer.lora_enabled or layer.quantization_mode for layer in layers)
+        return plain and (memory.keys.shape[1] or 0) * self.attention_units >= WORTH_COMPILING
 
     def fused(self, memory: Memory) -> Direct:
         """A loop for a search in this process: an export is served where nothing compiles it."""
@@ -328,10 +332,8 @@ class AttentionDecoder(keras.layers.Layer):
     def deferred(self, memory: Memory) -> Deferred:
         """A loop that sums the gradients of what `multiplied` names after it."""
         kernels = [(self.lower or self.cell).recurrent_kernel] if self.cell.adds_product else []
-        if self.context_to_gates and not self.lower:
+        if not self.lower:
             kernels.append(self.context_to_gates.kernel)
-        if not self.attention:
-            return Deferred(kernels)
         return Deferred(kernels, self.attention.query_projection.kernel, memory.keys, self.attention.v)
 
     def multiplied(self, start: State, states: Any, seen: Any) -> list[Any]:
@@ -339,9 +341,9 @@ class AttentionDecoder(keras.layers.Layer):
         reader = self.cell.states if self.lower else 0  # the output of the cell that reads the words
         before = ops.concatenate([ops.expand_dims(start[reader], 0), states[reader][:-1]])
         inputs = [before] if self.cell.adds_product else []
-        if self.context_to_gates and not self.lower:
+        if not self.lower:
             inputs.append(seen[0])
-        return [*inputs, states[reader] if self.lower else before] if self.attention else inputs
+        return [*inputs, states[reader] if self.lower else before]
 
     def get_config(self) -> dict[str, Any]:
         named = {"cell": self.cell_name, "attention": self.attention_name}

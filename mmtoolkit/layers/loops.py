@@ -29,32 +29,42 @@ class Direct:
 
     def times(self, x: Any, kernel: Any) -> Any:
         """`<float>[rows, inputs]` by `<float>[inputs, outputs]`."""
-        return ops.matmul(x, ops.cast(kernel, x.dtype))
+        return ops.matmul(x, kernel)
+
+    def through(self, x: Any, layer: Any) -> Any:
+        """`<float>[rows, inputs]` through a dense layer without a bias."""
+        return layer(x)
 
     def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
-        """`v · tanh(query + key)`: `<float32>[batch, hypotheses, regions]` of a query `<float>[rows, units]`."""
+        """`v · tanh(query + key)`: `<float32>[batch, hypotheses, regions]` of a query `<float>[rows, units]`.
+
+        In float32 also where query and keys are not, so that all ways to compare agree.
+        """
         batch, units = ops.shape(keys)[0], keys.shape[-1]
         regions = ops.shape(keys)[1] if keys.shape[1] is None else keys.shape[1]
+        query, keys, v = (ops.cast(x, "float32") for x in (query, keys, v))
         query = ops.reshape(query, (batch, -1, 1, units))  # [batch, hypotheses, 1, units]
         compared = ops.tanh(query + ops.expand_dims(keys, 1))  # [batch, hypotheses, regions, units]
         # As one matrix-vector product, not sum(v * compared): a third of the traffic through memory, and of the time.
         scores = ops.matmul(ops.reshape(compared, (-1, units)), ops.expand_dims(v, -1))
-        return ops.cast(ops.reshape(scores, (batch, -1, regions)), "float32")
+        return ops.reshape(scores, (batch, -1, regions))
 
 
 DIRECT = Direct()
 
 
 class Fused(Direct):
-    """Compares in one compiled pass over the keys, `exp(2 keys)` of which are computed once.
+    """Compares in one compiled pass over the keys, `exp(2 keys)` of which are computed once; for searching.
+
+    Queries and keys beyond 43 count as 43. Only the query has a gradient.
 
     Args:
         keys: `<float>[batch, regions, units]`.
+        dtype: In which the powers are kept.
     """
 
-    def __init__(self, keys: Any) -> None:
-        wide = "bfloat16" if keys.dtype == "bfloat16" else "float32"
-        self.powers = ops.stop_gradient(ops.cast(powers(keys), wide))
+    def __init__(self, keys: Any, dtype: str = "float32") -> None:
+        self.powers = ops.stop_gradient(ops.cast(powers(keys), dtype))
 
     def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
         batch, (regions, units) = ops.shape(keys)[0], keys.shape[1:]
@@ -64,56 +74,52 @@ class Fused(Direct):
 
 
 class Deferred(Fused):
-    """The same for one row a picture, with the gradients of kernels, keys and `v` summed after the loop.
+    """The same for training, one row a picture: the gradients of kernels, keys and `v` are summed after the loop.
 
     Beside the projections every step reads a slot: zeros that no result depends on, into which the way back writes
     what the gradients of query, keys and `v` are made of. The gradient of a kernel whose product is added to the
-    projection is made of the projection's own gradient and what the kernel was multiplied with, which `finish` hears.
+    projection is made of the projection's own gradient and what the kernel was multiplied with. Those are outputs of
+    the loop, so `reads`, which comes before it, cannot have them: `finish` brings them when the loop is made.
 
     Example:
-        >>> loop = Deferred([cell.recurrent_kernel], None, None, None)
+        >>> loop = Deferred([cell.recurrent_kernel], query_projection.kernel, keys, v)
         >>> _, states = keras.ops.scan(step, state, loop.reads(projections))   # step multiplies by loop.times
-        >>> loop.finish([states_before])
+        >>> loop.finish([states_before, states_before])
 
     Args:
         kernels: `<float>[inputs, width]`, with products that are added to the first `width` of what is read.
-        query_kernel: `<float>[inputs, units]` of the attention, or `None`.
-        keys: `<float>[batch, regions, units]` of the attention, or `None`.
-        v: `<float>[units]` of the attention, or `None`.
+        query_kernel: `<float>[inputs, units]` of the attention.
+        keys: `<float>[batch, regions, units]` of the attention.
+        v: `<float>[units]` of the attention.
     """
 
-    def __init__(self, kernels: Sequence[Any], query_kernel: Any = None, keys: Any = None, v: Any = None) -> None:
-        self.attends = keys is not None
-        shared = [*kernels, query_kernel] if self.attends else [*kernels]
-        self.values = [ops.convert_to_tensor(kernel) for kernel in shared]
+    def __init__(self, kernels: Sequence[Any], query_kernel: Any, keys: Any, v: Any) -> None:
+        # In half precision half the traffic; float16 does not hold the powers.
+        super().__init__(keys, "bfloat16" if keys.dtype == "bfloat16" else "float32")
+        self.keys, self.v = keys, v
+        self.values = [ops.convert_to_tensor(kernel) for kernel in (*kernels, query_kernel)]
         # Each transposed once: as a part of the product it is laid out anew in every step, for as long as the product.
         self.kernels = {
             id(kernel): (ops.stop_gradient(value), ops.stop_gradient(ops.transpose(value)))
-            for kernel, value in zip(shared, self.values, strict=True)
+            for kernel, value in zip((*kernels, query_kernel), self.values, strict=True)
         }
-        self.inputs: Sequence[Any] = ()
-        self.keys, self.v = (keys, v) if self.attends else (ops.zeros(()), ops.zeros(()))
-        if self.attends:
-            super().__init__(keys)
+        self.inputs: Sequence[Any] | None = None
 
     def reads(self, projections: Any) -> Any:
         """What the steps read: the projections `<float>[time, batch, width]` and beside them the slots."""
-        width = projections.shape[-1]
-        regions, units = self.keys.shape[1:] if self.attends else (0, 0)
+        width, (regions, units) = projections.shape[-1], self.keys.shape[1:]
 
         @ops.custom_gradient
         def forward(projections: Any, keys: Any, v: Any, *kernels: Any) -> tuple[Any, Callable[..., Any]]:
             def backward(*arguments: Any, upstream: Any = None) -> Any:
+                if self.inputs is None:
+                    raise ValueError("A deferred loop has gradients once `finish` has brought its kernels' inputs.")
                 upstream = arguments[0] if upstream is None else upstream
                 ends = [width, width + regions, width + regions + units]
                 to_projections, to_scores, queries, to_queries = ops.split(upstream, ends, axis=-1)
-                outputs = [to_projections] * (len(kernels) - self.attends) + [to_queries] * self.attends
-                to_kernels = [
-                    summed_product(x, output[..., : kernel.shape[1]])
-                    for kernel, x, output in zip(kernels, self.inputs, outputs, strict=True)
-                ]
-                to_attention = self.attention_gradients(queries, v, to_scores) if self.attends else (keys, v)
-                return (to_projections, *to_attention, *to_kernels)
+                outputs = [to_projections[..., : kernel.shape[1]] for kernel in kernels[:-1]] + [to_queries]
+                to_kernels = [summed_product(x, output) for x, output in zip(self.inputs, outputs, strict=True)]
+                return to_projections, *self.attention_gradients(queries, v, to_scores), *to_kernels
 
             slots = ops.zeros((), projections.dtype)
             slots = ops.broadcast_to(slots, (*ops.shape(projections)[:2], regions + 2 * units))
@@ -139,8 +145,11 @@ class Deferred(Fused):
 
         return forward(x)
 
+    def through(self, x: Any, layer: Any) -> Any:
+        return self.times(x, layer.kernel) if id(layer.kernel) in self.kernels else layer(x)
+
     def scores(self, query: Any, keys: Any, v: Any, slot: Any = None) -> Any:
-        v = ops.stop_gradient(self.v)
+        v = ops.stop_gradient(v)
 
         @ops.custom_gradient
         def forward(query: Any, slot: Any) -> tuple[Any, Callable[..., Any]]:
@@ -155,10 +164,10 @@ class Deferred(Fused):
 
     def attention_gradients(self, queries: Any, v: Any, to_scores: Any) -> tuple[Any, Any]:
         """Of the keys and of `v`, from `<float>[time, batch, units]` and `<float>[time, batch, regions]`."""
-        to_scores, wide = ops.cast(to_scores, "float32"), ops.cast(self.powers, "float32")
-        to_keys = keys_gradient(queries, wide, v, to_scores)
+        to_scores, key_powers = ops.cast(to_scores, "float32"), ops.cast(self.powers, "float32")
+        to_keys = keys_gradient(queries, key_powers, v, to_scores)
         # In two sums: XLA takes ten times as long for one over all axes.
-        halves = ops.sum(ops.reshape(weighed_halves(queries, wide, to_scores), (-1, v.shape[0])), axis=0)
+        halves = ops.sum(ops.reshape(weighed_halves(queries, key_powers, to_scores), (-1, v.shape[0])), axis=0)
         to_v = ops.sum(to_scores) - 2.0 * halves
         return ops.cast(to_keys, self.keys.dtype), ops.cast(to_v, v.dtype)
 

@@ -18,6 +18,8 @@ from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 
+MANY = 16  # pictures; compiling takes longer than it gains for fewer
+
 
 class Task(keras.Model):
     """A Keras model with codecs and a default decoding, that can be saved as a preset.
@@ -49,7 +51,8 @@ class Task(keras.Model):
 
     def searched(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
-        return self.search_graph(decoding or self.decoding, self.max_length)(dict(inputs))
+        fused = len(next(iter(inputs.values()))) >= MANY
+        return self.search_graph(decoding or self.decoding, self.max_length, fused)(dict(inputs))
 
     def bare(self, dtype: str | None = None) -> Self:
         """A copy without the optimizer, whose moments and averages would make a file four times as large."""
@@ -173,24 +176,25 @@ class SearchGraph(keras.Model):
     Args:
         task: The model that searches.
         decoding: The search.
+        fused: Whether parts of it are compiled.
     """
 
-    def __init__(self, task: Task, decoding: Search) -> None:
+    def __init__(self, task: Task, decoding: Search, *, fused: bool) -> None:
         super().__init__(name="search", dtype=task.dtype_policy)
-        self.task, self.decoding = task, decoding
+        self.task, self.decoding, self.fused = task, decoding, fused
 
     def build(self, input_shape: Any = None) -> None:
         self.built = True
 
     def call(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-        return self.task.search(inputs, self.decoding, fused=True)
+        return self.task.search(inputs, self.decoding, fused=self.fused)
 
 
 def compiled_search(
-    task: Task, decoding: Search, max_length: int
+    task: Task, decoding: Search, max_length: int, fused: bool
 ) -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]:
     """The search of a task as one graph; `max_length` is part of the graph, so it is part of the cache's key."""
-    return SearchGraph(task, decoding).predict_on_batch
+    return SearchGraph(task, decoding, fused=fused).predict_on_batch
 
 
 def first_line(error: Exception) -> str:

@@ -117,21 +117,17 @@ class FeatureStore:
             try:
                 digest = self.digest(image)
                 shard, offset, crc = self._rows[digest]
-                # Not through a memory map, whose pages count as this process' memory until all the store is in it.
-                with shard.open("rb", buffering=0) as file:
-                    file.seek(offset)
-                    file.readinto(row.data.cast("B"))
             except (OSError, KeyError) as error:
                 raise InputError(
                     f"No features are stored for {image}; run `mmtoolkit features` on its folder."
                 ) from error
-            if digest not in self._checked:
-                if zlib.crc32(row.data) != crc:
-                    raise InputError(
-                        f"The stored features of {image} are damaged; delete {shard} and the .json beside it, "
-                        "and run the command again to extract its pictures anew."
-                    )
-                self._checked.add(digest)
+            whole = read_row(shard, offset, row)
+            if not whole or (digest not in self._checked and zlib.crc32(row.data) != crc):
+                raise InputError(
+                    f"The stored features of {image} are damaged; delete {shard} and the .json beside it, "
+                    "and run the command again to extract its pictures anew."
+                )
+            self._checked.add(digest)
         return out
 
     def add(
@@ -211,6 +207,19 @@ class FeatureStore:
         write_atomically(self.folder / f"{name}.npy", lambda file: save_rows(file, rows[: len(entries)]))
         write_atomically(listing, lambda file: file.write(content))
         self._open(listing)
+
+
+def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:
+    """Reads a row in place; whether it was there whole.
+
+    Not through a memory map: its pages count as this process' memory until all the store is in it.
+    """
+    try:
+        with shard.open("rb", buffering=0) as file:
+            file.seek(offset)
+            return file.readinto(row.data.cast("B")) == row.nbytes
+    except FileNotFoundError:
+        return False
 
 
 def save_rows(file: BinaryIO, rows: np.ndarray) -> None:

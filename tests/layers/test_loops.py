@@ -27,8 +27,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "two layers": {"layers": 2},
     "two layers, gru": {"layers": 2, "cell": "gru", "gated_context": "none"},
     "paper": {"word_in_query": False, "mean_input": False, "gated_context": "scalar"},
-    "mean": {"attention": "mean"},
-    "first step": {"attention": "none"},
+    "two layers, vanilla": {"layers": 2, "cell": "vanilla"},
+    "tied": {"tie_output": True},
 }
 
 
@@ -109,17 +109,19 @@ def test_half_precision_has_the_gradients_of_full_precision_but_for_its_rounding
         assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other) + 1e-3
 
 
-@pytest.mark.parametrize("size", [0.0, 1.0, 30.0, 300.0])
-def test_scores_are_those_of_tanh_also_where_it_is_saturated(size: float) -> None:
-    query = tf.constant(size * RANDOM.normal(size=(2, 6)).astype("float32"))
-    keys, v = RANDOM.normal(size=(2, 4, 6)).astype("float32"), RANDOM.normal(size=6).astype("float32")
+@pytest.mark.parametrize(("size", "shift"), [(0.0, 0.0), (1.0, 0.0), (30.0, 0.0), (300.0, 0.0), (1.0, 40.0)])
+def test_scores_are_those_of_tanh_also_where_it_is_saturated(size: float, shift: float) -> None:
+    query = tf.constant((size * RANDOM.normal(size=(2, 6)) + shift).astype("float32"))
+    keys, v = (RANDOM.normal(size=(2, 4, 6)) - shift).astype("float32"), RANDOM.normal(size=6).astype("float32")
     loop = Deferred([], tf.zeros((3, 6)), tf.constant(keys), tf.constant(v))
-    slot = tf.zeros((2, 4 + 6 + 6))
-    with tf.GradientTape() as tape:
-        tape.watch(query)
-        scores = loop.scores(query, keys, v, slot)
-    np.testing.assert_allclose(scores, DIRECT.scores(query, keys, v), atol=2e-5)
-    assert np.isfinite(tape.gradient(scores, query)).all()
+    found = []
+    for way in (loop, DIRECT):
+        with tf.GradientTape() as tape:
+            tape.watch(query)
+            scores = way.scores(query, tf.constant(keys), tf.constant(v), tf.zeros((2, 4 + 6 + 6)))
+        found += [scores, tape.gradient(scores, query)]
+    np.testing.assert_allclose(found[0], found[2], atol=5e-5)
+    np.testing.assert_allclose(found[1], found[3], atol=5e-4 if shift else 5e-5)
 
 
 def test_hypotheses_are_compared_with_the_keys_of_their_picture() -> None:
@@ -136,6 +138,37 @@ def test_only_training_is_compiled(training: bool) -> None:
     function = tf.function(lambda tokens: decoder(tokens, decoder.prepare(VALUES), training=training)[0])
     graph = function.get_concrete_function(tf.TensorSpec((BATCH, None), tf.int32)).graph.as_graph_def()
     assert any("_XlaMustCompile" in part.attr for part in graph.library.function) == training
+
+
+def test_changed_kernels_are_multiplied_by_their_own_layers() -> None:
+    decoder = make()
+    memory = decoder.prepare(VALUES)
+    plain, _ = decoder(TOKENS, memory)
+    assert decoder.can_fuse(memory)
+    decoder.context_to_gates.enable_lora(2)
+    assert not decoder.can_fuse(memory)
+    decoder = make()
+    for layer in (decoder.context_to_gates, decoder.attention.query_projection):
+        layer.quantize("int8")
+    assert not decoder.can_fuse(memory)
+    np.testing.assert_allclose(decoder(TOKENS, memory)[0], plain, atol=0.03 * np.abs(plain).max())
+
+
+def test_a_loop_that_was_not_finished_has_no_gradients() -> None:
+    loop = Deferred([], tf.zeros((3, 6)), tf.zeros((2, 4, 6)), tf.zeros(6))
+    projections = tf.zeros((5, 2, 6))
+    with tf.GradientTape() as tape:
+        tape.watch(projections)
+        reads = loop.reads(projections)
+    with pytest.raises(ValueError, match="finish"):
+        tape.gradient(reads, projections)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+def test_searches_compare_as_an_export_does(dtype: str) -> None:
+    """In half precision too: what is written must not depend on where."""
+    query, keys, v = (tf.cast(RANDOM.normal(size=size), dtype) for size in ((6, 8), (2, 4, 8), (8,)))
+    np.testing.assert_allclose(Fused(keys).scores(query, keys, v), DIRECT.scores(query, keys, v), atol=2e-6)
 
 
 def test_small_comparisons_and_none_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:

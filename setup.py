@@ -46,6 +46,5 @@ setup(
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
         "metrics-java": ["pycocoevalcap>=1.2"],
-        "benchmarks": ["torch>=2.10"],
     },
 )

@@ -1,6 +1,7 @@
 """Captions a second by beam search from stored regions: ours, and the same model with a batched search in PyTorch.
 
-    python benchmarks/decoding.py [--json FILE]        (needs: pip install -r benchmarks/requirements.txt)
+    pip install -r benchmarks/requirements.txt     # PyTorch; without it ours are timed alone
+    python benchmarks/decoding.py [--json FILE]
 
 Both have the same weights, made at random, the same pictures and the same sentences to find, which is checked. Everyone
 works in a process of its own, in turns; the fastest precision of each side counts.

@@ -1,6 +1,7 @@
 """One optimizer step of the soft-attention captioner: ours, the same model in plain Keras layers, and in PyTorch.
 
-    python benchmarks/train_step.py [--data flickr8k] [--json FILE]        (needs: pip install -r benchmarks/requirements.txt)
+    pip install -r benchmarks/requirements.txt     # PyTorch; without it ours are timed alone
+    python benchmarks/train_step.py [--data flickr8k] [--json FILE]
 
 Batches of 64 captions, regions 196 x 512, attention and units 512, words 256 of 5,000, Adam. Everyone works in a
 process of its own, with its own threads, and only one at a time, in turns. The fastest form of each side counts; what

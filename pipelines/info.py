@@ -14,13 +14,14 @@ from mmtoolkit.pipelines.command import run, start_tensorflow
 
 EXTRAS = {"plots": "matplotlib", "heic": "pillow_heif", "metrics-java": "pycocoevalcap"}
 DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "XLA_FLAGS": "", "KERAS_BACKEND": ""}
+OWNERS = {"default": "default", "mmtoolkit": "set by mmtoolkit: the share of the cores", "user": "yours"}
 
 
 def main(*, json: bool = False) -> None:
     """Shows versions, the machine, the settings, and what the cache holds.
 
     Args:
-        json: Print one JSON object instead of a table.
+        json: Print one JSON object instead of a table; sizes are in bytes.
     """
     mine = suited(os.environ)
     yours = {name: os.environ[name] for name in (*DEFAULTS, *THREADS) if name in os.environ}
@@ -54,43 +55,42 @@ def machine() -> dict[str, Any]:
         "processor": processor(),
         "cores": cores(),
         "share": share(),
-        "memory": in_bytes(pages * size) if pages else "unknown",
+        "memory": {"bytes": pages * size},
         "instructions": [name for name in TELLING if name in instructions()],
         "accelerators": [device.name for device in tf.config.list_physical_devices() if device.device_type != "CPU"],
         "precision": choose_precision("auto"),
     }
 
 
-def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, str]:
-    """Each setting of the libraries, and whose it is; what the user has set is never changed."""
-    found = {name: f"{value or 'not set'} (default)" for name, value in DEFAULTS.items()}
-    found |= {name: f"{share()} (default)" for name in THREADS}
-    found |= {name: f"{value} (set by mmtoolkit: the share of the cores)" for name, value in mine.items()}
-    found |= {name: f"{value} (yours)" for name, value in yours.items()}
+def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, dict[str, str]]:
+    """The value of each setting of the libraries and who set it; what the user has set is never changed."""
+    values = {**DEFAULTS, **dict.fromkeys(THREADS, str(share())), **mine, **yours}
+    owner = {**dict.fromkeys(values, "default"), **dict.fromkeys(mine, "mmtoolkit"), **dict.fromkeys(yours, "user")}
+    found = {name: {"value": value, "by": owner[name]} for name, value in values.items()}
     if yours.get("TF_ENABLE_ONEDNN_OPTS") == "0":
-        found["TF_ENABLE_ONEDNN_OPTS"] += "; slower: unset it"
+        found["TF_ENABLE_ONEDNN_OPTS"]["note"] = "slower: unset it"
     return found
 
 
-def cache() -> dict[str, str]:
+def cache() -> dict[str, Any]:
     """The parts of the cache and their sizes."""
     from mmtoolkit.vision.vgg import cache_folder
 
     folder = cache_folder()
-    found = {"folder": f"{folder}, {in_bytes(size_of(folder.rglob('*')))}"}
+    found: dict[str, Any] = {"folder": str(folder), "in all": {"bytes": size_of(folder.rglob("*"))}}
     files = sorted({*folder.glob("*.h5"), *(folder / "weights").glob("*.h5")})
-    found |= {str(path.relative_to(folder)): in_bytes(path.stat().st_size) for path in files}
+    found |= {str(path.relative_to(folder)): {"bytes": path.stat().st_size} for path in files}
     for store in sorted((folder / "features").glob("*/")):
-        found[str(store.relative_to(folder))] = f"{pictures_in(store)}, {in_bytes(size_of(store.iterdir()))}"
+        found[str(store.relative_to(folder))] = {"pictures": pictures_in(store), "bytes": size_of(store.iterdir())}
     return found
 
 
-def pictures_in(store: Path) -> str:
-    """How many pictures a feature store lists."""
+def pictures_in(store: Path) -> int | None:
+    """How many pictures a feature store lists; nothing if a listing is damaged."""
     try:
-        return f"{sum(len(loads(path.read_text(encoding='utf-8'))) for path in store.glob('*.json')):,} pictures"
+        return sum(len(loads(path.read_text(encoding="utf-8"))) for path in store.glob("*.json"))
     except (ValueError, TypeError):
-        return "damaged"
+        return None
 
 
 def weights() -> dict[str, str]:
@@ -128,12 +128,24 @@ def table(report: dict[str, dict[str, Any]]) -> str:
     sections = []
     for title, entries in report.items():
         width = max(map(len, entries))
-        lines = [f"{title.replace('_', ' ')}:"]
-        for name, value in entries.items():
-            shown = ", ".join(value) or "none" if isinstance(value, list) else value
-            lines.append(f"  {name:<{width}}  {shown}")
-        sections.append("\n".join(lines))
+        lines = [f"  {name:<{width}}  {shown(value)}" for name, value in entries.items()]
+        sections.append("\n".join([f"{title.replace('_', ' ')}:", *lines]))
     return "\n\n".join(sections)
+
+
+def shown(value: Any) -> str:
+    """A value of the report for people."""
+    if isinstance(value, list):
+        return ", ".join(value) or "none"
+    if not isinstance(value, dict):
+        return str(value)
+    if "by" in value:
+        note = f"; {value['note']}" if "note" in value else ""
+        return f"{value['value'] or 'not set'} ({OWNERS[value['by']]}){note}"
+    size = in_bytes(value["bytes"]) if value["bytes"] else "nothing"
+    if "pictures" not in value:
+        return size
+    return f"{size}, damaged" if value["pictures"] is None else f"{value['pictures']:,} pictures, {size}"
 
 
 if __name__ == "__main__":

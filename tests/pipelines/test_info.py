@@ -41,7 +41,7 @@ def test_versions_and_machine_are_those_of_this_process(job: Job, cache: Path) -
 
 def test_an_empty_cache_says_how_to_get_the_weights(job: Job, cache: Path) -> None:
     found = report(job)
-    assert found["cache"] == {"folder": f"{cache}, 0 B"}
+    assert found["cache"] == {"folder": str(cache), "in all": {"bytes": 0}}
     assert NO_TOP in found["vgg19_weights"]["block5_conv4"] and "--vgg19-weights" in found["vgg19_weights"]["fc2"]
 
 
@@ -55,12 +55,16 @@ def test_what_the_cache_holds_is_counted(job: Job, cache: Path) -> None:
     (store / "a.json").write_text('[["1", 1], ["2", 2]]')
     (store / "b.json").write_text('[["3", 3]]')
     found = report(job)
-    assert found["cache"][NO_TOP] == "2 KiB" and found["cache"]["weights/0f.h5"] == "1 KiB"
-    assert found["cache"][f"features/{store.name}"].startswith("3 pictures")
+    assert found["cache"][NO_TOP] == {"bytes": 2048} and found["cache"]["weights/0f.h5"] == {"bytes": 1024}
+    assert found["cache"][f"features/{store.name}"]["pictures"] == 3
+    (line,) = [line for line in job("info").out.splitlines() if store.name in line]
+    assert line.split()[1:3] == ["3", "pictures,"]
     assert found["vgg19_weights"]["block5_conv4"] == str(cache / NO_TOP)
     assert found["vgg19_weights"]["others"] == str(given)
-    (store / "b.json").write_text("[[")
-    assert report(job)["cache"][f"features/{store.name}"].startswith("damaged")
+    for damage in ("[[", "5"):
+        (store / "b.json").write_text(damage)
+        assert report(job)["cache"][f"features/{store.name}"]["pictures"] is None
+    assert "damaged" in job("info").out
 
 
 def test_it_says_whose_settings_are_in_force(job: Job, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,10 +77,12 @@ def test_it_says_whose_settings_are_in_force(job: Job, cache: Path, monkeypatch:
     monkeypatch.delenv("TF_NUM_INTRAOP_THREADS")
     monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
     settings = report(job)["settings"]
-    assert settings["TF_NUM_INTRAOP_THREADS"] == "1 (set by mmtoolkit: the share of the cores)"
-    assert settings["TF_NUM_INTEROP_THREADS"] == "3 (yours)"
-    assert settings["TF_ENABLE_ONEDNN_OPTS"] == "0 (yours); slower: unset it"
-    assert settings["XLA_FLAGS"].endswith("(default)")
+    assert settings["TF_NUM_INTRAOP_THREADS"] == {"value": "1", "by": "mmtoolkit"}
+    assert settings["TF_NUM_INTEROP_THREADS"] == {"value": "3", "by": "user"}
+    assert settings["TF_ENABLE_ONEDNN_OPTS"] == {"value": "0", "by": "user", "note": "slower: unset it"}
+    assert settings["XLA_FLAGS"]["by"] == "default"
+    lines = [line.split(maxsplit=1) for line in job("info").out.splitlines() if line.startswith("  ")]
+    assert ["TF_ENABLE_ONEDNN_OPTS", "0 (yours); slower: unset it"] in lines
 
 
 def test_the_table_has_a_line_for_each_of_them(job: Job, cache: Path) -> None:

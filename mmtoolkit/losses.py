@@ -30,7 +30,7 @@ class TokenLoss(keras.losses.Loss):
         self.label_smoothing = label_smoothing
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """`<int>[batch, time]` and `<float>[batch, time, vocabulary]` to `<float32>[batch, time]`."""
+        """`<int>[batch, time]` and finite `<float>[batch, time, vocabulary]` to `<float32>[batch, time]`."""
         logits = ops.cast(y_pred, "float32")
         # A product with the wanted distribution: the gradient of picking one logit out is a scatter, twice as slow.
         vocabulary, smooth = logits.shape[-1], self.label_smoothing

@@ -308,7 +308,7 @@ class AttentionDecoder(keras.layers.Layer):
             for read in ops.unstack(reads, tokens.shape[1]):
                 moves.append(move(moves[-1], read)[0])
             states, seen = (tuple(map(ops.stack, zip(*steps, strict=True))) for steps in zip(*moves[1:], strict=True))
-        if loop is not DIRECT:
+        if isinstance(loop, Deferred):
             loop.finish(self.multiplied(state, states, seen))
         hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (states[0], *seen))
         logits = self.logits(words, hidden, seen[0] if seen else None, training=training)
@@ -321,8 +321,8 @@ class AttentionDecoder(keras.layers.Layer):
         """
         if not self.attention or not can_compile():
             return False
-        layers = [layer for layer in (self.attention.query_projection, self.context_to_gates) if layer]
-        plain = not any(layer.lora_enabled or layer.quantization_mode for layer in layers)
+        shared = (self.attention.query_projection, self.context_to_gates)
+        plain = not any(layer.lora_enabled or layer.quantization_mode for layer in shared)
         return plain and (memory.keys.shape[1] or 0) * self.attention_units >= WORTH_COMPILING
 
     def fused(self, memory: Memory) -> Direct:

@@ -24,9 +24,6 @@ class Direct:
         """What the steps read, `<float>[time, batch, …]`, of the projections of the words."""
         return projections
 
-    def finish(self, inputs: Sequence[Any]) -> None:
-        """Hears what the shared kernels were multiplied with."""
-
     def times(self, x: Any, kernel: Any) -> Any:
         """`<float>[rows, inputs]` by `<float>[inputs, outputs]`."""
         return ops.matmul(x, kernel)

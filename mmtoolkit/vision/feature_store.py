@@ -16,7 +16,7 @@ import numpy as np
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.vision.images import decode_ahead, reason
-from mmtoolkit.vision.vgg import IMAGE_SIZE, SHAPES, Extractor, VGG19Regions, compiled
+from mmtoolkit.vision.vgg import IMAGE_SIZE, SHAPES, Extractor, VGG19Regions, extractor_graph
 
 SHARD = 128  # pictures; a kill loses the work on at most so many
 STALE = 3600  # seconds
@@ -172,7 +172,7 @@ class FeatureStore:
         for partial in self.folder.glob(".*.part"):  # left by a kill, unless another run is writing it now
             if time.time() - partial.stat().st_mtime > STALE:
                 partial.unlink(missing_ok=True)
-        forward = compiled(network)
+        forward = extractor_graph(network)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)
         unreadable: dict[str, str] = {}

@@ -17,7 +17,7 @@ from mmtoolkit.vision.vgg import (
     VGG19Regions,
     cache_folder,
     choose_precision,
-    compiled,
+    extractor_graph,
     keep_weights,
     vgg19_weights,
     weights_by_digest,
@@ -164,7 +164,7 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
 @lru_cache(maxsize=2)
 def forward_pass(key: ExtractorKey) -> Callable[[Any], Any]:
     """The forward pass of the extractor that a key describes, compiled once however often it is asked for."""
-    return compiled(load_extractor(key))
+    return extractor_graph(load_extractor(key))
 
 
 def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:

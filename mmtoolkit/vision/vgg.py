@@ -111,7 +111,7 @@ class Extractor(Protocol):
         ...
 
 
-def compiled(extractor: Extractor) -> Callable[[Any], tf.Tensor]:
+def extractor_graph(extractor: Extractor) -> Callable[[Any], tf.Tensor]:
     """The extractor's forward pass as one graph for any number of pictures."""
     signature = [tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)]
     return tf.function(extractor.call, input_signature=signature)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import VGG19Regions, vgg19_weights
-from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision, compiled, keep_weights, weights_by_digest
+from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision, extractor_graph, keep_weights, weights_by_digest
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
 
@@ -74,7 +74,7 @@ def test_pictures_are_prepared_as_keras_does() -> None:
 
 
 def test_one_graph_serves_any_batch(extractor: VGG19Regions) -> None:
-    forward = compiled(extractor)
+    forward = extractor_graph(extractor)
     both = forward(PICTURES).numpy()
     np.testing.assert_allclose(forward(PICTURES[1:]).numpy()[0], both[1], rtol=2e-3, atol=1e-2)
     assert not np.allclose(both[0], both[1], atol=1.0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,47 @@ class CaptionRecord:
     captions: tuple[str, ...]
     split: str | None = None
     source: str = field(default="", compare=False)
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What is learnt from it."""
+        return self.image_id, self.captions
+
+
+@dataclass(frozen=True, slots=True)
+class QuestionRecord:
+    """One question about one picture, with its answers.
+
+    Example:
+        >>> QuestionRecord(Path("images/1.jpg"), "1.jpg", "what is it?", ("dog", "dog", "puppy")).answers[2]
+        'puppy'
+
+    Args:
+        image: Where the picture is.
+        image_id: The name that groups and splits use.
+        question: As written.
+        answers: What each annotator answered, as written; one for many data sets, none where answers are kept secret.
+        question_id: The name that results use; unique in a data set.
+        question_type: What the data set calls this kind of question, `"how many"` say.
+        answer_type: What the data set calls this kind of answer, `"yes/no"` say.
+        split: `"train"`, `"valid"`, `"test"`, or `None` where the data set gives none.
+        source: Where it stands, `"questions.csv:7"` say; two records that differ in it alone are equal.
+    """
+
+    image: Path
+    image_id: str
+    question: str
+    answers: tuple[str, ...]
+    question_id: str
+    question_type: str = ""
+    answer_type: str = ""
+    split: str | None = None
+    source: str = field(default="", compare=False)
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What is learnt from it."""
+        return self.image_id, self.question, self.answers
 
 
 @dataclass(frozen=True, slots=True)

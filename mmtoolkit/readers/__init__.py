@@ -1,10 +1,11 @@
 """Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
 
-from mmtoolkit.readers.captions import NoSuchSplit, UsableCaptions, read_captions, usable_captions
+from mmtoolkit.readers.captions import UsableCaptions, read_captions, usable_captions
 from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_quarantine
 from mmtoolkit.readers.images import find_images
+from mmtoolkit.readers.questions import UsableQuestions, read_questions, usable_questions
 from mmtoolkit.readers.sentences import read_sentences
-from mmtoolkit.readers.splits import Splits, split, split_name
+from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_name
 from mmtoolkit.readers.word_tests import read_word_test
 
 __all__ = [
@@ -13,14 +14,17 @@ __all__ = [
     "OnError",
     "Splits",
     "UsableCaptions",
+    "UsableQuestions",
     "find_images",
     "left_out",
     "none_left",
     "read_captions",
+    "read_questions",
     "read_sentences",
     "read_word_test",
     "split",
     "split_name",
     "usable_captions",
+    "usable_questions",
     "write_quarantine",
 ]

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import is_flickr30k_table, line_captions
-from mmtoolkit.readers.caption_rows import Row, checked
 from mmtoolkit.readers.faults import Refuse
 from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder, pictures_beside
 from mmtoolkit.readers.published import COCO_NAME, json_captions
+from mmtoolkit.readers.rows import Row, checked
 from mmtoolkit.readers.split_lists import FLICKR8K_LISTS, FLICKR30K_LISTS, in_lists, read_split_lists
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".token", ".txt")

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmtoolkit.readers.caption_rows import Row, rows_of, wrong_field
 from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.rows import Row, rows_of, wrong_field
 from mmtoolkit.readers.tables import csv_rows, decoded, json_objects, numbered_lines
 
 LineT = TypeVar("LineT")

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple, get_args
+from typing import NamedTuple
 
-from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
-from mmtoolkit.readers.caption_rows import Row, composed, where
-from mmtoolkit.readers.faults import Fault, OnError, Refuse, left_out, none_left, stop, write_quarantine
-from mmtoolkit.readers.images import pictures_beside
-from mmtoolkit.readers.splits import split_name
-from mmtoolkit.readers.tables import near
+from mmtoolkit.readers.faults import Fault, OnError, Refuse, check_quarantine, hand_over, none_left, policy
+from mmtoolkit.readers.images import refuse_missing
+from mmtoolkit.readers.rows import Row, composed, where
+from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import CaptionRecord
-
-
-class NoSuchSplit(InputError):
-    """The data does not name a split that is wanted."""
 
 
 class Missing(NamedTuple):
@@ -70,16 +63,9 @@ def read_captions(
         InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
             cannot be left out: no such file, a missing column, nothing that is usable.
     """
-    if (on_error == "quarantine") != (quarantine is not None):
-        raise InputError(
-            "expected a file `quarantine` with on_error='quarantine', and only then. "
-            f"Received: on_error={on_error!r}, quarantine={quarantine!r}."
-        )
+    check_quarantine(on_error, quarantine)
     records, faults = usable_captions(path, splits=splits, on_error=on_error)
-    if quarantine is not None:
-        write_quarantine(Path(quarantine), faults)
-    if faults:
-        warnings.warn(left_out(faults), stacklevel=2)
+    hand_over(faults, quarantine)
     return records
 
 
@@ -93,12 +79,8 @@ def usable_captions(
         >>> str(faults[0])  # doctest: +SKIP
         "my_photos/captions.csv:3: expected a caption of '2.jpg'. Received: an empty one. Write it or delete the line."
     """
-    if on_error not in get_args(OnError):
-        guess = near(on_error, get_args(OnError))
-        raise InputError(f"expected on_error to be fail, skip or quarantine. Received: {on_error!r}.{guess}")
+    refuse, faults = policy(on_error)
     wanted = None if splits is None else wanted_splits(splits)
-    faults: list[Fault] = []
-    refuse = stop if on_error == "fail" else faults.append
     files = [open_captions(file, refuse) for file in captions_files(Path(path))]
     groups = {picture: consistent(rows, refuse) for picture, rows in by_picture(files).items()}
     if not groups:
@@ -107,19 +89,12 @@ def usable_captions(
         check_has_splits(wanted, {rows[0].split for rows in groups.values()}, files[0].path)
         groups = {picture: rows for picture, rows in groups.items() if rows[0].split in wanted}
     for file in files:
-        refuse_missing(groups, file, refuse)
+        missing = [rows[0] for picture, rows in groups.items() if is_missing(picture, file)]
+        refuse_missing([(row.source, row.image) for row in missing], file.folder, file.folders, refuse)
     records = records_from(groups, refuse)
     if not records:
         raise none_left(files[0].path, faults)
     return UsableCaptions(records, faults)
-
-
-def wanted_splits(splits: Iterable[str]) -> set[str]:
-    """The named splits under the project's names."""
-    names = {split_name(name) for name in ([splits] if isinstance(splits, str) else splits)}
-    if not names:
-        raise InputError("expected at least one split to keep. Received: none. Name train, valid or test.")
-    return names
 
 
 def by_picture(files: Iterable[CaptionsFile]) -> Groups:
@@ -148,30 +123,9 @@ def consistent(rows: list[Row], refuse: Refuse) -> list[Row]:
     return kept
 
 
-def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> None:
-    """Raises `NoSuchSplit` where the data lacks a wanted one."""
-    names = sorted(name for name in present if name)
-    lacking = sorted(wanted.difference(names))
-    if lacking:
-        received = f"a data set with {', '.join(names)}" if names else "a data set without splits"
-        raise NoSuchSplit(f"{path}: expected the split {lacking[0]}. Received: {received}. Ask for another or for all.")
-
-
-def refuse_missing(groups: Groups, file: CaptionsFile, refuse: Refuse) -> None:
-    """Refuses the pictures of a file that were not found; with the first comes the count of all."""
-    missing = [
-        rows[0] for picture, rows in groups.items() if isinstance(picture, Missing) and picture.file == file.path
-    ]
-    places = ", ".join(f"{name}/" for name in file.folders)
-    for row in missing:
-        count = guess = ""
-        if row is missing[0]:
-            count = f"; {len(missing)} pictures are missing in all" if len(missing) > 1 else ""
-            guess = near(os.path.basename(row.image), pictures_beside(file.folder, file.folders))
-        expected = f"expected the picture {row.image!r} beside the captions file or in {places}. "
-        refuse(
-            Fault(row.source, f"{expected}Received: no such file{count}.{guess} Add it or correct the name.", row.image)
-        )
+def is_missing(picture: Path | Missing, file: CaptionsFile) -> bool:
+    """Whether a picture is one that a file names and that was not found."""
+    return isinstance(picture, Missing) and picture.file == file.path
 
 
 def records_from(groups: Groups, refuse: Refuse) -> list[CaptionRecord]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 import json
+import os
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
@@ -33,6 +36,37 @@ class Fault(InputError):
 
 
 Refuse = Callable[[Fault], None]
+
+
+def policy(on_error: str) -> tuple[Refuse, list[Fault]]:
+    """What to do with each fault under a policy, and the list that gets those that are left out.
+
+    Raises:
+        InputError: There is no such policy.
+    """
+    if on_error not in get_args(OnError):
+        guesses = difflib.get_close_matches(on_error.lower(), get_args(OnError))
+        meant = f" Did you mean {guesses[0]!r}?" if guesses else ""
+        raise InputError(f"expected on_error to be fail, skip or quarantine. Received: {on_error!r}.{meant}")
+    faults: list[Fault] = []
+    return (stop if on_error == "fail" else faults.append), faults
+
+
+def check_quarantine(on_error: str, quarantine: str | os.PathLike[str] | None) -> None:
+    """Refuses a file for faults under another policy than `quarantine`, and that policy without a file."""
+    if (on_error == "quarantine") != (quarantine is not None):
+        raise InputError(
+            "expected a file `quarantine` with on_error='quarantine', and only then. "
+            f"Received: on_error={on_error!r}, quarantine={quarantine!r}."
+        )
+
+
+def hand_over(faults: Sequence[Fault], quarantine: str | os.PathLike[str] | None) -> None:
+    """Writes down what was left out where a file is named, and warns the caller's caller of it."""
+    if quarantine is not None:
+        write_quarantine(Path(quarantine), faults)
+    if faults:
+        warnings.warn(left_out(faults), stacklevel=3)
 
 
 def stop(fault: Fault) -> None:
@@ -71,9 +105,7 @@ def write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
-def none_left(path: Path, faults: Sequence[Fault]) -> InputError:
-    """What to say of data without any caption, or without any that can be used."""
+def none_left(path: Path, faults: Sequence[Fault], what: str = "caption") -> InputError:
+    """What to say of data without any caption (or question), or without any that can be used."""
     first = f" that can be used; the first of {len(faults)} faults is {faults[0]}" if faults else "."
-    return InputError(
-        f"{path}: expected at least one caption. Received: none{first} Add captions or name another file."
-    )
+    return InputError(f"{path}: expected at least one {what}. Received: none{first} Add {what}s or name another file.")

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.readers.faults import Fault, Refuse
 from mmtoolkit.readers.tables import near
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
@@ -98,6 +99,25 @@ def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Ca
         return None
 
     return find
+
+
+def refuse_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Sequence[str], refuse: Refuse) -> None:
+    """Refuses pictures that were not found; with the first comes the count of all.
+
+    Args:
+        missing: The place that names each picture, and the name.
+        folder: Where the file that names them is.
+        folders: The folders in it that may hold the pictures.
+        refuse: Gets each.
+    """
+    places = ", ".join(f"{name}/" for name in folders)
+    for number, (source, image) in enumerate(missing):
+        count = guess = ""
+        if number == 0:
+            count = f"; {len(missing)} pictures are missing in all" if len(missing) > 1 else ""
+            guess = near(os.path.basename(image), pictures_beside(folder, folders))
+        expected = f"expected the picture {image!r} beside the file that names it or in {places}. "
+        refuse(Fault(source, f"{expected}Received: no such file{count}.{guess} Add it or correct the name.", image))
 
 
 def picture_places(folder: Path, folders: Sequence[str]) -> list[str]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.caption_rows import Row, rows_of, where, wrong_field
 from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.rows import Row, rows_of, where, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
 from mmtoolkit.readers.tables import read_json
 
@@ -139,7 +139,7 @@ def items(source: str, values: list[Any]) -> Iterator[tuple[str, Any]]:
     return ((f"{source}[{number}]", value) for number, value in enumerate(values))
 
 
-def field(source: str, item: Any, name: str, *kinds: type, image: str = "") -> Any:
+def field(source: str, item: Any, name: str, *kinds: type, image: str = "", unit: str = "item") -> Any:
     """The value of a field of an object in a JSON file.
 
     Raises:
@@ -149,5 +149,5 @@ def field(source: str, item: Any, name: str, *kinds: type, image: str = "") -> A
         raise Fault(source, f"expected an object. Received: {item!r:.60}. Correct the item.", image)
     value = item.get(name)
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise Fault(source, wrong_field(name, " or ".join(KINDS[kind] for kind in kinds), item, "item"), image)
+        raise Fault(source, wrong_field(name, " or ".join(KINDS[kind] for kind in kinds), item, unit), image)
     return value

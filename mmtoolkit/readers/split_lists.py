@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mmtoolkit.readers.caption_rows import Row, composed
 from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.rows import Row, composed
 from mmtoolkit.readers.tables import numbered_lines
 
 FLICKR8K_LISTS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import random
 from collections.abc import Hashable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
@@ -62,10 +63,33 @@ def split_name(name: str) -> str:
     return known
 
 
-def split(records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0) -> Splits[ExampleT]:
+class NoSuchSplit(InputError):
+    """The data does not name a split that is wanted."""
+
+
+def wanted_splits(splits: Iterable[str]) -> set[str]:
+    """The named splits under the project's names."""
+    names = {split_name(name) for name in ([splits] if isinstance(splits, str) else splits)}
+    if not names:
+        raise InputError("expected at least one split to keep. Received: none. Name train, valid or test.")
+    return names
+
+
+def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> None:
+    """Raises `NoSuchSplit` where the data lacks a wanted one."""
+    names = sorted(name for name in present if name)
+    lacking = sorted(wanted.difference(names))
+    if lacking:
+        received = f"a data set with {', '.join(names)}" if names else "a data set without splits"
+        raise NoSuchSplit(f"{path}: expected the split {lacking[0]}. Received: {received}. Ask for another or for all.")
+
+
+def split(
+    records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0, valid_share: float = 0.1
+) -> Splits[ExampleT]:
     """Sorts records into train, valid and test, so that no group is in two of them.
 
-    Splits that the records name are kept; where they name no `valid`, a tenth of the train groups becomes it. Without
+    Splits that the records name are kept; where they name no `valid`, a share of the train groups becomes it. Without
     any, the groups are cut 80/10/10. The cut depends on the groups and the seed alone, not on the records' order.
 
     Example:
@@ -79,6 +103,7 @@ def split(records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0) -
         records: Frozen dataclasses with a `split` and the attribute `by`; all of them name a split or none does.
         by: The attribute whose equal values stay together.
         seed: Another seed, another cut.
+        valid_share: Share of the train groups that becomes `valid` where that alone is not named.
 
     Returns:
         The three lists, each in the order given; a record that was cut carries its new split.
@@ -92,7 +117,7 @@ def split(records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0) -
     if named == 0:
         assigned = cut_all(sorted(set(groups), key=repr), by=by, seed=seed)
     elif named == len(examples):
-        assigned = given_splits(examples, groups, by=by, seed=seed)
+        assigned = given_splits(examples, groups, by=by, seed=seed, valid_share=valid_share)
     else:
         raise InputError(
             "expected a split for every record or for none. "
@@ -129,7 +154,7 @@ def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str
 
 
 def given_splits(
-    examples: Sequence[ExampleT], groups: Sequence[Hashable], *, by: str, seed: int
+    examples: Sequence[ExampleT], groups: Sequence[Hashable], *, by: str, seed: int, valid_share: float
 ) -> dict[Hashable, str]:
     """The split that each group's records name, with `valid` cut from `train` where none is named."""
     assigned: dict[Hashable, str] = {}
@@ -149,6 +174,6 @@ def given_splits(
                 f"expected at least 2 different values of {by} in train, to cut valid from. "
                 f"Received: {len(train)}. Add records, or name the split valid."
             )
-        tenth = max(1, round(len(train) / 10))
-        assigned |= dict.fromkeys(random.Random(seed).sample(train, tenth), "valid")
+        held = min(len(train) - 1, max(1, round(len(train) * valid_share)))
+        assigned |= dict.fromkeys(random.Random(seed).sample(train, held), "valid")
     return assigned

@@ -33,7 +33,7 @@ FAULTS = [  # line, the picture, and how the reason begins
     (10, "2.jpg", "expected every id once. Received: '7', also on line 8."),
     (11, "", "expected UTF-8 text. Received: the byte 0xe9."),
     (9, "2.jpg", "expected '2.jpg' in one split. Received: train here and valid on line 8."),
-    (5, "강아지.jpg", "expected the picture '강아지.jpg' beside the captions file"),
+    (5, "강아지.jpg", "expected the picture '강아지.jpg' beside the file that names it"),
 ]
 LEFT = [("1.jpg", ("a dog",), "train"), ("2.jpg", ("a cat",), "valid"), ("3.jpg", ("a tea",), "valid")]
 

@@ -182,7 +182,7 @@ def test_coco_of_two_years_is_ambiguous(folder, refusal):
         (
             ("images", 1, "file_name"),
             "x.jpg",
-            "annotations[0]: expected the picture 'x.jpg' beside the captions file or in train",
+            "annotations[0]: expected the picture 'x.jpg' beside the file that names it or in train",
         ),
     ],
 )

@@ -1,4 +1,4 @@
-"""One caption as a row, and the checks that all formats of captions share."""
+"""One caption or one question as a row, and the checks that all of their formats share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mmtoolkit.readers.tables import near
 HALF_CHARACTER = re.compile("[\ud800-\udfff]")
 
 ItemT = TypeVar("ItemT")
+RowT = TypeVar("RowT", "Row", "QuestionRow")
 
 
 class Row(NamedTuple):
@@ -27,10 +28,35 @@ class Row(NamedTuple):
     id: str | None = None
     image_id: str | None = None  # where the picture has another name in results than its file's
 
+    @property
+    def texts(self) -> dict[str, str]:
+        """What must be written, each with what it is to its picture."""
+        return {"a caption of": self.caption}
+
+
+class QuestionRow(NamedTuple):
+    """One question as its file gives it; the first fields are those of `Row`."""
+
+    source: str
+    image: str
+    question: str
+    answers: tuple[str, ...]  # none where they are kept secret
+    split: str | None = None
+    id: str | None = None
+    image_id: str | None = None
+    question_type: str = ""
+    answer_type: str = ""
+
+    @property
+    def texts(self) -> dict[str, str]:
+        """What must be written, each with what it is to its picture."""
+        answers = {"an answer to a question about": "".join(self.answers)} if self.answers else {}
+        return {"a question about": self.question} | answers
+
 
 def rows_of(
-    items: Iterable[tuple[str, ItemT]], parse: Callable[[str, ItemT], Iterable[Row]], refuse: Refuse
-) -> Iterator[Row]:
+    items: Iterable[tuple[str, ItemT]], parse: Callable[[str, ItemT], Iterable[RowT]], refuse: Refuse
+) -> Iterator[RowT]:
     """The rows of each item, which comes with its place; `refuse` gets the items that cannot be used."""
     for source, item in items:
         try:
@@ -47,9 +73,12 @@ def wrong_field(name: str, kind: str, fields: dict[str, Any], unit: str = "line"
     return f"expected a field {name!r}, {kind}. Received: {received}.{near(name, fields)} Correct the {unit}."
 
 
-def checked(rows: Iterable[Row], refuse: Refuse) -> Iterator[Row]:
-    """The rows of one file, with their splits under the project's names; `refuse` gets those that cannot be used."""
-    sources: dict[str, str] = {}
+def checked(rows: Iterable[RowT], refuse: Refuse, sources: dict[str, str] | None = None) -> Iterator[RowT]:
+    """The rows of one file, with their splits under the project's names; `refuse` gets those that cannot be used.
+
+    `sources` says where each id was seen first; files whose ids must differ share it.
+    """
+    sources = {} if sources is None else sources
     for row in rows:
         try:
             yield checked_row(row, sources)
@@ -57,14 +86,15 @@ def checked(rows: Iterable[Row], refuse: Refuse) -> Iterator[Row]:
             refuse(fault)
 
 
-def checked_row(row: Row, sources: dict[str, str]) -> Row:
+def checked_row(row: RowT, sources: dict[str, str]) -> RowT:
     """The row with its split under the project's name; `sources` says where each id was seen first."""
     if not row.image:
         raise Fault(row.source, "expected the name of a picture. Received: none. Name it or delete the line.")
-    if not row.caption:
-        message = f"expected a caption of {row.image!r}. Received: an empty one. Write it or delete the line."
-        raise Fault(row.source, message, row.image)
-    if half := HALF_CHARACTER.search(row.image + row.caption):
+    for what, text in row.texts.items():
+        if not text:
+            message = f"expected {what} {row.image!r}. Received: an empty one. Write it or delete the line."
+            raise Fault(row.source, message, row.image)
+    if half := HALF_CHARACTER.search("".join((row.image, *row.texts.values()))):
         message = f"expected whole characters of Unicode. Received: the half {half[0]!r}. Correct the text."
         raise Fault(row.source, message, row.image)
     if row.id is not None and (first := sources.setdefault(row.id, row.source)) != row.source:

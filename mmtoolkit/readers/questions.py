@@ -1,0 +1,105 @@
+"""Pictures with questions and answers, as records: the published forms of VQA, easy-VQA and DAQUAR, and tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+from typing import NamedTuple
+
+from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, hand_over, none_left, policy
+from mmtoolkit.readers.images import refuse_missing
+from mmtoolkit.readers.question_files import open_questions, questions_files
+from mmtoolkit.readers.rows import QuestionRow, composed
+from mmtoolkit.readers.splits import check_has_splits, wanted_splits
+from mmtoolkit.records import QuestionRecord
+
+
+class UsableQuestions(NamedTuple):
+    """The records of a data set, and what was left out of it."""
+
+    records: list[QuestionRecord]
+    faults: list[Fault]
+
+
+def read_questions(
+    path: str | os.PathLike[str],
+    *,
+    splits: Iterable[str] | None = None,
+    on_error: OnError = "fail",
+    quarantine: str | os.PathLike[str] | None = None,
+) -> list[QuestionRecord]:
+    """Reads a data set of questions about pictures: one record for each question, in the order of its files.
+
+    Understood are VQA v1 and v2 (`v2_OpenEnded_mscoco_train2014_questions.json` with its annotations, pictures in
+    `train2014/`), easy-VQA (`train/questions.json`, `test/questions.json`), DAQUAR (`qa_train.txt`, `qa_test.txt`, or
+    their published names), and CSV or JSON Lines with `image,question,answer[,split][,id]`: the file, or the folder
+    that holds it, also one of a single split. Pictures are looked for beside the file, then in `images/` and in the
+    folders of the published sets.
+
+    Example:
+        >>> record = read_questions("easy_vqa")[0]  # doctest: +SKIP
+        >>> record.question, record.answers, record.split  # doctest: +SKIP
+        ('what is the blue shape?', ('rectangle',), 'train')
+
+    Args:
+        path: A folder or a file of questions.
+        splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
+        on_error: `"fail"` raises what is wrong first; `"skip"` warns of all that is and leaves it out; `"quarantine"`
+            does that and also writes it down.
+        quarantine: The JSON Lines file for it; each line has `image`, `source` (file and line) and `reason`.
+
+    Raises:
+        InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
+            cannot be left out: no such file, a missing column, nothing that is usable.
+    """
+    check_quarantine(on_error, quarantine)
+    records, faults = usable_questions(path, splits=splits, on_error=on_error)
+    hand_over(faults, quarantine)
+    return records
+
+
+def usable_questions(
+    path: str | os.PathLike[str], *, splits: Iterable[str] | None = None, on_error: OnError = "fail"
+) -> UsableQuestions:
+    """The records that `read_questions` gives, and what it would leave out, which nobody is told of yet."""
+    refuse, faults = policy(on_error)
+    wanted = None if splits is None else wanted_splits(splits)
+    sources: dict[str, str] = {}  # where each id was seen first, in whichever file
+    files = [open_questions(file, refuse, sources) for file in questions_files(Path(path))]
+    found = [(file, row) for file in files for row in file.rows]
+    if not found:
+        raise none_left(files[0].path, faults, "question")
+    if wanted is not None:
+        check_has_splits(wanted, {row.split for _, row in found}, files[0].path)
+        found = [(file, row) for file, row in found if row.split in wanted]
+    records: list[QuestionRecord] = []
+    names: dict[Path, str] = {}  # of each picture as its first question has it: 1.jpg and ./1.jpg are one picture
+    missing: dict[Path, dict[str, str]] = {}  # of each file: picture -> the place that names it first
+    for file, row in found:
+        if picture := file.find(row.image):
+            name = row.image_id or names.setdefault(picture, composed(row.image))
+            records.append(record_of(row, picture, name))
+        else:
+            missing.setdefault(file.path, {}).setdefault(row.image, row.source)
+    for file in files:
+        pictures = [(source, image) for image, source in missing.get(file.path, {}).items()]
+        refuse_missing(pictures, file.folder, file.folders, refuse)
+    if not records:
+        raise none_left(files[0].path, faults, "question")
+    return UsableQuestions(records, faults)
+
+
+def record_of(row: QuestionRow, picture: Path, image_id: str) -> QuestionRecord:
+    """The record of a row whose picture was found."""
+    return QuestionRecord(
+        image=picture,
+        image_id=image_id,
+        question=row.question,
+        answers=row.answers,
+        question_id=row.id or row.source.rpartition("/")[2],
+        question_type=row.question_type,
+        answer_type=row.answer_type,
+        split=row.split,
+        source=row.source,
+    )

@@ -10,20 +10,38 @@ from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import rouge_l
 from mmtoolkit.metrics.signature import signature
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
+from mmtoolkit.metrics.vqa import (
+    answer_kind,
+    answer_statistics,
+    is_match,
+    mean_scores,
+    question_kind,
+    score_answers,
+    usual_answer,
+    vqa_accuracy,
+)
 
 __all__ = [
     "Bootstrap",
+    "answer_kind",
+    "answer_statistics",
     "bleu",
     "caption_statistics",
     "cider",
     "confidence_intervals",
     "corpus_scores",
     "in_words",
+    "is_match",
+    "mean_scores",
     "ptb_tokenize",
+    "question_kind",
     "rouge_l",
+    "score_answers",
     "score_captions",
     "signature",
     "start_meteor",
     "totals",
+    "usual_answer",
+    "vqa_accuracy",
     "unique_share",
 ]

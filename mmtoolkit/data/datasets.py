@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.data.stages import batch_plan
 from mmtoolkit.errors import InputError
-from mmtoolkit.records import CaptionRecord
-from mmtoolkit.text import PAD, TextCodec
+from mmtoolkit.records import CaptionRecord, QuestionRecord
+from mmtoolkit.text import PAD, SPECIAL, UNK, TextCodec, padded
 from mmtoolkit.vision import ImageSource
+
+WORDS, WEIGHTS = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.float32)
 
 
 def caption_dataset(
@@ -56,33 +60,166 @@ def caption_dataset(
             f"Received: {len(records)} records; check the split asked for."
         )
     owners = np.repeat(np.arange(len(records)), [len(record.captions) for record in records])
-    captions = [cut(ids, max_length) for ids in codec.encode_all([c for record in records for c in record.captions])]
-    lengths = np.array([len(ids) for ids in captions])
-    count = -(-len(captions) // batch_size)
+    captions = codec.encode_all([caption for record in records for caption in record.captions], max_length)
+
+    def read(chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        tokens, targets, weights = token_batch([captions[index] for index in chosen])
+        pictures = features.read([records[owner].image for owner in owners[chosen]])
+        return {features.input_name: pictures, "tokens": tokens}, targets, weights
+
+    specs = {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), "tokens": WORDS}
+    order = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
+    return in_batches(read, (specs, WORDS, WEIGHTS), list(map(len, captions)), **order)
+
+
+def question_dataset(
+    records: Sequence[QuestionRecord],
+    codec: TextCodec,
+    answers_codec: TextCodec,
+    *,
+    features: ImageSource | None,
+    batch_size: int = 64,
+    max_question: int = 60,
+    max_length: int = 12,
+    seed: int = 0,
+    epoch: int = 0,
+    step: int = 0,
+) -> tf.data.Dataset:
+    """Every question once an epoch, bucketed by length, in an order fixed by seed and epoch, as `caption_dataset` does.
+
+    With an answers codec of the level `"whole"` the target of a question is a distribution: the share of its
+    annotators who gave each known answer, an answer like `"book, lamp"` being one. With another one it is the words of
+    the answer that most of them gave. A question without a known answer has the weight 0.
+
+    Example:
+        >>> inputs, targets, weights = next(iter(question_dataset(records, codec, answers, features=store)))
+        >>> inputs["regions"], inputs["question"]       # <float16>[64, 196, 512], <int32>[64, time]
+        >>> targets, weights                            # <float32>[64, answers], <float32>[64]
+
+    Args:
+        records: Questions with answers.
+        codec: Turns questions into ids.
+        answers_codec: Turns answers into ids.
+        features: A `FeatureStore` or `Pictures`; `None` for a model that reads questions only.
+        batch_size: Questions a batch.
+        max_question: Longer questions are cut to so many words.
+        max_length: Longer answers are cut to so many tokens before END.
+        seed: Start of the order.
+        epoch: The first epoch.
+        step: Batches of the first epoch to leave out, unread; see `caption_dataset`.
+
+    Raises:
+        InputError: There are no answers that the codec knows.
+    """
+    questions = codec.encode_all([record.question for record in records], max_question)
+    whole = answers_codec.level == "whole"
+    taught = WholeAnswers(records, answers_codec) if whole else WrittenAnswers(records, answers_codec, max_length)
+    if not taught.known:
+        raise InputError(
+            "A data set needs at least one question with a known answer. "
+            f"Received: {len(records)} records; check the split asked for and how many answers are kept."
+        )
+
+    def read(chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        inputs, targets, weights = taught.batch(chosen)
+        inputs["question"] = padded([questions[index] for index in chosen])
+        if features:
+            inputs[features.input_name] = features.read([records[index].image for index in chosen])
+        return inputs, targets, weights
+
+    specs = {**taught.inputs, "question": WORDS}
+    if features:
+        specs[features.input_name] = tf.TensorSpec((None, *features.shape), features.dtype)
+    order = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
+    return in_batches(read, (specs, *taught.specs), list(map(len, questions)), **order)
+
+
+class WholeAnswers:
+    """The targets of a classifier: the distribution of the known answers to each question."""
+
+    inputs: ClassVar[dict[str, tf.TensorSpec]] = {}
+
+    def __init__(self, records: Sequence[QuestionRecord], codec: TextCodec) -> None:
+        self.width = len(codec.vocabulary) - len(SPECIAL)
+        owners = np.repeat(np.arange(len(records)), [len(record.answers) for record in records])
+        ids = codec.encode_all([answer for record in records for answer in record.answers])
+        places = np.array([row[1] - len(SPECIAL) if len(row) == 3 and row[1] != UNK else -1 for row in ids])
+        cuts = np.searchsorted(owners, np.arange(1, len(records)))
+        self.given = [row[row >= 0] for row in np.split(places, cuts)]
+        self.known = any(map(len, self.given))
+        self.specs = tf.TensorSpec((None, self.width), tf.float32), tf.TensorSpec((None,), tf.float32)
+
+    def batch(self, chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """The further inputs, the targets and the weights of some questions."""
+        targets = np.zeros((len(chosen), self.width), np.float32)
+        for row, index in zip(targets, chosen, strict=True):
+            np.add.at(row, self.given[index], 1 / max(1, len(self.given[index])))
+        known = np.array([len(self.given[index]) > 0 for index in chosen], np.float32)
+        return {}, targets, known / max(1.0, known.sum())
+
+
+class WrittenAnswers:
+    """The targets of a decoder: the words of the answer that most annotators gave."""
+
+    inputs: ClassVar[dict[str, tf.TensorSpec]] = {"tokens": WORDS}
+    specs = WORDS, WEIGHTS
+
+    def __init__(self, records: Sequence[QuestionRecord], codec: TextCodec, max_length: int) -> None:
+        usual = [Counter(record.answers).most_common(1)[0][0] if record.answers else "" for record in records]
+        self.ids = codec.encode_all(usual, max_length)
+        self.learnt = np.array([len(ids) > 2 and UNK not in ids for ids in self.ids], np.float32)
+        self.known = bool(self.learnt.any())
+
+    def batch(self, chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+        """The further inputs, the targets and the weights of some questions."""
+        tokens, targets, weights = token_batch([self.ids[index] for index in chosen])
+        weights = weights * self.learnt[chosen, None]
+        return {"tokens": tokens}, targets, weights / max(weights.sum(), 1e-9)
+
+
+def in_batches(
+    read: Callable[[np.ndarray], Any],
+    specs: Any,
+    lengths: Sequence[int],
+    *,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    step: int,
+) -> tf.data.Dataset:
+    """Batches of similar lengths in an order fixed by seed and epoch; a pass after a finished one is the next epoch.
+
+    Args:
+        read: From the places of a batch's examples to its arrays.
+        specs: `tf.TensorSpec` of each array, in the same structure.
+        lengths: Of the examples.
+        batch_size: Examples a batch.
+        seed: Start of the order.
+        epoch: The first epoch.
+        step: Batches of the first epoch to leave out, unread.
+    """
+    count = -(-len(lengths) // batch_size)
     epoch, step = epoch + step // count, step % count
     upcoming = epoch
+    flat = tf.nest.flatten(specs)
 
     @lru_cache(maxsize=2)
     def plan(current: int) -> list[np.ndarray]:
         return batch_plan(lengths, batch_size=batch_size, seed=seed, epoch=current)
 
-    def read(number: np.ndarray, current: np.ndarray) -> tuple[np.ndarray, ...]:
-        """One batch of an epoch: pictures, tokens, targets and weights."""
+    def read_batch(number: np.ndarray, current: np.ndarray) -> list[np.ndarray]:
+        """One batch of an epoch."""
         nonlocal upcoming
-        chosen = plan(int(current))[number]
-        inputs, targets, weights = token_batch([captions[index] for index in chosen])
-        pictures = features.read([records[owner].image for owner in owners[chosen]])
+        arrays = tf.nest.flatten(read(plan(int(current))[number]))
         if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready
             upcoming = max(upcoming, int(current) + 1)
-        return pictures, inputs, targets, weights
+        return arrays
 
-    def batch(number: tf.Tensor, current: tf.Tensor) -> tuple[dict[str, tf.Tensor], tf.Tensor, tf.Tensor]:
-        kinds = (features.dtype, tf.int32, tf.int32, tf.float32)
-        pictures, tokens, targets, weights = tf.numpy_function(read, [number, current], kinds)
-        pictures.set_shape((None, *features.shape))
-        for tensor in (tokens, targets, weights):
-            tensor.set_shape((None, None))
-        return {features.input_name: pictures, "tokens": tokens}, targets, weights
+    def batch(number: tf.Tensor, current: tf.Tensor) -> Any:
+        tensors = tf.numpy_function(read_batch, [number, current], [spec.dtype for spec in flat])
+        for tensor, spec in zip(tensors, flat, strict=True):
+            tensor.set_shape(spec.shape)
+        return tf.nest.pack_sequence_as(specs, tensors)
 
     def numbers(current: tf.Tensor) -> tf.data.Dataset:
         # Not `from_generator`: its operation makes malloc give back every free block, and a training step then spends
@@ -97,11 +234,6 @@ def caption_dataset(
     return dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one
 
 
-def cut(ids: np.ndarray, max_length: int) -> np.ndarray:
-    """At most `max_length` tokens between START and END."""
-    return ids if len(ids) <= max_length + 2 else np.append(ids[: max_length + 1], ids[-1])
-
-
 def token_batch(captions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pads captions on the right and shifts them by one: what is read, what comes next, and the weights.
 
@@ -109,10 +241,7 @@ def token_batch(captions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray,
         >>> token_batch([np.array([1, 5, 2])])
         (array([[1, 5]]), array([[5, 2]]), array([[0.5, 0.5]]))
     """
-    width = max(len(ids) for ids in captions)
-    padded = np.full((len(captions), width), PAD, np.int32)
-    for row, ids in zip(padded, captions, strict=True):
-        row[: len(ids)] = ids
-    targets = padded[:, 1:]
+    ids = padded(captions)
+    targets = ids[:, 1:]
     weights = (targets != PAD).astype(np.float32)
-    return padded[:, :-1], targets, weights / weights.sum()
+    return ids[:, :-1], targets, weights / weights.sum()

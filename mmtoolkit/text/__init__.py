@@ -1,14 +1,15 @@
 """Text: vocabulary, codec and word2vec."""
 
-from mmtoolkit.text.codec import TextCodec
+from mmtoolkit.text.codec import TextCodec, padded
 from mmtoolkit.text.similarity import analogy, known_words, neighbours, score_analogies, score_pairs
 from mmtoolkit.text.vector_files import load_vectors, save_vectors
-from mmtoolkit.text.vocabulary import END, PAD, START, UNK, Vocabulary
+from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 from mmtoolkit.text.word2vec import align_vectors, centred, coverage, train_vectors, train_word2vec
 
 __all__ = [
     "END",
     "PAD",
+    "SPECIAL",
     "START",
     "UNK",
     "TextCodec",
@@ -20,6 +21,7 @@ __all__ = [
     "known_words",
     "load_vectors",
     "neighbours",
+    "padded",
     "save_vectors",
     "score_analogies",
     "score_pairs",

@@ -17,7 +17,7 @@ import tensorflow as tf
 from mmtoolkit.errors import InputError
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
-LEVELS = ("word", "char")
+LEVELS = ("word", "char", "whole", "answer")
 
 
 def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
@@ -78,7 +78,9 @@ class TextCodec:
 
     Args:
         vocabulary: The tokens.
-        level: `"word"` (split at white space, without punctuation) or `"char"` (every code point).
+        level: `"word"` (split at white space, without punctuation), `"char"` (every code point), `"whole"` (a text is
+            one token: the answers that a classifier chooses from) or `"answer"` (split at white space, punctuation
+            kept and commas apart: answers written word by word).
         lower: Whether to lower the case.
 
     Raises:
@@ -130,18 +132,25 @@ class TextCodec:
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         """The normalised form of `<string>[batch]`: what `decode(encode(text))` gives back."""
         texts = normalise(texts, lower=self.lower)
+        if self.level == "answer":
+            texts = tf.strings.strip(tf.strings.regex_replace(texts, r"\s*,[\s,]*", ", "))
         return only_words(texts) if self.level == "word" else texts
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Token strings of `<string>[batch]`, ragged."""
         texts = self.clean(texts)
-        if self.level == "word":
-            return tf.strings.split(texts)
+        if self.level in ("word", "answer"):
+            return tf.strings.split(tf.strings.regex_replace(texts, ",", " , "))  # the words have no comma
+        if self.level == "whole":
+            return tf.RaggedTensor.from_row_lengths(tf.boolean_mask(texts, texts != ""), tf.cast(texts != "", tf.int64))
         return tf.strings.unicode_split(texts, "UTF-8")
 
-    def encode_tensor(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Graph form: `<string>[batch]` to ragged `<int32>[batch, (length)]` with START and END."""
-        ids = tf.ragged.map_flat_values(self.tables.to_id.lookup, self.tokens(texts))
+    def encode_tensor(self, texts: tf.Tensor, max_length: int | None = None) -> tf.RaggedTensor:
+        """Graph form: `<string>[batch]` to ragged `<int32>[batch, (length)]` with START and END.
+
+        Of longer texts the first `max_length` tokens are kept.
+        """
+        ids = tf.ragged.map_flat_values(self.tables.to_id.lookup, self.tokens(texts)[:, :max_length])
         edge = tf.ones((tf.shape(texts)[0], 1), tf.int32)
         return tf.concat([edge * START, tf.cast(ids, tf.int32), edge * END], axis=1)
 
@@ -150,16 +159,21 @@ class TextCodec:
         before_end = tf.cumsum(tf.cast(tf.equal(ids, END), tf.int32), axis=1) == 0
         shown = before_end & tf.not_equal(ids, PAD) & tf.not_equal(ids, START)
         words = tf.gather(self.tables.to_token, tf.ragged.boolean_mask(ids, shown))
-        return tf.strings.reduce_join(words, axis=1, separator=" " if self.level == "word" else "")
+        texts = tf.strings.reduce_join(words, axis=1, separator=" " if self.level in ("word", "answer") else "")
+        return tf.strings.regex_replace(texts, " ,", ",") if self.level == "answer" else texts
 
     def encode(self, text: str) -> list[int]:
         """One text to ids with START and END."""
         return self.encode_tensor(tf.constant([text]))[0].numpy().tolist()
 
-    def encode_all(self, texts: Sequence[str]) -> list[np.ndarray]:
-        """Many texts at once: a list of `<int32>[length]`."""
-        ids = self.encode_tensor(strings(texts))
+    def encode_all(self, texts: Sequence[str], max_length: int | None = None) -> list[np.ndarray]:
+        """Many texts at once: a list of `<int32>[length]`, longer ones cut to `max_length` tokens."""
+        ids = self.encode_tensor(strings(texts), max_length)
         return rows(ids.flat_values.numpy(), ids)
+
+    def encode_batch(self, texts: Sequence[str], max_length: int | None = None) -> np.ndarray:
+        """Many texts as `<int32>[batch, time]`, padded on the right; longer ones are cut to `max_length` tokens."""
+        return padded(self.encode_all(texts, max_length))
 
     def decode(self, ids: Sequence[int]) -> str:
         """Ids, read up to the first END, to text."""
@@ -200,6 +214,19 @@ class TextCodec:
         if not isinstance(settings, dict) or set(settings) != {"level", "lower"}:
             raise InputError(f"{folder / 'codec.json'}: expected the keys level and lower. Received: {settings!r}.")
         return cls(Vocabulary(tuple(tokens)), **settings)
+
+
+def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """Rows of ids as `<int32>[batch, time]`, padded on the right.
+
+    Example:
+        >>> padded([np.array([1, 5, 2]), np.array([1, 2])])
+        array([[1, 5, 2], [1, 2, 0]])
+    """
+    ids = np.full((len(rows), max(map(len, rows), default=0)), PAD, np.int32)
+    for place, row in zip(ids, rows, strict=True):
+        place[: len(row)] = row
+    return ids
 
 
 def strings(texts: Sequence[str]) -> tf.Tensor:

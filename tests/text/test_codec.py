@@ -239,12 +239,12 @@ def test_config_round_trip() -> None:
 
 @pytest.mark.parametrize(("level", "meant"), [("words", "word"), ("chars", "char"), ("wrod", "word")])
 def test_a_misspelt_level_names_the_near_one(level: str, meant: str) -> None:
-    with pytest.raises(InputError, match=f"word, char. Received: '{level}'. Did you mean '{meant}'"):
+    with pytest.raises(InputError, match=f"word, char, whole, answer. Received: '{level}'. Did you mean '{meant}'"):
         TextCodec.fit(CAPTIONS, level=level)
 
 
 def test_a_strange_level_names_all() -> None:
-    with pytest.raises(InputError, match="one of word, char. Received: 'subtoken-9'.$"):
+    with pytest.raises(InputError, match="one of word, char, whole, answer. Received: 'subtoken-9'.$"):
         TextCodec.fit(CAPTIONS, level="subtoken-9")
 
 
@@ -288,3 +288,29 @@ def test_a_whole_data_set_is_counted() -> None:
     captions = [f"A man number {i} in a red shirt is riding a bicycle down the street ." for i in range(30_000)]
     codec = TextCodec.fit(captions, min_count=2)
     assert len(codec.vocabulary) == 4 + 12
+
+
+def test_a_whole_text_is_one_token() -> None:
+    """The answers of a classifier: letter case and blanks apart, all of a text is its token; no text is none."""
+    codec = TextCodec.fit(["Red, Blue", "red,  blue", "a dog", "3.5", ""], level="whole")
+    assert codec.vocabulary.tokens[4:] == ("red, blue", "3.5", "a dog")
+    assert codec.encode(" RED,\tblue ") == [START, 4, END] and codec.decode([START, 4, END]) == "red, blue"
+    assert codec.encode("red blue") == [START, UNK, END] and codec.encode("") == [START, END]
+    assert codec.decode_all(np.array([[5], [6]])) == ["3.5", "a dog"]
+
+
+def test_written_answers_keep_their_punctuation() -> None:
+    codec = TextCodec.fit(["night_stand, Book", "3.5", "is it?"], level="answer")
+    assert set(codec.vocabulary.tokens[4:]) == {"night_stand", ",", "book", "3.5", "is", "it?"}
+    for text in ("night_stand, book", "book, night_stand, 3.5", "is it?", "book,", ", book", ""):
+        assert codec.decode(codec.encode(text)) == text
+    assert codec.decode(codec.encode("BOOK ,,night_stand")) == "book, night_stand"
+
+
+def test_a_batch_of_texts_is_padded_and_cut() -> None:
+    codec = TextCodec.fit(["a b c"])
+    np.testing.assert_array_equal(
+        codec.encode_batch(["a b c", "", "b"]), [[1, 4, 5, 6, 2], [1, 2, 0, 0, 0], [1, 5, 2, 0, 0]]
+    )
+    np.testing.assert_array_equal(codec.encode_batch(["a b c", "b"], 2), [[1, 4, 5, 2], [1, 5, 2, 0]])
+    assert codec.encode_batch([]).shape == (0, 0)

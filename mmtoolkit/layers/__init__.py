@@ -4,7 +4,9 @@ from mmtoolkit.layers.attention import BahdanauAttention, additive_attention
 from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
-from mmtoolkit.layers.image_encoder import SmallCNN
+from mmtoolkit.layers.encoder import SequenceEncoder
+from mmtoolkit.layers.fusion import Fusion
+from mmtoolkit.layers.image_encoder import SmallCNN, VGG19Block5
 from mmtoolkit.layers.loops import DIRECT
 from mmtoolkit.layers.memory import Memory
 
@@ -12,11 +14,14 @@ __all__ = [
     "DIRECT",
     "AttentionDecoder",
     "BahdanauAttention",
+    "Fusion",
     "GRUCell",
     "LSTMCell",
     "Memory",
+    "SequenceEncoder",
     "SmallCNN",
     "TokenEmbedding",
+    "VGG19Block5",
     "VanillaCell",
     "additive_attention",
 ]

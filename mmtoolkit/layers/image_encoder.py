@@ -1,7 +1,9 @@
-"""A small trainable image encoder, for small and synthetic pictures."""
+"""Trainable image encoders: a small one for small and synthetic pictures, and the last block of VGG19."""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -54,6 +56,59 @@ class SmallCNN(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "filters": list(self.filters)}
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class VGG19Block5(keras.layers.Layer):
+    """The last four convolutions of VGG19, from the regions before them to those of `block5_conv4`.
+
+    Their kernels are kept divided by `rate`, so that an optimizer of Adam's kind moves them by that share of its
+    learning rate: what was learnt from a million pictures is not to be lost in a few steps.
+
+    Example:
+        >>> block = VGG19Block5()
+        >>> block.start(kernels)      # of VGG19's file: kernel, bias, kernel, bias, …
+        >>> block(regions)            # <float>[batch, 196, 512] to <float>[batch, 196, 512]
+
+    Args:
+        rate: Share of the optimizer's learning rate at which the block learns.
+
+    Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; scaled weights: Karras et
+        al., "Progressive Growing of GANs", 2018, section 4.1.
+    """
+
+    def __init__(self, rate: float = 0.05, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.rate = rate
+
+    def build(self, regions_shape: Any) -> None:
+        width = regions_shape[-1]
+        scaled = keras.initializers.VarianceScaling(2.0 / self.rate**2, "fan_in")
+        self.kernels = [
+            self.add_weight(shape=(3, 3, width, width), name=f"kernel_{i}", initializer=scaled) for i in range(4)
+        ]
+        self.biases = [self.add_weight(shape=(width,), name=f"bias_{i}", initializer="zeros") for i in range(4)]
+
+    def start(self, weights: Sequence[Any]) -> None:
+        """Takes the kernels and biases of VGG19, in turns."""
+        for variable, value in zip(self.kernels, weights[0::2], strict=True):
+            variable.assign(value / self.rate)
+        for variable, value in zip(self.biases, weights[1::2], strict=True):
+            variable.assign(value / self.rate)
+
+    def call(self, regions: Any, training: bool | None = None) -> Any:
+        batch, count, width = ops.shape(regions)[0], regions.shape[1], regions.shape[-1]
+        side = math.isqrt(count)
+        values = ops.reshape(ops.cast(regions, self.compute_dtype), (-1, side, side, width))
+        for kernel, bias in zip(self.kernels, self.biases, strict=True):
+            values = ops.relu(ops.conv(values, self.rate * kernel, padding="same") + self.rate * bias)
+        return ops.reshape(values, (batch, count, width))
+
+    def compute_output_shape(self, regions_shape: Any) -> tuple[int | None, ...]:
+        return tuple(regions_shape)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "rate": self.rate}
 
 
 def coordinates(values: Any) -> Any:

@@ -1,6 +1,8 @@
 """Models: Keras models with `generate` and presets."""
 
 from mmtoolkit.models.captioner import Caption, Captioner
+from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import Task
+from mmtoolkit.models.visual_qa import Answer, VisualQA
 
-__all__ = ["Caption", "Captioner", "Task"]
+__all__ = ["Answer", "Caption", "Captioner", "Seeing", "Task", "VisualQA"]

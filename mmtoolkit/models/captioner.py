@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,14 +10,13 @@ import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding import IMPOSSIBLE, BeamSearch, Search
+from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import DIRECT, AttentionDecoder, Memory, SmallCNN
-from mmtoolkit.models.task import Task, search_config, search_from_config
+from mmtoolkit.layers import DIRECT, AttentionDecoder, Memory
+from mmtoolkit.models.seeing import Seeing
+from mmtoolkit.models.task import revived, search_config, search_from_config
 from mmtoolkit.text import END, PAD, START, TextCodec
-from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
-
-ENCODERS = ("vgg19", "small")
+from mmtoolkit.vision import ExtractorKey, ImageSource
 
 
 class Caption(NamedTuple):
@@ -34,7 +32,7 @@ class Caption(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
-class Captioner(Task):
+class Captioner(Seeing):
     """An attention decoder over the regions of a picture.
 
     Example:
@@ -77,37 +75,23 @@ class Captioner(Task):
         dtype: Any = None,
         **decoder: Any,
     ) -> None:
-        super().__init__(name=name, dtype=dtype)
-        if encoder not in ENCODERS:
-            raise InputError(f"A captioner's encoder is one of {', '.join(ENCODERS)}. Received: {encoder!r}.")
-        self.codec, self.encoder_name, self.image_size = codec, encoder, image_size
-        self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
-        self.filters = tuple(filters)
-        self.attention_penalty, self.max_length, self.card = attention_penalty, max_length, {}
+        looks: dict[str, Any] = {
+            "encoder": encoder,
+            "extractor": extractor,
+            "image_size": image_size,
+            "filters": filters,
+        }
+        super().__init__(**looks, name=name, dtype=dtype)
+        self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)
-        self.encoder = SmallCNN(self.filters, name="encoder", dtype=self.dtype_policy) if encoder == "small" else None
         self.decoder = AttentionDecoder(len(codec.vocabulary), name="decoder", dtype=self.dtype_policy, **decoder)
 
     def build(self, input_shape: Any) -> None:
-        if self.encoder:
-            self.encoder.build(input_shape["images"])
-            regions = self.encoder.compute_output_shape(input_shape["images"])
-        else:
-            regions = input_shape["regions"]
-        self.decoder.build(input_shape["tokens"], Memory(None, tuple(regions)))
+        self.decoder.build(input_shape["tokens"], Memory(None, self.build_encoder(input_shape)))
         self.built = True
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        pictures: dict[str, tuple[int | None, ...]] = (
-            {"images": (None, self.image_size, self.image_size, 3)}
-            if self.encoder
-            else {"regions": (None, *(self.extractor or ExtractorKey("random", "float32")).shape)}
-        )
-        return {**pictures, "tokens": (None, None)}
-
-    def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """What the decoder attends to: `<float>[batch, regions, features]`."""
-        return self.encoder(inputs["images"], training=training) if self.encoder else inputs["regions"]
+        return {**self.picture_shapes(), "tokens": (None, None)}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         logits, alignments = self.teach(inputs, training=training)
@@ -139,12 +123,7 @@ class Captioner(Task):
 
     def write(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:
         """The captions of a batch of prepared pictures, best first."""
-        ids, scores = self.searched(inputs, decoding)
-        texts = np.reshape(self.codec.decode_all(ids.reshape(-1, ids.shape[-1])), scores.shape)
-        return [
-            [Caption(str(text), float(score)) for text, score in zip(*row, strict=True) if score > IMPOSSIBLE]
-            for row in zip(texts, scores, strict=True)
-        ]
+        return [[Caption(*found) for found in row] for row in self.sentences(inputs, decoding, self.codec)]
 
     def generate(
         self,
@@ -171,6 +150,11 @@ class Captioner(Task):
             captions += [best[0].text for best in self.write(inputs, decoding)]
         return captions
 
+    @property
+    def looks(self) -> bool:
+        """Whether it looks somewhere for each word: a picture of that can be drawn."""
+        return self.decoder.attention is not None
+
     def attend(self, inputs: Mapping[str, Any], captions: Sequence[str]) -> list[np.ndarray]:
         """Where the model looks while it writes each word of finished captions.
 
@@ -180,27 +164,19 @@ class Captioner(Task):
         Raises:
             InputError: The model has no attention.
         """
-        if not self.decoder.attention:
+        if not self.looks:
             raise InputError(
                 "Only a captioner with attention looks somewhere for each word. Received: one with "
                 f"attention={self.decoder.attention_name!r}; leave the picture of its attention out."
             )
-        ids = self.codec.encode_all(captions)
-        tokens = np.full((len(ids), max(len(row) for row in ids)), PAD, np.int32)
-        for row, caption in zip(tokens, ids, strict=True):
-            row[: len(caption)] = caption
+        tokens = self.codec.encode_batch(captions)
         _, alignments = self.teach({**inputs, "tokens": tokens})
-        return [row[: len(i) - 2] for row, i in zip(ops.convert_to_numpy(alignments), ids, strict=True)]
-
-    def image_source(self) -> ImageSource:
-        """Reads picture files as this model needs them."""
-        return Pictures(self.image_size, keep=False) if self.encoder else LiveRegions(self.extractor)
+        words = (tokens != PAD).sum(axis=1) - 2  # without START and END
+        return [row[:count] for row, count in zip(ops.convert_to_numpy(alignments), words, strict=True)]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Captioner:
-        codec = config["codec"]
-        codec = keras.saving.deserialize_keras_object(codec) if isinstance(codec, Mapping) else codec
-        return cls(**{**config, "codec": codec})
+        return cls(**{**config, "codec": revived(config["codec"])})
 
     def get_config(self) -> dict[str, Any]:
         decoder = self.decoder.get_config()
@@ -208,10 +184,7 @@ class Captioner(Task):
             decoder.pop(key, None)
         return {
             "codec": self.codec,
-            "encoder": self.encoder_name,
-            "extractor": None if self.extractor is None else asdict(self.extractor),
-            "image_size": self.image_size,
-            "filters": list(self.filters),
+            **self.picture_config(),
             "attention_penalty": self.attention_penalty,
             "decoding": search_config(self.decoding),
             "max_length": self.max_length,

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding import SEARCHES, Search
+from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
@@ -53,6 +53,17 @@ class Task(keras.Model):
         """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
         fused = len(next(iter(inputs.values()))) >= MANY
         return self.search_graph(decoding or self.decoding, self.max_length, fused)(dict(inputs))
+
+    def sentences(
+        self, inputs: Mapping[str, Any], decoding: Search | None, codec: TextCodec
+    ) -> list[list[tuple[str, float]]]:
+        """What `searched` gives in words: each row's sentences with their scores, best first."""
+        ids, scores = self.searched(inputs, decoding)
+        texts = np.reshape(codec.decode_all(ids.reshape(-1, ids.shape[-1])), scores.shape)
+        return [
+            [(str(text), float(score)) for text, score in zip(*row, strict=True) if score > IMPOSSIBLE]
+            for row in zip(texts, scores, strict=True)
+        ]
 
     def bare(self, dtype: str | None = None) -> Self:
         """A copy without the optimizer, whose moments and averages would make a file four times as large."""
@@ -200,6 +211,11 @@ def compiled_search(
 def first_line(error: Exception) -> str:
     """The first line of a message, which is all that an error in one sentence has room for."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
+
+
+def revived(codec: TextCodec | Mapping[str, Any]) -> TextCodec:
+    """A codec, from itself or from the form in which Keras serializes it."""
+    return keras.saving.deserialize_keras_object(codec) if isinstance(codec, Mapping) else codec
 
 
 def search_config(search: Search) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -159,6 +160,12 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
         )
     path = None if key.weights == RANDOM else weights_by_digest(key.weights)
     return VGG19Regions.from_weights(path, precision=key.precision, layer=key.layer)
+
+
+def block5_weights(key: ExtractorKey) -> list[np.ndarray]:
+    """The kernels and biases of VGG19's last block, in turns, from the weights file that a key names."""
+    network = load_extractor(replace(key, network="vgg19-block5_conv4")).network
+    return [weight for layer in network.layers[-4:] for weight in layer.get_weights()]
 
 
 @lru_cache(maxsize=2)

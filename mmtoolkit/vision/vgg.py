@@ -21,11 +21,11 @@ from mmtoolkit.files import write_atomically
 from mmtoolkit.machine import instructions
 
 IMAGE_SIZE = 224  # side of the square pictures
-SHAPES = {"block5_conv4": (196, 512), "fc2": (1, 4096)}  # what it gives: regions, features
+SHAPES = {"block4_pool": (196, 512), "block5_conv4": (196, 512), "fc2": (1, 4096)}  # it gives: regions, features
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 PUBLISHED = {  # by layer: the file that holds its weights, and the file's MD5
-    "block5_conv4": (NO_TOP, "253f8cb515780f3b799900260a226db6"),
+    **dict.fromkeys(("block4_pool", "block5_conv4"), (NO_TOP, "253f8cb515780f3b799900260a226db6")),
     "fc2": ("vgg19_weights_tf_dim_ordering_tf_kernels.h5", "cbe5617147190e668d6c5d5026f83318"),
 }
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
@@ -34,14 +34,15 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Regions(keras.layers.Layer):
-    """The 14 x 14 grid of `block5_conv4`, one row a region, or the vector of `fc2` as the only row.
+    """The 14 x 14 grid of `block5_conv4`, one row a region, that before its block, or the vector of `fc2` as only row.
 
     Example:
         >>> extractor = VGG19Regions.from_weights(path, precision="float32")
         >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
 
     Args:
-        layer: `"block5_conv4"`, or `"fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
+        layer: `"block5_conv4"`; `"block4_pool"`, as wide and as fine, for a last block that is trained along; or
+            `"fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; `block5_conv4` is the layer
         of Xu et al., "Show, Attend and Tell", 2015, section 4.3.
@@ -53,8 +54,8 @@ class VGG19Regions(keras.layers.Layer):
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)  # keras.applications takes no dtype of its own
         try:
-            network = keras.applications.VGG19(include_top=layer == "fc2", weights=None, input_shape=shape)
-            self.network = keras.Model(network.input, network.get_layer(layer).output)
+            self.whole = keras.applications.VGG19(include_top=layer == "fc2", weights=None, input_shape=shape)
+            self.network = keras.Model(self.whole.input, self.whole.get_layer(layer).output)
         finally:
             keras.config.set_dtype_policy(policy)
 
@@ -67,7 +68,7 @@ class VGG19Regions(keras.layers.Layer):
         Args:
             path: An HDF5 file of VGG19 as Keras publishes it, without its top or, for `fc2`, with it.
             precision: `"float32"` or `"bfloat16"`.
-            layer: `"block5_conv4"` or `"fc2"`.
+            layer: `"block5_conv4"`, `"block4_pool"` or `"fc2"`.
             seed: Of the random weights.
 
         Raises:
@@ -81,7 +82,7 @@ class VGG19Regions(keras.layers.Layer):
             return extractor
         try:
             with warnings.catch_warnings(action="ignore"):  # of every layer that is not in a wrong file
-                extractor.network.load_weights(str(path))
+                extractor.whole.load_weights(str(path))
         except (ValueError, OSError, KeyError) as error:
             raise InputError(
                 f"Expected the weights of VGG19 {'with' if layer == 'fc2' else 'without'} its top "

@@ -25,19 +25,24 @@ from mmtoolkit.data.datasets import token_batch
 from mmtoolkit.layers import (
     AttentionDecoder,
     BahdanauAttention,
+    Fusion,
     GRUCell,
     LSTMCell,
     Memory,
+    SequenceEncoder,
     SmallCNN,
     TokenEmbedding,
     VanillaCell,
+    VGG19Block5,
 )
 from mmtoolkit.losses import token_loss
-from mmtoolkit.models import Captioner
+from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.text import TextCodec
 
 BATCH, REGIONS, FEATURES, UNITS, TIME, SIZE = 2, 5, 3, 4, 3, 9
 CODEC = TextCodec.fit(["a b c d e"])  # nine tokens with the special ones
+ANSWERS = TextCodec.fit(["red", "blue", "a dog"], level="whole")
+BLOCK4 = {"weights": "random", "precision": "float32", "network": "vgg19-block4_pool"}
 SIZES = {"units": UNITS, "embedding_dim": 6, "attention_units": 7, "dropout": 0.0}
 
 
@@ -48,6 +53,8 @@ def floats(*shape: int, seed: int = 0) -> np.ndarray:
 TOKENS = np.array([[1, 4, 5], [1, 7, 7]], "int32")
 VALUES = floats(BATCH, REGIONS, FEATURES)
 IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, 16, 16, 3)).astype("uint8")
+PREFIXES = np.array([[True, True, True, True, True], [True, True, False, False, False]])
+QUESTIONS = np.array([[1, 4, 5, 2], [1, 8, 2, 0]], "int32")
 MASK = np.array([[True, True, False, True, False], [True, False, True, True, True]])
 
 
@@ -91,6 +98,33 @@ def captioner(name: str, inputs: dict[str, np.ndarray], **options: Any) -> Case:
     return Case(name, Captioner, make, {"tokens": TOKENS, **inputs}, lambda model, given: model(given))
 
 
+def encoder(name: str, **options: Any) -> Case:
+    return Case(
+        name,
+        SequenceEncoder,
+        lambda **more: SequenceEncoder(UNITS, **{**options, **more}),
+        {"vectors": VALUES, "mask": PREFIXES},
+        lambda layer, inputs: layer(inputs["vectors"], inputs["mask"]),
+    )
+
+
+def fusion(kind: str, **options: Any) -> Case:
+    return Case(
+        f"fusion: {kind}, {options or 'plain'}",
+        Fusion,
+        lambda **more: Fusion(kind, units=UNITS, **{**options, **more}),
+        {"question": floats(BATCH, 6), "regions": VALUES},
+        lambda layer, inputs: layer(inputs["question"], None if layer.blind else inputs["regions"]),
+    )
+
+
+def answerer(name: str, inputs: dict[str, np.ndarray], answers: TextCodec = ANSWERS, **options: Any) -> Case:
+    make = lambda **more: VisualQA(CODEC, answers, **{**SIZES, **options, **more})  # noqa: E731
+    words = {"tokens": TOKENS} if options.get("head") == "generate" else {}
+    given = {"question": QUESTIONS, **words, **inputs}
+    return Case(name, VisualQA, make, given, lambda model, given: model(given))
+
+
 def cell(kind: type, gates: int, states: int) -> Case:
     inputs = {"projection": floats(BATCH, gates * UNITS), "state": floats(states, BATCH, UNITS, seed=1)}
     return Case(
@@ -118,7 +152,18 @@ DECODERS = [
 CAPTIONERS = [
     captioner("captioner: regions", {"regions": VALUES}),
     captioner("captioner: regions, none", {"regions": VALUES}, attention="none", layers=2),
+    captioner("captioner: block 5", {"regions": floats(BATCH, 9, 4)}, encoder="vgg19-block5", extractor=BLOCK4),
     captioner("captioner: images, gru", {"images": IMAGES}, encoder="small", image_size=16, cell="gru"),
+]
+ANSWERERS = [
+    answerer("answers: regions, attention", {"regions": VALUES}, hops=2),
+    answerer("answers: regions, product", {"regions": VALUES}, fusion="product", cell="gru", bidirectional=True),
+    answerer("answers: images, concat", {"images": IMAGES}, fusion="concat", encoder="small", image_size=16, layers=2),
+    answerer("answers: block 5", {"regions": floats(BATCH, 9, 4)}, encoder="vgg19-block5", extractor=BLOCK4),
+    answerer("answers: one vector", {"regions": VALUES[:, :1]}, fusion="product"),
+    answerer("answers: written", {"regions": VALUES}, CODEC, head="generate"),
+    answerer("answers: questions only", {}, question_only=True),
+    answerer("answers: written, questions only", {}, CODEC, head="generate", question_only=True, fusion="product"),
 ]
 CASES = [
     Case(
@@ -145,13 +190,29 @@ CASES = [
         {"images": IMAGES},
         lambda layer, inputs: layer(inputs["images"]),
     ),
+    Case(
+        "block 5",
+        VGG19Block5,
+        lambda **more: VGG19Block5(1.0, **more),
+        {"regions": floats(BATCH, 9, 4)},
+        lambda layer, inputs: layer(inputs["regions"]),
+    ),
+    encoder("encoder: lstm"),
+    encoder("encoder: gru, two layers, both ways", cell="gru", layers=2, bidirectional=True),
+    fusion("product"),
+    fusion("concat"),
+    fusion("attention"),
+    fusion("attention", hops=2, attention_units=7),
+    fusion("product", blind=True),
     *DECODERS,
     *CAPTIONERS,
+    *ANSWERERS,
 ]
 
 every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_decoder = pytest.mark.parametrize("case", DECODERS, ids=lambda case: case.name)
 every_captioner = pytest.mark.parametrize("case", CAPTIONERS, ids=lambda case: case.name)
+every_answerer = pytest.mark.parametrize("case", ANSWERERS, ids=lambda case: case.name)
 every_sequence = pytest.mark.parametrize("case", [*DECODERS, *CAPTIONERS], ids=lambda case: case.name)
 
 
@@ -398,3 +459,43 @@ def test_dropout_works_only_in_training(case: Case) -> None:
         for _ in range(2)
     ]
     assert np.abs(training[0] - training[1]).max() > 1e-3
+
+
+@every_answerer
+def test_padding_a_question_changes_no_answer(case: Case) -> None:
+    model = case.ready()
+    wide = {**case.inputs, "question": np.pad(QUESTIONS, ((0, 0), (0, 3)))}
+    assert_same(case.run(model, wide), case.run(model), atol=1e-6)
+
+
+@every_answerer
+def test_a_question_of_unknown_length_gives_the_same_answer(case: Case) -> None:
+    model = case.ready()
+    words = ("question", "tokens")
+    signature = {
+        name: tf.TensorSpec([None, None] if name in words else [None, *value.shape[1:]], value.dtype)
+        for name, value in case.inputs.items()
+    }
+    graph = tf.function(lambda inputs: case.run(model, inputs), input_signature=[signature])
+    assert_same(graph(keras.tree.map_structure(tf.constant, case.inputs)), case.run(model))
+
+
+@every_answerer
+def test_answers_are_searched_for_with_their_probabilities(case: Case) -> None:
+    """One head chooses: a softmax over the answers. The other writes: what teacher forcing says of the words."""
+    model = case.ready()
+    given = {name: value for name, value in case.inputs.items() if name != "tokens"}
+    ids, scores = (np.asarray(found) for found in model.search(given, model.best(2)))
+    assert ids.shape[:2] == scores.shape == (BATCH, 2)
+    if model.head == "classify":
+        logits = case.run(model)[0]
+        expected = np.sort(np.asarray(ops.log_softmax(logits)))[:, ::-1][:, :2]
+        assert (ids[:, :, 0] >= 4).all()
+    else:
+        best = ids[:, 0]
+        tokens = np.concatenate([np.full((BATCH, 1), 1), best], axis=1).astype("int32")
+        told = np.asarray(ops.log_softmax(model({**given, "tokens": tokens[:, :-1]})))
+        picked = np.take_along_axis(told, best[..., None], -1)[..., 0]
+        before_end = np.cumsum(best == 2, axis=1) - (best == 2) == 0
+        expected, scores = (picked * before_end).sum(axis=1), scores[:, 0]
+    np.testing.assert_allclose(scores, expected, atol=1e-5)

@@ -1,0 +1,130 @@
+"""A question and a picture made one vector."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.layers.attention import BahdanauAttention
+from mmtoolkit.layers.memory import masked_mean, normalise
+
+FUSIONS = ("product", "concat", "attention")
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class Fusion(keras.layers.Layer):
+    """Joins the vector of a question with the regions of a picture.
+
+    Example:
+        >>> fusion = Fusion("attention", units=512)
+        >>> joint, alignments = fusion(question, regions)    # <float>[batch, 512], <float>[batch, 196, 512]
+
+    Args:
+        kind: `"product"`: the mean region, brought to a root mean square of 1 (at length 1 the product starts near
+            nothing), times the question, element by element, each through a layer with tanh; `"concat"`: the same side
+            by side, through one layer; `"attention"`: the question asks the regions as a decoder's state does, and
+            what is seen is added to it.
+        units: Width of the joint vector.
+        attention_units: Width in which question and regions are compared; `units` by default.
+        hops: Looks at the regions, each with what the one before has seen; 1 or 2. Of attention only.
+        normalise_regions: Whether attention brings each region to mean 0 and spread 1 first, as a decoder does.
+        dropout: Share of the joint vector, and of the features that attention sees, dropped while training.
+        blind: Whether there is no picture: the question goes through the same layers without what joins it to one.
+
+    Raises:
+        InputError: There is no such kind, or `hops` is out of range.
+
+    Source: the product: Antol et al., "VQA: Visual Question Answering", 2015, section 4 ("deeper LSTM Q + norm I");
+        attention in hops: Yang et al., "Stacked Attention Networks", 2016, section 3.3, with the score of Bahdanau.
+    """
+
+    def __init__(
+        self,
+        kind: str,
+        *,
+        units: int = 512,
+        attention_units: int | None = None,
+        hops: int = 1,
+        normalise_regions: bool = True,
+        dropout: float = 0.0,
+        blind: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        if kind not in FUSIONS:
+            raise InputError(f"A fusion is one of {', '.join(FUSIONS)}. Received: {kind!r}.")
+        if hops not in (1, 2):
+            raise InputError(f"A fusion looks once or twice. Received: hops={hops!r}.")
+        self.kind, self.units, self.attention_units = kind, units, attention_units or units
+        self.hops, self.normalise_regions = hops if kind == "attention" else 1, normalise_regions
+        self.dropout, self.blind = dropout, blind
+        same = {"dtype": self.dtype_policy}
+
+        def dense(name: str) -> Any:
+            return keras.layers.Dense(units, activation="tanh", name=name, **same)
+
+        self.question_layer: Any = dense("question") if kind != "concat" else None
+        self.image_layer: Any = dense("image") if kind == "product" and not blind else None
+        self.both_layer: Any = dense("both") if kind == "concat" else None
+        looks = range(self.hops if kind == "attention" and not blind else 0)
+        self.attentions = [BahdanauAttention(self.attention_units, name=f"attention_{hop}", **same) for hop in looks]
+        self.seen_layers = [dense(f"seen_{hop}") for hop in looks]
+        self.drop = keras.layers.Dropout(dropout, **same)
+        self.drop_regions = keras.layers.SpatialDropout1D(dropout, **same)
+
+    def build(self, question_shape: Any, regions_shape: Any = None) -> None:
+        asked, features = question_shape[-1], 0 if regions_shape is None else regions_shape[-1]
+        for layer, width in (
+            (self.question_layer, asked),
+            (self.image_layer, features),
+            (self.both_layer, asked + features),
+            *((layer, features) for layer in self.seen_layers),
+        ):
+            if layer:
+                layer.build((None, width))
+        for attention in self.attentions:
+            attention.build((None, self.units), (None, None, features))
+
+    def call(self, question: Any, regions: Any = None, training: bool | None = None) -> tuple[Any, Any]:
+        """The joint vector `<float>[batch, units]` and the alignments `<float32>[batch, hops, regions]`, or `None`.
+
+        Args:
+            question: `<float>[batch, features]`.
+            regions: `<float>[batch, regions, features]`; `None` for a blind one.
+            training: Whether features are dropped.
+        """
+        if self.blind:
+            alone = self.both_layer or self.question_layer
+            return self.drop(alone(question), training=training), None
+        if self.kind == "attention":
+            joint, alignments = self.look(question, regions, training)
+            return self.drop(joint, training=training), alignments
+        image = ops.cast(one_length(masked_mean(ops.cast(regions, "float32"))), self.compute_dtype)
+        if self.kind == "product":
+            joint = self.question_layer(question) * self.image_layer(image)
+        else:
+            joint = self.both_layer(ops.concatenate([question, image], axis=-1))
+        return self.drop(joint, training=training), None
+
+    def look(self, question: Any, regions: Any, training: bool | None) -> tuple[Any, Any]:
+        """The question with what it has seen, and where it looked."""
+        regions = normalise(regions) if self.normalise_regions else regions
+        regions = self.drop_regions(ops.cast(regions, self.compute_dtype), training=training)
+        joint, alignments = self.question_layer(question), []
+        for attention, seen in zip(self.attentions, self.seen_layers, strict=True):
+            context, alignment = attention(joint, attention.prepare(regions))
+            joint = joint + seen(context)
+            alignments.append(alignment)
+        return joint, ops.stack(alignments, axis=1)
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("kind", "units", "attention_units", "hops", "normalise_regions", "dropout", "blind")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+def one_length(vectors: Any) -> Any:
+    """Each vector of `<float>[batch, features]` with a root mean square of 1; a vector of zeros stays."""
+    return vectors * ops.rsqrt(ops.mean(ops.square(vectors), axis=-1, keepdims=True) + 1e-12)

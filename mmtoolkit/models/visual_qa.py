@@ -1,0 +1,340 @@
+"""The question-answerer: a picture and a question in, an answer out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import keras
+import numpy as np
+from keras import ops
+
+from mmtoolkit.decoding import BeamSearch, Search
+from mmtoolkit.errors import InputError
+from mmtoolkit.layers import DIRECT, AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
+from mmtoolkit.losses import TokenLoss
+from mmtoolkit.models.seeing import Seeing
+from mmtoolkit.models.task import revived, search_config, search_from_config
+from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
+from mmtoolkit.vision import ExtractorKey, ImageSource
+
+HEADS = ("classify", "generate")
+NOTHING = (None, 1, 1)  # the shape of the memory of questions alone
+OPTIONS = (
+    *("head", "question_only", "units", "bidirectional", "embedding_dim", "freeze_embeddings", "dropout"),
+    *("word_dropout", "max_length", "max_question"),
+)
+
+
+class Answer(NamedTuple):
+    """A possible answer.
+
+    Args:
+        text: The answer.
+        probability: Of this answer, as the model sees it.
+    """
+
+    text: str
+    probability: float
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class VisualQA(Seeing):
+    """A question encoder, its fusion with a picture's regions, and a head that answers.
+
+    Example:
+        >>> model = VisualQA(codec, answers, fusion="attention")
+        >>> model.compile("adam", loss=model.answer_loss())
+        >>> model.fit(question_dataset(records, codec, answers, features=store))
+        >>> model.answer(["a.jpg"], ["what is on the table?"])
+        [[Answer(text='a lamp', probability=0.41)]]
+
+    Inputs: `{"regions": <float>[batch, regions, features], "question": <int32>[batch, time]}`, or `"images"`
+    `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model; neither with
+    `question_only`. The head `"generate"` also reads `"tokens" <int32>[batch, time]`, the answer so far.
+    Output: logits `<float32>[batch, answers]`, or `<float32>[batch, time, vocabulary]` of the head `"generate"`.
+
+    Args:
+        codec: The words of questions.
+        answers_codec: The answers: whole ones to choose from (level `"whole"`), or the words of answers to write.
+        head: `"classify"` chooses among the known answers, `"generate"` writes one with the attention decoder.
+        fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
+        hops: Looks of the attention, 1 or 2.
+        question_only: Whether the picture is kept from the model, to see what it adds.
+        encoder: As for `Captioner`, with `extractor`, `image_size` and `filters`.
+        cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
+        units: Width of the states and of the joint vector.
+        layers: Cells of the question encoder one above the other, 1 or 2.
+        bidirectional: Whether the question is read backwards as well.
+        attention_units: Width in which question and regions are compared.
+        embedding_dim: Width of the word vectors.
+        embeddings: `<float32>[words, embedding_dim]` to start the question's word vectors from.
+        freeze_embeddings: Whether they stay as they start.
+        dropout: Share of word vectors and joint features dropped while training.
+        word_dropout: Share of a question's words dropped whole while training.
+        decoding: The default search of the head `"generate"`, a beam whose scores are log-probabilities.
+        max_length: Longest answer written, in tokens, END included.
+        max_question: Longer questions are cut to so many words.
+
+    Raises:
+        InputError: An option is none of those.
+
+    Source: Antol et al., "VQA: Visual Question Answering", 2015; Yang et al., "Stacked Attention Networks", 2016.
+    """
+
+    codec_names: ClassVar[tuple[str, ...]] = ("words", "answers")
+
+    def __init__(
+        self,
+        codec: TextCodec,
+        answers_codec: TextCodec,
+        *,
+        head: str = "classify",
+        fusion: str = "attention",
+        hops: int = 1,
+        question_only: bool = False,
+        encoder: str = "vgg19",
+        extractor: ExtractorKey | Mapping[str, Any] | None = None,
+        image_size: int = 224,
+        filters: Sequence[int] = (16, 32, 64, 128),
+        cell: str = "lstm",
+        units: int = 512,
+        layers: int = 1,
+        bidirectional: bool = False,
+        attention_units: int = 256,
+        embedding_dim: int = 300,
+        embeddings: np.ndarray | None = None,
+        freeze_embeddings: bool = False,
+        dropout: float = 0.5,
+        word_dropout: float = 0.0,
+        decoding: Search | Mapping[str, Any] = BeamSearch(length_penalty=0.0, min_length=1),  # noqa: B008  # frozen
+        max_length: int = 12,
+        max_question: int = 60,
+        name: str = "visual_qa",
+        dtype: Any = None,
+    ) -> None:
+        sees: dict[str, Any] = {"encoder": encoder, "image_size": image_size, "filters": filters}
+        super().__init__(**sees, extractor=extractor, name=name, dtype=dtype)
+        if head not in HEADS:
+            raise InputError(f"A question-answerer's head is one of {', '.join(HEADS)}. Received: {head!r}.")
+        if (answers_codec.level == "whole") != (head == "classify"):
+            raise InputError(
+                "The head classify chooses among answers of the level whole, generate writes those of another one. "
+                f"Received: head={head!r}, level={answers_codec.level!r}."
+            )
+        self.codec, self.answers_codec, self.head = codec, answers_codec, head
+        self.question_only, self.units, self.bidirectional = question_only, units, bidirectional
+        self.embedding_dim, self.freeze_embeddings = embedding_dim, freeze_embeddings
+        self.dropout, self.word_dropout = dropout, word_dropout
+        self.max_length, self.max_question, self.card = max_length, max_question, {}
+        search = search_from_config(decoding)
+        if not isinstance(search, BeamSearch) or search.length_penalty:
+            raise InputError(
+                "A question-answerer's decoding is a BeamSearch(length_penalty=0), whose scores are log-probabilities. "
+                f"Received: {search}."
+            )
+        self.decoding: BeamSearch = search
+        if question_only:
+            self.encoder = None
+        reads = {"cell": cell, "layers": layers, "bidirectional": bidirectional}
+        looks = {"kind": fusion, "attention_units": attention_units, "hops": hops}
+        self.make_layers(reads, looks, embeddings)
+
+    def make_layers(self, reads: Mapping[str, Any], looks: Mapping[str, Any], embeddings: np.ndarray | None) -> None:
+        """The layers from words to answers, with the options of the reader and of the fusion."""
+        codec, answers_codec, dropout = self.codec, self.answers_codec, self.dropout
+        units, embedding_dim, blind = self.units, self.embedding_dim, self.question_only
+        same, normalises = {"dtype": self.dtype_policy}, self.encoder_name != "small"  # VGG19's norms are above 100
+        self.embedding = TokenEmbedding(len(codec.vocabulary), embedding_dim, table=embeddings, name="words", **same)
+        self.embedding.trainable = not self.freeze_embeddings
+        self.drop_words = keras.layers.Dropout(self.word_dropout, noise_shape=(None, None, 1), **same)
+        self.drop_word_features = keras.layers.Dropout(dropout, **same)
+        self.reader = SequenceEncoder(units, **reads, dropout=dropout, name="reader", **same)
+        whole: dict[str, Any] = {"normalise_regions": normalises, "dropout": dropout, "blind": blind}
+        self.fusion = Fusion(**looks, units=units, **whole, name="fusion", **same)
+        self.hidden_layer: Any = None
+        self.output_layer: Any = None
+        self.decoder: Any = None
+        if self.head == "classify":
+            # Without it the answer is a sum of what the question and what the picture say, and "is it red?" is neither.
+            self.hidden_layer = keras.layers.Dense(units, activation="relu", name="hidden", **same)
+            self.drop_hidden = keras.layers.Dropout(dropout, **same)
+            self.output_layer = keras.layers.Dense(len(answers_codec.vocabulary) - len(SPECIAL), name="output", **same)
+        else:
+            self.decoder = AttentionDecoder(
+                len(answers_codec.vocabulary),
+                cell=reads["cell"],
+                units=units,
+                attention="none" if blind else "bahdanau",
+                attention_units=looks["attention_units"],
+                embedding_dim=embedding_dim,
+                dropout=dropout,
+                normalise_memory=normalises,
+                name="decoder",
+                **same,
+            )
+
+    def build(self, input_shape: Any) -> None:
+        self.embedding.build(input_shape["question"])
+        self.reader.build((None, None, self.embedding_dim))
+        regions = None if self.question_only else self.build_encoder(input_shape)
+        self.fusion.build((None, self.reader.width), regions)
+        if self.output_layer:
+            self.hidden_layer.build((None, self.units))
+            self.output_layer.build((None, self.units))
+        else:
+            self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.units))
+        self.built = True
+
+    def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        pictures = {} if self.question_only else self.picture_shapes()
+        return {**pictures, "question": (None, None), **({"tokens": (None, None)} if self.decoder else {})}
+
+    def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        regions = self.regions(inputs, training)
+        joint, _ = self.join(inputs["question"], regions, training)
+        if self.output_layer:
+            return self.choose(joint, training)
+        memory = self.memory(joint, regions, training)
+        return self.decoder(inputs["tokens"], memory, joint, training=training)[0]
+
+    def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
+        """What is looked at: `<float>[batch, regions, features]`, or `None` for questions alone."""
+        return None if self.question_only else super().regions(inputs, training)
+
+    def memory(self, joint: Any, regions: Any, training: bool | None = None) -> Memory:
+        """What the writing decoder looks at: one region of nothing, at which it does not look, for questions alone."""
+        nothing = ops.zeros((ops.shape(joint)[0], *NOTHING[1:]), self.compute_dtype)
+        return self.decoder.prepare(nothing if regions is None else regions, training=training)
+
+    def join(self, question: Any, regions: Any, training: bool | None = None) -> tuple[Any, Any]:
+        """The joint vector `<float>[batch, units]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
+        words = self.drop_words(self.embedding(question), training=training)
+        words = self.drop_word_features(words, training=training)
+        _, asked = self.reader(words, question != PAD, training=training)
+        return self.fusion(asked, regions, training=training)
+
+    def choose(self, joint: Any, training: bool | None = None) -> Any:
+        """The logits of the known answers: `<float32>[batch, answers]`."""
+        hidden = self.drop_hidden(self.hidden_layer(joint), training=training)
+        return ops.cast(self.output_layer(hidden), "float32")
+
+    def search(
+        self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
+    ) -> tuple[Any, Any]:
+        """The likeliest answers: ids `<int32>[batch, n_best, time]` of `answers_codec` and log-probabilities.
+
+        The head `"classify"` takes from the search its `n_best` alone; an answer is one id.
+        """
+        decoding, regions = decoding or self.decoding, self.regions(inputs)
+        joint, _ = self.join(inputs["question"], regions)
+        if self.output_layer:
+            log_probabilities = ops.log_softmax(self.choose(joint))
+            count = min(getattr(decoding, "n_best", 1), self.output_layer.units)
+            scores, chosen = ops.top_k(log_probabilities, count)
+            return ops.expand_dims(ops.cast(chosen, "int32") + len(SPECIAL), -1), scores
+        memory = self.memory(joint, regions)
+        loop = self.decoder.fused(memory) if fused else DIRECT
+        return decoding(
+            lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
+            self.decoder.initial_state(memory, joint),
+            start=START,
+            end=END,
+            max_length=self.max_length,
+        )
+
+    def write(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Answer]]:
+        """The answers to a batch of prepared questions, best first."""
+        found = self.sentences(inputs, decoding, self.answers_codec)
+        return [[Answer(text, float(np.exp(score))) for text, score in row] for row in found]
+
+    def inputs_for(
+        self, images: Sequence[Path], questions: Sequence[str], source: ImageSource | None
+    ) -> dict[str, np.ndarray]:
+        """The inputs of `write` and `attend` for questions about picture files, which a source reads."""
+        asked = {"question": self.codec.encode_batch(questions, self.max_question)}
+        return asked if self.question_only or not source else {source.input_name: source.read(images), **asked}
+
+    def answer(
+        self,
+        images: Sequence[str | Path],
+        questions: Sequence[str],
+        *,
+        top: int = 1,
+        source: ImageSource | None = None,
+        batch_size: int = 32,
+    ) -> list[list[Answer]]:
+        """The likeliest answers to a question about each picture file, best first.
+
+        Args:
+            images: Picture files.
+            questions: As many questions.
+            top: Answers to each.
+            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+            batch_size: Questions at a time.
+
+        Raises:
+            InputError: There are more of one than of the other, a picture cannot be read, or the weights of VGG19 are
+                not in the cache.
+        """
+        if len(images) != len(questions):
+            raise InputError(
+                f"expected a question for each picture. Received: {len(images)} pictures, {len(questions)} questions."
+            )
+        if not self.question_only:
+            source = source or self.image_source()
+        paths, answers = [Path(image) for image in images], list[list[Answer]]()
+        for start in range(0, len(paths), batch_size):
+            part = slice(start, start + batch_size)
+            answers += self.write(self.inputs_for(paths[part], questions[part], source), self.best(top))
+        return answers
+
+    def best(self, top: int) -> Search:
+        """A search for so many answers."""
+        return replace(self.decoding, width=max(top, self.decoding.width), n_best=top)
+
+    @property
+    def looks(self) -> bool:
+        """Whether it looks somewhere: a picture of that can be drawn."""
+        return self.fusion.kind == "attention" and not self.question_only
+
+    def attend(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        """Where the question looks: `<float32>[batch, hops, regions]`.
+
+        Raises:
+            InputError: The model has no attention over regions.
+        """
+        if not self.looks:
+            raise InputError(
+                "Only a question-answerer with attention looks somewhere. Received: one with "
+                f"fusion={self.fusion.kind!r}, question_only={self.question_only}; leave the picture of it out."
+            )
+        return ops.convert_to_numpy(self.join(inputs["question"], self.regions(inputs))[1])
+
+    def answer_loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
+        """The cross-entropy of what was answered, summed with the weights of a data set."""
+        if self.decoder:
+            return TokenLoss(label_smoothing)
+        return keras.losses.CategoricalCrossentropy(
+            from_logits=True, label_smoothing=label_smoothing, reduction="sum", name="answer_loss"
+        )
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> VisualQA:
+        return cls(**{**config, **{name: revived(config[name]) for name in ("codec", "answers_codec")}})
+
+    def get_config(self) -> dict[str, Any]:
+        named = {"cell": self.reader.cell_name, "layers": self.reader.layers, "fusion": self.fusion.kind}
+        return {
+            "codec": self.codec,
+            "answers_codec": self.answers_codec,
+            **self.picture_config(),
+            **{name: getattr(self, name) for name in OPTIONS},
+            **named,
+            "hops": self.fusion.hops,
+            "attention_units": self.fusion.attention_units,
+            "decoding": search_config(self.decoding),
+            "dtype": self.dtype_policy.name,
+        }

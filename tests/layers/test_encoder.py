@@ -1,0 +1,96 @@
+"""The sequence encoder, against Keras' own LSTM and GRU with the same weights."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.layers import SequenceEncoder
+
+BATCH, TIME, WIDTH, UNITS = 3, 6, 5, 4
+RANDOM = np.random.default_rng(0)
+VECTORS = RANDOM.normal(size=(BATCH, TIME, WIDTH)).astype("float32")
+LENGTHS = np.array([6, 2, 1])
+MASK = np.arange(TIME) < LENGTHS[:, None]
+
+
+def ready(**options: object) -> SequenceEncoder:
+    """An encoder with no weight at a special value."""
+    encoder = SequenceEncoder(UNITS, **options)
+    encoder(VECTORS, MASK)
+    for number, weight in enumerate(encoder.weights):
+        weight.assign(0.5 * np.random.default_rng(number).normal(size=weight.shape))
+    return encoder
+
+
+def theirs(
+    encoder: SequenceEncoder, number: int, vectors: np.ndarray, *, backward: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """One cell's outputs and last output by Keras, each sequence cut to its length and read by itself."""
+    cell, projection = encoder.cells[number], encoder.projections[number]
+    bias = np.asarray(cell.bias)
+    if encoder.cell_name == "lstm":
+        layer = keras.layers.LSTM(UNITS, return_sequences=True)
+    else:
+        layer = keras.layers.GRU(UNITS, return_sequences=True, reset_after=True)
+        bias = np.stack([bias, np.zeros_like(bias)])
+    layer.build((None, None, vectors.shape[-1]))
+    layer.set_weights([np.asarray(projection.kernel), np.asarray(cell.recurrent_kernel), bias])
+    outputs, ends = np.zeros((BATCH, TIME, UNITS), "float32"), []
+    for row, length in enumerate(LENGTHS):
+        sequence = vectors[row : row + 1, :length]
+        found = np.asarray(layer(sequence[:, ::-1] if backward else sequence))[0]
+        ends.append(found[-1])
+        outputs[row, :length] = found[::-1] if backward else found
+    return outputs, np.stack(ends)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("layers", [1, 2])
+def test_equals_keras_on_sequences_without_padding(cell: str, bidirectional: bool, layers: int) -> None:
+    encoder = ready(cell=cell, bidirectional=bidirectional, layers=layers)
+    outputs, last = encoder(VECTORS, MASK)
+    directions = 2 if bidirectional else 1
+    expected = VECTORS
+    for layer in range(layers):
+        found = [theirs(encoder, layer * directions + d, expected, backward=d == 1) for d in range(directions)]
+        expected, ends = (np.concatenate(parts, axis=-1) for parts in zip(*found, strict=True))
+    np.testing.assert_allclose(np.asarray(outputs)[MASK], expected[MASK], atol=2e-6)
+    np.testing.assert_allclose(last, ends, atol=2e-6)
+    assert last.shape == (BATCH, encoder.width) == (BATCH, UNITS * directions)
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_what_stands_behind_the_end_changes_nothing(bidirectional: bool) -> None:
+    encoder = ready(bidirectional=bidirectional, layers=2)
+    wide = np.concatenate([np.where(MASK[..., None], VECTORS, 9.0), np.full((BATCH, 3, WIDTH), -9.0)], axis=1)
+    outputs, last = encoder(wide.astype("float32"), np.pad(MASK, ((0, 0), (0, 3))))
+    expected, expected_last = encoder(VECTORS, MASK)
+    np.testing.assert_allclose(last, expected_last, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(outputs)[:, :TIME][MASK], np.asarray(expected)[MASK], atol=1e-6)
+
+
+def test_without_a_mask_all_is_read() -> None:
+    encoder = ready()
+    np.testing.assert_allclose(encoder(VECTORS)[1], encoder(VECTORS, np.ones_like(MASK))[1], atol=1e-7)
+    assert np.abs(np.asarray(encoder(VECTORS)[1]) - np.asarray(encoder(VECTORS, MASK)[1])).max() > 1e-3
+
+
+def test_dropout_works_between_layers_and_in_training_only() -> None:
+    encoder = ready(layers=2, dropout=0.5)
+    same = [np.asarray(encoder(VECTORS, MASK, training=False)[1]) for _ in range(2)]
+    other = [np.asarray(encoder(VECTORS, MASK, training=True)[1]) for _ in range(2)]
+    assert (same[0] == same[1]).all() and np.abs(other[0] - other[1]).max() > 1e-3
+    one = ready(layers=1, dropout=0.5)
+    assert (ops.convert_to_numpy(one(VECTORS, training=True)[1]) == ops.convert_to_numpy(one(VECTORS)[1])).all()
+
+
+def test_layers_are_one_or_two() -> None:
+    with pytest.raises(InputError, match="1 or 2 layers. Received: layers=3"):
+        SequenceEncoder(4, layers=3)
+    with pytest.raises(InputError, match="Did you mean 'gru'"):
+        SequenceEncoder(4, cell="grru")

@@ -1,0 +1,90 @@
+"""Question and picture made one vector, against NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.layers import Fusion
+
+BATCH, REGIONS, FEATURES, ASKED, UNITS = 2, 5, 3, 4, 6
+RANDOM = np.random.default_rng(0)
+QUESTION = RANDOM.normal(size=(BATCH, ASKED)).astype("float32")
+IMAGE = RANDOM.normal(size=(BATCH, REGIONS, FEATURES)).astype("float32") + 1.0
+
+
+def ready(kind: str, **options: object) -> Fusion:
+    """A fusion with no weight at a special value."""
+    fusion = Fusion(kind, units=UNITS, **options)
+    fusion(QUESTION, IMAGE)
+    for number, weight in enumerate(fusion.weights):
+        weight.assign(0.7 * np.random.default_rng(number).normal(size=weight.shape))
+    return fusion
+
+
+def dense(layer: object, values: np.ndarray) -> np.ndarray:
+    kernel, bias = (np.asarray(weight) for weight in layer.weights)
+    return np.tanh(values @ kernel + bias)
+
+
+def mean_of_one_length() -> np.ndarray:
+    mean = IMAGE.mean(axis=1)
+    return np.sqrt(FEATURES) * mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+
+
+def test_product() -> None:
+    fusion = ready("product")
+    joint, alignments = fusion(QUESTION, IMAGE)
+    expected = dense(fusion.question_layer, QUESTION) * dense(fusion.image_layer, mean_of_one_length())
+    np.testing.assert_allclose(joint, expected, atol=1e-6)
+    assert alignments is None
+
+
+def test_concat() -> None:
+    fusion = ready("concat")
+    expected = dense(fusion.both_layer, np.concatenate([QUESTION, mean_of_one_length()], axis=-1))
+    np.testing.assert_allclose(fusion(QUESTION, IMAGE)[0], expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+@pytest.mark.parametrize("normalise", [False, True])
+def test_attention_in_hops(hops: int, normalise: bool) -> None:
+    """Stacked attention, equations 15 to 19, with Bahdanau's score: what is seen is added to what asks next."""
+    fusion = ready("attention", hops=hops, attention_units=7, normalise_regions=normalise)
+    joint, alignments = fusion(QUESTION, IMAGE)
+    regions = IMAGE
+    if normalise:
+        regions = (IMAGE - IMAGE.mean(-1, keepdims=True)) / np.sqrt(IMAGE.var(-1, keepdims=True) + 1e-5)
+    query, seen = dense(fusion.question_layer, QUESTION), []
+    for attention, layer in zip(fusion.attentions, fusion.seen_layers, strict=True):
+        key_kernel, key_bias = (np.asarray(weight) for weight in attention.key_projection.weights)
+        asked = query @ np.asarray(attention.query_projection.kernel)
+        scores = np.tanh(asked[:, None] + regions @ key_kernel + key_bias) @ np.asarray(attention.v)
+        weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
+        seen.append(weights)
+        query = query + dense(layer, (weights[..., None] * regions).sum(axis=1))
+    np.testing.assert_allclose(joint, query, atol=1e-5)
+    np.testing.assert_allclose(alignments, np.stack(seen, axis=1), atol=1e-6)
+    assert len(seen) == hops
+
+
+@pytest.mark.parametrize("kind", ["product", "concat", "attention"])
+def test_a_blind_one_has_no_weights_for_a_picture(kind: str) -> None:
+    fusion = Fusion(kind, units=UNITS, hops=2, blind=True)
+    joint, alignments = fusion(QUESTION)
+    layer = fusion.both_layer or fusion.question_layer
+    np.testing.assert_allclose(joint, dense(layer, QUESTION), atol=1e-6)
+    assert alignments is None and len(fusion.weights) == 2
+
+
+@pytest.mark.parametrize("kind", ["product", "concat"])
+def test_a_picture_of_nothing_stays_finite(kind: str) -> None:
+    assert np.isfinite(np.asarray(ready(kind)(QUESTION, np.zeros_like(IMAGE))[0])).all()
+
+
+def test_unknown_options_are_refused() -> None:
+    with pytest.raises(InputError, match="product, concat, attention. Received: 'sum'"):
+        Fusion("sum")
+    with pytest.raises(InputError, match="once or twice. Received: hops=3"):
+        Fusion("attention", hops=3)

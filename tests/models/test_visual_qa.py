@@ -1,0 +1,149 @@
+"""The question-answerer: what its two heads answer, what training teaches it, and its presets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.evaluation import evaluate_answers, usual_answers
+from mmtoolkit.scenes import write_scenes
+
+SIDE = 32
+SMALL = {"units": 64, "attention_units": 32, "embedding_dim": 16, "filters": (8, 16, 24, 32), "dropout": 0.0}
+SMALL |= {"encoder": "small", "image_size": SIDE}
+
+
+class Learnt(NamedTuple):
+    """A model, the questions that it has learnt by heart, and where their pictures come from."""
+
+    model: mm.VisualQA
+    records: list[mm.QuestionRecord]
+    source: Any
+
+
+@pytest.fixture(scope="session")
+def asked(tmp_path_factory: pytest.TempPathFactory) -> list[mm.QuestionRecord]:
+    """All questions about six drawings."""
+    folder = write_scenes(tmp_path_factory.mktemp("asked") / "scenes", count=10, seed=5, size=SIDE)
+    return [record for record in mm.read_questions(folder) if record.image_id <= "images/000006.png"]
+
+
+def codecs(records: list[mm.QuestionRecord], head: str) -> tuple[mm.TextCodec, mm.TextCodec]:
+    questions, answers = [record.question for record in records], [record.answers[0] for record in records]
+    return mm.TextCodec.fit(questions), mm.TextCodec.fit(answers, level="whole" if head == "classify" else "answer")
+
+
+@pytest.fixture(scope="session", params=["classify", "generate"])
+def learnt(request: pytest.FixtureRequest, asked: list[mm.QuestionRecord]) -> Learnt:
+    """Trained until the answers are known by heart, by each head."""
+    keras.utils.set_random_seed(0)
+    model = mm.VisualQA(*codecs(asked, request.param), head=request.param, **SMALL)
+    model.build(model.input_shapes())
+    model.compile(keras.optimizers.Adam(4e-3, global_clipnorm=5.0), loss=model.answer_loss())
+    source = mm.Pictures(SIDE)
+    data = mm.question_dataset(asked, model.codec, model.answers_codec, features=source, batch_size=64)
+    model.fit(data, epochs=160, verbose=0, shuffle=False)
+    return Learnt(model, asked, source)
+
+
+def test_what_was_learnt_by_heart_is_answered(learnt: Learnt) -> None:
+    records = learnt.records
+    images, questions = [record.image for record in records], [record.question for record in records]
+    answers = [best[0] for best in learnt.model.answer(images, questions, source=learnt.source)]
+    right = [answer.text == record.answers[0] for answer, record in zip(answers, records, strict=True)]
+    assert np.mean(right) > 0.95
+    assert np.mean([answer.probability for answer in answers]) > 0.7
+    assert all(0.0 < answer.probability <= 1.0 + 1e-6 for answer in answers)
+
+
+def test_the_wrong_picture_hurts(learnt: Learnt) -> None:
+    """The report's own comparison: the same questions about pictures of others."""
+    report = evaluate_answers(learnt.model, learnt.records, source=learnt.source, usual=usual_answers(learnt.records))
+    mixed = report["baselines"]["pictures of other questions"]
+    assert report["scores"]["accuracy"] > mixed["accuracy"] + 20
+    points = report["gains"]["pictures of other questions"]
+    assert points["scores"]["accuracy"] == pytest.approx(report["scores"]["accuracy"] - mixed["accuracy"])
+    low, high = points["intervals"]["accuracy"]
+    assert 0 < low < points["scores"]["accuracy"] < high
+
+
+def test_a_preset_answers_alike(learnt: Learnt, tmp_path: Path) -> None:
+    learnt.model.save_preset(tmp_path / "preset")
+    again = mm.VisualQA.from_preset(tmp_path / "preset")
+    images, questions = [learnt.records[0].image] * 2, [learnt.records[0].question, learnt.records[1].question]
+    ours, theirs = (model.answer(images, questions, top=3) for model in (learnt.model, again))
+    assert [[answer.text for answer in best] for best in ours] == [[answer.text for answer in best] for best in theirs]
+    probabilities = [[[answer.probability for answer in best] for best in found] for found in (ours, theirs)]
+    np.testing.assert_allclose(*probabilities, rtol=1e-5)
+
+
+def test_several_answers_come_best_first(learnt: Learnt) -> None:
+    record = learnt.records[0]
+    (best,) = learnt.model.answer([record.image], [record.question], top=4)
+    assert len(best) == 4 == len({answer.text for answer in best})
+    assert [a.probability for a in best] == sorted((a.probability for a in best), reverse=True)
+    assert sum(answer.probability for answer in best) <= 1.0 + 1e-5
+
+
+@pytest.mark.parametrize(
+    "question",
+    ["", "   ", "?", "무슨 색인가요?", "zebra quagga", "is it red? " * 250],
+    ids=lambda text: text[:8] or "empty",
+)
+def test_any_question_gets_an_answer(learnt: Learnt, question: str) -> None:
+    """None, another script, unknown words, 750 words: an answer, and one that does not change with what follows."""
+    (best,) = learnt.model.answer([learnt.records[0].image], [question])
+    known = {record.answers[0] for record in learnt.records}
+    if learnt.model.head == "generate":
+        known = {word for answer in known for word in answer.split()}
+        assert best[0].text and set(best[0].text.split()) <= known
+    else:
+        assert best[0].text in known
+    assert np.isfinite(best[0].probability)
+    if len(question) > 100:  # cut to `max_question` words
+        (same,) = learnt.model.answer([learnt.records[0].image], [question + "and blue?"])
+        assert same[0].probability == pytest.approx(best[0].probability, rel=1e-5)
+
+
+def test_pictures_and_questions_come_in_pairs(learnt: Learnt) -> None:
+    with pytest.raises(mm.InputError, match="Received: 2 pictures, 1 questions"):
+        learnt.model.answer([learnt.records[0].image] * 2, ["what?"])
+
+
+def test_attention_is_over_the_regions(learnt: Learnt) -> None:
+    record = learnt.records[0]
+    inputs = learnt.model.inputs_for([record.image], [record.question], learnt.source)
+    alignments = learnt.model.attend(inputs)
+    assert alignments.shape == (1, 1, 16)
+    np.testing.assert_allclose(alignments.sum(axis=-1), 1.0, atol=1e-6)
+
+
+def test_a_model_of_questions_alone_sees_no_picture(asked: list[mm.QuestionRecord]) -> None:
+    model = mm.VisualQA(*codecs(asked, "classify"), question_only=True, **SMALL)
+    model.build(model.input_shapes())
+    assert set(model.input_shapes()) == {"question"}
+    both = model.answer([asked[0].image, asked[-1].image], ["how many shapes are there?"] * 2)
+    assert both[0][0].text == both[1][0].text and both[0][0].probability == pytest.approx(both[1][0].probability)
+    with pytest.raises(mm.InputError, match="question_only=True"):
+        model.attend(model.inputs_for([], ["what?"], None))
+    assert not any("encoder" in weight.path or "attention" in weight.path for weight in model.weights)
+
+
+def test_unknown_options_are_refused(asked: list[mm.QuestionRecord]) -> None:
+    words = codecs(asked, "classify")
+    for options, told in (
+        ({"head": "write"}, "head is one of classify, generate. Received: 'write'"),
+        ({"fusion": "sum"}, "Received: 'sum'"),
+        ({"encoder": "resnet"}, "Received: 'resnet'"),
+        ({"head": "generate"}, "those of another one. Received: head='generate', level='whole'"),
+        ({"decoding": mm.Greedy()}, "Received: Greedy"),
+        ({"decoding": mm.BeamSearch(length_penalty=0.7)}, "log-probabilities. Received: BeamSearch"),
+        ({"encoder": "vgg19-block5"}, "an extractor of block4_pool. Received: None"),
+    ):
+        with pytest.raises(mm.InputError, match=told):
+            mm.VisualQA(*words, **{**SMALL, **options})

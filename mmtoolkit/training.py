@@ -1,4 +1,4 @@
-"""What training adds to Keras' `fit`: an optimizer recipe, and validation by decoded captions."""
+"""What training adds to Keras' `fit`: an optimizer recipe, and validation by what the model says."""
 
 from __future__ import annotations
 
@@ -11,13 +11,9 @@ from typing import Any
 import keras
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation import write_captions
-from mmtoolkit.metrics import score_captions
-from mmtoolkit.models import Captioner
-from mmtoolkit.records import CaptionRecord
+from mmtoolkit.evaluation import CAPTIONS, Judge
+from mmtoolkit.models import Task
 from mmtoolkit.vision import ImageSource
-
-SCORES = ("BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr")
 
 
 def adam(
@@ -53,7 +49,7 @@ def adam(
 
 
 class DecodedValidation(keras.callbacks.Callback):
-    """Writes captions after each epoch, keeps the best model as a preset, and stops when it gets no better.
+    """Has a model caption or answer after each epoch, keeps the best one as a preset, and stops when it gets no better.
 
     Example:
         >>> model.fit(dataset, epochs=20, callbacks=[DecodedValidation(valid, store, Path("runs/a/preset"))])
@@ -62,10 +58,11 @@ class DecodedValidation(keras.callbacks.Callback):
         records: The validation split.
         source: Where its features or pixels come from.
         preset: Where the best model is kept.
-        monitor: The score that decides.
+        judge: What is decoded and scored: `CAPTIONS`, or `ANSWERS` of questions.
+        monitor: The score that decides; the first of the judge's by default.
         patience: Epochs without a better score before training stops.
         card: What the preset's card says besides the scores.
-        watch: Called after each epoch with the model, the number of the epoch (from 1) and the captions by image id.
+        watch: Called after each epoch with the model, the number of the epoch (from 1) and what it said, by id.
 
     Raises:
         InputError: There is no score of the name `monitor`.
@@ -73,19 +70,21 @@ class DecodedValidation(keras.callbacks.Callback):
 
     def __init__(
         self,
-        records: Sequence[CaptionRecord],
-        source: ImageSource,
+        records: Sequence[Any],
+        source: ImageSource | None,
         preset: Path,
         *,
-        monitor: str = "BLEU-4",
+        judge: Judge = CAPTIONS,
+        monitor: str | None = None,
         patience: int = 5,
         card: Mapping[str, Any] | None = None,
-        watch: Callable[[Captioner, int, Mapping[str, str]], None] | None = None,
+        watch: Callable[[Any, int, Mapping[str, str]], None] | None = None,
     ) -> None:
         super().__init__()
-        if monitor not in SCORES:
-            raise InputError(f"The score that decides is one of {', '.join(SCORES)}. Received: {monitor!r}.")
-        self.records, self.source, self.preset = records, source, preset
+        monitor = judge.scores[0] if monitor is None else monitor
+        if monitor not in judge.scores:
+            raise InputError(f"The score that decides is one of {', '.join(judge.scores)}. Received: {monitor!r}.")
+        self.records, self.source, self.preset, self.judge = records, source, preset, judge
         self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
         self.watch = watch
         self.best, self.best_epoch = float("-inf"), -1
@@ -96,10 +95,9 @@ class DecodedValidation(keras.callbacks.Callback):
 
     def validate(self, epoch: int, logs: dict[str, Any]) -> None:
         """Scores the captions, and keeps the model or loses patience."""
-        model: Captioner = self.model
+        model: Task = self.model
         started = time.perf_counter()
-        captions = write_captions(model, self.records, source=self.source)
-        scores = score_captions(captions, {record.image_id: record.captions for record in self.records})
+        said, scores = self.judge.run(model, self.records, self.source)
         logs.update({f"val_{name}": score for name, score in scores.items()})
         logs["val_seconds"] = time.perf_counter() - started
         if scores[self.monitor] > self.best:
@@ -108,7 +106,7 @@ class DecodedValidation(keras.callbacks.Callback):
         elif epoch - self.best_epoch >= self.patience:
             model.stop_training = True
         if self.watch:
-            self.watch(model, epoch + 1, captions)
+            self.watch(model, epoch + 1, said)
 
     def progress(self) -> dict[str, Any]:
         """What a checkpoint keeps of it, as JSON."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import attention_sheet
@@ -15,6 +16,7 @@ from mmtoolkit.watching.callbacks import Tell, once_each
 from mmtoolkit.watching.events import Events
 from mmtoolkit.watching.signs import flat_attention, same_captions, still_attention
 
+RecordT = TypeVar("RecordT")
 SHOWN = 4
 SETTLED = 2  # epochs without warnings: every captioner begins with one sentence and an attention that stays
 
@@ -41,8 +43,7 @@ class SampleCaptions:
         self, records: Sequence[CaptionRecord], source: ImageSource, folder: Path, *, events: Events, tell: Tell
     ) -> None:
         self.records, self.source, self.folder, self.events, self.tell = records, source, folder, events, tell
-        count = min(SHOWN, len(records))
-        self.shown = [records[number * len(records) // count] for number in range(count)]
+        self.shown = spread(records, SHOWN)
         self.warn = once_each(tell)
 
     def __call__(self, model: Captioner, epoch: int, captions: Mapping[str, str]) -> None:
@@ -75,6 +76,17 @@ class SampleCaptions:
             return
         write_atomically(self.folder / f"epoch-{epoch:02d}.png", lambda file: sheet.save(file, "PNG"))
         self.events.picture("samples/attention", sheet, step=epoch)
+
+
+def spread(records: Sequence[RecordT], count: int) -> list[RecordT]:
+    """So many records, at most, evenly from first to last.
+
+    Example:
+        >>> spread("abcdef", 3)
+        ['a', 'c', 'e']
+    """
+    count = min(count, len(records))
+    return [records[number * len(records) // count] for number in range(count)]
 
 
 def sample_text(record: CaptionRecord, caption: str) -> str:

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import importlib.metadata
-import platform
 import random
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import keras
 from numpy.typing import ArrayLike
 from PIL import Image
 
 from mmtoolkit.decoding import Search
+from mmtoolkit.evaluation.judge import Judge
+from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
     caption_statistics,
@@ -59,6 +58,17 @@ def write_captions(
         if progress:
             progress(len(captions), len(records))
     return captions
+
+
+def judge_captions(
+    captioner: Captioner, records: Sequence[CaptionRecord], source: ImageSource
+) -> tuple[dict[str, str], dict[str, float]]:
+    """The captions of all records, by image id, and their scores."""
+    captions = write_captions(captioner, records, source=source)
+    return captions, score_captions(captions, {record.image_id: record.captions for record in records})
+
+
+CAPTIONS = Judge(judge_captions, ("BLEU-4", "BLEU-1", "BLEU-2", "BLEU-3", "ROUGE-L", "CIDEr"))
 
 
 def evaluate_captions(
@@ -109,15 +119,3 @@ def attention_sheet(captioner: Captioner, image: Path, caption: str, alignments:
     """
     (words,) = captioner.codec.split([caption])
     return attention_picture(read_image(image, size=captioner.image_size), words, alignments)
-
-
-def versions() -> dict[str, str]:
-    """What a result depends on: the packages' versions and the machine."""
-    packages = ("mmtoolkit", "tensorflow", "keras", "tensorflow-text", "gensim", "numpy", "pillow")
-    found = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
-    for package in packages:
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            found[package] = "not installed"
-    return found

@@ -1,0 +1,20 @@
+"""Captions and answers for whole data sets, and reports on them."""
+
+from mmtoolkit.evaluation.answers import ANSWERS, answer_questions, answer_sheet, evaluate_answers, usual_answers
+from mmtoolkit.evaluation.captions import CAPTIONS, attention_sheet, evaluate_captions, write_captions
+from mmtoolkit.evaluation.judge import Judge
+from mmtoolkit.evaluation.versions import versions
+
+__all__ = [
+    "ANSWERS",
+    "CAPTIONS",
+    "Judge",
+    "answer_questions",
+    "answer_sheet",
+    "attention_sheet",
+    "evaluate_answers",
+    "evaluate_captions",
+    "usual_answers",
+    "versions",
+    "write_captions",
+]

@@ -1,9 +1,11 @@
-"""What each part of the captioner is worth: one short training for each form, and their scores as a table.
+"""What each part of a model is worth: one short training for each form, and their scores as a table.
 
     python benchmarks/recipes.py --data flickr8k --vgg19-weights imagenet --out runs/recipes [--json FILE]
+    python benchmarks/recipes.py --job vqa --data daquar --vgg19-weights imagenet --out runs/daquar
+    python benchmarks/recipes.py --job vqa --data easy_vqa --out runs/easy_vqa
 
-Every line is `mmtoolkit caption` with the default options, fewer epochs and the options that the line names. A stopped
-run goes on where it was: finished trainings are not done again, a begun one is resumed.
+Every line is `mmtoolkit caption` or `mmtoolkit vqa` with the default options, and fewer epochs and what the line
+names besides. A stopped run goes on where it was: finished trainings are not done again, a begun one is resumed.
 """
 
 from __future__ import annotations
@@ -11,13 +13,14 @@ from __future__ import annotations
 import json as json_format
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.pipelines.command import run, tell
 
-RECIPES: dict[str, list[str]] = {
+CAPTION: dict[str, list[str]] = {
     "LSTM, attention, CBOW": [],
     "GRU": ["--cell", "gru"],
     "no attention, the picture at every step": ["--attention", "mean"],
@@ -28,55 +31,80 @@ RECIPES: dict[str, list[str]] = {
     "random vectors": ["--embeddings", "random"],
     "random vectors, frozen": ["--embeddings", "random", "--freeze-embeddings"],
 }
-SHOWN = ("BLEU-4", "CIDEr")
+VQA: dict[str, list[str]] = {
+    "attention, LSTM, classify, CBOW": [],
+    "attention, two looks": ["--hops", "2"],
+    "product": ["--fusion", "product"],
+    "concat": ["--fusion", "concat"],
+    "GRU": ["--cell", "gru"],
+    "generate": ["--head", "generate"],
+    "CBOW, frozen": ["--embeddings", "cbow", "--freeze-embeddings"],
+    "skip-gram": ["--embeddings", "skip-gram"],
+    "skip-gram, frozen": ["--embeddings", "skip-gram", "--freeze-embeddings"],
+    "random vectors": ["--embeddings", "random"],
+    "random vectors, frozen": ["--embeddings", "random", "--freeze-embeddings"],
+    "one-hot": ["--embeddings", "one-hot"],
+    "one-hot, frozen": ["--embeddings", "one-hot", "--freeze-embeddings"],
+    "questions only": ["--question-only"],
+}
+RECIPES = {"caption": CAPTION, "vqa": VQA}
+SHOWN = {"caption": ("BLEU-4", "CIDEr"), "vqa": ("accuracy",)}
 
 
 def main(
     *,
     data: Path,
     out: Path,
-    vgg19_weights: str = "imagenet",
-    epochs: int = 6,
+    job: Literal["caption", "vqa"] = "caption",
+    vgg19_weights: str | None = None,
+    epochs: int | None = None,
     seed: int = 0,
     only: tuple[str, ...] = (),
     json: Path | None = None,
 ) -> int:
-    """Trains one captioner a line and prints a Markdown table of their validation scores.
+    """Trains one model a line and prints a Markdown table of their validation scores.
 
     Args:
-        data: The data set, as `caption` takes it.
+        data: The data set, as the job takes it.
         out: Folder of the runs.
-        vgg19_weights: As `caption` takes them.
-        epochs: Of every training.
+        job: What is trained: caption or vqa.
+        vgg19_weights: As the job takes them.
+        epochs: Of every training; 6 for captions, the default of the job for answers.
         seed: Of every training.
         only: Lines to train, all by default.
         json: Where the figures are written.
     """
-    if unknown := set(only) - set(RECIPES):
-        raise InputError(f"--only expects lines of the table: {', '.join(RECIPES)}. Received: {', '.join(unknown)}.")
-    same = ["--data", data, "--vgg19-weights", vgg19_weights, "--epochs", epochs, "--seed", seed]
+    recipes = RECIPES[job]
+    if unknown := set(only) - set(recipes):
+        raise InputError(f"--only expects lines of the table: {', '.join(recipes)}. Received: {', '.join(unknown)}.")
+    epochs = 6 if job == "caption" and epochs is None else epochs
+    same = ["--data", str(data), "--seed", str(seed)]
+    same += ["--vgg19-weights", vgg19_weights] if vgg19_weights else []
+    same += ["--epochs", str(epochs)] if epochs else []
+    same += ["--no-twin"] if job == "vqa" else []
     rows: dict[str, dict[str, Any]] = {}
-    for name, options in RECIPES.items():
+    for name, options in recipes.items():
         if only and name not in only:
             continue
         folder = out / "".join(letter if letter.isalnum() else "-" for letter in name)
         tell(f"{name}: {folder}")
-        words = [*same, *options, "--out", folder, "--resume"]
+        words = [*same, *options, "--out", str(folder), "--resume"]
         if not (folder / "report.json").is_file():
-            command = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", *map(str, words)]
+            command = [sys.executable, "-m", "mmtoolkit.pipelines", job, *words]
             if code := subprocess.run(command, stdout=sys.stderr).returncode:  # stdout is for the table
                 tell(
                     f"error: the training of {name!r} ended with exit code {code}; mend what it says and run this again"
                 )
                 return code
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
-        for option, wanted in {"data": str(data), "epochs": epochs, "seed": seed, **asked(options)}.items():
-            if (was := rows[name]["options"][option]) != wanted:
+        given = {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
+        for option, wanted in {**given, **asked(options)}.items():
+            if str(was := rows[name]["options"][option]) != str(wanted):
                 raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
-    print(table(rows))
+    print(table(rows, SHOWN[job]))
     if json:
         kept = ("scores", "intervals", "unique_captions", "epoch", "seconds", "options", "versions")
-        figures = {name: {key: report[key] for key in kept} for name, report in rows.items()}
+        figures = {name: {key: report[key] for key in kept if key in report} for name, report in rows.items()}
         json.write_text(json_format.dumps({"scores": figures}, indent=1) + "\n", encoding="utf-8")
     return 0
 
@@ -97,15 +125,16 @@ def asked(words: list[str]) -> dict[str, Any]:
     return found
 
 
-def table(rows: dict[str, dict[str, Any]]) -> str:
-    """The scores with their 95 % intervals and the share of unique captions, as Markdown."""
-    lines = [f"| | {' | '.join(SHOWN)} | unique |", "|---|" + "---|" * (len(SHOWN) + 1)]
+def table(rows: dict[str, dict[str, Any]], shown: Sequence[str]) -> str:
+    """The scores with their 95 % intervals, the share of unique captions and the minutes, as Markdown."""
+    lines = [f"| | {' | '.join(shown)} | unique | minutes |", "|---|" + "---|" * (len(shown) + 2)]
     for name, report in rows.items():
         cells = []
-        for score in SHOWN:
+        for score in shown:
             digits, (low, high) = (2 if score == "CIDEr" else 1), report["intervals"][score]
             cells.append(f"{report['scores'][score]:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})")
-        lines.append(f"| {name} | {' | '.join(cells)} | {report['unique_captions']:.0f} % |")
+        unique = f"{report['unique_captions']:.0f} %" if "unique_captions" in report else ""
+        lines.append(f"| {name} | {' | '.join(cells)} | {unique} | {report['seconds']['total'] / 60:.1f} |")
     return "\n".join(lines)
 
 

@@ -2,33 +2,33 @@
 
 from __future__ import annotations
 
-import contextlib
-import statistics
 import time
-from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_json
-from mmtoolkit.pipelines.captioning import image_source, readable, tell_left_out
-from mmtoolkit.pipelines.command import check_seed, keras_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.pipelines.runs import (
-    begin,
-    checkpoint_in,
-    claim,
-    digest,
-    forget_checkpoint,
-    is_finished,
-    lasting,
-    resolved,
-    start_deterministic,
+from mmtoolkit.pipelines.command import run, start_tensorflow
+from mmtoolkit.pipelines.learning import (
+    EMBEDDINGS,
+    Sight,
+    check_options,
+    choose_sight,
+    finish,
+    fit,
+    started_at_vgg19,
+    tell_vocabulary,
+    told_how_to_go_on,
+    trainable,
+    word_vectors,
 )
+from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
+from mmtoolkit.pipelines.seeing import image_source, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions
-from mmtoolkit.readers.tables import near
 
 if TYPE_CHECKING:
-    from mmtoolkit.vision import ExtractorKey, ImageSource
+    from mmtoolkit.checkpoints import Position
+    from mmtoolkit.vision import ImageSource
 
 LEAST = {
     **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "beam"], 1),
@@ -40,8 +40,6 @@ DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
     *("freeze_embeddings", "dropout", "word_dropout", "memory_dropout"),
 )
-EMBEDDINGS = ("cbow", "skip-gram", "random")
-SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
 
 
 def main(
@@ -49,7 +47,7 @@ def main(
     data: Path,
     out: Path,
     vgg19_weights: str | None = None,
-    encoder: Literal["auto", "vgg19", "small"] = "auto",
+    encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto",
     layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     features: Path | None = None,
@@ -94,7 +92,8 @@ def main(
             with the columns image, caption[, split].
         out: Folder of the run.
         vgg19_weights: imagenet, the path of a weights file, or random.
-        encoder: What looks at the pictures; auto takes the small CNN for pictures under 128 pixels.
+        encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
+            for pictures under 128 pixels.
         layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
         precision: Of all layers; auto is bfloat16 for VGG19 and the decoder over it where the processor has it.
         features: Folder of the feature store; in the cache by default.
@@ -132,39 +131,30 @@ def main(
         overwrite: Replace the run that is already in OUT.
     """
     options = resolved(locals())
-    check_options(options)
+    check_all(options)
     if resume and is_finished(out, options):
         return 0
     claim(out, overwrite=overwrite or resume)
     start_tensorflow()
-    from mmtoolkit.vision import IMAGE_SIZE, choose_precision
 
     started = time.perf_counter()
     if deterministic:
         start_deterministic()
     splits, faults = train_and_valid(data, seed, on_error)
-    eyes = choose_encoder(encoder, vgg19_weights, splits.train)
-    exact = choose_precision(precision) if eyes == "vgg19" or precision != "auto" else "float32"
-    options |= {"encoder": eyes, "precision": exact}
-    key = mm.extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer) if eyes == "vgg19" else None
-    image_size = IMAGE_SIZE if key else picture_side(splits.train)
+    sight = choose_sight(options, [record.image for record in splits.train])
+    options |= {"encoder": sight.encoder, "precision": sight.precision}
     records = [record for part in splits for record in part]
     card = {"data": str(data), "data_sha256": digest(records), "command": "mmtoolkit caption", "seed": seed}
-    source, unreadable = image_source(key, image_size, records, features=features, on_error=on_error)
+    source, unreadable = image_source(sight.key, sight.image_size, records, features=features, on_error=on_error)
     faults += unreadable
     tell_left_out(faults)
     splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
     prepared = time.perf_counter()
-    captioner = new_captioner(splits.train, key, image_size, options)
+    captioner = new_captioner(splits.train, sight, options)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
-    try:
-        report = train(captioner, splits, source=source, out=out, options=options, card=card) | {
-            "left_out": len(faults)
-        }
-    except KeyboardInterrupt:
-        if checkpoint_in(out).is_file():
-            tell("the same command with --resume goes on from the last checkpoint")
-        raise
+    with told_how_to_go_on(out):
+        report = train(captioner, splits, source=source, out=out, options=options, card=card)
+    report |= {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     finish(out, report)
     return 0
@@ -179,33 +169,18 @@ def train_and_valid(data: Path, seed: int, on_error: OnError) -> tuple[Splits[mm
     return trainable(mm.split(records, seed=seed), data), faults
 
 
-def trainable(
-    splits: Splits[mm.CaptionRecord], data: Path, unreadable: Sequence[Fault] = ()
-) -> Splits[mm.CaptionRecord]:
-    """The same splits; raises where there is nothing to learn from or nothing to choose by."""
-    if not splits.train or not splits.valid:
-        why = f" but for {len(unreadable)} pictures that cannot be read" if unreadable else ""
-        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them{why}.")
-    return splits
-
-
-def new_captioner(
-    records: list[mm.CaptionRecord], key: ExtractorKey | None, image_size: int, options: dict[str, Any]
-) -> mm.Captioner:
+def new_captioner(records: list[mm.CaptionRecord], sight: Sight, options: dict[str, Any]) -> mm.Captioner:
     """A captioner for the words of these records, with word2vec vectors of them."""
-    from mmtoolkit.text.vocabulary import SPECIAL
-
-    codec = mm.TextCodec.fit(mm.texts(records), min_count=options["min_count"])
-    rare = {word for words in codec.split(mm.texts(records)) for word in words}.difference(codec.vocabulary.tokens)
-    rarer = f"rarer than --min-count {options['min_count']} and left out: {len(rare)}"
-    tell(f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}")
-    table = word_vectors(options["embeddings"], codec, records, options["embedding_dim"], options["seed"])
+    texts = mm.texts(records)
+    codec = mm.TextCodec.fit(texts, min_count=options["min_count"])
+    tell_vocabulary(codec, texts, options["min_count"])
+    table = word_vectors(options["embeddings"], codec, texts, dim=options["embedding_dim"], seed=options["seed"])
     width = {} if table is None else {"embedding_dim": table.shape[1]}
-    return mm.Captioner(
+    captioner = mm.Captioner(
         codec,
-        encoder=options["encoder"],
-        extractor=key,
-        image_size=image_size,
+        encoder=sight.encoder,
+        extractor=sight.key,
+        image_size=sight.image_size,
         attention_penalty=options["attention_penalty"],
         decoding=mm.BeamSearch(
             width=options["beam"],
@@ -214,9 +189,10 @@ def new_captioner(
         ),
         max_length=options["max_length"],
         embeddings=table,
-        dtype="mixed_bfloat16" if options["precision"] == "bfloat16" else "float32",
+        dtype=sight.dtype,
         **{name: options[name] for name in DECODER} | width,
     )
+    return started_at_vgg19(captioner)
 
 
 def train(
@@ -229,120 +205,37 @@ def train(
     card: dict[str, Any],
 ) -> dict[str, Any]:
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
-    from mmtoolkit import watching
-    from mmtoolkit.checkpoints import Position
+    from mmtoolkit.evaluation import CAPTIONS
+    from mmtoolkit.watching import SampleCaptions
 
     def data(at: Position) -> Any:
-        return mm.caption_dataset(
-            splits.train,
-            captioner.codec,
-            features=source,
-            batch_size=options["batch_size"],
-            seed=options["seed"],
-            epoch=at.epoch,
-            step=at.step,
-        )
+        order = {"batch_size": options["batch_size"], "seed": options["seed"], "epoch": at.epoch, "step": at.step}
+        return mm.caption_dataset(splits.train, captioner.codec, features=source, **order)
 
-    captioner.build(captioner.input_shapes())
-    steps, key = len(data(Position())), captioner.extractor
-    optimizer = mm.adam(options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"])
-    captioner.compile(optimizer, loss=mm.token_loss(options["label_smoothing"]))
-    extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
-    events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
-    validation = mm.DecodedValidation(
-        splits.valid,
-        source,
-        out / "preset",
-        patience=options["patience"],
-        card={**card, **extractor, "options": options, "versions": mm.versions()},
-        watch=watching.SampleCaptions(splits.valid, source, out / "samples", events=events, tell=notes.add),
-    )
-    settings = {**lasting(options), **extractor, "train_sha256": digest(splits.train)}
-    checkpoints = mm.Checkpoints(
-        checkpoint_in(out), steps=steps, settings=settings, validation=validation, every=options["checkpoint_every"]
-    )
-    watched = [watching.StopAtNaN(out / "preset"), validation, watching.Curves(events, tell=notes.add), notes]
-    with keras_bar():  # stdout is for results
-        history = checkpoints.fit(captioner, data, epochs=options["epochs"], callbacks=watched)
+    samples = partial(SampleCaptions, splits.valid, source, out / "samples")
+    loss = mm.token_loss(options["label_smoothing"])
+    told: dict[str, Any] = {"out": out, "options": options, "card": card, "samples": samples}
+    history, epoch = fit(captioner, data, splits, loss=loss, judge=CAPTIONS, source=source, **told)
     best = mm.Captioner.from_preset(out / "preset")
     report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
     if splits.test:
         test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
         report |= {"test_scores": test["scores"], "test_intervals": test["intervals"]}
-    return report | {"split": "valid", "epoch": validation.best_epoch + 1, "history": history, "options": options}
+    return report | {"split": "valid", "epoch": epoch, "history": history, "options": options}
 
 
-def finish(out: Path, report: dict[str, Any]) -> None:
-    """Writes the report and prints its scores."""
-    write_json(out / "report.json", report)
-    forget_checkpoint(out)
-    tell("on the valid split:")
-    print(scores_text(report["scores"]))
-    if "test_scores" in report:
-        tell("on the test split:\n" + scores_text(report["test_scores"]))
-    tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
-
-
-def word_vectors(embeddings: str, codec: Any, records: list[mm.CaptionRecord], dim: int, seed: int) -> Any:
-    """The table to start from: the captions' own vectors, centred, or a file's as they are; nothing for random ones."""
-    if embeddings == "random":
-        return None
-    if embeddings in EMBEDDINGS:
-        sentences, skip_gram = codec.split(mm.texts(records)), embeddings == "skip-gram"
-        vectors = mm.train_word2vec(sentences, codec.vocabulary, dim=dim, skip_gram=skip_gram, seed=seed)
-    else:
-        vectors = mm.align_vectors(mm.load_vectors(embeddings), codec.vocabulary, seed=seed)
-    tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
-    return mm.centred(vectors.table) if embeddings in EMBEDDINGS else vectors.table
-
-
-def check_options(options: dict[str, Any]) -> None:
+def check_all(options: dict[str, Any]) -> None:
     """Refuses options that make no sense, before any work is done.
 
     Raises:
         mm.InputError: One is out of its range, or two contradict each other.
     """
-    if options["encoder"] == "small" and options["vgg19_weights"] is not None:
-        raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
     if options["layer"] == "fc2" and options["attention"] == "bahdanau":
         raise mm.InputError(
             "--layer fc2 gives one vector, in which there is nowhere to look. Received: --attention bahdanau; "
             "add --attention mean or none."
         )
-    if options["embeddings"] not in EMBEDDINGS and not Path(options["embeddings"]).is_file():
-        raise mm.InputError(
-            f"--embeddings expects {', '.join(EMBEDDINGS)} or a file of word vectors. Received: "
-            f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], EMBEDDINGS)}"
-        )
-    check_seed(options["seed"])
-    for name, least in LEAST.items():
-        if options[name] < least:
-            raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")
-    for name in SHARES:
-        if not 0 <= options[name] < 1:
-            raise mm.InputError(
-                f"--{name.replace('_', '-')} expects a share from 0 to below 1. Received: {options[name]}."
-            )
-    if not options["learning_rate"] > 0:
-        raise mm.InputError(f"--learning-rate expects more than 0. Received: {options['learning_rate']}.")
-
-
-def choose_encoder(encoder: str, weights: str | None, records: list[mm.CaptionRecord]) -> str:
-    """`auto` is the small CNN for small pictures when no weights are named."""
-    if encoder != "auto":
-        return encoder
-    return "small" if weights is None and picture_side(records) < SMALL_SIDE else "vgg19"
-
-
-def picture_side(records: list[mm.CaptionRecord]) -> int:
-    """The median side of the first 100 pictures, rounded down to a multiple of 8; 32 to 128."""
-    from PIL import Image
-
-    sides: list[int] = []
-    for record in records[:100]:
-        with contextlib.suppress(OSError), Image.open(record.image) as picture:
-            sides += picture.size
-    return min(SMALL_SIDE, max(32, int(statistics.median(sides or [SMALL_SIDE])) // 8 * 8))
+    check_options(options, least=LEAST, shares=SHARES, embeddings=EMBEDDINGS)
 
 
 if __name__ == "__main__":

@@ -201,6 +201,7 @@ def start_tensorflow() -> None:
         import tensorflow
 
         tensorflow.constant(0)  # looks for devices
+        tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)
         os.close(kept)

@@ -1,4 +1,4 @@
-"""Trains a small captioner on generated scenes and shows what it writes, in English and Korean."""
+"""Trains a captioner and a question-answerer on generated scenes and shows what they say, in English and Korean."""
 
 from __future__ import annotations
 
@@ -7,13 +7,14 @@ import shutil
 import sys
 import time
 from pathlib import Path
+from typing import Literal
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
-from mmtoolkit.pipelines import caption
-from mmtoolkit.pipelines.captioning import draw_attention, image_source
+from mmtoolkit.pipelines import caption, vqa
 from mmtoolkit.pipelines.command import check_seed, run, tell
 from mmtoolkit.pipelines.runs import claim
+from mmtoolkit.pipelines.seeing import draw_attention, image_source, load_twin
 from mmtoolkit.scenes import Language, write_scenes
 
 LANGUAGES: dict[Language, str] = {"en": "English", "ko": "한국어"}
@@ -29,14 +30,14 @@ def main(
     seed: int = 0,
     overwrite: bool = False,
 ) -> int:
-    """Trains a small captioner on generated scenes and shows what it writes, in English and Korean.
+    """Trains a captioner and a question-answerer on generated scenes and shows what they say, in English and Korean.
 
     Needs no data and no network. The small CNN looks at the pictures, or VGG19 if its weights are in the cache.
 
     Args:
         out: Folder of the demo.
         scenes: Number of pictures drawn.
-        epochs: Passes over the captions.
+        epochs: Passes over the captions and over the questions.
         seed: Start of all random numbers.
         overwrite: Replace the demo that is already in OUT.
     """
@@ -49,21 +50,21 @@ def main(
         shutil.rmtree(out / language, ignore_errors=True)
         data = write_scenes(out / language / "scenes", count=scenes, seed=seed, language=language, size=SIZE)
         tell(f"{name}: training on {data}")
-        with contextlib.redirect_stdout(sys.stderr):  # its scores are of the validation split
+        with contextlib.redirect_stdout(sys.stderr):  # their scores are of the validation split
             train(data, out / language / "run", epochs=epochs, seed=seed)
+            train_answers(data, out / language / "answers", epochs=epochs, seed=seed)
         show(out / language, name, seed=seed)
+        show_answers(out / language, name, seed=seed)
         print(f"{name}: {time.perf_counter() - started:.0f} s\n", flush=True)
     return 0
 
 
 def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
     """The `caption` job with settings for small scenes."""
-    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
-
     caption.main(
         data=data,
         out=out,
-        encoder="vgg19" if (cache_folder() / NO_TOP).is_file() else "small",
+        encoder=eyes(),
         units=128,
         attention_units=64,
         embedding_dim=64,
@@ -82,6 +83,51 @@ def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         no_repeat_ngram=0,  # "a red circle above a red square" may well repeat itself
         seed=seed,
     )
+
+
+def eyes() -> Literal["vgg19", "small"]:
+    """VGG19 where its weights are in the cache, else the small CNN."""
+    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
+
+    return "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
+
+
+def train_answers(data: Path, out: Path, *, epochs: int, seed: int) -> None:
+    """The `vqa` job with settings for small scenes."""
+    vqa.main(
+        data=data / "questions.csv",
+        out=out,
+        encoder=eyes(),
+        hops=2,
+        units=128,
+        attention_units=64,
+        embedding_dim=64,
+        dropout=0.0,
+        epochs=epochs,
+        batch_size=64,
+        learning_rate=3e-3,
+        averaging=0.95,
+        patience=epochs,
+        seed=seed,
+    )
+
+
+def show_answers(folder: Path, name: str, *, seed: int) -> None:
+    """Prints questions about unseen scenes with their answers, the accuracy and what simpler answers reach."""
+    preset = folder / "answers" / "preset"
+    model = mm.VisualQA.from_preset(preset)
+    records = mm.read_questions(folder / "scenes" / "questions.csv", splits=("test",))
+    source, _ = image_source(model.extractor, model.image_size, records, features=None, on_error="fail")
+    report = mm.evaluate_answers(model, records, source=source, twin=load_twin(str(preset)), seed=seed)
+    print(f"{name}: {report['questions']} questions about {report['images']} unseen scenes")
+    for example in report["examples"][:SHOWN]:
+        right = "" if example["answer"] == example["references"][0] else f" (right: {example['references'][0]})"
+        print(f"  {example['image_id']}  {example['question']}  {example['answer']}{right}")
+    print(f"  accuracy {report['scores']['accuracy']:.2f}")
+    for baseline, scores in report["baselines"].items():
+        print(f"    {baseline}: {scores['accuracy']:.2f}")
+    write_json(folder / "answers.json", report)
+    print(f"  preset: {preset}\n  report: {folder / 'answers.json'}")
 
 
 def show(folder: Path, name: str, *, seed: int) -> None:

@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import json as json_format
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_json
-from mmtoolkit.pipelines.captioning import image_source, load_captioner, readable, search, tell_left_out
+from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.runs import digest
+from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import (
     Fault,
     NoSuchSplit,
     OnError,
-    UsableCaptions,
     none_left,
     split_name,
     usable_captions,
+    usable_questions,
     write_quarantine,
 )
+
+Usable = Callable[..., tuple[list[Any], list[Fault]]]  # reads a data set: `usable_captions` or `usable_questions`
 
 
 def main(
@@ -31,6 +34,7 @@ def main(
     data: Path,
     split: str | None = None,
     out: Path | None = None,
+    results: Path | None = None,
     vgg19_weights: str | None = None,
     features: Path | None = None,
     on_error: OnError = "fail",
@@ -47,20 +51,22 @@ def main(
 ) -> int:
     """Scores a trained model on a data set.
 
-    Prints the scores; the report has their intervals and the share of unique captions besides.
+    Prints the scores; the report has their intervals besides, and what simpler captions or answers score.
 
     Args:
         preset: Name of a shipped preset, or the path of one.
-        data: The data set, in any form that `caption` takes.
+        data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
         out: JSON file for the report.
+        results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
+            are secret.
         vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
             published ones.
         features: Folder of the feature store; in the cache by default.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
-        beam: Width of the search, in place of the preset's own.
+        beam: Width of a captioner's search, in place of the preset's own.
         length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
         groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
             is a multiple of them.
@@ -70,44 +76,37 @@ def main(
         top_p: Draw among the likeliest words that together have this probability.
         seed: Start of the random numbers of a draw (0).
         json: Print the report as one JSON object.
-        overwrite: Replace the file of --out if it is there.
+        overwrite: Replace the files of --out and --results if they are there.
     """
+    searches = {"beam": beam, "length_penalty": length_penalty, "groups": groups, "diversity": diversity}
+    searches |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     check_places(out, on_error, overwrite=overwrite)
+    check_target("--results", results, ending=".json", overwrite=overwrite)
     start_tensorflow()
-    captioner = load_captioner(preset, vgg19_weights)
-    decoding = search(
-        captioner,
-        beam=beam,
-        length_penalty=length_penalty,
-        groups=groups,
-        diversity=diversity,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-    )
-    records, faults = records_of(data, split=split, card=captioner.card, on_error=on_error)
-    source, unreadable = image_source(
-        captioner.extractor, captioner.image_size, records, features=features, on_error=on_error
-    )
+    model = load_model(preset, vgg19_weights)
+    answers, decoding = isinstance(model, mm.VisualQA), None
+    if answers:
+        check_answerer(preset, searches)
+    else:
+        decoding = check_captioner(model, preset, results, searches)
+    usable: Usable = usable_questions if answers else usable_captions
+    records, faults = records_of(data, usable, split=split, card=model.card, on_error=on_error)
+    source, unreadable = pictures_for(model, records, features=features, on_error=on_error)
     records, faults = readable(records, unreadable), [*faults, *unreadable]
     tell_left_out(faults)
     if not records:
-        raise none_left(data, faults)
-    report = mm.evaluate_captions(
-        captioner,
-        records,
-        source=source,
-        decoding=decoding,
-        progress=progress_bar("captions"),
-    )
+        raise none_left(data, faults, "question" if answers else "caption")
+    if answers:
+        report = answers_report(model, preset, records, source, results)
+    else:
+        report = captions_report(model, records, source, decoding)
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
-    seen = captioner.extractor
-    report |= {"vgg19_sha256": seen.weights if seen else None, "precision": captioner.compute_dtype}
+    seen = model.extractor
+    report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}
     if out:
         write_report(out, report, faults if on_error == "quarantine" else None)
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
-    print(text if json else scores_text(report["scores"]))
+    print(text if json else scores_text(report["scores"]), end="\n" if json or report["scores"] else "")
     return 0
 
 
@@ -126,22 +125,75 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
         check_target("--out", quarantine(out), overwrite=overwrite)
 
 
-def records_of(data: Path, *, split: str | None, card: Mapping[str, Any], on_error: OnError) -> UsableCaptions:
+def check_captioner(
+    captioner: mm.Captioner, preset: str, results: Path | None, searches: Mapping[str, Any]
+) -> mm.BeamSearch | mm.Sample:
+    """The search that was asked for; raises where there are results to write, which only answers have."""
+    if results:
+        raise mm.InputError(
+            f"--results is for presets that answer questions. Received: {preset}, a captioner; leave the option out."
+        )
+    return search(captioner, **searches)
+
+
+def captions_report(captioner: mm.Captioner, records: list[Any], source: Any, decoding: Any) -> dict[str, Any]:
+    """The report on a captioner."""
+    bar = progress_bar("captions")
+    return mm.evaluate_captions(captioner, records, source=source, decoding=decoding, progress=bar)
+
+
+def answers_report(
+    model: mm.VisualQA, preset: str, records: list[Any], source: Any, results: Path | None
+) -> dict[str, Any]:
+    """The report on a question-answerer, beside its question-only twin where the preset has that in it.
+
+    Without answers to compare with it has no scores.
+
+    Raises:
+        mm.InputError: There are no answers, and no results to write.
+    """
+    from mmtoolkit.evaluation import answer_questions
+
+    answered = [record for record in records if record.answers]
+    if not answered and not results:
+        raise mm.InputError("Scores need answers. Received: questions that have none; add --results FILE.")
+    found = answer_questions(model, records, source=source, progress=progress_bar("answers"))
+    if results:
+        write_results(results, found)
+    if not answered:
+        return {"scores": {}, "questions": len(records), "results": str(results)}
+    return mm.evaluate_answers(model, answered, source=source, twin=load_twin(preset), found=found)
+
+
+def write_results(path: Path, found: Mapping[str, Sequence[mm.Answer]]) -> None:
+    """Writes the answers as the VQA evaluation server takes them: `[{"question_id": 7, "answer": "red"}]`."""
+    numbers = {key: int(key) if key.isdecimal() else key for key in found}
+    rows = [{"question_id": numbers[key], "answer": best[0].text} for key, best in found.items()]
+    text = json_format.dumps(rows, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
+    tell(f"answers to {len(rows)} questions: {path}")
+
+
+def records_of(
+    data: Path, usable: Usable, *, split: str | None, card: Mapping[str, Any], on_error: OnError
+) -> tuple[list[Any], list[Fault]]:
     """The records of a split: of the data that the preset was trained on as its training cut it, else as named there.
 
     Raises:
         mm.InputError: There is no such split.
     """
     if split in (None, "all"):
-        return usable_captions(data, on_error=on_error)
+        return usable(data, on_error=on_error)
     with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
-        records, faults = usable_captions(data, on_error=on_error)
-        parts = mm.split(records, seed=card.get("seed", 0))
+        records, faults = usable(data, on_error=on_error)
+        records = [record for record in records if getattr(record, "answers", True)]  # those that were learnt from
+        parts = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
         part = getattr(parts, split_name(split))
         if part and card.get("data_sha256") == digest([record for part in parts for record in part]):
-            return UsableCaptions(part, faults)
+            return part, faults
     try:
-        return usable_captions(data, splits=(split,), on_error=on_error)
+        return usable(data, splits=(split,), on_error=on_error)
     except NoSuchSplit as error:
         if "data_sha256" not in card:
             raise

@@ -1,4 +1,4 @@
-"""Captions pictures with a trained model."""
+"""Captions pictures, or answers a question about them, with a trained model."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ import tyro
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.captioning import draw_attention, load_captioner, search
+from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
+from mmtoolkit.pipelines.seeing import check_answerer, draw_attention, load_model
 
 if TYPE_CHECKING:
     from mmtoolkit.decoding import Search
     from mmtoolkit.vision import ImageSource
 
-BATCH = 16
+BATCH, ANSWERS = 16, 5
 NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
 
 
@@ -33,9 +34,10 @@ def main(
     images: tyro.conf.Positional[list[Path]],
     *,
     preset: str,
+    question: str | None = None,
     out: Path | None = None,
     beam: int | None = None,
-    n_best: int = 1,
+    n_best: int | None = None,
     length_penalty: float | None = None,
     groups: int | None = None,
     diversity: float | None = None,
@@ -48,16 +50,19 @@ def main(
     json: bool = False,
     overwrite: bool = False,
 ) -> int:
-    """Captions pictures with a trained model.
+    """Captions pictures, or answers a question about them, with a trained model.
 
-    Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first).
+    Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
+    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY.
 
     Args:
         images: Picture files, or folders of them.
         preset: Name of a shipped preset, or the path of one.
-        out: CSV file for the captions, which `caption --data` and the other jobs read.
-        beam: Width of the search, in place of the preset's own.
-        n_best: Captions a picture, at most as many as the beam is wide; --attention draws the first.
+        question: What a preset that answers questions is asked about each picture.
+        out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
+        beam: Width of a captioner's search, in place of the preset's own.
+        n_best: Captions a picture, at most as many as the beam is wide, or answers (1 and 5); --attention draws the
+            first.
         length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
         groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
             is a multiple of them.
@@ -66,8 +71,8 @@ def main(
         top_k: Draw among so many likeliest words.
         top_p: Draw among the likeliest words that together have this probability.
         seed: Start of the random numbers of a draw (0).
-        attention: Folder for a PNG per picture that shows where the model looked for each word (NAME.png; further
-            pictures of that name become NAME-2.png and so on).
+        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
+            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
         vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
             published ones.
         json: Print one JSON object in place of the lines.
@@ -77,35 +82,28 @@ def main(
     paths, failed = pictures_in(images)
     if attention:
         check_drawings(attention, paths, overwrite=overwrite)
+    searches = {"beam": beam, "length_penalty": length_penalty, "groups": groups, "diversity": diversity}
+    searches |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     start_tensorflow()
-    captioner = load_captioner(preset, vgg19_weights)
-    decoding = search(
-        captioner,
-        n_best=n_best,
-        beam=beam,
-        length_penalty=length_penalty,
-        groups=groups,
-        diversity=diversity,
-        temperature=temperature,
-        top_k=top_k,
-        top_p=top_p,
-        seed=seed,
-    )
+    model = load_model(preset, vgg19_weights)
+    decoding = search_for(model, preset, question, n_best, searches)
+    if attention and not model.looks:
+        raise mm.InputError(f"--attention needs a model that looks somewhere. Received: {preset}, which does not.")
     for folder in (attention, out and out.parent):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    with saved_at_the_end(out, results, len(paths)):
-        found = captioned(captioner, paths, decoding)
-        for name, (path, inputs, captions) in zip(picture_names(paths), found, strict=True):
+    with saved_at_the_end(out, results, len(paths), question):
+        found = said(model, paths, question, decoding)
+        for name, (path, inputs, texts) in zip(picture_names(paths), found, strict=True):
             try:
-                if isinstance(captions, mm.InputError):
-                    raise captions
-                results.append({"image": str(path), "captions": [caption._asdict() for caption in captions]})
+                if isinstance(texts, mm.InputError):
+                    raise texts
+                results.append(result(path, question, texts))
                 if not json:
-                    print("\n".join(f"{path}\t{caption.text}" for caption in captions), flush=True)
+                    print("\n".join(f"{path}\t{line(text)}" for text in texts), flush=True)
                 if attention:
-                    draw_attention(captioner, path, inputs, captions[0].text, attention / name)
+                    draw_attention(model, path, inputs, texts[0].text, attention / name, question=question)
                     results[-1]["attention"] = str(attention / name)
             except mm.InputError as error:  # the others go on
                 tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
@@ -156,53 +154,112 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
             )
 
 
-def captioned(
-    captioner: mm.Captioner, paths: Sequence[Path], decoding: Search
-) -> Iterator[tuple[Path, dict[str, np.ndarray], list[mm.Caption] | mm.InputError]]:
-    """Each picture with the model's inputs of it and its captions, or with the error that keeps it from being read."""
-    source = captioner.image_source()
+def search_for(
+    model: Any, preset: str, question: str | None, n_best: int | None, searches: Mapping[str, Any]
+) -> Search:
+    """The search that was asked for.
+
+    Raises:
+        mm.InputError: A question is missing or too much, or an option is one of the other kind of preset.
+    """
+    if not isinstance(model, mm.VisualQA):
+        if question is not None:
+            raise mm.InputError(
+                f"--question is for presets that answer questions. Received: {preset}, a captioner; leave it out."
+            )
+        return search(model, n_best=1 if n_best is None else n_best, **searches)
+    check_answerer(preset, searches)
+    if not question or not question.strip():
+        raise mm.InputError(f"{preset} answers questions. Received: none; add --question 'what is on the table?'.")
+    if n_best is not None and n_best < 1:
+        raise mm.InputError(f"--n-best expects 1 or more. Received: {n_best}.")
+    unknown = unknown_words(model, question)
+    if unknown:
+        tell(f"warning: words that {preset} does not know: {', '.join(unknown)}")
+    return model.best(ANSWERS if n_best is None else n_best)
+
+
+def unknown_words(model: mm.VisualQA, question: str) -> list[str]:
+    """The words of a question that are not in the model's vocabulary."""
+    (words,) = model.codec.split([question])
+    return [word for word in dict.fromkeys(words) if word not in model.codec.vocabulary.id_of]
+
+
+def said(
+    model: Any, paths: Sequence[Path], question: str | None, decoding: Search
+) -> Iterator[tuple[Path, dict[str, np.ndarray], list[mm.Caption] | list[mm.Answer] | mm.InputError]]:
+    """Each picture with the model's inputs of it and what it says, or with the error that keeps it from being read."""
+    asked = None if question is None else model.inputs_for([], [question], None)["question"]
+    if asked is not None and model.question_only:
+        (answers,) = model.write({"question": asked}, decoding)
+        yield from ((path, {"question": asked}, answers) for path in paths)
+        return
+    source = model.image_source()
     for start in range(0, len(paths), BATCH):
         rows = read(paths[start : start + BATCH], source)
-        pictures = [row for row in rows if not isinstance(row, mm.InputError)]
-        written = iter(captioner.write({source.input_name: np.stack(pictures)}, decoding) if pictures else ())
+        inputs = [model_inputs(source, row, asked) for row in rows if not isinstance(row, mm.InputError)]
+        batch = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]} if inputs else {}
+        written = iter(zip(inputs, model.write(batch, decoding), strict=True) if inputs else ())
         for path, row in zip(paths[start:], rows, strict=False):
-            if isinstance(row, mm.InputError):
-                yield path, {}, row
-            else:
-                yield path, {source.input_name: row[None]}, next(written)
+            yield (path, {}, row) if isinstance(row, mm.InputError) else (path, *next(written))
+
+
+def model_inputs(source: ImageSource, row: np.ndarray, asked: np.ndarray | None) -> dict[str, np.ndarray]:
+    """The inputs of a model for one picture and, where there is one, a question."""
+    return {source.input_name: row[None]} if asked is None else {source.input_name: row[None], "question": asked}
+
+
+def result(path: Path, question: str | None, texts: Sequence[mm.Caption] | Sequence[mm.Answer]) -> dict[str, Any]:
+    """What is said of a picture, as JSON."""
+    told = [text._asdict() for text in texts]
+    return {"image": str(path), **({"captions": told} if question is None else {"question": question, "answers": told})}
+
+
+def line(text: mm.Caption | mm.Answer) -> str:
+    """What is printed behind a picture's name.
+
+    Example:
+        >>> line(mm.Answer("red", 0.98765))
+        'red\\t0.988'
+    """
+    return f"{text.text}\t{text.probability:.3f}" if isinstance(text, mm.Answer) else text.text
 
 
 @contextlib.contextmanager
-def saved_at_the_end(target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int) -> Iterator[None]:
+def saved_at_the_end(
+    target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int, question: str | None
+) -> Iterator[None]:
     """Writes the table of what there is when the work ends, also where it ends early."""
     try:
         yield
     finally:
         if target:
-            write_table(target, results, pictures)
+            write_table(target, results, pictures, question)
 
 
-def write_table(target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
-    """Writes `image,caption` rows; pictures are named from where the file lies, as its readers look for them.
+def write_table(target: Path, results: Sequence[Mapping[str, Any]], pictures: int, question: str | None = None) -> None:
+    """Writes `image,caption` or `image,question,answer` rows; pictures are named from where the file lies.
 
-    What the readers would refuse, an empty caption or a name that is not Unicode, is left out and told. Without a row
-    nothing is written: a table that is there stays.
+    Its readers look for them there. What they would refuse, an empty caption or a name that is not Unicode, is left out
+    and told. Without a row nothing is written: a table that is there stays.
     """
+    what, asked = ("captions", []) if question is None else ("answers", [question])
     rows = [
-        (os.path.relpath(result["image"], target.parent), caption["text"])
+        (os.path.relpath(result["image"], target.parent), *asked, said["text"])
         for result in results
-        for caption in result["captions"]
+        for said in (result[what] if question is None else result[what][:1])  # one answer is right
     ]
-    kept = [(name, text) for name, text in rows if text and name == name.strip() and not NO_UNICODE.search(name)]
+    kept = [row for row in rows if row[-1] and row[0] == row[0].strip() and not NO_UNICODE.search(row[0])]
     if len(kept) < len(rows):
-        tell(f"warning: not in {target}, because empty or of a file with an odd name: {len(rows) - len(kept)} captions")
+        tell(f"warning: not in {target}, because empty or of a file with an odd name: {len(rows) - len(kept)} {what}")
     if not kept:
-        tell(f"no captions for {target}: it is left as it was")
+        tell(f"no {what} for {target}: it is left as it was")
         return
     table = io.StringIO(newline="")
-    csv.writer(table, lineterminator="\n").writerows([("image", "caption"), *kept])
+    header = ("image", "caption") if question is None else ("image", "question", "answer")
+    csv.writer(table, lineterminator="\n").writerows([header, *kept])
     write_atomically(target, lambda file: file.write(table.getvalue().encode()))
-    tell(f"captions of {len(dict(kept))} of {pictures} pictures: {target}")
+    tell(f"{what} of {len({row[0] for row in kept})} of {pictures} pictures: {target}")
 
 
 def read(paths: Sequence[Path], source: ImageSource) -> list[np.ndarray | mm.InputError]:

@@ -16,12 +16,13 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.command import tell
 from mmtoolkit.readers import Fault, write_quarantine
-from mmtoolkit.records import CaptionRecord
+from mmtoolkit.records import CaptionRecord, QuestionRecord
 
 QUARANTINE = "quarantine.jsonl"
+TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
 RUN = ("report.json", "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
-PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic"}
+PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic", "twin"}
 
 
 def claim(out: Path, *, overwrite: bool) -> None:
@@ -54,6 +55,7 @@ def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, kee
         from mmtoolkit.presets import settle  # brings TensorFlow
 
         settle(out / "preset")
+        settle(out / TWIN / "preset")
         for partial in checkpoint_in(out).parent.glob(".*.part"):
             partial.unlink()
     else:
@@ -93,7 +95,7 @@ def clear(out: Path) -> None:
     for pattern in RUN:
         for path in out.glob(pattern):
             path.unlink()
-    for folder in (out / "preset", *out.glob(".preset.*")):
+    for folder in (out / "preset", *out.glob(".preset.*"), out / TWIN):
         shutil.rmtree(folder, ignore_errors=True)
 
 
@@ -120,9 +122,9 @@ def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in options.items() if name not in PASSING}
 
 
-def digest(records: Sequence[CaptionRecord]) -> str:
-    """The SHA-256 of what is learnt from: image ids and captions, in order."""
-    content = json.dumps([(record.image_id, record.captions) for record in records])
+def digest(records: Sequence[CaptionRecord] | Sequence[QuestionRecord]) -> str:
+    """The SHA-256 of what is learnt from, in order: image ids and captions, say."""
+    content = json.dumps([record.content for record in records])
     return hashlib.sha256(content.encode()).hexdigest()
 
 

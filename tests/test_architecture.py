@@ -68,6 +68,7 @@ VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 LONGEST_MODULE, LONGEST_FUNCTION = 350, 60
 LONG: dict[str, str] = {  # "mmtoolkit/x.py" or "mmtoolkit/x.py:function" -> why it is long
     "pipelines/caption.py:main": "its signature is the options of the job, one a line",
+    "pipelines/vqa.py:main": "its signature is the options of the job, one a line",
 }
 
 

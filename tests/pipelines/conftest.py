@@ -92,6 +92,17 @@ def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     return Run(scenes, out, done)
 
 
+@pytest.fixture(scope="session")
+def answerer(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A question-answerer trained for a few epochs by `mmtoolkit vqa`, with its twin."""
+    out = tmp_path_factory.mktemp("runs") / "answers"
+    small = ("--units", 32, "--attention-units", 16, "--embedding-dim", 8, "--dropout", 0, "--hops", 2)
+    quick = ("--epochs", 6, "--batch-size", 32, "--learning-rate", 0.01, "--averaging", 0.5)
+    done = call("vqa", "--data", scenes, "--out", out, *small, *quick)
+    assert done.code == 0, done.err
+    return Run(scenes, out, done)
+
+
 @pytest.fixture
 def small_options() -> tuple[object, ...]:
     """Options of `caption` that train for seconds."""

@@ -28,6 +28,13 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
         for record, caption in zip(records, captions, strict=True):
             shown = f"  {record.image_id}\n    reference: {record.captions[0]}\n    generated: {caption}\n"
             assert shown in done.out
+        report = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
+        assert f"{name}: {report['questions']} questions about 2 unseen scenes\n" in done.out
+        assert f"  accuracy {report['scores']['accuracy']:.2f}\n    most frequent answer: " in done.out
+        first, model = report["examples"][0], mm.VisualQA.from_preset(folder / "answers" / "preset")
+        assert model.answer([folder / "scenes" / first["image_id"]], [first["question"]])[0][0].text == first["answer"]
+        assert f"  {first['image_id']}  {first['question']}  {first['answer']}" in done.out
+        assert set(report["baselines"]) >= {"question only", "most frequent answer per question type"}
     assert json.loads((out / "ko" / "report.json").read_text(encoding="utf-8"))["scores"]
 
     again = job("demo", "--out", out, "--scenes", 20, "--epochs", 1)

@@ -1,0 +1,242 @@
+"""What the training jobs share: the ranges of options, the choice of an encoder, word vectors, and `fit`."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import mmtoolkit as mm
+from mmtoolkit.files import write_json
+from mmtoolkit.pipelines.command import check_seed, keras_bar, scores_text, tell
+from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, lasting
+from mmtoolkit.readers import Fault, Splits
+from mmtoolkit.readers.tables import near
+
+if TYPE_CHECKING:
+    from mmtoolkit.checkpoints import Position
+    from mmtoolkit.evaluation import Judge
+    from mmtoolkit.vision import ExtractorKey, ImageSource
+
+EMBEDDINGS = ("cbow", "skip-gram", "random")
+SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights are named
+RecordT = TypeVar("RecordT", mm.CaptionRecord, mm.QuestionRecord)
+
+
+def check_options(
+    options: Mapping[str, Any], *, least: Mapping[str, int], shares: Iterable[str], embeddings: Sequence[str]
+) -> None:
+    """Refuses options that make no sense, before any work is done.
+
+    Args:
+        options: All options of the job.
+        least: The least value of those that count something.
+        shares: Those that are a share from 0 to below 1.
+        embeddings: The names that `--embeddings` takes besides a file.
+
+    Raises:
+        mm.InputError: One is out of its range, or two contradict each other.
+    """
+    if options["encoder"] == "small" and options["vgg19_weights"] is not None:
+        raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
+    if options["layer"] == "fc2" and options["encoder"] in ("small", "vgg19-block5"):
+        raise mm.InputError(
+            f"--layer fc2 is for --encoder vgg19. Received: --encoder {options['encoder']}; leave one of them out."
+        )
+    if options["embeddings"] not in embeddings and not Path(options["embeddings"]).is_file():
+        raise mm.InputError(
+            f"--embeddings expects {', '.join(embeddings)} or a file of word vectors. Received: "
+            f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], embeddings)}"
+        )
+    check_seed(options["seed"])
+    for name, smallest in least.items():
+        if options[name] < smallest:
+            raise mm.InputError(f"{option(name)} expects {smallest} or more. Received: {options[name]}.")
+    for name in shares:
+        if not 0 <= options[name] < 1:
+            raise mm.InputError(f"{option(name)} expects a share from 0 to below 1. Received: {options[name]}.")
+    if not options["learning_rate"] > 0:
+        raise mm.InputError(f"--learning-rate expects more than 0. Received: {options['learning_rate']}.")
+
+
+def option(name: str) -> str:
+    """An option as a person types it."""
+    return f"--{name.replace('_', '-')}"
+
+
+def trainable(splits: Splits[RecordT], data: Path, unreadable: Sequence[Fault] = ()) -> Splits[RecordT]:
+    """The same splits; raises where there is nothing to learn from or nothing to choose by."""
+    if not splits.train or not splits.valid:
+        why = f" but for {len(unreadable)} pictures that cannot be read" if unreadable else ""
+        raise mm.InputError(f"Training needs a train and a valid split. Received: {data} without one of them{why}.")
+    return splits
+
+
+class Sight(NamedTuple):
+    """How a model sees.
+
+    Args:
+        encoder: `"vgg19"`, `"vgg19-block5"` or `"small"`.
+        precision: Of all layers, `"float32"` or `"bfloat16"`.
+        key: What makes the regions that are stored; none for the small CNN.
+        image_size: Side of the square pictures.
+    """
+
+    encoder: str
+    precision: str
+    key: ExtractorKey | None
+    image_size: int
+
+    @property
+    def dtype(self) -> str:
+        """The precision as Keras calls it."""
+        return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
+
+
+def choose_sight(options: Mapping[str, Any], images: Sequence[Path]) -> Sight:
+    """The encoder and the precision for some pictures where `auto` leaves the choice."""
+    from mmtoolkit.vision import IMAGE_SIZE, choose_precision
+
+    weights, precision = options["vgg19_weights"], options["precision"]
+    encoder = choose_encoder("vgg19" if options["layer"] == "fc2" else options["encoder"], weights, images)
+    exact = choose_precision(precision) if encoder != "small" or precision != "auto" else "float32"
+    if encoder == "small":
+        return Sight(encoder, exact, None, picture_side(images))
+    layer = "block4_pool" if encoder == "vgg19-block5" else options["layer"]
+    key = mm.extractor_key(weights or "imagenet", precision=exact, layer=layer)
+    return Sight(encoder, exact, key, IMAGE_SIZE)
+
+
+def choose_encoder(encoder: str, weights: str | None, images: Sequence[Path]) -> str:
+    """`auto` is the small CNN for small pictures when no weights are named."""
+    if encoder != "auto":
+        return encoder
+    return "small" if weights is None and picture_side(images) < SMALL_SIDE else "vgg19"
+
+
+def picture_side(images: Sequence[Path]) -> int:
+    """The median side of the first 100 pictures, rounded down to a multiple of 8; 32 to 128."""
+    from PIL import Image
+
+    sides: list[int] = []
+    for path in images[:100]:
+        with contextlib.suppress(OSError), Image.open(path) as picture:
+            sides += picture.size
+    return min(SMALL_SIDE, max(32, int(statistics.median(sides or [SMALL_SIDE])) // 8 * 8))
+
+
+def word_vectors(embeddings: str, codec: Any, texts: Sequence[str], *, dim: int, seed: int) -> Any:
+    """The table to start from: the texts' own vectors, centred, or a file's as they are; nothing for random ones."""
+    if embeddings == "random":
+        return None
+    if embeddings in EMBEDDINGS:
+        sentences, skip_gram = codec.split(texts), embeddings == "skip-gram"
+        vectors = mm.train_word2vec(sentences, codec.vocabulary, dim=dim, skip_gram=skip_gram, seed=seed)
+    else:
+        vectors = mm.align_vectors(mm.load_vectors(embeddings), codec.vocabulary, seed=seed)
+    tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
+    return mm.centred(vectors.table) if embeddings in EMBEDDINGS else vectors.table
+
+
+def tell_vocabulary(codec: Any, texts: Sequence[str], min_count: int) -> None:
+    """Says how many words there are, and how many are too rare."""
+    from mmtoolkit.text import SPECIAL
+
+    rare = {word for words in codec.split(texts) for word in words}.difference(codec.vocabulary.tokens)
+    rarer = f"rarer than --min-count {min_count} and left out: {len(rare)}"
+    tell(f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}")
+
+
+def started_at_vgg19(model: Any) -> Any:
+    """The model, built, with the last block of VGG19 as its weights file has it where that is trained along."""
+    from mmtoolkit.vision import block5_weights
+
+    model.build(model.input_shapes())
+    if model.encoder_name == "vgg19-block5" and model.encoder:
+        model.encoder.start(block5_weights(model.extractor))
+    return model
+
+
+class Trained(NamedTuple):
+    """What a training leaves behind besides its preset."""
+
+    history: dict[str, list[float]]
+    epoch: int
+
+
+def fit(
+    model: Any,
+    data: Callable[[Position], Any],
+    splits: Splits[Any],
+    *,
+    loss: Any,
+    judge: Judge,
+    source: ImageSource | None,
+    out: Path,
+    options: Mapping[str, Any],
+    card: Mapping[str, Any],
+    samples: Callable[..., Any] | None = None,
+) -> Trained:
+    """Fits a model, and keeps its best state in OUT/preset.
+
+    Args:
+        model: The model, built.
+        data: The training batches from a position on.
+        splits: The records.
+        loss: What is made small.
+        judge: What decides which epoch is best.
+        source: Where features or pixels come from.
+        out: Folder of the run.
+        options: The options of the job; those that last must be the same in a run that goes on.
+        card: What the preset's card says besides.
+        samples: Makes what shows samples after each epoch, called with `events` and `tell`.
+    """
+    from mmtoolkit import watching
+    from mmtoolkit.checkpoints import Position
+
+    steps, key = len(data(Position())), model.extractor
+    optimizer = mm.adam(options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"])
+    model.compile(optimizer, loss=loss)
+    extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
+    events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
+    validation = mm.DecodedValidation(
+        splits.valid,
+        source,
+        out / "preset",
+        judge=judge,
+        patience=options["patience"],
+        card={**card, **extractor, "options": dict(options), "versions": mm.versions()},
+        watch=samples(events=events, tell=notes.add) if samples else None,
+    )
+    settings = {**lasting(options), **extractor, "train_sha256": digest(splits.train)}
+    checkpoints = mm.Checkpoints(
+        checkpoint_in(out), steps=steps, settings=settings, validation=validation, every=options["checkpoint_every"]
+    )
+    watched = [watching.StopAtNaN(out / "preset"), validation, watching.Curves(events, tell=notes.add), notes]
+    with keras_bar():  # stdout is for results
+        history = checkpoints.fit(model, data, epochs=options["epochs"], callbacks=watched)
+    return Trained(history, validation.best_epoch + 1)
+
+
+@contextlib.contextmanager
+def told_how_to_go_on(out: Path) -> Any:
+    """Where Ctrl-C ends a training, says how it goes on."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if checkpoint_in(out).is_file():
+            tell("the same command with --resume goes on from the last checkpoint")
+        raise
+
+
+def finish(out: Path, report: dict[str, Any]) -> None:
+    """Writes the report and prints its scores."""
+    write_json(out / "report.json", report)
+    forget_checkpoint(out)
+    tell("on the valid split:")
+    print(scores_text(report["scores"]))
+    if "test_scores" in report:
+        tell("on the test split:\n" + scores_text(report["test_scores"]))
+    tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")

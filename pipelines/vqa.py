@@ -1,0 +1,321 @@
+"""Trains a question-answerer on pictures with questions and answers, and evaluates it."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.pipelines.learning import (
+    EMBEDDINGS,
+    SMALL_SIDE,
+    Sight,
+    check_options,
+    choose_sight,
+    finish,
+    fit,
+    started_at_vgg19,
+    tell_vocabulary,
+    told_how_to_go_on,
+    trainable,
+    word_vectors,
+)
+from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
+from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_out
+from mmtoolkit.readers import Fault, OnError, Splits, usable_questions
+
+if TYPE_CHECKING:
+    from mmtoolkit.checkpoints import Position
+    from mmtoolkit.vision import ImageSource
+
+ONE_HOT = "one-hot"
+LEAST = {
+    **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "answers"], 1),
+    **dict.fromkeys(["patience", "checkpoint_every"], 0),
+}
+BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
+SHARES = ("dropout", "word_dropout", "label_smoothing", "averaging", "valid_share")
+MODEL = (
+    *("head", "fusion", "hops", "cell", "units", "layers", "bidirectional", "attention_units", "embedding_dim"),
+    *("freeze_embeddings", "dropout", "word_dropout"),
+)
+
+
+def main(
+    *,
+    data: Path,
+    out: Path,
+    vgg19_weights: str | None = None,
+    encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto",
+    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
+    precision: Literal["auto", "float32", "bfloat16"] = "auto",
+    features: Path | None = None,
+    head: Literal["classify", "generate"] = "classify",
+    fusion: Literal["attention", "product", "concat"] = "attention",
+    hops: Literal[1, 2] = 1,
+    question_only: bool = False,
+    twin: bool = True,
+    cell: Literal["lstm", "gru"] = "lstm",
+    layers: Literal[1, 2] = 1,
+    bidirectional: bool = False,
+    units: int = 512,
+    attention_units: int = 256,
+    embedding_dim: int = 300,
+    embeddings: str = "cbow",
+    freeze_embeddings: bool = False,
+    min_count: int = 1,
+    answers: int = 1000,
+    dropout: float = 0.5,
+    word_dropout: float = 0.0,
+    label_smoothing: float = 0.0,
+    epochs: int = 20,
+    batch_size: int = 64,
+    learning_rate: float = 1e-3,
+    averaging: float = 0.999,
+    patience: int = 5,
+    valid_share: float = 0.2,
+    seed: int = 0,
+    on_error: OnError = "fail",
+    deterministic: bool = False,
+    checkpoint_every: int = 200,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Trains a question-answerer on pictures with questions and answers, and evaluates it.
+
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows answers and
+    attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
+    most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
+
+    Args:
+        data: A folder of VQA v1 or v2, easy-VQA or DAQUAR, or a CSV or JSONL file (or its folder) with the columns
+            image, question, answer[, split].
+        out: Folder of the run.
+        vgg19_weights: imagenet, the path of a weights file, or random.
+        encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
+            for pictures under 128 pixels.
+        layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
+        precision: Of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
+        features: Folder of the feature store; in the cache by default.
+        head: classify chooses among the most frequent answers, generate writes one word by word.
+        fusion: attention looks at the regions that the question asks for; product and concat join it with their mean.
+        hops: Looks of the attention, each with what the one before has seen.
+        question_only: Train the twin that reads the questions only.
+        twin: Also train that twin with the same settings, for the report.
+        cell: Recurrent cell of the question encoder and of the head generate.
+        layers: Cells of the question encoder one above the other.
+        bidirectional: Read the question backwards as well.
+        units: Width of the recurrent state and of the joint vector.
+        attention_units: Width in which question and regions are compared.
+        embedding_dim: Width of the word vectors.
+        embeddings: How the word vectors start: cbow or skip-gram on the training questions, centred; random; one-hot;
+            or a file of vectors, as they are (whose width is then the embedding_dim).
+        freeze_embeddings: Leave the word vectors as they start.
+        min_count: Words that occur less often become unknown.
+        answers: The head classify chooses among so many most frequent answers.
+        dropout: Share of word vectors, regions' features and joint features dropped while training.
+        word_dropout: Share of the words of a question that are dropped whole while training.
+        label_smoothing: Probability moved from the right answer to all answers.
+        epochs: Passes over the training questions.
+        batch_size: Questions a step.
+        learning_rate: Highest rate of Adam.
+        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        patience: Epochs without a better validation score before training stops.
+        valid_share: Share of the training pictures held out for validation where the data names others for training
+            (and testing) only; without any split it is cut 80/10/10.
+        seed: Start of all random numbers.
+        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
+            in OUT/quarantine.jsonl.
+        deterministic: Give the same weights at every run, to the bit, at some cost in time.
+        checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
+        resume: Go on from the checkpoint in OUT; without one, start.
+        overwrite: Replace the run that is already in OUT.
+    """
+    options = resolved(locals())
+    check_all(options)
+    if resume and is_finished(out, options):
+        return 0
+    claim(out, overwrite=overwrite or resume)
+    start_tensorflow()
+    started = time.perf_counter()
+    if deterministic:
+        start_deterministic()
+    splits, faults = train_and_valid(data, seed, valid_share, on_error)
+    images = list(dict.fromkeys(record.image for record in splits.train))
+    sight = BLIND if question_only else choose_sight(options, images)
+    options |= {"encoder": sight.encoder, "precision": sight.precision}
+    records = [record for part in splits for record in part]
+    source, unreadable = None, list[Fault]()
+    if not question_only:
+        source, unreadable = image_source(sight.key, sight.image_size, records, features=features, on_error=on_error)
+    faults += unreadable
+    tell_left_out(faults)
+    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
+    prepared = time.perf_counter()
+    card = card_of(data, records, splits, seed, valid_share)
+    model = new_answerer(splits.train, sight, options, question_only=question_only)
+    begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
+    with told_how_to_go_on(out):
+        report = train(model, splits, source=source, out=out, options=options, card=card)
+    tell_baselines(report)
+    report |= {"left_out": len(faults)}
+    report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
+    finish(out, report)
+    return 0
+
+
+def train_and_valid(
+    data: Path, seed: int, valid_share: float, on_error: OnError
+) -> tuple[Splits[mm.QuestionRecord], list[Fault]]:
+    """The records of a data set that have answers, and what is left out of it."""
+    records, faults = usable_questions(data, on_error=on_error)
+    answered = [record for record in records if record.answers]
+    if not answered:
+        raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
+    return trainable(mm.split(answered, seed=seed, valid_share=valid_share), data), faults
+
+
+def card_of(
+    data: Path, records: list[mm.QuestionRecord], splits: Splits[mm.QuestionRecord], seed: int, valid_share: float
+) -> dict[str, Any]:
+    """Where the model comes from, and the most frequent answers, which reports compare with."""
+    from mmtoolkit.evaluation import usual_answers
+
+    return {
+        "data": str(data),
+        "data_sha256": digest(records),
+        "command": "mmtoolkit vqa",
+        "seed": seed,
+        "valid_share": valid_share,
+        "usual_answers": usual_answers(splits.train),
+    }
+
+
+def new_answerer(
+    records: list[mm.QuestionRecord], sight: Sight, options: dict[str, Any], *, question_only: bool
+) -> mm.VisualQA:
+    """A question-answerer for the words and the answers of these records, with word2vec vectors of the questions."""
+    import keras
+    import numpy as np
+
+    keras.utils.set_random_seed(options["seed"])  # the twin must not depend on when the model's training was stopped
+    questions, answers = [record.question for record in records], [a for record in records for a in record.answers]
+    codec = mm.TextCodec.fit(questions, min_count=options["min_count"])
+    if options["head"] == "classify":
+        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=options["answers"] + 4)
+        tell(f"answers: {len(answers_codec.vocabulary) - 4}")
+    else:
+        answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=options["min_count"])
+    tell_vocabulary(codec, questions, options["min_count"])
+    if options["embeddings"] == ONE_HOT:
+        table = np.eye(len(codec.vocabulary), dtype=np.float32)
+    else:
+        shape = {"dim": options["embedding_dim"], "seed": options["seed"]}
+        table = word_vectors(options["embeddings"], codec, questions, **shape)
+    width = {} if table is None else {"embedding_dim": table.shape[1]}
+    model = mm.VisualQA(
+        codec,
+        answers_codec,
+        question_only=question_only,
+        encoder=sight.encoder,
+        extractor=sight.key,
+        image_size=sight.image_size,
+        embeddings=table,
+        dtype=sight.dtype,
+        **{name: options[name] for name in MODEL} | width,
+    )
+    return started_at_vgg19(model)
+
+
+def train(
+    model: mm.VisualQA,
+    splits: Splits[mm.QuestionRecord],
+    *,
+    source: ImageSource | None,
+    out: Path,
+    options: dict[str, Any],
+    card: dict[str, Any],
+) -> dict[str, Any]:
+    """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
+    best, trained = fitted(model, splits, source, out, options, card)
+    twin = None
+    if options["twin"] and not model.question_only:
+        tell("the twin that reads the questions only:")
+        blind = new_answerer(splits.train, BLIND._replace(precision=options["precision"]), options, question_only=True)
+        twin, _ = fitted(blind, splits, None, out / TWIN, options, card)
+        kept = out / "preset" / TWIN
+        shutil.rmtree(kept, ignore_errors=True)
+        shutil.copytree(out / TWIN / "preset", kept)
+    report = mm.evaluate_answers(best, splits.valid, source=source, twin=twin, seed=options["seed"])
+    if splits.test:
+        test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
+        report |= {f"test_{part}": test[part] for part in ("scores", "intervals", "baselines", "gains")}
+    shutil.rmtree(out / TWIN, ignore_errors=True)
+    return report | {"split": "valid", "epoch": trained.epoch, "history": trained.history, "options": options}
+
+
+def fitted(
+    model: mm.VisualQA,
+    splits: Splits[mm.QuestionRecord],
+    source: ImageSource | None,
+    out: Path,
+    options: dict[str, Any],
+    card: dict[str, Any],
+) -> tuple[mm.VisualQA, Any]:
+    """The best state of a model, and its training."""
+    from mmtoolkit.evaluation import ANSWERS
+    from mmtoolkit.watching import SampleAnswers
+
+    seen = None if model.question_only else source
+
+    def data(at: Position) -> Any:
+        order = {"batch_size": options["batch_size"], "seed": options["seed"], "epoch": at.epoch, "step": at.step}
+        order |= {"max_question": model.max_question, "max_length": model.max_length - 1}  # END is counted there
+        return mm.question_dataset(splits.train, model.codec, model.answers_codec, features=seen, **order)
+
+    samples = None if model.question_only else partial(SampleAnswers, splits.valid, source, out / "samples")
+    loss = model.answer_loss(options["label_smoothing"])
+    told: dict[str, Any] = {"out": out, "options": options, "card": card, "samples": samples}
+    trained = fit(model, data, splits, loss=loss, judge=ANSWERS, source=seen, **told)
+    return mm.VisualQA.from_preset(out / "preset"), trained
+
+
+def tell_baselines(report: dict[str, Any]) -> None:
+    """Says what simpler answers score, and how far the model is above those that show what the picture adds."""
+    for name, scores in report["baselines"].items():
+        points = report["gains"].get(name)
+        low, high = points["intervals"]["accuracy"] if points else (0, 0)
+        gain = (
+            f"; the model is {points['scores']['accuracy']:+.1f} points above ({low:+.1f} to {high:+.1f})"
+            if points
+            else ""
+        )
+        tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")
+
+
+def check_all(options: dict[str, Any]) -> None:
+    """Refuses options that make no sense, before any work is done.
+
+    Raises:
+        mm.InputError: One is out of its range, or two contradict each other.
+    """
+    if options["layer"] == "fc2" and options["fusion"] == "attention":
+        raise mm.InputError(
+            "--layer fc2 gives one vector, in which there is nowhere to look. Received: --fusion attention; "
+            "add --fusion product or concat."
+        )
+    if options["hops"] > 1 and options["fusion"] != "attention":
+        raise mm.InputError(
+            f"--hops is for --fusion attention. Received: --hops 2, --fusion {options['fusion']}; leave one out."
+        )
+    if options["embeddings"] == ONE_HOT and options["head"] == "generate":
+        raise mm.InputError("--embeddings one-hot is for --head classify. Received: --head generate; leave one out.")
+    check_options(options, least=LEAST, shares=SHARES, embeddings=(*EMBEDDINGS, ONE_HOT))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -87,8 +87,6 @@ def main(
     start_tensorflow()
     model = load_model(preset, vgg19_weights)
     decoding = search_for(model, preset, question, n_best, searches)
-    if attention and not model.looks:
-        raise mm.InputError(f"--attention needs a model that looks somewhere. Received: {preset}, which does not.")
     for folder in (attention, out and out.parent):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)

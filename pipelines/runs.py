@@ -22,7 +22,7 @@ QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
 RUN = ("report.json", "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
-PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic", "twin"}
+PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
 
 def claim(out: Path, *, overwrite: bool) -> None:

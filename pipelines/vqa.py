@@ -58,7 +58,7 @@ def main(
     fusion: Literal["attention", "product", "concat"] = "attention",
     hops: Literal[1, 2] = 1,
     question_only: bool = False,
-    twin: bool = True,
+    no_twin: bool = False,
     cell: Literal["lstm", "gru"] = "lstm",
     layers: Literal[1, 2] = 1,
     bidirectional: bool = False,
@@ -105,7 +105,7 @@ def main(
         fusion: attention looks at the regions that the question asks for; product and concat join it with their mean.
         hops: Looks of the attention, each with what the one before has seen.
         question_only: Train the twin that reads the questions only.
-        twin: Also train that twin with the same settings, for the report.
+        no_twin: Do not also train that twin, with the same settings, for the report.
         cell: Recurrent cell of the question encoder and of the head generate.
         layers: Cells of the question encoder one above the other.
         bidirectional: Read the question backwards as well.
@@ -243,7 +243,7 @@ def train(
     """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
     best, trained = fitted(model, splits, source, out, options, card)
     twin = None
-    if options["twin"] and not model.question_only:
+    if not options["no_twin"] and not model.question_only:
         tell("the twin that reads the questions only:")
         blind = new_answerer(splits.train, BLIND._replace(precision=options["precision"]), options, question_only=True)
         twin, _ = fitted(blind, splits, None, out / TWIN, options, card)

@@ -25,9 +25,10 @@ class Fusion(keras.layers.Layer):
     Args:
         kind: `"product"`: the mean region, brought to a root mean square of 1 (at length 1 the product starts near
             nothing), times the question, element by element, each through a layer with tanh; `"concat"`: the same side
-            by side, through one layer; `"attention"`: the question asks the regions as a decoder's state does, and
-            what is seen is added to it.
-        units: Width of the joint vector.
+            by side, through one layer; `"attention"`: the question asks the regions as a decoder's state does; what is
+            seen is added to it, and beside that sum stands its product with the question: whether it is red is asked
+            of a colour that is compared, not added.
+        units: Width of the layers; of attention the joint vector is twice as wide.
         attention_units: Width in which question and regions are compared; `units` by default.
         hops: Looks at the regions, each with what the one before has seen; 1 or 2. Of attention only.
         normalise_regions: Whether attention brings each region to mean 0 and spread 1 first, as a decoder does.
@@ -38,7 +39,8 @@ class Fusion(keras.layers.Layer):
         InputError: There is no such kind, or `hops` is out of range.
 
     Source: the product: Antol et al., "VQA: Visual Question Answering", 2015, section 4 ("deeper LSTM Q + norm I");
-        attention in hops: Yang et al., "Stacked Attention Networks", 2016, section 3.3, with the score of Bahdanau.
+        attention in hops: Yang et al., "Stacked Attention Networks", 2016, section 3.3, with the score of Bahdanau; the
+        product with what was seen: Kim et al., "Hadamard Product for Low-rank Bilinear Pooling", 2017, section 4.
     """
 
     def __init__(
@@ -75,6 +77,11 @@ class Fusion(keras.layers.Layer):
         self.drop = keras.layers.Dropout(dropout, **same)
         self.drop_regions = keras.layers.SpatialDropout1D(dropout, **same)
 
+    @property
+    def width(self) -> int:
+        """Features of the joint vector."""
+        return self.units * (2 if self.attentions else 1)
+
     def build(self, question_shape: Any, regions_shape: Any = None) -> None:
         asked, features = question_shape[-1], 0 if regions_shape is None else regions_shape[-1]
         for layer, width in (
@@ -89,7 +96,7 @@ class Fusion(keras.layers.Layer):
             attention.build((None, self.units), (None, None, features))
 
     def call(self, question: Any, regions: Any = None, training: bool | None = None) -> tuple[Any, Any]:
-        """The joint vector `<float>[batch, units]` and the alignments `<float32>[batch, hops, regions]`, or `None`.
+        """The joint vector `<float>[batch, width]` and the alignments `<float32>[batch, hops, regions]`, or `None`.
 
         Args:
             question: `<float>[batch, features]`.
@@ -110,14 +117,16 @@ class Fusion(keras.layers.Layer):
         return self.drop(joint, training=training), None
 
     def look(self, question: Any, regions: Any, training: bool | None) -> tuple[Any, Any]:
-        """The question with what it has seen, and where it looked."""
+        """The question with what it has seen, added and multiplied, and where it looked."""
         regions = normalise(regions) if self.normalise_regions else regions
         regions = self.drop_regions(ops.cast(regions, self.compute_dtype), training=training)
-        joint, alignments = self.question_layer(question), []
+        asked = joint = self.question_layer(question)
+        alignments = []
         for attention, seen in zip(self.attentions, self.seen_layers, strict=True):
             context, alignment = attention(joint, attention.prepare(regions))
             joint = joint + seen(context)
             alignments.append(alignment)
+        joint = ops.concatenate([joint, asked * (joint - asked)], axis=-1)
         return joint, ops.stack(alignments, axis=1)
 
     def get_config(self) -> dict[str, Any]:

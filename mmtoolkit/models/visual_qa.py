@@ -182,10 +182,10 @@ class VisualQA(Seeing):
         regions = None if self.question_only else self.build_encoder(input_shape)
         self.fusion.build((None, self.reader.width), regions)
         if self.output_layer:
-            self.hidden_layer.build((None, self.units))
+            self.hidden_layer.build((None, self.fusion.width))
             self.output_layer.build((None, self.units))
         else:
-            self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.units))
+            self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.fusion.width))
         self.built = True
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:

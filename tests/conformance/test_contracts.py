@@ -79,6 +79,7 @@ class Case:
         self.run(layer)
         for index, weight in enumerate(layer.trainable_weights):
             scale = min(0.5, np.prod(weight.shape[:-1]) ** -0.5)
+            scale /= VGG19Block5().rate if weight.name[:-1] in ("kernel_", "bias_") else 1.0  # kept divided by it
             weight.assign(scale * floats(*weight.shape, seed=100 * seed + index))
         return layer
 
@@ -159,7 +160,7 @@ ANSWERERS = [
     answerer("answers: regions, attention", {"regions": VALUES}, hops=2),
     answerer("answers: regions, product", {"regions": VALUES}, fusion="product", cell="gru", bidirectional=True),
     answerer("answers: images, concat", {"images": IMAGES}, fusion="concat", encoder="small", image_size=16, layers=2),
-    answerer("answers: block 5", {"regions": floats(BATCH, 9, 4)}, encoder="vgg19-block5", extractor=BLOCK4),
+    answerer("answers: block 5", {"regions": floats(BATCH, 9, 4)}, encoder="vgg19-block5", extractor=BLOCK4, units=8),
     answerer("answers: one vector", {"regions": VALUES[:, :1]}, fusion="product"),
     answerer("answers: written", {"regions": VALUES}, CODEC, head="generate"),
     answerer("answers: questions only", {}, question_only=True),
@@ -193,7 +194,7 @@ CASES = [
     Case(
         "block 5",
         VGG19Block5,
-        lambda **more: VGG19Block5(1.0, **more),
+        lambda **more: VGG19Block5(**more),
         {"regions": floats(BATCH, 9, 4)},
         lambda layer, inputs: layer(inputs["regions"]),
     ),

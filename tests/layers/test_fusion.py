@@ -50,13 +50,17 @@ def test_concat() -> None:
 @pytest.mark.parametrize("hops", [1, 2])
 @pytest.mark.parametrize("normalise", [False, True])
 def test_attention_in_hops(hops: int, normalise: bool) -> None:
-    """Stacked attention, equations 15 to 19, with Bahdanau's score: what is seen is added to what asks next."""
+    """Stacked attention, equations 15 to 19, with Bahdanau's score: what is seen is added to what asks next.
+
+    Beside the sum stands the product of the question with all that was seen.
+    """
     fusion = ready("attention", hops=hops, attention_units=7, normalise_regions=normalise)
     joint, alignments = fusion(QUESTION, IMAGE)
     regions = IMAGE
     if normalise:
         regions = (IMAGE - IMAGE.mean(-1, keepdims=True)) / np.sqrt(IMAGE.var(-1, keepdims=True) + 1e-5)
-    query, seen = dense(fusion.question_layer, QUESTION), []
+    asked = query = dense(fusion.question_layer, QUESTION)
+    seen = []
     for attention, layer in zip(fusion.attentions, fusion.seen_layers, strict=True):
         key_kernel, key_bias = (np.asarray(weight) for weight in attention.key_projection.weights)
         asked = query @ np.asarray(attention.query_projection.kernel)
@@ -64,7 +68,8 @@ def test_attention_in_hops(hops: int, normalise: bool) -> None:
         weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
         seen.append(weights)
         query = query + dense(layer, (weights[..., None] * regions).sum(axis=1))
-    np.testing.assert_allclose(joint, query, atol=1e-5)
+    np.testing.assert_allclose(joint, np.concatenate([query, asked * (query - asked)], axis=-1), atol=1e-5)
+    assert joint.shape[-1] == fusion.width
     np.testing.assert_allclose(alignments, np.stack(seen, axis=1), atol=1e-6)
     assert len(seen) == hops
 

@@ -245,5 +245,5 @@ def test_clipping_uses_the_norm_of_whole_embedding_rows(make_captioner: Make) ->
 
 
 def test_an_unknown_encoder_is_refused() -> None:
-    with pytest.raises(mm.InputError, match="vgg19, small. Received: 'smal'"):
+    with pytest.raises(mm.InputError, match="vgg19, vgg19-block5, small. Received: 'smal'"):
         mm.Captioner(mm.TextCodec.fit(["a dog"]), encoder="smal")

@@ -24,7 +24,7 @@ import yaml
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines import caption
+from mmtoolkit.pipelines import learning
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ("logs", "samples")
@@ -430,8 +430,7 @@ def test_small_pictures_go_to_the_small_network(
     encoder: str, weights: str | None, side: int, chosen: str, tmp_path: Path
 ) -> None:
     Image.new("RGB", (side, side)).save(tmp_path / "a.png")
-    records = [mm.CaptionRecord(tmp_path / "a.png", "a", ("a dog",))]
-    assert caption.choose_encoder(encoder, weights, records) == chosen
+    assert learning.choose_encoder(encoder, weights, [tmp_path / "a.png"]) == chosen
 
 
 # --- Ctrl-C, and the job as a script ---

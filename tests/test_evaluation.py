@@ -12,8 +12,7 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit import evaluation
-from mmtoolkit.evaluation import evaluate_captions, versions, write_captions
+from mmtoolkit.evaluation import captions, evaluate_captions, versions, write_captions
 
 WRITTEN = ["a red circle", "a blue square is here", "a red circle", "a star", "two green circles are here"]
 RECORDS = [
@@ -114,7 +113,7 @@ def test_a_named_search_is_used_and_reported(reciter: Any) -> None:
 def test_a_long_data_set_shows_some_examples(reciter: Any) -> None:
     records = [mm.CaptionRecord(Path(f"{n % 5}.png"), str(n), ("a red circle",)) for n in range(60)]
     report = evaluate_captions(reciter, records, source=Numbers())
-    assert [example["image_id"] for example in report["examples"]] == [str(n) for n in range(evaluation.EXAMPLES)]
+    assert [example["image_id"] for example in report["examples"]] == [str(n) for n in range(captions.EXAMPLES)]
     assert report["images"] == 60 and [rows for rows, _ in reciter.asked] == [50, 10]
 
 

@@ -74,8 +74,8 @@ def validated(scores: list[dict[str, float]], monkeypatch: pytest.MonkeyPatch, *
         assert (captions, references) == ({"1": "a cat"}, {"1": ("a dog", "the dog")})
         return next(epochs)
 
-    monkeypatch.setattr("mmtoolkit.training.write_captions", lambda model, records, source: {"1": "a cat"})
-    monkeypatch.setattr("mmtoolkit.training.score_captions", score)
+    monkeypatch.setattr("mmtoolkit.evaluation.captions.write_captions", lambda model, records, source: {"1": "a cat"})
+    monkeypatch.setattr("mmtoolkit.evaluation.captions.score_captions", score)
     callback = mm.DecodedValidation(RECORDS, None, Path("run/preset"), **options)  # type: ignore[arg-type]
     model, logs = Model(), []
     callback.set_model(model)

@@ -272,7 +272,7 @@ def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> Non
             moved = [
                 np.abs(0.05 * np.asarray(ours) - old) for ours, old in zip(model.encoder.kernels, start, strict=True)
             ]
-            assert all(0 < step.mean() < 0.01 * np.abs(old).mean() for step, old in zip(moved, start, strict=True))
+            assert all(0 < step.mean() < 0.2 * np.abs(old).mean() for step, old in zip(moved, start, strict=True))
         assert model.extractor.network == {"vgg19": "vgg19-block5_conv4"}.get(encoder, "vgg19-block4_pool")
         assert (model.encoder is None) == (encoder == "vgg19")
     done = job("evaluate", "--preset", tmp_path / "vgg19-block5" / "preset", "--data", data, "--split", "test")

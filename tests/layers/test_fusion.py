@@ -59,7 +59,7 @@ def test_attention_in_hops(hops: int, normalise: bool) -> None:
     regions = IMAGE
     if normalise:
         regions = (IMAGE - IMAGE.mean(-1, keepdims=True)) / np.sqrt(IMAGE.var(-1, keepdims=True) + 1e-5)
-    asked = query = dense(fusion.question_layer, QUESTION)
+    first = query = dense(fusion.question_layer, QUESTION)
     seen = []
     for attention, layer in zip(fusion.attentions, fusion.seen_layers, strict=True):
         key_kernel, key_bias = (np.asarray(weight) for weight in attention.key_projection.weights)
@@ -68,7 +68,7 @@ def test_attention_in_hops(hops: int, normalise: bool) -> None:
         weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
         seen.append(weights)
         query = query + dense(layer, (weights[..., None] * regions).sum(axis=1))
-    np.testing.assert_allclose(joint, np.concatenate([query, asked * (query - asked)], axis=-1), atol=1e-5)
+    np.testing.assert_allclose(joint, np.concatenate([query, first * (query - first)], axis=-1), atol=1e-5)
     assert joint.shape[-1] == fusion.width
     np.testing.assert_allclose(alignments, np.stack(seen, axis=1), atol=1e-6)
     assert len(seen) == hops

@@ -10,7 +10,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
 .PHONY: demo test lint clean
 
-demo: .venv/demo.stamp  ## trains on them on drawn scenes and shows what it says
+demo: .venv/demo.stamp  ## trains on drawn scenes and shows what it says
 	$(BIN)/mmtoolkit demo --overwrite
 
 test: .venv/test.stamp lint  ## everything that must hold before a change is merged

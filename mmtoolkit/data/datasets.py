@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
 
-from mmtoolkit.data.stages import batch_plan
+from mmtoolkit.data.stages import batch_plan, shared_plan
 from mmtoolkit.errors import InputError
 from mmtoolkit.records import CaptionRecord, QuestionRecord
 from mmtoolkit.text import PAD, SPECIAL, UNK, TextCodec, padded
-from mmtoolkit.vision import ImageSource
+from mmtoolkit.vision import ImageSource, shared_pictures
 
 WORDS, WEIGHTS = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.float32)
 
@@ -68,8 +68,8 @@ def caption_dataset(
         return {features.input_name: pictures, "tokens": tokens}, targets, weights
 
     specs = {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), "tokens": WORDS}
-    order = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
-    return in_batches(read, (specs, WORDS, WEIGHTS), list(map(len, captions)), **order)
+    plan = partial(batch_plan, list(map(len, captions)), batch_size=batch_size, seed=seed)
+    return in_batches(read, (specs, WORDS, WEIGHTS), plan, epoch=epoch, step=step)
 
 
 def question_dataset(
@@ -81,11 +81,12 @@ def question_dataset(
     batch_size: int = 64,
     max_question: int = 60,
     max_length: int = 12,
+    together: int = 4,
     seed: int = 0,
     epoch: int = 0,
     step: int = 0,
 ) -> tf.data.Dataset:
-    """Every question once an epoch, bucketed by length, in an order fixed by seed and epoch, as `caption_dataset` does.
+    """Every question once an epoch, in an order fixed by seed and epoch; a pass is counted as in `caption_dataset`.
 
     With an answers codec of the level `"whole"` the target of a question is a distribution: the share of its
     annotators who gave each known answer, an answer like `"book, lamp"` being one. With another one it is the words of
@@ -93,7 +94,8 @@ def question_dataset(
 
     Example:
         >>> inputs, targets, weights = next(iter(question_dataset(records, codec, answers, features=store)))
-        >>> inputs["regions"], inputs["question"]       # <float16>[64, 196, 512], <int32>[64, time]
+        >>> inputs["question"]                          # <int32>[64, time]
+        >>> inputs["regions"], inputs["picture"]        # <float16>[pictures, 196, 512], <int32>[64]: whose is whose
         >>> targets, weights                            # <float32>[64, answers], <float32>[64]
 
     Args:
@@ -104,6 +106,7 @@ def question_dataset(
         batch_size: Questions a batch.
         max_question: Longer questions are cut to so many words.
         max_length: Longer answers are cut to so many tokens before END.
+        together: Questions about one picture that come in one batch, at most: they share what is read and made of it.
         seed: Start of the order.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread; see `caption_dataset`.
@@ -124,14 +127,16 @@ def question_dataset(
         inputs, targets, weights = taught.batch(chosen)
         inputs["question"] = padded([questions[index] for index in chosen])
         if features:
-            inputs[features.input_name] = features.read([records[index].image for index in chosen])
+            inputs |= shared_pictures(features, [records[index].image for index in chosen])
         return inputs, targets, weights
 
     specs = {**taught.inputs, "question": WORDS}
     if features:
         specs[features.input_name] = tf.TensorSpec((None, *features.shape), features.dtype)
-    order = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
-    return in_batches(read, (specs, *taught.specs), list(map(len, questions)), **order)
+        specs["picture"] = tf.TensorSpec((None,), tf.int32)
+    images = [record.image for record in records]
+    plan = partial(shared_plan, images, batch_size=batch_size, together=together, seed=seed)
+    return in_batches(read, (specs, *taught.specs), plan, epoch=epoch, step=step)
 
 
 class WholeAnswers:
@@ -180,37 +185,30 @@ class WrittenAnswers:
 def in_batches(
     read: Callable[[np.ndarray], Any],
     specs: Any,
-    lengths: Sequence[int],
+    plan: Callable[..., list[np.ndarray]],
     *,
-    batch_size: int,
-    seed: int,
     epoch: int,
     step: int,
 ) -> tf.data.Dataset:
-    """Batches of similar lengths in an order fixed by seed and epoch; a pass after a finished one is the next epoch.
+    """Batches in a planned order; a pass after a finished one is the next epoch.
 
     Args:
         read: From the places of a batch's examples to its arrays.
         specs: `tf.TensorSpec` of each array, in the same structure.
-        lengths: Of the examples.
-        batch_size: Examples a batch.
-        seed: Start of the order.
+        plan: The places of the examples in each batch of the `epoch` it is called with, as many in each epoch.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread.
     """
-    count = -(-len(lengths) // batch_size)
+    plan = lru_cache(maxsize=2)(plan)
+    count = len(plan(epoch=epoch))
     epoch, step = epoch + step // count, step % count
     upcoming = epoch
     flat = tf.nest.flatten(specs)
 
-    @lru_cache(maxsize=2)
-    def plan(current: int) -> list[np.ndarray]:
-        return batch_plan(lengths, batch_size=batch_size, seed=seed, epoch=current)
-
     def read_batch(number: np.ndarray, current: np.ndarray) -> list[np.ndarray]:
         """One batch of an epoch."""
         nonlocal upcoming
-        arrays = tf.nest.flatten(read(plan(int(current))[number]))
+        arrays = tf.nest.flatten(read(plan(epoch=int(current))[number]))
         if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready
             upcoming = max(upcoming, int(current) + 1)
         return arrays

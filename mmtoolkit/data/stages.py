@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 
@@ -50,3 +50,42 @@ def batch_plan(
         pool = pool[np.argsort(lengths[pool], kind="stable")]
         batches += np.split(pool, range(batch_size, len(pool), batch_size))
     return [batches[index] for index in random.permutation(len(batches))]
+
+
+def shared_plan(
+    owners: Sequence[Hashable], *, batch_size: int, together: int, seed: int = 0, epoch: int = 0
+) -> list[np.ndarray]:
+    """The examples of every batch of one epoch, those of one owner some at a time: what it costs is shared by them.
+
+    A function of its arguments alone, as `batch_plan`.
+
+    Example:
+        >>> shared_plan(["a.jpg", "b.jpg", "a.jpg", "b.jpg"], batch_size=2, together=2)
+        [array([1, 3]), array([2, 0])]
+
+    Args:
+        owners: Of each example, the picture of a question say.
+        batch_size: Examples a batch; the last batch of an epoch may hold fewer.
+        together: Examples of one owner that stand beside each other, at most; 1 for an order without owners.
+        seed: Start of the random numbers, with `epoch`.
+        epoch: Every epoch has an order of its own.
+
+    Returns:
+        A list of `<int64>[batch]`; each example is in one batch.
+
+    Raises:
+        InputError: `batch_size` or `together` is less than 1.
+    """
+    for name, value in (("batch_size", batch_size), ("together", together)):
+        if value < 1:
+            raise InputError(f"{name} must be at least 1. Received: {value}.")
+    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
+    random = np.random.default_rng([seed, epoch])
+    order = random.permutation(len(owners))
+    owned = np.array([numbers[owners[index]] for index in order], np.int64)
+    order = order[np.argsort(owned, kind="stable")]
+    owned.sort()
+    rank = np.arange(len(owned)) - np.searchsorted(owned, owned)  # of an example among its owner's
+    heap = np.cumsum(rank % together == 0) - 1
+    order = order[np.argsort(random.permutation(len(owned))[heap], kind="stable")]
+    return np.split(order, range(batch_size, len(order), batch_size)) if len(order) else []

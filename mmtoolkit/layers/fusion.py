@@ -9,7 +9,7 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers.attention import BahdanauAttention
-from mmtoolkit.layers.memory import masked_mean, normalise
+from mmtoolkit.layers.memory import Memory, masked_mean, normalise, rows_of
 
 FUSIONS = ("product", "concat", "attention")
 
@@ -20,18 +20,17 @@ class Fusion(keras.layers.Layer):
 
     Example:
         >>> fusion = Fusion("attention", units=512)
-        >>> joint, alignments = fusion(question, regions)    # <float>[batch, 512], <float>[batch, 196, 512]
+        >>> joint, alignments = fusion(question, regions)    # <float>[batch, 1024], <float32>[batch, 1, 196]
 
     Args:
         kind: `"product"`: the mean region, brought to a root mean square of 1 (at length 1 the product starts near
             nothing), times the question, element by element, each through a layer with tanh; `"concat"`: the same side
-            by side, through one layer; `"attention"`: the question asks the regions as a decoder's state does; what is
-            seen is added to it, and beside that sum stands its product with the question: whether it is red is asked
-            of a colour that is compared, not added.
+            by side, through one layer; `"attention"`: the question asks the regions, each brought to mean 0 and spread
+            1, as a decoder's state does; what is seen is added to it, and beside that sum stands its product with the
+            question: whether it is red is asked of a colour that is compared, not added.
         units: Width of the layers; of attention the joint vector is twice as wide.
         attention_units: Width in which question and regions are compared; `units` by default.
         hops: Looks at the regions, each with what the one before has seen; 1 or 2. Of attention only.
-        normalise_regions: Whether attention brings each region to mean 0 and spread 1 first, as a decoder does.
         dropout: Share of the joint vector, and of the features that attention sees, dropped while training.
         blind: Whether there is no picture: the question goes through the same layers without what joins it to one.
 
@@ -50,7 +49,6 @@ class Fusion(keras.layers.Layer):
         units: int = 512,
         attention_units: int | None = None,
         hops: int = 1,
-        normalise_regions: bool = True,
         dropout: float = 0.0,
         blind: bool = False,
         **kwargs: Any,
@@ -61,12 +59,13 @@ class Fusion(keras.layers.Layer):
         if hops not in (1, 2):
             raise InputError(f"A fusion looks once or twice. Received: hops={hops!r}.")
         self.kind, self.units, self.attention_units = kind, units, attention_units or units
-        self.hops, self.normalise_regions = hops if kind == "attention" else 1, normalise_regions
+        self.hops = hops if kind == "attention" else 1
         self.dropout, self.blind = dropout, blind
-        same = {"dtype": self.dtype_policy}
+        # What attention adds and multiplies stays linear: a tanh at its ends no longer learns what is to be compared.
+        same, activation = {"dtype": self.dtype_policy}, None if kind == "attention" else "tanh"
 
         def dense(name: str) -> Any:
-            return keras.layers.Dense(units, activation="tanh", name=name, **same)
+            return keras.layers.Dense(units, activation=activation, name=name, **same)
 
         self.question_layer: Any = dense("question") if kind != "concat" else None
         self.image_layer: Any = dense("image") if kind == "product" and not blind else None
@@ -82,7 +81,7 @@ class Fusion(keras.layers.Layer):
         """Features of the joint vector."""
         return self.units * (2 if self.attentions else 1)
 
-    def build(self, question_shape: Any, regions_shape: Any = None) -> None:
+    def build(self, question_shape: Any, regions_shape: Any = None, picture_shape: Any = None) -> None:
         asked, features = question_shape[-1], 0 if regions_shape is None else regions_shape[-1]
         for layer, width in (
             (self.question_layer, asked),
@@ -95,42 +94,45 @@ class Fusion(keras.layers.Layer):
         for attention in self.attentions:
             attention.build((None, self.units), (None, None, features))
 
-    def call(self, question: Any, regions: Any = None, training: bool | None = None) -> tuple[Any, Any]:
+    def call(
+        self, question: Any, regions: Any = None, picture: Any = None, training: bool | None = None
+    ) -> tuple[Any, Any]:
         """The joint vector `<float>[batch, width]` and the alignments `<float32>[batch, hops, regions]`, or `None`.
 
         Args:
             question: `<float>[batch, features]`.
-            regions: `<float>[batch, regions, features]`; `None` for a blind one.
+            regions: `<float>[pictures, regions, features]`; `None` for a blind one.
+            picture: `<int32>[batch]`, the picture of each question; `None` where each has its own, in their order.
             training: Whether features are dropped.
         """
         if self.blind:
             alone = self.both_layer or self.question_layer
             return self.drop(alone(question), training=training), None
         if self.kind == "attention":
-            joint, alignments = self.look(question, regions, training)
+            joint, alignments = self.look(question, regions, picture, training)
             return self.drop(joint, training=training), alignments
         image = ops.cast(one_length(masked_mean(ops.cast(regions, "float32"))), self.compute_dtype)
         if self.kind == "product":
-            joint = self.question_layer(question) * self.image_layer(image)
+            joint = self.question_layer(question) * rows_of(self.image_layer(image), picture)
         else:
-            joint = self.both_layer(ops.concatenate([question, image], axis=-1))
+            joint = self.both_layer(ops.concatenate([question, rows_of(image, picture)], axis=-1))
         return self.drop(joint, training=training), None
 
-    def look(self, question: Any, regions: Any, training: bool | None) -> tuple[Any, Any]:
+    def look(self, question: Any, regions: Any, picture: Any, training: bool | None) -> tuple[Any, Any]:
         """The question with what it has seen, added and multiplied, and where it looked."""
-        regions = normalise(regions) if self.normalise_regions else regions
-        regions = self.drop_regions(ops.cast(regions, self.compute_dtype), training=training)
+        regions = self.drop_regions(ops.cast(normalise(regions), self.compute_dtype), training=training)
         asked = joint = self.question_layer(question)
         alignments = []
         for attention, seen in zip(self.attentions, self.seen_layers, strict=True):
-            context, alignment = attention(joint, attention.prepare(regions))
+            memory = Memory(*(rows_of(part, picture) for part in attention.prepare(regions)))
+            context, alignment = attention(joint, memory)
             joint = joint + seen(context)
             alignments.append(alignment)
         joint = ops.concatenate([joint, asked * (joint - asked)], axis=-1)
         return joint, ops.stack(alignments, axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("kind", "units", "attention_units", "hops", "normalise_regions", "dropout", "blind")
+        names = ("kind", "units", "attention_units", "hops", "dropout", "blind")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -46,6 +46,11 @@ def per_row(values: Any, rows: Any) -> Any:
     return ops.reshape(repeated, (-1, width))
 
 
+def rows_of(values: Any, rows: Any) -> Any:
+    """Of `[count, …]` the rows `<int32>[batch]`, which may come more than once; all as they are without `rows`."""
+    return values if values is None or rows is None else ops.take(values, rows, axis=0)
+
+
 def masked_mean(values: Any, mask: Any = None) -> Any:
     """The mean region: `<float>[batch, regions, features]` to `<float>[batch, features]`, masked ones left out."""
     if mask is None:

@@ -51,7 +51,7 @@ class Task(keras.Model):
 
     def searched(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[np.ndarray, np.ndarray]:
         """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
-        fused = len(next(iter(inputs.values()))) >= MANY
+        fused = max(map(len, inputs.values())) >= MANY
         return self.search_graph(decoding or self.decoding, self.max_length, fused)(dict(inputs))
 
     def sentences(

@@ -14,11 +14,12 @@ from keras import ops
 from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import DIRECT, AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
+from mmtoolkit.layers.memory import rows_of
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import revived, search_config, search_from_config
 from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
-from mmtoolkit.vision import ExtractorKey, ImageSource
+from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
 
 HEADS = ("classify", "generate")
 NOTHING = (None, 1, 1)  # the shape of the memory of questions alone
@@ -53,7 +54,9 @@ class VisualQA(Seeing):
 
     Inputs: `{"regions": <float>[batch, regions, features], "question": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model; neither with
-    `question_only`. The head `"generate"` also reads `"tokens" <int32>[batch, time]`, the answer so far.
+    `question_only`. With `"picture" <int32>[batch]`, which says whose picture each question is about, several share
+    the work on one: `[pictures, …]` come in then. The head `"generate"` also reads `"tokens" <int32>[batch, time]`, the
+    answer so far.
     Output: logits `<float32>[batch, answers]`, or `<float32>[batch, time, vocabulary]` of the head `"generate"`.
 
     Args:
@@ -146,14 +149,13 @@ class VisualQA(Seeing):
         """The layers from words to answers, with the options of the reader and of the fusion."""
         codec, answers_codec, dropout = self.codec, self.answers_codec, self.dropout
         units, embedding_dim, blind = self.units, self.embedding_dim, self.question_only
-        same, normalises = {"dtype": self.dtype_policy}, self.encoder_name != "small"  # VGG19's norms are above 100
+        same = {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(len(codec.vocabulary), embedding_dim, table=embeddings, name="words", **same)
         self.embedding.trainable = not self.freeze_embeddings
         self.drop_words = keras.layers.Dropout(self.word_dropout, noise_shape=(None, None, 1), **same)
         self.drop_word_features = keras.layers.Dropout(dropout, **same)
         self.reader = SequenceEncoder(units, **reads, dropout=dropout, name="reader", **same)
-        whole: dict[str, Any] = {"normalise_regions": normalises, "dropout": dropout, "blind": blind}
-        self.fusion = Fusion(**looks, units=units, **whole, name="fusion", **same)
+        self.fusion = Fusion(**looks, units=units, dropout=dropout, blind=blind, name="fusion", **same)
         self.hidden_layer: Any = None
         self.output_layer: Any = None
         self.decoder: Any = None
@@ -171,7 +173,7 @@ class VisualQA(Seeing):
                 attention_units=looks["attention_units"],
                 embedding_dim=embedding_dim,
                 dropout=dropout,
-                normalise_memory=normalises,
+                normalise_memory=True,
                 name="decoder",
                 **same,
             )
@@ -194,27 +196,29 @@ class VisualQA(Seeing):
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         regions = self.regions(inputs, training)
-        joint, _ = self.join(inputs["question"], regions, training)
+        joint, _ = self.join(inputs, regions, training)
         if self.output_layer:
             return self.choose(joint, training)
-        memory = self.memory(joint, regions, training)
+        memory = self.memory(inputs, joint, regions, training)
         return self.decoder(inputs["tokens"], memory, joint, training=training)[0]
 
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """What is looked at: `<float>[batch, regions, features]`, or `None` for questions alone."""
         return None if self.question_only else super().regions(inputs, training)
 
-    def memory(self, joint: Any, regions: Any, training: bool | None = None) -> Memory:
+    def memory(self, inputs: Mapping[str, Any], joint: Any, regions: Any, training: bool | None = None) -> Memory:
         """What the writing decoder looks at: one region of nothing, at which it does not look, for questions alone."""
         nothing = ops.zeros((ops.shape(joint)[0], *NOTHING[1:]), self.compute_dtype)
-        return self.decoder.prepare(nothing if regions is None else regions, training=training)
+        memory = self.decoder.prepare(nothing if regions is None else regions, training=training)
+        return Memory(*(rows_of(part, inputs.get("picture")) for part in memory))
 
-    def join(self, question: Any, regions: Any, training: bool | None = None) -> tuple[Any, Any]:
-        """The joint vector `<float>[batch, units]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
+    def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
+        """The joint vector `<float>[batch, width]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
+        question = inputs["question"]
         words = self.drop_words(self.embedding(question), training=training)
         words = self.drop_word_features(words, training=training)
         _, asked = self.reader(words, question != PAD, training=training)
-        return self.fusion(asked, regions, training=training)
+        return self.fusion(asked, regions, inputs.get("picture"), training=training)
 
     def choose(self, joint: Any, training: bool | None = None) -> Any:
         """The logits of the known answers: `<float32>[batch, answers]`."""
@@ -229,13 +233,13 @@ class VisualQA(Seeing):
         The head `"classify"` takes from the search its `n_best` alone; an answer is one id.
         """
         decoding, regions = decoding or self.decoding, self.regions(inputs)
-        joint, _ = self.join(inputs["question"], regions)
+        joint, _ = self.join(inputs, regions)
         if self.output_layer:
             log_probabilities = ops.log_softmax(self.choose(joint))
             count = min(getattr(decoding, "n_best", 1), self.output_layer.units)
             scores, chosen = ops.top_k(log_probabilities, count)
             return ops.expand_dims(ops.cast(chosen, "int32") + len(SPECIAL), -1), scores
-        memory = self.memory(joint, regions)
+        memory = self.memory(inputs, joint, regions)
         loop = self.decoder.fused(memory) if fused else DIRECT
         return decoding(
             lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
@@ -255,7 +259,7 @@ class VisualQA(Seeing):
     ) -> dict[str, np.ndarray]:
         """The inputs of `write` and `attend` for questions about picture files, which a source reads."""
         asked = {"question": self.codec.encode_batch(questions, self.max_question)}
-        return asked if self.question_only or not source else {source.input_name: source.read(images), **asked}
+        return asked if self.question_only or not source else {**shared_pictures(source, images), **asked}
 
     def answer(
         self,
@@ -311,7 +315,7 @@ class VisualQA(Seeing):
                 "Only a question-answerer with attention looks somewhere. Received: one with "
                 f"fusion={self.fusion.kind!r}, question_only={self.question_only}; leave the picture of it out."
             )
-        return ops.convert_to_numpy(self.join(inputs["question"], self.regions(inputs))[1])
+        return ops.convert_to_numpy(self.join(inputs, self.regions(inputs))[1])
 
     def answer_loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
         """The cross-entropy of what was answered, summed with the weights of a data set."""

@@ -13,6 +13,7 @@ from mmtoolkit.vision.sources import (
     has_weights,
     load_extractor,
     open_store,
+    shared_pictures,
     stored_regions,
 )
 from mmtoolkit.vision.vgg import IMAGE_SIZE, VGG19Regions, choose_precision, vgg19_weights
@@ -35,6 +36,7 @@ __all__ = [
     "load_extractor",
     "open_store",
     "read_image",
+    "shared_pictures",
     "stored_regions",
     "vgg19_weights",
 ]

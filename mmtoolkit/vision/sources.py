@@ -56,6 +56,22 @@ class ImageSource(Protocol):
         ...
 
 
+def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np.ndarray]:
+    """The inputs of a model for pictures some of which come more than once: each is read once.
+
+    Example:
+        >>> shared_pictures(store, [Path("a.png"), Path("b.png"), Path("a.png")])
+        {"regions": <float16>[2, 196, 512], "picture": [0, 1, 0]}
+
+    Args:
+        source: Where they come from.
+        images: Their paths.
+    """
+    places = {image: place for place, image in enumerate(dict.fromkeys(images))}
+    picture = np.array([places[image] for image in images], np.int32)
+    return {source.input_name: source.read(list(places)), "picture": picture}
+
+
 class Pictures:
     """Decoded pictures: the source of models with an encoder of their own.
 

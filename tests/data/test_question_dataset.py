@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.data import batch_plan, question_dataset
+from mmtoolkit.data import question_dataset, shared_plan
 from mmtoolkit.errors import InputError
 from mmtoolkit.text import PAD
 
@@ -49,7 +49,7 @@ def test_targets_are_the_shares_of_the_known_answers() -> None:
     expected[at[1], place["yes"]] = expected[at[3], place["red, blue"]] = 1
     np.testing.assert_allclose(targets, expected, atol=1e-6)
     np.testing.assert_allclose(weights[at], [1 / 3, 1 / 3, 0, 1 / 3], atol=1e-6)
-    assert inputs["regions"][at, 0, 0].tolist() == [0, 1, 2, 0]
+    assert inputs["regions"][inputs["picture"][at], 0, 0].tolist() == [0, 1, 2, 0]
 
 
 def test_a_written_answer_is_what_most_annotators_gave() -> None:
@@ -74,15 +74,24 @@ def test_answers_with_unknown_words_are_not_taught() -> None:
 
 
 def test_the_order_is_that_of_the_plan_and_epochs_differ() -> None:
-    lengths = [len(ids) for ids in CODEC.encode_all([record.question for record in RECORDS])]
+    questions = CODEC.encode_all([record.question for record in RECORDS])
     dataset = question_dataset(RECORDS, CODEC, WHOLE, features=None, batch_size=2, seed=3, epoch=1)
+    orders = []
     for epoch in (1, 2):
-        expected = [
-            len(chosen) and max(lengths[i] for i in chosen)
-            for chosen in batch_plan(lengths, batch_size=2, seed=3, epoch=epoch)
-        ]
-        assert [batch[0]["question"].shape[1] for batch in dataset.as_numpy_iterator()] == expected
+        plan = shared_plan([record.image for record in RECORDS], batch_size=2, together=4, seed=3, epoch=epoch)
+        found = [[list(row[row != PAD]) for row in batch[0]["question"]] for batch in dataset.as_numpy_iterator()]
+        assert found == [[list(questions[index]) for index in chosen] for chosen in plan]
+        orders.append(found)
+    assert orders[0] != orders[1]
     assert set(next(iter(dataset))[0]) == {"question"}
+
+
+def test_questions_about_one_picture_share_it() -> None:
+    ((inputs, _, _),) = batches(WHOLE, features=Numbers())
+    assert sorted(inputs["regions"].ravel()) == [0, 1, 2]  # each was read once
+    owners = {tuple(CODEC.encode(record.question)): float(record.image.stem) for record in RECORDS}
+    for question, picture in zip(inputs["question"], inputs["picture"], strict=True):
+        assert inputs["regions"][picture] == owners[tuple(question[question != PAD])]
 
 
 def test_a_started_epoch_goes_on_where_it_stopped() -> None:

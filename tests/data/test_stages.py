@@ -1,12 +1,13 @@
-"""`batch_plan`: which examples make up each batch."""
+"""`batch_plan` and `shared_plan`: which examples make up each batch."""
 
 from __future__ import annotations
 
 import numpy as np
 import pytest
 
-from mmtoolkit.data import batch_plan
+from mmtoolkit.data import batch_plan, shared_plan
 from mmtoolkit.data.stages import POOL
+from mmtoolkit.errors import InputError
 
 LENGTHS = np.random.default_rng(3).integers(3, 30, size=1003)
 
@@ -84,3 +85,39 @@ def test_the_docstring_tells_the_truth() -> None:
 def test_a_batch_holds_something(batch_size: int) -> None:
     with pytest.raises(ValueError, match=f"batch_size.*Received: {batch_size}"):
         batch_plan([1, 2], batch_size=batch_size)
+
+
+OWNERS = np.random.default_rng(5).integers(0, 40, 333)
+
+
+@pytest.mark.parametrize("together", [1, 3, 8])
+def test_a_shared_plan_has_every_example_once_in_full_batches(together: int) -> None:
+    plan = shared_plan(OWNERS.tolist(), batch_size=16, together=together, seed=1, epoch=2)
+    assert sorted(np.concatenate(plan)) == list(range(333))
+    assert [len(batch) for batch in plan] == [16] * 20 + [13]
+
+
+def test_examples_of_one_owner_stand_together_and_no_more_than_asked() -> None:
+    order = OWNERS[np.concatenate(shared_plan(OWNERS.tolist(), batch_size=16, together=4, seed=1))]
+    runs = np.diff(np.flatnonzero(np.concatenate([[True], order[1:] != order[:-1], [True]])))
+    chunks = sum(-(-count // 4) for count in np.bincount(OWNERS))
+    assert 0.9 * chunks < len(runs) <= chunks  # two chunks of one owner may meet
+    alone = OWNERS[np.concatenate(shared_plan(OWNERS.tolist(), batch_size=16, together=1, seed=1))]
+    assert (alone[1:] == alone[:-1]).mean() < 0.1
+
+
+def test_a_shared_plan_is_a_function_of_seed_and_epoch() -> None:
+    def order(**other: int) -> np.ndarray:
+        return np.concatenate(shared_plan(OWNERS.tolist(), batch_size=16, together=4, **other))
+
+    np.testing.assert_array_equal(order(seed=1, epoch=2), order(seed=1, epoch=2))
+    for other in ({"seed": 2, "epoch": 2}, {"seed": 1, "epoch": 3}):
+        assert (order(**other) != order(seed=1, epoch=2)).mean() > 0.9
+
+
+def test_the_example_of_a_shared_plan_and_what_it_refuses() -> None:
+    plan = shared_plan(["a.jpg", "b.jpg", "a.jpg", "b.jpg"], batch_size=2, together=2)
+    assert [batch.tolist() for batch in plan] == [[1, 3], [2, 0]]
+    assert shared_plan([], batch_size=2, together=2) == []
+    with pytest.raises(InputError, match="together must be at least 1. Received: 0"):
+        shared_plan(["a"], batch_size=2, together=0)

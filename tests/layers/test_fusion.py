@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -23,9 +25,13 @@ def ready(kind: str, **options: object) -> Fusion:
     return fusion
 
 
-def dense(layer: object, values: np.ndarray) -> np.ndarray:
+def linear(layer: object, values: np.ndarray) -> np.ndarray:
     kernel, bias = (np.asarray(weight) for weight in layer.weights)
-    return np.tanh(values @ kernel + bias)
+    return values @ kernel + bias
+
+
+def dense(layer: object, values: np.ndarray) -> np.ndarray:
+    return np.tanh(linear(layer, values))
 
 
 def mean_of_one_length() -> np.ndarray:
@@ -48,18 +54,16 @@ def test_concat() -> None:
 
 
 @pytest.mark.parametrize("hops", [1, 2])
-@pytest.mark.parametrize("normalise", [False, True])
-def test_attention_in_hops(hops: int, normalise: bool) -> None:
-    """Stacked attention, equations 15 to 19, with Bahdanau's score: what is seen is added to what asks next.
+def test_attention_in_hops(hops: int) -> None:
+    """Stacked attention, equations 15 to 19, with Bahdanau's score and linear layers: what is seen is added to what
+    asks next.
 
     Beside the sum stands the product of the question with all that was seen.
     """
-    fusion = ready("attention", hops=hops, attention_units=7, normalise_regions=normalise)
+    fusion = ready("attention", hops=hops, attention_units=7)
     joint, alignments = fusion(QUESTION, IMAGE)
-    regions = IMAGE
-    if normalise:
-        regions = (IMAGE - IMAGE.mean(-1, keepdims=True)) / np.sqrt(IMAGE.var(-1, keepdims=True) + 1e-5)
-    first = query = dense(fusion.question_layer, QUESTION)
+    regions = (IMAGE - IMAGE.mean(-1, keepdims=True)) / np.sqrt(IMAGE.var(-1, keepdims=True) + 1e-5)
+    first = query = linear(fusion.question_layer, QUESTION)
     seen = []
     for attention, layer in zip(fusion.attentions, fusion.seen_layers, strict=True):
         key_kernel, key_bias = (np.asarray(weight) for weight in attention.key_projection.weights)
@@ -67,19 +71,29 @@ def test_attention_in_hops(hops: int, normalise: bool) -> None:
         scores = np.tanh(asked[:, None] + regions @ key_kernel + key_bias) @ np.asarray(attention.v)
         weights = np.exp(scores) / np.exp(scores).sum(axis=-1, keepdims=True)
         seen.append(weights)
-        query = query + dense(layer, (weights[..., None] * regions).sum(axis=1))
+        query = query + linear(layer, (weights[..., None] * regions).sum(axis=1))
     np.testing.assert_allclose(joint, np.concatenate([query, first * (query - first)], axis=-1), atol=1e-5)
     assert joint.shape[-1] == fusion.width
     np.testing.assert_allclose(alignments, np.stack(seen, axis=1), atol=1e-6)
     assert len(seen) == hops
 
 
+@pytest.mark.parametrize("options", [{"kind": "product"}, {"kind": "concat"}, {"kind": "attention", "hops": 2}])
+def test_questions_that_share_a_picture_are_joined_as_if_each_had_its_own(options: dict[str, Any]) -> None:
+    fusion = ready(**options)
+    questions, picture = np.concatenate([QUESTION, QUESTION + 1.0]), np.array([1, 0, 1, 1], "int32")
+    for shared, own in zip(fusion(questions, IMAGE, picture), fusion(questions, IMAGE[picture]), strict=True):
+        if own is not None:
+            np.testing.assert_allclose(shared, own, atol=1e-6)
+    assert not np.allclose(fusion(questions, IMAGE, picture[::-1])[0], fusion(questions, IMAGE, picture)[0])
+
+
 @pytest.mark.parametrize("kind", ["product", "concat", "attention"])
 def test_a_blind_one_has_no_weights_for_a_picture(kind: str) -> None:
     fusion = Fusion(kind, units=UNITS, hops=2, blind=True)
     joint, alignments = fusion(QUESTION)
-    layer = fusion.both_layer or fusion.question_layer
-    np.testing.assert_allclose(joint, dense(layer, QUESTION), atol=1e-6)
+    layer, form = fusion.both_layer or fusion.question_layer, linear if kind == "attention" else dense
+    np.testing.assert_allclose(joint, form(layer, QUESTION), atol=1e-6)
     assert alignments is None and len(fusion.weights) == 2
 
 

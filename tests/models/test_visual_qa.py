@@ -123,6 +123,23 @@ def test_attention_is_over_the_regions(learnt: Learnt) -> None:
     np.testing.assert_allclose(alignments.sum(axis=-1), 1.0, atol=1e-6)
 
 
+def test_attention_follows_the_regions_and_the_question(asked: list[mm.QuestionRecord]) -> None:
+    keras.utils.set_random_seed(0)
+    small = {**SMALL, "encoder": "vgg19", "units": 16, "hops": 2}
+    model = mm.VisualQA(*codecs(asked, "classify"), **small)
+    model.build(model.input_shapes())
+    random = np.random.default_rng(0)
+    regions, order = random.normal(size=(1, 196, 512)).astype(np.float32), random.permutation(196)
+    inputs = {"regions": regions, **model.inputs_for([], ["how many shapes are there?"], None)}
+    moved = {**inputs, "regions": regions[:, order]}
+    alignments = model.attend(inputs)
+    assert alignments.shape == (1, 2, 196) and alignments.std() > 1e-4
+    np.testing.assert_allclose(model.attend(moved), alignments[:, :, order], atol=1e-6)
+    np.testing.assert_allclose(model(moved), model(inputs), atol=1e-4)
+    other = {**inputs, **model.inputs_for([], ["is there a red square?"], None)}
+    assert np.abs(model.attend(other) - alignments).max() > 1e-5
+
+
 def test_a_model_of_questions_alone_sees_no_picture(asked: list[mm.QuestionRecord]) -> None:
     model = mm.VisualQA(*codecs(asked, "classify"), question_only=True, **SMALL)
     model.build(model.input_shapes())

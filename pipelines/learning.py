@@ -55,7 +55,7 @@ def check_options(
         if options[name] < smallest:
             raise mm.InputError(f"{option(name)} expects {smallest} or more. Received: {options[name]}.")
     for name in shares:
-        if not 0 <= options[name] < 1:
+        if options[name] is not None and not 0 <= options[name] < 1:
             raise mm.InputError(f"{option(name)} expects a share from 0 to below 1. Received: {options[name]}.")
     if not options["learning_rate"] > 0:
         raise mm.InputError(f"--learning-rate expects more than 0. Received: {options['learning_rate']}.")

@@ -68,7 +68,7 @@ def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, kee
 
 
 def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
-    """Whether there is nothing to resume, which is told; `auto` fits what it became in the finished run.
+    """Whether there is nothing to resume, which is told; `auto` and nothing fit what they became in the finished run.
 
     Raises:
         InputError: It was made with other options; they are named.
@@ -79,7 +79,7 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
     other = [
         f"{name} {made[name]}, now {value}"
         for name, value in lasting(options).items()
-        if name in made and value not in (made[name], "auto")
+        if name in made and value not in (made[name], "auto", None)
     ]
     if other:
         raise InputError(

@@ -61,21 +61,21 @@ def main(
     no_twin: bool = False,
     cell: Literal["lstm", "gru"] = "lstm",
     layers: Literal[1, 2] = 1,
-    bidirectional: bool = False,
-    units: int = 512,
+    bidirectional: bool = True,
+    units: int = 256,
     attention_units: int = 256,
     embedding_dim: int = 300,
     embeddings: str = "cbow",
     freeze_embeddings: bool = False,
     min_count: int = 1,
     answers: int = 1000,
-    dropout: float = 0.5,
+    dropout: float | None = None,
     word_dropout: float = 0.0,
     label_smoothing: float = 0.0,
     epochs: int = 20,
     batch_size: int = 64,
-    learning_rate: float = 1e-3,
-    averaging: float = 0.999,
+    learning_rate: float = 2e-3,
+    averaging: float = 0.99,
     patience: int = 5,
     valid_share: float = 0.2,
     seed: int = 0,
@@ -109,7 +109,7 @@ def main(
         cell: Recurrent cell of the question encoder and of the head generate.
         layers: Cells of the question encoder one above the other.
         bidirectional: Read the question backwards as well.
-        units: Width of the recurrent state and of the joint vector.
+        units: Width of the recurrent state and of the layers behind it.
         attention_units: Width in which question and regions are compared.
         embedding_dim: Width of the word vectors.
         embeddings: How the word vectors start: cbow or skip-gram on the training questions, centred; random; one-hot;
@@ -117,7 +117,8 @@ def main(
         freeze_embeddings: Leave the word vectors as they start.
         min_count: Words that occur less often become unknown.
         answers: The head classify chooses among so many most frequent answers.
-        dropout: Share of word vectors, regions' features and joint features dropped while training.
+        dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
+            and 0 where the small CNN looks at pictures.
         word_dropout: Share of the words of a question that are dropped whole while training.
         label_smoothing: Probability moved from the right answer to all answers.
         epochs: Passes over the training questions.
@@ -148,6 +149,8 @@ def main(
     images = list(dict.fromkeys(record.image for record in splits.train))
     sight = BLIND if question_only else choose_sight(options, images)
     options |= {"encoder": sight.encoder, "precision": sight.precision}
+    if dropout is None:
+        options["dropout"] = 0.0 if sight.encoder == "small" and not question_only else 0.5
     records = [record for part in splits for record in part]
     source, unreadable = None, list[Fault]()
     if not question_only:

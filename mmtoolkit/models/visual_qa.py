@@ -14,7 +14,7 @@ from keras import ops
 from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import DIRECT, AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
-from mmtoolkit.layers.memory import rows_of
+from mmtoolkit.layers.memory import masked_mean, normalise, rows_of
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import revived, search_config, search_from_config
@@ -45,6 +45,8 @@ class Answer(NamedTuple):
 class VisualQA(Seeing):
     """A question encoder, its fusion with a picture's regions, and a head that answers.
 
+    What is asked is the encoder's last output and beside it the mean of the question's words.
+
     Example:
         >>> model = VisualQA(codec, answers, fusion="attention")
         >>> model.compile("adam", loss=model.answer_loss())
@@ -68,7 +70,7 @@ class VisualQA(Seeing):
         question_only: Whether the picture is kept from the model, to see what it adds.
         encoder: As for `Captioner`, with `extractor`, `image_size` and `filters`.
         cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
-        units: Width of the states and of the joint vector.
+        units: Width of the states, of the fusion's layers and of the hidden one.
         layers: Cells of the question encoder one above the other, 1 or 2.
         bidirectional: Whether the question is read backwards as well.
         attention_units: Width in which question and regions are compared.
@@ -84,7 +86,8 @@ class VisualQA(Seeing):
     Raises:
         InputError: An option is none of those.
 
-    Source: Antol et al., "VQA: Visual Question Answering", 2015; Yang et al., "Stacked Attention Networks", 2016.
+    Source: Antol et al., "VQA: Visual Question Answering", 2015; Yang et al., "Stacked Attention Networks", 2016; the
+        mean of the words: Zhou et al., "Simple Baseline for Visual Question Answering", 2015.
     """
 
     codec_names: ClassVar[tuple[str, ...]] = ("words", "answers")
@@ -103,9 +106,9 @@ class VisualQA(Seeing):
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
         cell: str = "lstm",
-        units: int = 512,
+        units: int = 256,
         layers: int = 1,
-        bidirectional: bool = False,
+        bidirectional: bool = True,
         attention_units: int = 256,
         embedding_dim: int = 300,
         embeddings: np.ndarray | None = None,
@@ -160,7 +163,8 @@ class VisualQA(Seeing):
         self.output_layer: Any = None
         self.decoder: Any = None
         if self.head == "classify":
-            # Without it the answer is a sum of what the question and what the picture say, and "is it red?" is neither.
+            # The answer is a sum of what question and picture say, which few examples teach, and of what this layer
+            # makes of both: "is it red?" is no sum.
             self.hidden_layer = keras.layers.Dense(units, activation="relu", name="hidden", **same)
             self.drop_hidden = keras.layers.Dropout(dropout, **same)
             self.output_layer = keras.layers.Dense(len(answers_codec.vocabulary) - len(SPECIAL), name="output", **same)
@@ -182,10 +186,10 @@ class VisualQA(Seeing):
         self.embedding.build(input_shape["question"])
         self.reader.build((None, None, self.embedding_dim))
         regions = None if self.question_only else self.build_encoder(input_shape)
-        self.fusion.build((None, self.reader.width), regions)
+        self.fusion.build((None, self.reader.width + self.embedding_dim), regions)
         if self.output_layer:
             self.hidden_layer.build((None, self.fusion.width))
-            self.output_layer.build((None, self.units))
+            self.output_layer.build((None, self.units + self.fusion.width))
         else:
             self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.fusion.width))
         self.built = True
@@ -214,16 +218,18 @@ class VisualQA(Seeing):
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
         """The joint vector `<float>[batch, width]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
-        question = inputs["question"]
-        words = self.drop_words(self.embedding(question), training=training)
+        question, real = inputs["question"], inputs["question"] != PAD
+        words = self.drop_words(ops.cast(normalise(self.embedding(question)), self.compute_dtype), training=training)
         words = self.drop_word_features(words, training=training)
-        _, asked = self.reader(words, question != PAD, training=training)
+        _, read = self.reader(words, real, training=training)
+        named = ops.cast(normalise(masked_mean(words, real)), self.compute_dtype)
+        asked = ops.concatenate([read, named], axis=-1)
         return self.fusion(asked, regions, inputs.get("picture"), training=training)
 
     def choose(self, joint: Any, training: bool | None = None) -> Any:
         """The logits of the known answers: `<float32>[batch, answers]`."""
         hidden = self.drop_hidden(self.hidden_layer(joint), training=training)
-        return ops.cast(self.output_layer(hidden), "float32")
+        return ops.cast(self.output_layer(ops.concatenate([hidden, joint], axis=-1)), "float32")
 
     def search(
         self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False

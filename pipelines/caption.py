@@ -48,7 +48,7 @@ def main(
     out: Path,
     vgg19_weights: str | None = None,
     encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto",
-    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
+    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     features: Path | None = None,
     attention: Literal["bahdanau", "mean", "none"] = "bahdanau",
@@ -94,7 +94,8 @@ def main(
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
             for pictures under 128 pixels.
-        layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
+        layer: Of VGG19: block5_conv4 gives 196 regions, block5_pool as many of a picture twice as large, which show
+            smaller things and take four times as long, fc2 one vector (weights with the top).
         precision: Of all layers; auto is bfloat16 for VGG19 and the decoder over it where the processor has it.
         features: Folder of the feature store; in the cache by default.
         attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first thing read.

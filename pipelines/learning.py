@@ -41,9 +41,10 @@ def check_options(
     """
     if options["encoder"] == "small" and options["vgg19_weights"] is not None:
         raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
-    if options["layer"] == "fc2" and options["encoder"] in ("small", "vgg19-block5"):
+    layer = options["layer"]
+    if layer != "block5_conv4" and options["encoder"] in ("small", "vgg19-block5"):
         raise mm.InputError(
-            f"--layer fc2 is for --encoder vgg19. Received: --encoder {options['encoder']}; leave one of them out."
+            f"--layer {layer} is for --encoder vgg19. Received: --encoder {options['encoder']}; leave one of them out."
         )
     if options["embeddings"] not in embeddings and not Path(options["embeddings"]).is_file():
         raise mm.InputError(
@@ -97,16 +98,16 @@ class Sight(NamedTuple):
 
 def choose_sight(options: Mapping[str, Any], images: Sequence[Path]) -> Sight:
     """The encoder and the precision for some pictures where `auto` leaves the choice."""
-    from mmtoolkit.vision import IMAGE_SIZE, choose_precision
+    from mmtoolkit.vision import choose_precision
 
     weights, precision = options["vgg19_weights"], options["precision"]
-    encoder = choose_encoder("vgg19" if options["layer"] == "fc2" else options["encoder"], weights, images)
+    encoder = choose_encoder("vgg19" if options["layer"] != "block5_conv4" else options["encoder"], weights, images)
     exact = choose_precision(precision) if encoder != "small" or precision != "auto" else "float32"
     if encoder == "small":
         return Sight(encoder, exact, None, picture_side(images))
     layer = "block4_pool" if encoder == "vgg19-block5" else options["layer"]
     key = mm.extractor_key(weights or "imagenet", precision=exact, layer=layer)
-    return Sight(encoder, exact, key, IMAGE_SIZE)
+    return Sight(encoder, exact, key, key.side)
 
 
 def choose_encoder(encoder: str, weights: str | None, images: Sequence[Path]) -> str:

@@ -51,7 +51,7 @@ def main(
     out: Path,
     vgg19_weights: str | None = None,
     encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto",
-    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
+    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     features: Path | None = None,
     head: Literal["classify", "generate"] = "classify",
@@ -98,7 +98,8 @@ def main(
         vgg19_weights: imagenet, the path of a weights file, or random.
         encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
             for pictures under 128 pixels.
-        layer: Of VGG19: block5_conv4 gives 196 regions, fc2 one vector (weights with the top).
+        layer: Of VGG19: block5_conv4 gives 196 regions, block5_pool as many of a picture twice as large, which show
+            smaller things and take four times as long, fc2 one vector (weights with the top).
         precision: Of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
         features: Folder of the feature store; in the cache by default.
         head: classify chooses among the most frequent answers, generate writes one word by word.
@@ -108,7 +109,7 @@ def main(
         no_twin: Do not also train that twin, with the same settings, for the report.
         cell: Recurrent cell of the question encoder and of the head generate.
         layers: Cells of the question encoder one above the other.
-        bidirectional: Read the question backwards as well.
+        bidirectional: Read the question backwards as well; --no-bidirectional reads it forwards only.
         units: Width of the recurrent state and of the layers behind it.
         attention_units: Width in which question and regions are compared.
         embedding_dim: Width of the word vectors.

@@ -16,7 +16,7 @@ import numpy as np
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.vision.images import decode_ahead, reason
-from mmtoolkit.vision.vgg import IMAGE_SIZE, SHAPES, Extractor, VGG19Regions, extractor_graph
+from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
 
 SHARD = 128  # pictures; a kill loses the work on at most so many
 STALE = 3600  # seconds
@@ -46,6 +46,11 @@ class ExtractorKey:
     def shape(self) -> tuple[int, int]:
         """Regions and features of a picture."""
         return SHAPES[self.layer]
+
+    @property
+    def side(self) -> int:
+        """Of the square pictures that the layer is read from."""
+        return SIDES[self.layer]
 
 
 class FeatureStore:
@@ -172,13 +177,13 @@ class FeatureStore:
         for partial in self.folder.glob(".*.part"):  # left by a kill, unless another run is writing it now
             if time.time() - partial.stat().st_mtime > STALE:
                 partial.unlink(missing_ok=True)
-        forward = extractor_graph(network)
+        forward = extractor_graph(network, self.key.side)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)
         unreadable: dict[str, str] = {}
         done = 0
         try:
-            for batch in decode_ahead(images, size=IMAGE_SIZE, batch_size=batch_size):
+            for batch in decode_ahead(images, size=self.key.side, batch_size=batch_size):
                 good = {self.digest(image): found for image, found in batch if not isinstance(found, str)}
                 unreadable |= {self.digest(image): found for image, found in batch if isinstance(found, str)}
                 features = forward(np.stack(list(good.values()))).numpy() if good else ()

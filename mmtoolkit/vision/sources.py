@@ -14,7 +14,6 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
 from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
-    IMAGE_SIZE,
     VGG19Regions,
     cache_folder,
     choose_precision,
@@ -142,11 +141,11 @@ class LiveRegions:
     def __init__(self, key: ExtractorKey | None) -> None:
         if key is None:
             raise InputError("This model reads stored regions and does not say what made them; give it a FeatureStore.")
-        self.forward, self.shape = forward_pass(key), key.shape
+        self.forward, self.shape, self.side = forward_pass(key), key.shape, key.side
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """`<float16>[pictures, regions, features]`."""
-        pictures = np.stack([read_image(path, size=IMAGE_SIZE) for path in images])
+        pictures = np.stack([read_image(path, size=self.side) for path in images])
         return self.forward(pictures).numpy()
 
 
@@ -187,7 +186,7 @@ def block5_weights(key: ExtractorKey) -> list[np.ndarray]:
 @lru_cache(maxsize=2)
 def forward_pass(key: ExtractorKey) -> Callable[[Any], Any]:
     """The forward pass of the extractor that a key describes, compiled once however often it is asked for."""
-    return extractor_graph(load_extractor(key))
+    return extractor_graph(load_extractor(key), key.side)
 
 
 def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:

@@ -21,11 +21,18 @@ from mmtoolkit.files import write_atomically
 from mmtoolkit.machine import instructions
 
 IMAGE_SIZE = 224  # side of the square pictures
-SHAPES = {"block4_pool": (196, 512), "block5_conv4": (196, 512), "fc2": (1, 4096)}  # it gives: regions, features
+SHAPES = {  # by layer: the regions and features that it gives
+    **dict.fromkeys(("block4_pool", "block5_conv4", "block5_pool"), (196, 512)),
+    "fc2": (1, 4096),
+}
+SIDES = {
+    **dict.fromkeys(SHAPES, IMAGE_SIZE),
+    "block5_pool": 2 * IMAGE_SIZE,
+}  # of the pictures that a layer is read from
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 PUBLISHED = {  # by layer: the file that holds its weights, and the file's MD5
-    **dict.fromkeys(("block4_pool", "block5_conv4"), (NO_TOP, "253f8cb515780f3b799900260a226db6")),
+    **dict.fromkeys(("block4_pool", "block5_conv4", "block5_pool"), (NO_TOP, "253f8cb515780f3b799900260a226db6")),
     "fc2": ("vgg19_weights_tf_dim_ordering_tf_kernels.h5", "cbe5617147190e668d6c5d5026f83318"),
 }
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
@@ -41,8 +48,9 @@ class VGG19Regions(keras.layers.Layer):
         >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
 
     Args:
-        layer: `"block5_conv4"`; `"block4_pool"`, as wide and as fine, for a last block that is trained along; or
-            `"fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
+        layer: `"block5_conv4"`; `"block5_pool"`, as many regions of a picture of 448 x 448, which show smaller things;
+            `"block4_pool"`, as wide and as fine, for a last block that is trained along; or `"fc2"`
+            (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; `block5_conv4` is the layer
         of Xu et al., "Show, Attend and Tell", 2015, section 4.3.
@@ -50,7 +58,7 @@ class VGG19Regions(keras.layers.Layer):
 
     def __init__(self, *, layer: str = "block5_conv4", **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.layer, shape = layer, (IMAGE_SIZE, IMAGE_SIZE, 3)
+        self.layer, shape = layer, (SIDES[layer], SIDES[layer], 3)
         policy = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)  # keras.applications takes no dtype of its own
         try:
@@ -68,7 +76,7 @@ class VGG19Regions(keras.layers.Layer):
         Args:
             path: An HDF5 file of VGG19 as Keras publishes it, without its top or, for `fc2`, with it.
             precision: `"float32"` or `"bfloat16"`.
-            layer: `"block5_conv4"`, `"block4_pool"` or `"fc2"`.
+            layer: As above.
             seed: Of the random weights.
 
         Raises:
@@ -112,9 +120,9 @@ class Extractor(Protocol):
         ...
 
 
-def extractor_graph(extractor: Extractor) -> Callable[[Any], tf.Tensor]:
-    """The extractor's forward pass as one graph for any number of pictures."""
-    signature = [tf.TensorSpec((None, IMAGE_SIZE, IMAGE_SIZE, 3), tf.uint8)]
+def extractor_graph(extractor: Extractor, side: int = IMAGE_SIZE) -> Callable[[Any], tf.Tensor]:
+    """The extractor's forward pass as one graph for any number of pictures of a side."""
+    signature = [tf.TensorSpec((None, side, side, 3), tf.uint8)]
     return tf.function(extractor.call, input_signature=signature)
 
 

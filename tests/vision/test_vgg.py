@@ -65,6 +65,17 @@ def test_the_vector_of_fc2_is_that_of_plain_keras() -> None:
     assert relative_error(vector, expected) < 1e-3 and (expected > 0).mean() > 0.1
 
 
+def test_the_pooled_layer_is_that_of_plain_keras_on_larger_pictures() -> None:
+    extractor = VGG19Regions.from_weights(None, precision="float32", layer="block5_pool", seed=3)
+    large = PICTURES[:1].repeat(2, axis=1).repeat(2, axis=2)
+    plain = keras.applications.VGG19(include_top=False, weights=None, input_shape=(448, 448, 3))
+    plain.set_weights(extractor.network.get_weights())
+    pixels = keras.applications.vgg19.preprocess_input(large.astype("float32"))
+    expected = np.asarray(plain(pixels)).reshape(1, 196, 512)
+    found = extractor_graph(extractor, 448)(large).numpy()
+    assert found.dtype == np.float16 and relative_error(found, expected) < 1e-3
+
+
 def test_pictures_are_prepared_as_keras_does() -> None:
     extractor = VGG19Regions(dtype="float32")
     extractor.network = lambda pixels: keras.ops.reshape(pixels[:, :196, :, :], (-1, 196, 672))[..., :512]

@@ -40,7 +40,7 @@ LEAST = {
 BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
 SHARES = ("dropout", "word_dropout", "label_smoothing", "averaging", "valid_share")
 MODEL = (
-    *("head", "fusion", "hops", "cell", "units", "layers", "bidirectional", "attention_units", "embedding_dim"),
+    *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout"),
 )
 
@@ -61,7 +61,7 @@ def main(
     no_twin: bool = False,
     cell: Literal["lstm", "gru"] = "lstm",
     layers: Literal[1, 2] = 1,
-    bidirectional: bool = True,
+    forwards_only: bool = False,
     units: int = 256,
     attention_units: int = 256,
     embedding_dim: int = 300,
@@ -109,7 +109,7 @@ def main(
         no_twin: Do not also train that twin, with the same settings, for the report.
         cell: Recurrent cell of the question encoder and of the head generate.
         layers: Cells of the question encoder one above the other.
-        bidirectional: Read the question backwards as well; --no-bidirectional reads it forwards only.
+        forwards_only: Read the question forwards, not backwards as well.
         units: Width of the recurrent state and of the layers behind it.
         attention_units: Width in which question and regions are compared.
         embedding_dim: Width of the word vectors.
@@ -229,6 +229,7 @@ def new_answerer(
         extractor=sight.key,
         image_size=sight.image_size,
         embeddings=table,
+        bidirectional=not options["forwards_only"],
         dtype=sight.dtype,
         **{name: options[name] for name in MODEL} | width,
     )

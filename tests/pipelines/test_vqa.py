@@ -228,7 +228,7 @@ def test_questions_only_and_other_forms(job: Job, scenes: Path, tmp_path: Path) 
         (
             "--fusion",
             "product",
-            "--no-bidirectional",
+            "--forwards-only",
             "--layers",
             2,
             "--embeddings",

@@ -28,7 +28,7 @@ SHAPES = {  # by layer: the regions and features that it gives
 SIDES = {
     **dict.fromkeys(SHAPES, IMAGE_SIZE),
     "block5_pool": 2 * IMAGE_SIZE,
-}  # of the pictures that a layer is read from
+}  # by layer: the side of the pictures it reads
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 PUBLISHED = {  # by layer: the file that holds its weights, and the file's MD5

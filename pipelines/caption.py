@@ -35,6 +35,7 @@ LEAST = {
     **dict.fromkeys(["patience", "attention_penalty", "length_penalty", "no_repeat_ngram", "checkpoint_every"], 0),
     "max_length": 2,
 }
+TOGETHER = 8  # captions of a picture in one batch where pictures go through the model: they share what that costs
 SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
@@ -209,9 +210,11 @@ def train(
     from mmtoolkit.evaluation import CAPTIONS
     from mmtoolkit.watching import SampleCaptions
 
+    together = TOGETHER if captioner.encoder else 1  # stored regions cost little
+
     def data(at: Position) -> Any:
         order = {"batch_size": options["batch_size"], "seed": options["seed"], "epoch": at.epoch, "step": at.step}
-        return mm.caption_dataset(splits.train, captioner.codec, features=source, **order)
+        return mm.caption_dataset(splits.train, captioner.codec, features=source, together=together, **order)
 
     samples = partial(SampleCaptions, splits.valid, source, out / "samples")
     loss = mm.token_loss(options["label_smoothing"])

@@ -16,7 +16,7 @@ def main(
     *,
     features: Path | None = None,
     vgg19_weights: str = "imagenet",
-    layer: Literal["block5_conv4", "fc2"] = "block5_conv4",
+    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     batch_size: int = 16,
 ) -> int:
@@ -28,7 +28,8 @@ def main(
         images: Picture files, or folders of them.
         features: Folder of the feature store; in the cache by default.
         vgg19_weights: imagenet, the path of a weights file, or random.
-        layer: block5_conv4 gives 196 regions of 512 features, fc2 one vector of 4,096 (weights with the top).
+        layer: block5_conv4 gives 196 regions of 512 features, block5_pool as many of a picture twice as large, fc2 one
+            vector of 4,096 (weights with the top).
         precision: auto is bfloat16 where the processor has it.
         batch_size: Pictures a forward pass.
     """

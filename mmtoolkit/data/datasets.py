@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
-from mmtoolkit.data.stages import batch_plan, shared_plan
+from mmtoolkit.data.stages import batch_plan
 from mmtoolkit.errors import InputError
 from mmtoolkit.records import CaptionRecord, QuestionRecord
 from mmtoolkit.text import PAD, SPECIAL, UNK, TextCodec, padded
@@ -26,6 +26,7 @@ def caption_dataset(
     features: ImageSource,
     batch_size: int = 64,
     max_length: int = 40,
+    together: int = 1,
     seed: int = 0,
     epoch: int = 0,
     step: int = 0,
@@ -46,6 +47,8 @@ def caption_dataset(
         features: A `FeatureStore` or `Pictures`.
         batch_size: Captions a batch.
         max_length: Longer captions are cut to so many tokens before END.
+        together: Captions of one picture that come in one batch, at most; with more than 1 they share what is read and
+            made of it, and `inputs["picture"]`, `<int32>[64]`, says whose is whose.
         seed: Start of the order.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread. Keras takes the first pass to be as long as the others:
@@ -64,11 +67,13 @@ def caption_dataset(
 
     def read(chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         tokens, targets, weights = token_batch([captions[index] for index in chosen])
-        pictures = features.read([records[owner].image for owner in owners[chosen]])
-        return {features.input_name: pictures, "tokens": tokens}, targets, weights
+        images = [records[owner].image for owner in owners[chosen]]
+        pictures = shared_pictures(features, images) if together > 1 else {features.input_name: features.read(images)}
+        return {**pictures, "tokens": tokens}, targets, weights
 
-    specs = {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), "tokens": WORDS}
-    plan = partial(batch_plan, list(map(len, captions)), batch_size=batch_size, seed=seed)
+    specs = {**picture_specs(features, shared=together > 1), "tokens": WORDS}
+    order = {"batch_size": batch_size, "owners": owners.tolist(), "together": together, "seed": seed}
+    plan = partial(batch_plan, list(map(len, captions)), **order)
     return in_batches(read, (specs, WORDS, WEIGHTS), plan, epoch=epoch, step=step)
 
 
@@ -132,11 +137,17 @@ def question_dataset(
 
     specs = {**taught.inputs, "question": WORDS}
     if features:
-        specs[features.input_name] = tf.TensorSpec((None, *features.shape), features.dtype)
-        specs["picture"] = tf.TensorSpec((None,), tf.int32)
-    images = [record.image for record in records]
-    plan = partial(shared_plan, images, batch_size=batch_size, together=together, seed=seed)
+        specs |= picture_specs(features, shared=True)
+    # Not by their lengths: the questions of one length are of one kind, and a batch of one kind teaches little.
+    order = {"batch_size": batch_size, "owners": [record.image for record in records], "together": together}
+    plan = partial(batch_plan, np.zeros(len(records), int), **order, seed=seed)
     return in_batches(read, (specs, *taught.specs), plan, epoch=epoch, step=step)
+
+
+def picture_specs(features: ImageSource, *, shared: bool) -> dict[str, tf.TensorSpec]:
+    """The pictures of a batch and, where they are shared, whose is whose."""
+    whose = {"picture": tf.TensorSpec((None,), tf.int32)} if shared else {}
+    return {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), **whose}
 
 
 class WholeAnswers:

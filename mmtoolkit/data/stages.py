@@ -12,7 +12,14 @@ POOL = 50  # batches sorted by length together: long enough to pad little, short
 
 
 def batch_plan(
-    lengths: Sequence[int] | np.ndarray, *, batch_size: int, seed: int = 0, epoch: int = 0, shuffle: bool = True
+    lengths: Sequence[int] | np.ndarray,
+    *,
+    batch_size: int,
+    owners: Sequence[Hashable] | None = None,
+    together: int = 1,
+    seed: int = 0,
+    epoch: int = 0,
+    shuffle: bool = True,
 ) -> list[np.ndarray]:
     """The examples of every batch of one epoch, of similar length within a batch.
 
@@ -21,54 +28,17 @@ def batch_plan(
     Example:
         >>> batch_plan([3, 9, 3, 9], batch_size=2, seed=0)
         [array([1, 3]), array([2, 0])]
+        >>> batch_plan([3, 9, 3, 9], batch_size=2, owners=["a.jpg", "a.jpg", "b.jpg", "b.jpg"], together=2)
+        [array([2, 3]), array([0, 1])]
 
     Args:
-        lengths: `<int>[examples]`.
+        lengths: `<int>[examples]`; the same for all gives an order without regard to it.
         batch_size: Examples a batch; the last batch of an epoch may hold fewer.
+        owners: Of each example, the picture of a caption say: what it costs is shared by those in one batch.
+        together: Examples of one owner that stand beside each other, at most.
         seed: Start of the random numbers, with `epoch`.
         epoch: Every epoch has an order of its own.
         shuffle: Without it the examples come in their own order.
-
-    Returns:
-        A list of `<int64>[batch]`; each example is in one batch.
-
-    Raises:
-        InputError: `batch_size` is less than 1.
-    """
-    if batch_size < 1:
-        raise InputError(f"batch_size must be at least 1. Received: {batch_size}.")
-    lengths = np.asarray(lengths)
-    order = np.arange(len(lengths))
-    if not len(order):
-        return []
-    if not shuffle:
-        return np.split(order, range(batch_size, len(order), batch_size))
-    random = np.random.default_rng([seed, epoch])
-    random.shuffle(order)
-    batches: list[np.ndarray] = []
-    for pool in np.split(order, range(batch_size * POOL, len(order), batch_size * POOL)):
-        pool = pool[np.argsort(lengths[pool], kind="stable")]
-        batches += np.split(pool, range(batch_size, len(pool), batch_size))
-    return [batches[index] for index in random.permutation(len(batches))]
-
-
-def shared_plan(
-    owners: Sequence[Hashable], *, batch_size: int, together: int, seed: int = 0, epoch: int = 0
-) -> list[np.ndarray]:
-    """The examples of every batch of one epoch, those of one owner some at a time: what it costs is shared by them.
-
-    A function of its arguments alone, as `batch_plan`.
-
-    Example:
-        >>> shared_plan(["a.jpg", "b.jpg", "a.jpg", "b.jpg"], batch_size=2, together=2)
-        [array([1, 3]), array([2, 0])]
-
-    Args:
-        owners: Of each example, the picture of a question say.
-        batch_size: Examples a batch; the last batch of an epoch may hold fewer.
-        together: Examples of one owner that stand beside each other, at most; 1 for an order without owners.
-        seed: Start of the random numbers, with `epoch`.
-        epoch: Every epoch has an order of its own.
 
     Returns:
         A list of `<int64>[batch]`; each example is in one batch.
@@ -79,13 +49,36 @@ def shared_plan(
     for name, value in (("batch_size", batch_size), ("together", together)):
         if value < 1:
             raise InputError(f"{name} must be at least 1. Received: {value}.")
-    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
+    lengths = np.asarray(lengths)
+    order = np.arange(len(lengths))
+    if not len(order):
+        return []
+    if not shuffle:
+        return np.split(order, range(batch_size, len(order), batch_size))
     random = np.random.default_rng([seed, epoch])
-    order = random.permutation(len(owners))
+    random.shuffle(order)
+    if owners is not None and together > 1:
+        order, heap = heaped(order, owners, together, random)
+        longest = np.zeros(heap.max() + 1, lengths.dtype)
+        np.maximum.at(longest, heap, lengths[order])
+        lengths = np.empty_like(lengths)
+        lengths[order] = longest[heap]  # which stay beside each other when they are sorted
+    batches: list[np.ndarray] = []
+    for pool in np.split(order, range(batch_size * POOL, len(order), batch_size * POOL)):
+        pool = pool[np.argsort(lengths[pool], kind="stable")]
+        batches += np.split(pool, range(batch_size, len(pool), batch_size))
+    return [batches[index] for index in random.permutation(len(batches))]
+
+
+def heaped(
+    order: np.ndarray, owners: Sequence[Hashable], together: int, random: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """The examples of an order in heaps of one owner's, the heaps in random order, and the number of each one's."""
+    numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
     owned = np.array([numbers[owners[index]] for index in order], np.int64)
-    order = order[np.argsort(owned, kind="stable")]
-    owned.sort()
+    order, owned = order[np.argsort(owned, kind="stable")], np.sort(owned)
     rank = np.arange(len(owned)) - np.searchsorted(owned, owned)  # of an example among its owner's
     heap = np.cumsum(rank % together == 0) - 1
-    order = order[np.argsort(random.permutation(len(owned))[heap], kind="stable")]
-    return np.split(order, range(batch_size, len(order), batch_size)) if len(order) else []
+    heap = random.permutation(heap.max() + 1)[heap]
+    sorting = np.argsort(heap, kind="stable")
+    return order[sorting], heap[sorting]

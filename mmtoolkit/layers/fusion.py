@@ -9,7 +9,7 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers.attention import BahdanauAttention
-from mmtoolkit.layers.memory import Memory, masked_mean, normalise, rows_of
+from mmtoolkit.layers.memory import masked_mean, memory_of, normalise, rows_of
 
 FUSIONS = ("product", "concat", "attention")
 
@@ -124,7 +124,7 @@ class Fusion(keras.layers.Layer):
         asked = joint = self.question_layer(question)
         alignments = []
         for attention, seen in zip(self.attentions, self.seen_layers, strict=True):
-            memory = Memory(*(rows_of(part, picture) for part in attention.prepare(regions)))
+            memory = memory_of(attention.prepare(regions), picture)
             context, alignment = attention(joint, memory)
             joint = joint + seen(context)
             alignments.append(alignment)

@@ -51,6 +51,11 @@ def rows_of(values: Any, rows: Any) -> Any:
     return values if values is None or rows is None else ops.take(values, rows, axis=0)
 
 
+def memory_of(memory: Memory, rows: Any) -> Memory:
+    """The memory of each of the pictures `<int32>[batch]`, which may come more than once."""
+    return Memory(*(rows_of(part, rows) for part in memory))
+
+
 def masked_mean(values: Any, mask: Any = None) -> Any:
     """The mean region: `<float>[batch, regions, features]` to `<float>[batch, features]`, masked ones left out."""
     if mask is None:

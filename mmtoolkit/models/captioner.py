@@ -13,6 +13,7 @@ from keras import ops
 from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import DIRECT, AttentionDecoder, Memory
+from mmtoolkit.layers.memory import memory_of
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import revived, search_config, search_from_config
 from mmtoolkit.text import END, PAD, START, TextCodec
@@ -43,7 +44,8 @@ class Captioner(Seeing):
         ['a dog runs', 'two children play']
 
     Inputs: `{"regions": <float>[batch, regions, features], "tokens": <int32>[batch, time]}`, or `"images"`
-    `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model.
+    `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model. With `"picture"`
+    `<int32>[batch]` there may be fewer pictures than captions: it says whose is whose.
     Output: logits `<float32>[batch, time, vocabulary]`.
 
     Args:
@@ -105,6 +107,7 @@ class Captioner(Seeing):
     def teach(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
         """Teacher forcing: the logits `[batch, time, vocabulary]` and the alignments `[batch, time, regions]`."""
         memory = self.decoder.prepare(self.regions(inputs, training), training=training)
+        memory = memory_of(memory, inputs.get("picture"))
         return self.decoder(inputs["tokens"], memory, training=training)
 
     def search(

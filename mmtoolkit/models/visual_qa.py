@@ -14,7 +14,7 @@ from keras import ops
 from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import DIRECT, AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
-from mmtoolkit.layers.memory import masked_mean, normalise, rows_of
+from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import revived, search_config, search_from_config
@@ -214,7 +214,7 @@ class VisualQA(Seeing):
         """What the writing decoder looks at: one region of nothing, at which it does not look, for questions alone."""
         nothing = ops.zeros((ops.shape(joint)[0], *NOTHING[1:]), self.compute_dtype)
         memory = self.decoder.prepare(nothing if regions is None else regions, training=training)
-        return Memory(*(rows_of(part, inputs.get("picture")) for part in memory))
+        return memory_of(memory, inputs.get("picture"))
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
         """The joint vector `<float>[batch, width]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""

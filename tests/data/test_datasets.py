@@ -91,6 +91,17 @@ def test_pictures_belong_to_their_captions() -> None:
         np.testing.assert_array_equal(batch[0]["regions"].numpy()[:, 0, 0], [i // 2 for i in examples(batch)])
 
 
+def test_captions_of_one_picture_may_share_it() -> None:
+    lengths, owners = LENGTHS, np.repeat(range(9), 2).tolist()
+    plan = batch_plan(lengths, batch_size=4, owners=owners, together=2, seed=7)
+    found = list(make(together=2))
+    assert [examples(batch) for batch in found] == [chosen.tolist() for chosen in plan]
+    for batch in found:
+        pictures, whose = batch[0]["regions"].numpy().ravel(), batch[0]["picture"].numpy()
+        assert len(set(pictures)) == len(pictures)  # each is read once
+        assert [int(pictures[picture]) for picture in whose] == [example // 2 for example in examples(batch)]
+
+
 def test_the_types_are_those_of_the_features() -> None:
     inputs, targets, weights = next(iter(make()))
     assert [inputs["regions"].dtype, inputs["tokens"].dtype] == [tf.float16, tf.int32]

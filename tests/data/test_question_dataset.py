@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.data import question_dataset, shared_plan
+from mmtoolkit.data import batch_plan, question_dataset
 from mmtoolkit.errors import InputError
 from mmtoolkit.text import PAD
 
@@ -78,7 +78,8 @@ def test_the_order_is_that_of_the_plan_and_epochs_differ() -> None:
     dataset = question_dataset(RECORDS, CODEC, WHOLE, features=None, batch_size=2, seed=3, epoch=1)
     orders = []
     for epoch in (1, 2):
-        plan = shared_plan([record.image for record in RECORDS], batch_size=2, together=4, seed=3, epoch=epoch)
+        owners = [record.image for record in RECORDS]
+        plan = batch_plan([0] * 4, owners=owners, batch_size=2, together=4, seed=3, epoch=epoch)
         found = [[list(row[row != PAD]) for row in batch[0]["question"]] for batch in dataset.as_numpy_iterator()]
         assert found == [[list(questions[index]) for index in chosen] for chosen in plan]
         orders.append(found)

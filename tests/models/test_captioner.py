@@ -244,6 +244,15 @@ def test_clipping_uses_the_norm_of_whole_embedding_rows(make_captioner: Make) ->
     assert np.sqrt(sum(np.square(move).sum() for move in moved)) == pytest.approx(0.05, rel=1e-4)
 
 
+def test_captions_that_share_a_picture_are_taught_as_if_each_had_it(learnt: Any) -> None:
+    tokens = learnt.captioner.codec.encode_batch(learnt.captions[:4])
+    whose = np.array([1, 0, 1, 2], np.int32)
+    found = learnt.captioner.teach({"images": learnt.images[:3], "tokens": tokens, "picture": whose})
+    expected = learnt.captioner.teach({"images": learnt.images[whose], "tokens": tokens})
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
 def test_an_unknown_encoder_is_refused() -> None:
     with pytest.raises(mm.InputError, match="vgg19, vgg19-block5, small. Received: 'smal'"):
         mm.Captioner(mm.TextCodec.fit(["a dog"]), encoder="smal")

@@ -72,7 +72,7 @@ def caption_dataset(
         return {**pictures, "tokens": tokens}, targets, weights
 
     specs = {**picture_specs(features, shared=together > 1), "tokens": WORDS}
-    order = {"batch_size": batch_size, "owners": owners.tolist(), "together": together, "seed": seed}
+    order: dict[str, Any] = {"batch_size": batch_size, "owners": owners.tolist(), "together": together, "seed": seed}
     plan = partial(batch_plan, list(map(len, captions)), **order)
     return in_batches(read, (specs, WORDS, WEIGHTS), plan, epoch=epoch, step=step)
 
@@ -139,7 +139,8 @@ def question_dataset(
     if features:
         specs |= picture_specs(features, shared=True)
     # Not by their lengths: the questions of one length are of one kind, and a batch of one kind teaches little.
-    order = {"batch_size": batch_size, "owners": [record.image for record in records], "together": together}
+    owners = [record.image for record in records]
+    order: dict[str, Any] = {"batch_size": batch_size, "owners": owners, "together": together}
     plan = partial(batch_plan, np.zeros(len(records), int), **order, seed=seed)
     return in_batches(read, (specs, *taught.specs), plan, epoch=epoch, step=step)
 

@@ -11,6 +11,7 @@ names besides. A stopped run goes on where it was: finished trainings are not do
 from __future__ import annotations
 
 import json as json_format
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -58,6 +59,7 @@ def main(
     job: Literal["caption", "vqa"] = "caption",
     vgg19_weights: str | None = None,
     epochs: int | None = None,
+    also: str = "",
     seed: int = 0,
     only: tuple[str, ...] = (),
     json: Path | None = None,
@@ -70,6 +72,7 @@ def main(
         job: What is trained: caption or vqa.
         vgg19_weights: As the job takes them.
         epochs: Of every training; 6 for captions, the default of the job for answers.
+        also: Further options of every training, as one text: "--layer block5_pool".
         seed: Of every training.
         only: Lines to train, all by default.
         json: Where the figures are written.
@@ -82,6 +85,7 @@ def main(
     same += ["--vgg19-weights", vgg19_weights] if vgg19_weights else []
     same += ["--epochs", str(epochs)] if epochs else []
     same += ["--no-twin"] if job == "vqa" else []
+    same += (extra := shlex.split(also))
     rows: dict[str, dict[str, Any]] = {}
     for name, options in recipes.items():
         if only and name not in only:
@@ -98,7 +102,7 @@ def main(
                 return code
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
         given = {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
-        for option, wanted in {**given, **asked(options)}.items():
+        for option, wanted in {**given, **asked([*extra, *options])}.items():
             if str(was := rows[name]["options"][option]) != str(wanted):
                 raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
     print(table(rows, SHOWN[job]))

@@ -53,7 +53,7 @@ def check_options(
         )
     check_seed(options["seed"])
     for name, smallest in least.items():
-        if options[name] < smallest:
+        if options[name] is not None and options[name] < smallest:
             raise mm.InputError(f"{option(name)} expects {smallest} or more. Received: {options[name]}.")
     for name in shares:
         if options[name] is not None and not 0 <= options[name] < 1:

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
 ONE_HOT = "one-hot"
+ANSWERS_KEPT = 1000
 LEAST = {
     **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "answers"], 1),
     **dict.fromkeys(["patience", "checkpoint_every"], 0),
@@ -68,7 +69,7 @@ def main(
     embeddings: str = "cbow",
     freeze_embeddings: bool = False,
     min_count: int = 1,
-    answers: int = 1000,
+    answers: int | None = None,
     dropout: float | None = None,
     word_dropout: float = 0.0,
     label_smoothing: float = 0.0,
@@ -117,7 +118,7 @@ def main(
             or a file of vectors, as they are (whose width is then the embedding_dim).
         freeze_embeddings: Leave the word vectors as they start.
         min_count: Words that occur less often become unknown.
-        answers: The head classify chooses among so many most frequent answers.
+        answers: The head classify chooses among so many most frequent answers, 1000 by default.
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
             and 0 where the small CNN looks at pictures.
         word_dropout: Share of the words of a question that are dropped whole while training.
@@ -206,12 +207,16 @@ def new_answerer(
     import keras
     import numpy as np
 
+    from mmtoolkit.text import SPECIAL
+
     keras.utils.set_random_seed(options["seed"])  # the twin must not depend on when the model's training was stopped
     questions, answers = [record.question for record in records], [a for record in records for a in record.answers]
     codec = mm.TextCodec.fit(questions, min_count=options["min_count"])
     if options["head"] == "classify":
-        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=options["answers"] + 4)
-        tell(f"answers: {len(answers_codec.vocabulary) - 4}")
+        answers_codec = mm.TextCodec.fit(
+            answers, level="whole", max_size=(options["answers"] or ANSWERS_KEPT) + len(SPECIAL)
+        )
+        tell(f"answers: {len(answers_codec.vocabulary) - len(SPECIAL)}")
     else:
         answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=options["min_count"])
     tell_vocabulary(codec, questions, options["min_count"])
@@ -316,6 +321,11 @@ def check_all(options: dict[str, Any]) -> None:
     if options["hops"] > 1 and options["fusion"] != "attention":
         raise mm.InputError(
             f"--hops is for --fusion attention. Received: --hops 2, --fusion {options['fusion']}; leave one out."
+        )
+    if options["answers"] is not None and options["head"] == "generate":
+        raise mm.InputError(
+            f"--answers is for --head classify. Received: --answers {options['answers']}, --head generate; "
+            "leave one out."
         )
     if options["embeddings"] == ONE_HOT and options["head"] == "generate":
         raise mm.InputError("--embeddings one-hot is for --head classify. Received: --head generate; leave one out.")

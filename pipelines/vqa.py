@@ -39,10 +39,10 @@ LEAST = {
     **dict.fromkeys(["patience", "checkpoint_every"], 0),
 }
 BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
-SHARES = ("dropout", "word_dropout", "label_smoothing", "averaging", "valid_share")
+SHARES = ("dropout", "crop", "word_dropout", "label_smoothing", "averaging", "valid_share")
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
-    *("freeze_embeddings", "dropout", "word_dropout"),
+    *("freeze_embeddings", "dropout", "word_dropout", "crop"),
 )
 
 
@@ -71,6 +71,7 @@ def main(
     min_count: int = 1,
     answers: int | None = None,
     dropout: float | None = None,
+    crop: float | None = None,
     word_dropout: float = 0.0,
     label_smoothing: float = 0.0,
     epochs: int = 20,
@@ -121,6 +122,7 @@ def main(
         answers: The head classify chooses among so many most frequent answers, 1000 by default.
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
             and 0 where the small CNN looks at pictures.
+        crop: Of the sides of a picture at most so much is cut off while training; the default is that of dropout.
         word_dropout: Share of the words of a question that are dropped whole while training.
         label_smoothing: Probability moved from the right answer to all answers.
         epochs: Passes over the training questions.
@@ -151,8 +153,9 @@ def main(
     images = list(dict.fromkeys(record.image for record in splits.train))
     sight = BLIND if question_only else choose_sight(options, images)
     options |= {"encoder": sight.encoder, "precision": sight.precision}
-    if dropout is None:
-        options["dropout"] = 0.0 if sight.encoder == "small" and not question_only else 0.5
+    for name in ("dropout", "crop"):
+        if options[name] is None:
+            options[name] = 0.0 if sight.encoder == "small" and not question_only else 0.5
     records = [record for part in splits for record in part]
     source, unreadable = None, list[Fault]()
     if not question_only:

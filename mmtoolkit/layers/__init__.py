@@ -2,6 +2,7 @@
 
 from mmtoolkit.layers.attention import BahdanauAttention, additive_attention
 from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
+from mmtoolkit.layers.crop import RegionCrop
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.encoder import SequenceEncoder
@@ -18,6 +19,7 @@ __all__ = [
     "GRUCell",
     "LSTMCell",
     "Memory",
+    "RegionCrop",
     "SequenceEncoder",
     "SmallCNN",
     "TokenEmbedding",

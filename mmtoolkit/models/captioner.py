@@ -54,6 +54,7 @@ class Captioner(Seeing):
         extractor: What made the stored regions (`ExtractorKey`), so that `generate` can make them from a file.
         image_size: Side of the square pictures.
         filters: Channels after each convolution of the small CNN.
+        crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
         attention_penalty: Weight of the penalty that makes every region be looked at about once.
         decoding: The default search.
         max_length: Longest caption in tokens, END included.
@@ -70,6 +71,7 @@ class Captioner(Seeing):
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
+        crop: float = 0.0,
         attention_penalty: float = 1.0,
         decoding: Search | Mapping[str, Any] = BeamSearch(),  # noqa: B008  # frozen
         max_length: int = 25,
@@ -82,6 +84,7 @@ class Captioner(Seeing):
             "extractor": extractor,
             "image_size": image_size,
             "filters": filters,
+            "crop": crop,
         }
         super().__init__(**looks, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}

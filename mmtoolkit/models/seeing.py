@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import SmallCNN, VGG19Block5
+from mmtoolkit.layers import RegionCrop, SmallCNN, VGG19Block5
 from mmtoolkit.models.task import Task
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
 
@@ -23,6 +23,7 @@ class Seeing(Task):
         extractor: What made the stored regions (`ExtractorKey`), so that pictures can be read from their files.
         image_size: Side of the square pictures.
         filters: Channels after each convolution of the small CNN.
+        crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
 
     Raises:
         InputError: There is no such encoder, or it does not fit the extractor.
@@ -35,6 +36,7 @@ class Seeing(Task):
         extractor: ExtractorKey | Mapping[str, Any] | None,
         image_size: int,
         filters: Sequence[int],
+        crop: float,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -47,6 +49,7 @@ class Seeing(Task):
                 "The encoder vgg19-block5 reads the regions before its block: an extractor of block4_pool. "
                 f"Received: {self.extractor}."
             )
+        self.crop = RegionCrop(crop, name="crop", dtype=self.dtype_policy)
         self.encoder: Any = None
         if encoder == "small":
             self.encoder = SmallCNN(self.filters, name="encoder", dtype=self.dtype_policy)
@@ -56,10 +59,11 @@ class Seeing(Task):
     def build_encoder(self, input_shape: Mapping[str, Any]) -> tuple[int | None, ...]:
         """Builds what makes regions of pictures; returns their shape `[batch, regions, features]`."""
         (shape,) = (tuple(input_shape[name]) for name in self.picture_shapes())
-        if not self.encoder:
-            return shape
-        self.encoder.build(shape)
-        return self.encoder.compute_output_shape(shape)
+        if self.encoder:
+            self.encoder.build(shape)
+            shape = self.encoder.compute_output_shape(shape)
+        self.crop.build(shape)
+        return shape
 
     def picture_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """The shape of the picture input."""
@@ -70,7 +74,7 @@ class Seeing(Task):
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """What is looked at: `<float>[batch, regions, features]`."""
         (pictures,) = (inputs[name] for name in self.picture_shapes())
-        return self.encoder(pictures, training=training) if self.encoder else pictures
+        return self.crop(self.encoder(pictures, training=training) if self.encoder else pictures, training=training)
 
     def image_source(self) -> ImageSource:
         """Reads picture files as this model needs them."""
@@ -84,4 +88,5 @@ class Seeing(Task):
             "extractor": None if self.extractor is None else asdict(self.extractor),
             "image_size": self.image_size,
             "filters": list(self.filters),
+            "crop": self.crop.share,
         }

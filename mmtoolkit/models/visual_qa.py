@@ -68,7 +68,7 @@ class VisualQA(Seeing):
         fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
         hops: Looks of the attention, 1 or 2.
         question_only: Whether the picture is kept from the model, to see what it adds.
-        encoder: As for `Captioner`, with `extractor`, `image_size` and `filters`.
+        encoder: As for `Captioner`, with `extractor`, `image_size`, `filters` and `crop`.
         cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
         units: Width of the states, of the fusion's layers and of the hidden one.
         layers: Cells of the question encoder one above the other, 1 or 2.
@@ -105,6 +105,7 @@ class VisualQA(Seeing):
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
+        crop: float = 0.0,
         cell: str = "lstm",
         units: int = 256,
         layers: int = 1,
@@ -121,7 +122,7 @@ class VisualQA(Seeing):
         name: str = "visual_qa",
         dtype: Any = None,
     ) -> None:
-        sees: dict[str, Any] = {"encoder": encoder, "image_size": image_size, "filters": filters}
+        sees: dict[str, Any] = {"encoder": encoder, "image_size": image_size, "filters": filters, "crop": crop}
         super().__init__(**sees, extractor=extractor, name=name, dtype=dtype)
         if head not in HEADS:
             raise InputError(f"A question-answerer's head is one of {', '.join(HEADS)}. Received: {head!r}.")
@@ -222,8 +223,7 @@ class VisualQA(Seeing):
         words = self.drop_words(ops.cast(normalise(self.embedding(question)), self.compute_dtype), training=training)
         words = self.drop_word_features(words, training=training)
         _, read = self.reader(words, real, training=training)
-        named = ops.cast(normalise(masked_mean(words, real)), self.compute_dtype)
-        asked = ops.concatenate([read, named], axis=-1)
+        asked = ops.concatenate([read, ops.cast(normalise(masked_mean(words, real)), self.compute_dtype)], axis=-1)
         return self.fusion(asked, regions, inputs.get("picture"), training=training)
 
     def choose(self, joint: Any, training: bool | None = None) -> Any:

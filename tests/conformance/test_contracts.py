@@ -29,6 +29,7 @@ from mmtoolkit.layers import (
     GRUCell,
     LSTMCell,
     Memory,
+    RegionCrop,
     SequenceEncoder,
     SmallCNN,
     TokenEmbedding,
@@ -192,6 +193,13 @@ CASES = [
         lambda layer, inputs: layer(inputs["images"]),
     ),
     Case(
+        "crop",
+        RegionCrop,
+        lambda **more: RegionCrop(0.5, seed=1, **more),
+        {"regions": floats(BATCH, 9, FEATURES)},
+        lambda layer, inputs: layer(inputs["regions"]),
+    ),
+    Case(
         "block 5",
         VGG19Block5,
         lambda **more: VGG19Block5(**more),
@@ -287,7 +295,8 @@ def test_serialized_form_is_json(case: Case) -> None:
 @every
 def test_saved_weights_give_equal_outputs(case: Case, tmp_path: Path) -> None:
     layer, other = case.ready(seed=3), case.ready(seed=4)
-    assert any(not np.allclose(a, b) for a, b in zip(case.run(layer), case.run(other), strict=True))
+    if layer.weights:  # else any two are alike
+        assert any(not np.allclose(a, b) for a, b in zip(case.run(layer), case.run(other), strict=True))
     Holder(layer).save_weights(tmp_path / "model.weights.h5")
     Holder(other).load_weights(tmp_path / "model.weights.h5")
     assert_same(case.run(other), case.run(layer), rtol=0, atol=0)
@@ -311,7 +320,7 @@ def test_half_precision_has_gradients_in_float32(case: Case) -> None:
     assert all(gradient.dtype == tf.float32 for gradient in found)
     norm = np.sqrt(sum(np.square(g).sum() for g in map(np.asarray, expected)))
     difference = np.sqrt(sum(np.square(np.asarray(a) - b).sum() for a, b in zip(found, expected, strict=True)))
-    assert difference < 0.1 * norm
+    assert difference <= 0.1 * norm
 
 
 @every

@@ -1,0 +1,70 @@
+"""A part of a picture in place of the whole, on regions that are stored."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtoolkit.errors import InputError
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class RegionCrop(keras.layers.Layer):
+    """While training, a random part of each picture's grid of regions, spread over the whole grid.
+
+    What a random crop of the picture is to a network that sees pixels; the regions made of the whole picture stay as
+    they are, so a feature store serves.
+
+    Example:
+        >>> RegionCrop(0.5)(regions, training=True)      # <float>[batch, 196, 512], of at least 7 x 7 of the 14 x 14
+
+    Args:
+        share: Of the sides of the grid at most so much is cut off; from 0, which leaves all, to below 1.
+        seed: Start of the random numbers.
+
+    Raises:
+        InputError: `share` is out of range, or the regions are no square grid.
+
+    Source: random crops as in Krizhevsky et al., "ImageNet Classification with Deep CNNs", 2012, section 4.1.
+    """
+
+    def __init__(self, share: float, *, seed: int | None = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if not 0 <= share < 1:
+            raise InputError(f"A crop cuts off a share from 0 to below 1. Received: {share!r}.")
+        self.share, self.seed = share, seed
+        self.numbers = keras.random.SeedGenerator(seed)
+
+    def build(self, regions_shape: Any) -> None:
+        if self.share and math.isqrt(regions_shape[1]) ** 2 != regions_shape[1]:
+            raise InputError(f"A crop needs a square grid of regions. Received: {regions_shape[1]} regions.")
+        self.built = True
+
+    def call(self, regions: Any, training: bool | None = None) -> Any:
+        """The same shape, `<float>[batch, regions, features]`."""
+        if not training or not self.share:
+            return regions
+        batch, count = ops.shape(regions)[0], regions.shape[1]
+        side = math.isqrt(count)
+        sizes, *starts = ops.unstack(keras.random.uniform((3, batch), seed=self.numbers, dtype="float32"), 3)
+        kept = ops.maximum(1, ops.cast(ops.round(side * (1 - self.share * sizes)), "int32"))  # [batch]
+        rows, columns = (self.places(start, kept, side) for start in starts)  # [batch, side]
+        places = ops.expand_dims(rows, 2) * side + ops.expand_dims(columns, 1)
+        places = ops.reshape(places, (-1, count)) + count * ops.expand_dims(ops.arange(batch), 1)
+        return ops.take(ops.reshape(regions, (-1, regions.shape[2])), places, axis=0)
+
+    @staticmethod
+    def places(start: Any, kept: Any, side: int) -> Any:
+        """The rows (or columns) that are shown of each picture: `<int32>[batch, side]`."""
+        room = ops.cast(side - kept + 1, "float32")
+        first = ops.minimum(ops.cast(ops.floor(start * room), "int32"), side - kept)
+        return ops.expand_dims(first, 1) + ops.expand_dims(kept, 1) * ops.arange(side) // side
+
+    def compute_output_shape(self, regions_shape: Any, **_: Any) -> Any:
+        return regions_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "share": self.share, "seed": self.seed}

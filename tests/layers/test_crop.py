@@ -1,0 +1,46 @@
+"""`RegionCrop`: parts of a grid of regions, while training only."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.layers import RegionCrop
+
+GRID = np.arange(2 * 36, dtype=np.float32).reshape(2, 36, 1)  # each region is its own number
+
+
+def test_a_crop_is_a_rectangle_spread_over_the_grid() -> None:
+    """Every picture shown is what NumPy makes of one size and one start, each of which occurs."""
+    crop = RegionCrop(0.5, seed=1)
+    possible = {}
+    for kept in (3, 4, 5, 6):
+        for top in range(7 - kept):
+            for left in range(7 - kept):
+                rows, columns = (start + np.arange(6) * kept // 6 for start in (top, left))
+                possible[(GRID[0].reshape(6, 6)[np.ix_(rows, columns)]).tobytes()] = (kept, top, left)
+    seen = set()
+    for _ in range(150):
+        first, second = np.asarray(crop(GRID, training=True)).reshape(2, 6, 6)
+        seen |= {possible[first.tobytes()], possible[(second - 36).astype(np.float32).tobytes()]}
+    assert seen == set(possible.values())
+
+
+def test_nothing_is_cut_off_outside_of_training_or_by_a_share_of_nothing() -> None:
+    np.testing.assert_array_equal(RegionCrop(0.5)(GRID), GRID)
+    np.testing.assert_array_equal(RegionCrop(0.0)(GRID, training=True), GRID)
+
+
+def test_the_seed_decides() -> None:
+    first, second = (np.asarray(RegionCrop(0.5, seed=7)(GRID, training=True)) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_what_a_crop_refuses() -> None:
+    with pytest.raises(InputError, match="share from 0 to below 1. Received: 1"):
+        RegionCrop(1)
+    with pytest.raises(InputError, match="square grid of regions. Received: 12"):
+        RegionCrop(0.5).build((None, 12, 4))
+    assert keras.layers.deserialize(keras.layers.serialize(RegionCrop(0.3, seed=2))).share == 0.3

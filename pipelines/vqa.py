@@ -35,14 +35,16 @@ if TYPE_CHECKING:
 ONE_HOT = "one-hot"
 ANSWERS_KEPT = 1000
 LEAST = {
-    **dict.fromkeys(["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "answers"], 1),
+    **dict.fromkeys(
+        ["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "answers", "pool"], 1
+    ),
     **dict.fromkeys(["patience", "checkpoint_every"], 0),
 }
 BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
 SHARES = ("dropout", "crop", "word_dropout", "label_smoothing", "averaging", "valid_share")
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
-    *("freeze_embeddings", "dropout", "word_dropout", "crop"),
+    *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),
 )
 
 
@@ -72,11 +74,12 @@ def main(
     answers: int | None = None,
     dropout: float | None = None,
     crop: float | None = None,
+    pool: int = 1,
     word_dropout: float = 0.0,
     label_smoothing: float = 0.0,
     epochs: int = 20,
-    batch_size: int = 64,
-    learning_rate: float = 2e-3,
+    batch_size: int = 32,
+    learning_rate: float = 4e-3,
     averaging: float = 0.99,
     patience: int = 5,
     valid_share: float = 0.2,
@@ -123,6 +126,7 @@ def main(
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
             and 0 where the small CNN looks at pictures.
         crop: Of the sides of a picture at most so much is cut off while training; the default is that of dropout.
+        pool: Squares of so many regions on each side become one, of each feature the largest.
         word_dropout: Share of the words of a question that are dropped whole while training.
         label_smoothing: Probability moved from the right answer to all answers.
         epochs: Passes over the training questions.

@@ -2,7 +2,7 @@
 
 from mmtoolkit.layers.attention import BahdanauAttention, additive_attention
 from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
-from mmtoolkit.layers.crop import RegionCrop
+from mmtoolkit.layers.crop import RegionCrop, RegionPool
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.encoder import SequenceEncoder
@@ -20,6 +20,7 @@ __all__ = [
     "LSTMCell",
     "Memory",
     "RegionCrop",
+    "RegionPool",
     "SequenceEncoder",
     "SmallCNN",
     "TokenEmbedding",

@@ -1,4 +1,4 @@
-"""A part of a picture in place of the whole, on regions that are stored."""
+"""Fewer regions, or a part of them in place of the whole, on regions that are stored."""
 
 from __future__ import annotations
 
@@ -68,3 +68,48 @@ class RegionCrop(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "share": self.share, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class RegionPool(keras.layers.Layer):
+    """Squares of regions made one: of each feature the largest, as a pooling of the network that made them.
+
+    Example:
+        >>> RegionPool(2)(regions)      # <float>[batch, 196, 512] to <float>[batch, 49, 512]
+
+    Args:
+        side: Of the squares; 1 leaves the regions as they are.
+
+    Raises:
+        InputError: The regions are no square grid that can be cut into such squares.
+    """
+
+    def __init__(self, side: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if side < 1:
+            raise InputError(f"Regions are pooled in squares of side 1 or more. Received: {side!r}.")
+        self.side = side
+
+    def build(self, regions_shape: Any) -> None:
+        grid = math.isqrt(regions_shape[1])
+        if self.side > 1 and (grid**2 != regions_shape[1] or grid % self.side):
+            raise InputError(
+                f"Pooling {self.side} x {self.side} needs a square grid whose side {self.side} divides. "
+                f"Received: {regions_shape[1]} regions."
+            )
+        self.built = True
+
+    def call(self, regions: Any) -> Any:
+        """`<float>[batch, regions, features]` to `<float>[batch, regions / side², features]`."""
+        if self.side == 1:
+            return regions
+        count, features = regions.shape[1:]
+        parts = math.isqrt(count) // self.side
+        squares = ops.reshape(regions, (-1, parts, self.side, parts, self.side, features))
+        return ops.reshape(ops.max(squares, axis=(2, 4)), (-1, parts * parts, features))
+
+    def compute_output_shape(self, regions_shape: Any) -> Any:
+        return (regions_shape[0], regions_shape[1] // self.side**2, *regions_shape[2:])
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "side": self.side}

@@ -55,6 +55,7 @@ class Captioner(Seeing):
         image_size: Side of the square pictures.
         filters: Channels after each convolution of the small CNN.
         crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
+        pool: Squares of `pool` x `pool` regions become one (`RegionPool`).
         attention_penalty: Weight of the penalty that makes every region be looked at about once.
         decoding: The default search.
         max_length: Longest caption in tokens, END included.
@@ -72,6 +73,7 @@ class Captioner(Seeing):
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
         crop: float = 0.0,
+        pool: int = 1,
         attention_penalty: float = 1.0,
         decoding: Search | Mapping[str, Any] = BeamSearch(),  # noqa: B008  # frozen
         max_length: int = 25,
@@ -85,6 +87,7 @@ class Captioner(Seeing):
             "image_size": image_size,
             "filters": filters,
             "crop": crop,
+            "pool": pool,
         }
         super().__init__(**looks, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}

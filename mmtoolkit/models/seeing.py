@@ -7,7 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import RegionCrop, SmallCNN, VGG19Block5
+from mmtoolkit.layers import RegionCrop, RegionPool, SmallCNN, VGG19Block5
 from mmtoolkit.models.task import Task
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
 
@@ -24,6 +24,7 @@ class Seeing(Task):
         image_size: Side of the square pictures.
         filters: Channels after each convolution of the small CNN.
         crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
+        pool: Squares of `pool` x `pool` regions become one, the largest of each feature.
 
     Raises:
         InputError: There is no such encoder, or it does not fit the extractor.
@@ -37,6 +38,7 @@ class Seeing(Task):
         image_size: int,
         filters: Sequence[int],
         crop: float,
+        pool: int,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -49,6 +51,7 @@ class Seeing(Task):
                 "The encoder vgg19-block5 reads the regions before its block: an extractor of block4_pool. "
                 f"Received: {self.extractor}."
             )
+        self.pool = RegionPool(pool, name="pool", dtype=self.dtype_policy)
         self.crop = RegionCrop(crop, name="crop", dtype=self.dtype_policy)
         self.encoder: Any = None
         if encoder == "small":
@@ -62,6 +65,8 @@ class Seeing(Task):
         if self.encoder:
             self.encoder.build(shape)
             shape = self.encoder.compute_output_shape(shape)
+        self.pool.build(shape)
+        shape = self.pool.compute_output_shape(shape)
         self.crop.build(shape)
         return shape
 
@@ -74,7 +79,8 @@ class Seeing(Task):
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """What is looked at: `<float>[batch, regions, features]`."""
         (pictures,) = (inputs[name] for name in self.picture_shapes())
-        return self.crop(self.encoder(pictures, training=training) if self.encoder else pictures, training=training)
+        regions = self.encoder(pictures, training=training) if self.encoder else pictures
+        return self.crop(self.pool(regions), training=training)
 
     def image_source(self) -> ImageSource:
         """Reads picture files as this model needs them."""
@@ -89,4 +95,5 @@ class Seeing(Task):
             "image_size": self.image_size,
             "filters": list(self.filters),
             "crop": self.crop.share,
+            "pool": self.pool.side,
         }

@@ -68,7 +68,7 @@ class VisualQA(Seeing):
         fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
         hops: Looks of the attention, 1 or 2.
         question_only: Whether the picture is kept from the model, to see what it adds.
-        encoder: As for `Captioner`, with `extractor`, `image_size`, `filters` and `crop`.
+        encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `crop` and `pool`.
         cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
         units: Width of the states, of the fusion's layers and of the hidden one.
         layers: Cells of the question encoder one above the other, 1 or 2.
@@ -106,6 +106,7 @@ class VisualQA(Seeing):
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
         crop: float = 0.0,
+        pool: int = 1,
         cell: str = "lstm",
         units: int = 256,
         layers: int = 1,
@@ -122,8 +123,8 @@ class VisualQA(Seeing):
         name: str = "visual_qa",
         dtype: Any = None,
     ) -> None:
-        sees: dict[str, Any] = {"encoder": encoder, "image_size": image_size, "filters": filters, "crop": crop}
-        super().__init__(**sees, extractor=extractor, name=name, dtype=dtype)
+        sees: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
+        super().__init__(**sees, filters=filters, crop=crop, pool=pool, name=name, dtype=dtype)
         if head not in HEADS:
             raise InputError(f"A question-answerer's head is one of {', '.join(HEADS)}. Received: {head!r}.")
         if (answers_codec.level == "whole") != (head == "classify"):
@@ -143,8 +144,7 @@ class VisualQA(Seeing):
                 f"Received: {search}."
             )
         self.decoding: BeamSearch = search
-        if question_only:
-            self.encoder = None
+        self.encoder = None if question_only else self.encoder
         reads = {"cell": cell, "layers": layers, "bidirectional": bidirectional}
         looks = {"kind": fusion, "attention_units": attention_units, "hops": hops}
         self.make_layers(reads, looks, embeddings)

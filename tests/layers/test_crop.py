@@ -1,4 +1,4 @@
-"""`RegionCrop`: parts of a grid of regions, while training only."""
+"""`RegionCrop`, parts of a grid of regions while training, and `RegionPool`, squares of them made one."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import RegionCrop
+from mmtoolkit.layers import RegionCrop, RegionPool
 
 GRID = np.arange(2 * 36, dtype=np.float32).reshape(2, 36, 1)  # each region is its own number
 
@@ -44,3 +44,21 @@ def test_what_a_crop_refuses() -> None:
     with pytest.raises(InputError, match="square grid of regions. Received: 12"):
         RegionCrop(0.5).build((None, 12, 4))
     assert keras.layers.deserialize(keras.layers.serialize(RegionCrop(0.3, seed=2))).share == 0.3
+
+
+def test_pooling_takes_the_largest_of_each_square() -> None:
+    regions = np.random.default_rng(2).normal(size=(2, 36, 3)).astype(np.float32)
+    pooled = np.asarray(RegionPool(2)(regions)).reshape(2, 3, 3, 3)
+    grid = regions.reshape(2, 6, 6, 3)
+    for row in range(3):
+        for column in range(3):
+            square = grid[:, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2]
+            np.testing.assert_array_equal(pooled[:, row, column], square.max(axis=(1, 2)))
+    np.testing.assert_array_equal(RegionPool(1)(regions), regions)
+
+
+def test_what_pooling_refuses() -> None:
+    with pytest.raises(InputError, match="squares of side 1 or more. Received: 0"):
+        RegionPool(0)
+    with pytest.raises(InputError, match="whose side 4 divides. Received: 36 regions"):
+        RegionPool(4).build((None, 36, 3))

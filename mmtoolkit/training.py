@@ -17,7 +17,13 @@ from mmtoolkit.vision import ImageSource
 
 
 def adam(
-    learning_rate: float, *, steps: int, warmup: int = 300, clip: float = 5.0, averaging: float = 0.999
+    learning_rate: float,
+    *,
+    steps: int,
+    warmup: int = 300,
+    clip: float = 5.0,
+    averaging: float = 0.999,
+    lookahead: int = 0,
 ) -> keras.optimizers.Optimizer:
     """Adam with a linear warm-up, a cosine decay to 2 % of the rate, clipping and averaged weights.
 
@@ -32,8 +38,11 @@ def adam(
         averaging: Share of the old average kept at each step, at most `1 - 3 / steps`: a short training is averaged
             over its last third, not mixed with its random start. 0 trains without averaging. `DecodedValidation`
             validates and saves the averages, and `fit` ends with them in the model.
+        lookahead: After so many steps, again and again, the weights go back to their averages, from which a rate may be
+            higher; 0 for never.
 
-    Source: Kingma & Ba 2015; cosine decay of Loshchilov & Hutter 2017; averaging of Polyak & Juditsky 1992.
+    Source: Kingma & Ba 2015; cosine decay of Loshchilov & Hutter 2017; averaging of Polyak & Juditsky 1992; going back:
+        Zhang et al., "Lookahead Optimizer: k steps forward, 1 step back", 2019, whose slow weights are the averages.
     """
     warmup = min(warmup, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
@@ -44,7 +53,10 @@ def adam(
         warmup_steps=warmup,
     )
     longest = max(0.0, 1.0 - 3.0 / max(1, steps))
-    average = {"use_ema": True, "ema_momentum": min(averaging, longest)} if averaging else {}
+    average: dict[str, Any] = {}
+    if averaging:
+        back = {"ema_overwrite_frequency": lookahead} if lookahead else {}
+        average = {"use_ema": True, "ema_momentum": min(averaging, longest), **back}
     return keras.optimizers.Adam(rate, global_clipnorm=clip, **average)
 
 

@@ -198,7 +198,10 @@ def fit(
     from mmtoolkit.checkpoints import Position
 
     steps, key = len(data(Position())), model.extractor
-    optimizer = mm.adam(options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"])
+    back = {"lookahead": steps} if options.get("lookahead") else {}
+    optimizer = mm.adam(
+        options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"], **back
+    )
     model.compile(optimizer, loss=loss)
     extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
     events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)

@@ -81,6 +81,7 @@ def main(
     batch_size: int = 64,
     learning_rate: float = 2e-3,
     averaging: float = 0.99,
+    lookahead: bool = False,
     patience: int = 5,
     valid_share: float = 0.2,
     seed: int = 0,
@@ -133,6 +134,7 @@ def main(
         batch_size: Questions a step.
         learning_rate: Highest rate of Adam.
         averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        lookahead: Go on from the averages after each epoch: bears a higher rate, and learns better from few questions.
         patience: Epochs without a better validation score before training stops.
         valid_share: Share of the training pictures held out for validation where the data names others for training
             (and testing) only; without any split it is cut 80/10/10.
@@ -334,6 +336,8 @@ def check_all(options: dict[str, Any]) -> None:
             f"--answers is for --head classify. Received: --answers {options['answers']}, --head generate; "
             "leave one out."
         )
+    if options["lookahead"] and not options["averaging"]:
+        raise mm.InputError("--lookahead goes back to averages. Received: --averaging 0; leave one of them out.")
     if options["embeddings"] == ONE_HOT and options["head"] == "generate":
         raise mm.InputError("--embeddings one-hot is for --head classify. Received: --head generate; leave one out.")
     check_options(options, least=LEAST, shares=SHARES, embeddings=(*EMBEDDINGS, ONE_HOT))

@@ -46,6 +46,25 @@ def test_averaging_and_clipping_can_be_set() -> None:
     assert not optimizer.use_ema and optimizer.global_clipnorm == 0.25
 
 
+def test_looking_ahead_goes_back_to_the_averages() -> None:
+    """Beside the same steps taken by hand, whose weights are put back after every third step."""
+    gradients = np.random.default_rng(4).normal(size=(9, 5)).astype(np.float32)
+    optimizer = mm.adam(0.1, steps=100, averaging=0.8, lookahead=3)
+    plain = mm.adam(0.1, steps=100, averaging=0)
+    weight, by_hand = (keras.Variable(np.zeros(5, np.float32)) for _ in range(2))
+    optimizer.build([weight])
+    plain.build([by_hand])
+    average = np.zeros(5)
+    for step, gradient in enumerate(gradients, start=1):
+        optimizer.apply([keras.ops.convert_to_tensor(gradient)])
+        plain.apply([keras.ops.convert_to_tensor(gradient)])
+        momentum = 0.0 if step == 1 else 0.8  # an average begins with the first weights
+        average = momentum * average + (1 - momentum) * np.asarray(by_hand)
+        if step % 3 == 0:
+            by_hand.assign(average)
+        np.testing.assert_allclose(weight, by_hand, rtol=1e-4, atol=1e-6)
+
+
 # --- validation by decoded captions: when it saves and when it stops ---
 
 

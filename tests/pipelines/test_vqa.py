@@ -147,6 +147,7 @@ def test_a_captioner_takes_no_question_and_no_results(job: Job, trained: Any, tm
         (("--fusion", "concat", "--hops", 2), "--hops is for --fusion attention"),
         (("--head", "generate", "--answers", 9), "--answers is for --head classify. Received: --answers 9"),
         (("--head", "generate", "--embeddings", "one-hot"), "--embeddings one-hot is for --head classify"),
+        (("--lookahead", "--averaging", 0), "--lookahead goes back to averages. Received: --averaging 0"),
         (("--answers", 0), "--answers expects 1 or more. Received: 0"),
         (("--valid-share", 1), "--valid-share expects a share from 0 to below 1. Received: 1"),
         (("--embeddings", "cbwo"), "Did you mean 'cbow'"),

@@ -26,7 +26,7 @@ def main(
     *,
     out: Path = Path("runs/demo"),
     scenes: int = 1200,
-    epochs: int = 12,
+    epochs: int = 9,
     seed: int = 0,
     overwrite: bool = False,
 ) -> int:
@@ -37,7 +37,7 @@ def main(
     Args:
         out: Folder of the demo.
         scenes: Number of pictures drawn.
-        epochs: Passes over the captions, and a fourth as many over the questions.
+        epochs: Passes over the captions, and a third as many over the questions.
         seed: Start of all random numbers.
         overwrite: Replace the demo that is already in OUT.
     """
@@ -52,7 +52,7 @@ def main(
         tell(f"{name}: training on {data}")
         with contextlib.redirect_stdout(sys.stderr):  # their scores are of the validation split
             train(data, out / language / "run", epochs=epochs, seed=seed)
-            train_answers(data, out / language / "answers", epochs=max(1, epochs // 4), seed=seed)  # nine a picture
+            train_answers(data, out / language / "answers", epochs=max(1, epochs // 3), seed=seed)  # nine a picture
         show(out / language, name, seed=seed)
         show_answers(out / language, name, seed=seed)
         print(f"{name}: {time.perf_counter() - started:.0f} s\n", flush=True)

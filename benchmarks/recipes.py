@@ -90,7 +90,7 @@ def main(
     for name, options in recipes.items():
         if only and name not in only:
             continue
-        folder = out / "".join(letter if letter.isalnum() else "-" for letter in name)
+        folder = out / "".join(letter if letter.isalnum() else "-" for letter in f"{name} {also}".strip())
         tell(f"{name}: {folder}")
         words = [*same, *options, "--out", str(folder), "--resume"]
         if not (folder / "report.json").is_file():
@@ -103,7 +103,7 @@ def main(
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
         given = {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
         for option, wanted in {**given, **asked([*extra, *options])}.items():
-            if str(was := rows[name]["options"][option]) != str(wanted):
+            if not same(was := rows[name]["options"].get(option), wanted):
                 raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
     print(table(rows, SHOWN[job]))
     if json:
@@ -111,6 +111,14 @@ def main(
         figures = {name: {key: report[key] for key in kept if key in report} for name, report in rows.items()}
         json.write_text(json_format.dumps({"scores": figures}, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def same(was: Any, wanted: Any) -> bool:
+    """Whether two values of an option are one, as numbers or as they are written."""
+    try:
+        return float(was) == float(wanted)
+    except (TypeError, ValueError):
+        return str(was) == str(wanted)
 
 
 def asked(words: list[str]) -> dict[str, Any]:
@@ -121,7 +129,7 @@ def asked(words: list[str]) -> dict[str, Any]:
         {'cell': 'gru', 'freeze_embeddings': True}
     """
     found: dict[str, Any] = {}
-    for word in words:
+    for word in (part for each in words for part in each.split("=", 1)):
         if word.startswith("--"):
             found[name := word[2:].replace("-", "_")] = True
         else:

@@ -41,9 +41,17 @@ def adam(
         lookahead: After so many steps, again and again, the weights go back to their averages, from which a rate may be
             higher; 0 for never.
 
+    Raises:
+        InputError: `lookahead` is below 0, or there are no averages to go back to.
+
     Source: Kingma & Ba 2015; cosine decay of Loshchilov & Hutter 2017; averaging of Polyak & Juditsky 1992; going back:
         Zhang et al., "Lookahead Optimizer: k steps forward, 1 step back", 2019, whose slow weights are the averages.
     """
+    if lookahead < 0 or (lookahead and not averaging):
+        raise InputError(
+            "lookahead is a number of steps after which the weights go back to averages, which there must be. "
+            f"Received: lookahead={lookahead}, averaging={averaging}."
+        )
     warmup = min(warmup, steps // 10)
     rate = keras.optimizers.schedules.CosineDecay(
         0.0 if warmup else learning_rate,

@@ -103,6 +103,7 @@ def train_answers(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         attention_units=64,
         embedding_dim=64,
         dropout=0.0,
+        crop=0.0,  # shapes are counted
         epochs=epochs,
         batch_size=64,
         learning_rate=3e-3,

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
+from mmtoolkit.pipelines.answering import ONE_HOT, check_all, settle, tell_baselines
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 from mmtoolkit.pipelines.learning import (
-    EMBEDDINGS,
     SMALL_SIDE,
     Sight,
-    check_options,
     choose_sight,
     finish,
     fit,
@@ -32,16 +31,7 @@ if TYPE_CHECKING:
     from mmtoolkit.checkpoints import Position
     from mmtoolkit.vision import ImageSource
 
-ONE_HOT = "one-hot"
-ANSWERS_KEPT = 1000
-LEAST = {
-    **dict.fromkeys(
-        ["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "answers", "pool"], 1
-    ),
-    **dict.fromkeys(["patience", "checkpoint_every"], 0),
-}
 BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
-SHARES = ("dropout", "crop", "word_dropout", "label_smoothing", "averaging", "valid_share")
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),
@@ -126,7 +116,8 @@ def main(
         answers: The head classify chooses among so many most frequent answers, 1000 by default.
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
             and 0 where the small CNN looks at pictures.
-        crop: Of the sides of a picture at most so much is cut off while training; the default is that of dropout.
+        crop: Of the sides of a photo at most so much is cut off while training; by default 0.5, and 0 where the small
+            CNN looks at pictures.
         pool: Squares of so many regions on each side become one, of each feature the largest.
         word_dropout: Share of the words of a question that are dropped whole while training.
         label_smoothing: Probability moved from the right answer to all answers.
@@ -159,9 +150,7 @@ def main(
     images = list(dict.fromkeys(record.image for record in splits.train))
     sight = BLIND if question_only else choose_sight(options, images)
     options |= {"encoder": sight.encoder, "precision": sight.precision}
-    for name in ("dropout", "crop"):
-        if options[name] is None:
-            options[name] = 0.0 if sight.encoder == "small" and not question_only else 0.5
+    settle(options, sight)
     records = [record for part in splits for record in part]
     source, unreadable = None, list[Fault]()
     if not question_only:
@@ -222,9 +211,7 @@ def new_answerer(
     questions, answers = [record.question for record in records], [a for record in records for a in record.answers]
     codec = mm.TextCodec.fit(questions, min_count=options["min_count"])
     if options["head"] == "classify":
-        answers_codec = mm.TextCodec.fit(
-            answers, level="whole", max_size=(options["answers"] or ANSWERS_KEPT) + len(SPECIAL)
-        )
+        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=options["answers"] + len(SPECIAL))
         tell(f"answers: {len(answers_codec.vocabulary) - len(SPECIAL)}")
     else:
         answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=options["min_count"])
@@ -245,7 +232,7 @@ def new_answerer(
         embeddings=table,
         bidirectional=not options["forwards_only"],
         dtype=sight.dtype,
-        **{name: options[name] for name in MODEL} | width,
+        **{name: options[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
     )
     return started_at_vgg19(model)
 
@@ -301,46 +288,6 @@ def fitted(
     told: dict[str, Any] = {"out": out, "options": options, "card": card, "samples": samples}
     trained = fit(model, data, splits, loss=loss, judge=ANSWERS, source=seen, **told)
     return mm.VisualQA.from_preset(out / "preset"), trained
-
-
-def tell_baselines(report: dict[str, Any]) -> None:
-    """Says what simpler answers score, and how far the model is above those that show what the picture adds."""
-    for name, scores in report["baselines"].items():
-        points = report["gains"].get(name)
-        low, high = points["intervals"]["accuracy"] if points else (0, 0)
-        gain = (
-            f"; the model is {points['scores']['accuracy']:+.1f} points above ({low:+.1f} to {high:+.1f})"
-            if points
-            else ""
-        )
-        tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")
-
-
-def check_all(options: dict[str, Any]) -> None:
-    """Refuses options that make no sense, before any work is done.
-
-    Raises:
-        mm.InputError: One is out of its range, or two contradict each other.
-    """
-    if options["layer"] == "fc2" and options["fusion"] == "attention":
-        raise mm.InputError(
-            "--layer fc2 gives one vector, in which there is nowhere to look. Received: --fusion attention; "
-            "add --fusion product or concat."
-        )
-    if options["hops"] > 1 and options["fusion"] != "attention":
-        raise mm.InputError(
-            f"--hops is for --fusion attention. Received: --hops 2, --fusion {options['fusion']}; leave one out."
-        )
-    if options["answers"] is not None and options["head"] == "generate":
-        raise mm.InputError(
-            f"--answers is for --head classify. Received: --answers {options['answers']}, --head generate; "
-            "leave one out."
-        )
-    if options["lookahead"] and not options["averaging"]:
-        raise mm.InputError("--lookahead goes back to averages. Received: --averaging 0; leave one of them out.")
-    if options["embeddings"] == ONE_HOT and options["head"] == "generate":
-        raise mm.InputError("--embeddings one-hot is for --head classify. Received: --head generate; leave one out.")
-    check_options(options, least=LEAST, shares=SHARES, embeddings=(*EMBEDDINGS, ONE_HOT))
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import CAPTIONS
 
 # --- the optimizer ---
@@ -63,6 +64,12 @@ def test_looking_ahead_goes_back_to_the_averages() -> None:
         if step % 3 == 0:
             by_hand.assign(average)
         np.testing.assert_allclose(weight, by_hand, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("wrong", [{"lookahead": -1}, {"lookahead": 3, "averaging": 0}])
+def test_looking_ahead_needs_steps_and_averages(wrong: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match=f"Received: lookahead={wrong['lookahead']}"):
+        mm.adam(1e-3, steps=10, **wrong)
 
 
 # --- validation by decoded captions: when it saves and when it stops ---

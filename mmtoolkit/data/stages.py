@@ -38,17 +38,20 @@ def batch_plan(
         together: Examples of one owner that stand beside each other, at most.
         seed: Start of the random numbers, with `epoch`.
         epoch: Every epoch has an order of its own.
-        shuffle: Without it the examples come in their own order.
+        shuffle: Without it the examples come in their own order, whatever their lengths and owners.
 
     Returns:
         A list of `<int64>[batch]`; each example is in one batch.
 
     Raises:
-        InputError: `batch_size` or `together` is less than 1.
+        InputError: `batch_size` or `together` is less than 1, or some examples have no owner.
     """
     for name, value in (("batch_size", batch_size), ("together", together)):
         if value < 1:
             raise InputError(f"{name} must be at least 1. Received: {value}.")
+    if (together > 1) > (owners is not None) or (owners is not None and len(owners) != len(lengths)):
+        told = "no owners" if owners is None else f"{len(owners)} owners of {len(lengths)} examples"
+        raise InputError(f"Examples that stand together need an owner each. Received: {told}.")
     lengths = np.asarray(lengths)
     order = np.arange(len(lengths))
     if not len(order):

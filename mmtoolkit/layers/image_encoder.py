@@ -46,7 +46,9 @@ class SmallCNN(keras.layers.Layer):
             values = ops.relu(norm(convolution(values), training=training))
             if index < len(self.convolutions) - 1:
                 values = self.pool(values)
-        return ops.reshape(values, (ops.shape(values)[0], -1, self.filters[-1]))
+        height, width = values.shape[1:3]
+        count = -1 if None in (height, width) else height * width  # known where it can be: pooling and crops need it
+        return ops.reshape(values, (ops.shape(values)[0], count, self.filters[-1]))
 
     def compute_output_shape(self, images_shape: Any) -> tuple[int | None, int | None, int]:
         side = images_shape[1]

@@ -328,7 +328,8 @@ def test_half_precision_has_gradients_in_float32(case: Case) -> None:
     assert all(gradient.dtype == tf.float32 for gradient in found)
     norm = np.sqrt(sum(np.square(g).sum() for g in map(np.asarray, expected)))
     difference = np.sqrt(sum(np.square(np.asarray(a) - b).sum() for a, b in zip(found, expected, strict=True)))
-    assert difference <= 0.1 * norm
+    if layer.weights:
+        assert difference < 0.1 * norm
 
 
 @every

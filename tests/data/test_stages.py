@@ -145,3 +145,7 @@ def test_the_example_of_a_shared_plan_and_what_it_refuses() -> None:
     assert batch_plan([], batch_size=2, owners=[], together=2) == []
     with pytest.raises(InputError, match="together must be at least 1. Received: 0"):
         batch_plan([3], batch_size=2, owners=["a"], together=0)
+    with pytest.raises(InputError, match="need an owner each. Received: 1 owners of 2 examples"):
+        batch_plan([3, 4], batch_size=1, owners=["a"], together=2)
+    with pytest.raises(InputError, match="need an owner each. Received: no owners"):
+        batch_plan([3, 4], batch_size=1, together=2)

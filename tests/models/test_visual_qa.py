@@ -140,6 +140,25 @@ def test_attention_follows_the_regions_and_the_question(asked: list[mm.QuestionR
     assert np.abs(model.attend(other) - alignments).max() > 1e-5
 
 
+def test_regions_are_pooled_always_and_cropped_while_training(asked: list[mm.QuestionRecord]) -> None:
+    """Without any dropout a call differs in training by its crop alone."""
+    found = {}
+    for crop, pool in ((0.5, 1), (0.0, 1), (0.0, 2)):
+        keras.utils.set_random_seed(3)
+        model = mm.VisualQA(*codecs(asked, "classify"), crop=crop, pool=pool, **SMALL)
+        model.build(model.input_shapes())
+        inputs = model.inputs_for([asked[0].image], [asked[0].question], mm.Pictures(SIDE))
+        model.encoder.trainable = False  # whose norms would differ too
+        found[crop, pool] = [np.asarray(model(inputs, training=training)) for training in (False, True)]
+        assert model.attend(inputs).shape == (1, 1, 16 // pool**2)
+        again = mm.VisualQA.from_config(model.get_config())
+        assert (again.crop.share, again.pool.side) == (crop, pool)
+    np.testing.assert_array_equal(found[0.0, 1][0], found[0.0, 1][1])
+    np.testing.assert_array_equal(found[0.5, 1][0], found[0.0, 1][0])
+    assert not np.allclose(found[0.5, 1][1], found[0.5, 1][0])
+    assert not np.allclose(found[0.0, 2][0], found[0.0, 1][0])
+
+
 def test_a_model_of_questions_alone_sees_no_picture(asked: list[mm.QuestionRecord]) -> None:
     model = mm.VisualQA(*codecs(asked, "classify"), question_only=True, **SMALL)
     model.build(model.input_shapes())

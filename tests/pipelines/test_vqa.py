@@ -148,6 +148,9 @@ def test_a_captioner_takes_no_question_and_no_results(job: Job, trained: Any, tm
         (("--head", "generate", "--answers", 9), "--answers is for --head classify. Received: --answers 9"),
         (("--head", "generate", "--embeddings", "one-hot"), "--embeddings one-hot is for --head classify"),
         (("--lookahead", "--averaging", 0), "--lookahead goes back to averages. Received: --averaging 0"),
+        (("--question-only", "--pool", 2), "--crop and --pool are for pictures. Received: --question-only"),
+        (("--layer", "fc2", "--fusion", "concat", "--crop", 0.5), "--crop is for regions. Received: --layer fc2"),
+        (("--pool", 3), "--pool expects a number that divides the 4 x 4 regions of a picture. Received: 3"),
         (("--answers", 0), "--answers expects 1 or more. Received: 0"),
         (("--valid-share", 1), "--valid-share expects a share from 0 to below 1. Received: 1"),
         (("--embeddings", "cbwo"), "Did you mean 'cbow'"),
@@ -189,6 +192,7 @@ def test_a_resumed_run_ends_with_the_same_weights(
     from mmtoolkit.checkpoints import Checkpoints
 
     words = ("vqa", "--data", scenes, *TINY, "--epochs", 2, "--checkpoint-every", 4, "--deterministic")
+    words += ("--crop", 0.5, "--pool", 2, "--lookahead")
     assert job(*words, "--out", tmp_path / "whole").code == 0
     save = Checkpoints.save
 
@@ -219,6 +223,10 @@ def test_a_resumed_run_ends_with_the_same_weights(
             for name, entry in arrays:
                 np.testing.assert_array_equal(entry[()], other[name][()], err_msg=name)
     assert "nothing to resume" in job(*words, "--out", out, "--resume").err
+    sees = mm.VisualQA.from_preset(out / "preset").get_config()
+    assert (sees["crop"], sees["pool"]) == (0.5, 2)
+    blind = mm.VisualQA.from_preset(out / "preset" / "question_only").get_config()
+    assert (blind["crop"], blind["pool"]) == (0.0, 1)
 
 
 def test_questions_only_and_other_forms(job: Job, scenes: Path, tmp_path: Path) -> None:

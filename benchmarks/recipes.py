@@ -103,7 +103,7 @@ def main(
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
         given = {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
         for option, wanted in {**given, **asked([*extra, *options])}.items():
-            if not same(was := rows[name]["options"].get(option), wanted):
+            if not alike(was := rows[name]["options"].get(option), wanted):
                 raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
     print(table(rows, SHOWN[job]))
     if json:
@@ -113,7 +113,7 @@ def main(
     return 0
 
 
-def same(was: Any, wanted: Any) -> bool:
+def alike(was: Any, wanted: Any) -> bool:
     """Whether two values of an option are one, as numbers or as they are written."""
     try:
         return float(was) == float(wanted)

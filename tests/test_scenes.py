@@ -13,7 +13,18 @@ import pytest
 from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.scenes import Scene, Shape, captions, draw_scene, files, questions, sample_scene, write_scenes
+from mmtoolkit.scenes import (
+    NEW_COLOURS,
+    NEW_KINDS,
+    Scene,
+    Shape,
+    captions,
+    draw_scene,
+    files,
+    questions,
+    sample_scene,
+    write_scenes,
+)
 
 COLOURS = {
     "red": "빨간색",
@@ -397,3 +408,17 @@ def test_bad_input_is_named(call, message, tmp_path):
     with pytest.raises(InputError, match=message):
         call(tmp_path)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("language", ["en", "ko"])
+def test_scenes_of_a_new_kind_have_only_what_is_asked_for(tmp_path: Path, language: str) -> None:
+    new = {"kinds": NEW_KINDS, "colours": NEW_COLOURS}
+    folder = write_scenes(tmp_path / "new", count=20, seed=1, language=language, size=32, **new)  # type: ignore[arg-type]
+    text = (folder / "captions.csv").read_text(encoding="utf-8") + (folder / "questions.csv").read_text(
+        encoding="utf-8"
+    )
+    old = [word for pair in (*KINDS.items(), *COLOURS.items()) for word in pair]
+    found = set(re.findall(r"[a-z]+|[가-힣]+", text))
+    assert not found.intersection(old)
+    names = {"en": {"hexagon", "diamond", "cyan", "brown", "black"}, "ko": {"청록색", "갈색", "검은색"}}
+    assert names[language] <= found

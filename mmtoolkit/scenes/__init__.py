@@ -6,6 +6,17 @@ picture, so that a small model can learn to say it.
 
 from mmtoolkit.scenes.files import write_scenes
 from mmtoolkit.scenes.sentences import Language, captions, questions
-from mmtoolkit.scenes.shapes import Scene, Shape, draw_scene, sample_scene
+from mmtoolkit.scenes.shapes import NEW_COLOURS, NEW_KINDS, Scene, Shape, draw_scene, sample_scene
 
-__all__ = ["Language", "Scene", "Shape", "captions", "draw_scene", "questions", "sample_scene", "write_scenes"]
+__all__ = [
+    "NEW_COLOURS",
+    "NEW_KINDS",
+    "Language",
+    "Scene",
+    "Shape",
+    "captions",
+    "draw_scene",
+    "questions",
+    "sample_scene",
+    "write_scenes",
+]

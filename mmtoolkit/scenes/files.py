@@ -6,20 +6,30 @@ import csv
 import os
 import random
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.scenes.sentences import FORMS, Language, captions, questions
-from mmtoolkit.scenes.shapes import Scene, draw_scene, one_of, sample_scene
+from mmtoolkit.scenes.shapes import COLOURS, KINDS, Scene, draw_scene, one_of, sample_scene
 
 MOST_SCENES = 100_000
 
 
-def write_scenes(folder: Path, *, count: int, seed: int, language: Language = "en", size: int = 96) -> Path:
+def write_scenes(
+    folder: Path,
+    *,
+    count: int,
+    seed: int,
+    language: Language = "en",
+    size: int = 96,
+    kinds: Sequence[str] = KINDS,
+    colours: Sequence[str] = COLOURS,
+) -> Path:
     """Writes different scenes as a data set: `images/`, `captions.csv` and `questions.csv`, split 80/10/10 by image.
 
-    The same arguments give the same bytes; another language gives the same pictures. The folder appears when it is
+    The same arguments give the same bytes; another language gives the same pictures. `kinds` and `colours` are those of
+    `sample_scene`: `NEW_KINDS` and `NEW_COLOURS` make scenes that a model has not seen. The folder appears when it is
     complete, or not at all.
 
     Example:
@@ -39,7 +49,7 @@ def write_scenes(folder: Path, *, count: int, seed: int, language: Language = "e
     partial = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.partial")
     try:
         (partial / "images").mkdir(parents=True)
-        _write_all(partial, count, seed, language, size)
+        _write_all(partial, count, seed, language, size, {"kinds": kinds, "colours": colours})
         if folder.exists():
             folder.rmdir()  # empty; Windows cannot replace a folder
         os.replace(partial, folder)
@@ -48,11 +58,13 @@ def write_scenes(folder: Path, *, count: int, seed: int, language: Language = "e
     return folder
 
 
-def _write_all(folder: Path, count: int, seed: int, language: Language, size: int) -> None:
+def _write_all(
+    folder: Path, count: int, seed: int, language: Language, size: int, names: Mapping[str, Sequence[str]]
+) -> None:
     generator = random.Random(seed)
     scenes: dict[Scene, None] = {}
     while len(scenes) < count:
-        scenes[sample_scene(generator)] = None
+        scenes[sample_scene(generator, **names)] = None
     held = count // 10
     splits = ["valid"] * held + ["test"] * held + ["train"] * (count - 2 * held)
     generator.shuffle(splits)

@@ -7,7 +7,7 @@ import re
 from dataclasses import replace
 from typing import Literal
 
-from mmtoolkit.scenes.shapes import CELLS, PALETTE, Scene, Shape, one_of
+from mmtoolkit.scenes.shapes import CELLS, COLOURS, NEW_COLOURS, Scene, Shape, one_of
 
 Language = Literal["en", "ko"]
 Group = tuple[Shape, ...]  # shapes of one kind and colour
@@ -16,6 +16,7 @@ REFERENCES = 3  # captions of one scene
 KOREAN = {
     **{"red": "빨간색", "blue": "파란색", "green": "초록색", "yellow": "노란색", "purple": "보라색"},
     **{"orange": "주황색", "circle": "동그라미", "square": "네모", "triangle": "세모", "star": "별"},
+    **{"cyan": "청록색", "brown": "갈색", "black": "검은색", "hexagon": "육각형", "diamond": "마름모"},
     **{"small": "작은", "large": "큰"},
 }
 ENGLISH_COUNTS = {2: "two", 3: "three"}
@@ -228,7 +229,8 @@ def _name(word: str, language: Language) -> str:
 
 def _absent(scene: Scene) -> Shape:
     """A shape like the first one, in the next colour that the scene does not have it in."""
-    first, colours = scene.shapes[0], list(PALETTE)
+    first = scene.shapes[0]
+    colours = COLOURS if first.colour in COLOURS else NEW_COLOURS
     taken = {shape.colour for shape in scene.shapes if shape.kind == first.kind}
     after = colours[colours.index(first.colour) :] + colours
     return replace(first, colour=next(colour for colour in after if colour not in taken))

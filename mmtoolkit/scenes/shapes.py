@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import math
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw
@@ -19,9 +19,13 @@ PALETTE = {
     "yellow": (246, 206, 36),
     "purple": (133, 60, 176),
     "orange": (243, 128, 30),
+    "cyan": (40, 190, 200),
+    "brown": (120, 72, 32),
+    "black": (30, 30, 34),
 }
+COLOURS, NEW_COLOURS = tuple(PALETTE)[:6], tuple(PALETTE)[6:]  # new: for scenes of a kind that a model has not seen
 BACKGROUND = (250, 250, 247)
-KINDS = ("circle", "square", "triangle", "star")
+KINDS, NEW_KINDS = ("circle", "square", "triangle", "star"), ("hexagon", "diamond")
 RADII = {"small": 0.24, "large": 0.46}  # in cells
 CELLS = tuple((column, row) for row in range(3) for column in range(3))  # in reading order
 LAYOUTS = {"place": 25, "relation": 40, "count": 15, "mixture": 20}  # how often each is drawn, in percent
@@ -37,7 +41,7 @@ class Shape:
         'yellow'
 
     Args:
-        kind: `"circle"`, `"square"`, `"triangle"` or `"star"`.
+        kind: A name in `KINDS` or `NEW_KINDS`.
         colour: A name in `PALETTE`.
         column: 0 (left) to 2 (right).
         row: 0 (top) to 2 (bottom).
@@ -54,7 +58,7 @@ class Shape:
     size: str
 
     def __post_init__(self) -> None:
-        one_of("kind", self.kind, KINDS)
+        one_of("kind", self.kind, KINDS + NEW_KINDS)
         one_of("colour", self.colour, PALETTE)
         one_of("size", self.size, RADII)
         if (self.column, self.row) not in CELLS:
@@ -82,22 +86,27 @@ class Scene:
         object.__setattr__(self, "shapes", tuple(sorted(self.shapes, key=lambda shape: (shape.row, shape.column))))
 
 
-def sample_scene(generator: random.Random) -> Scene:
+def sample_scene(generator: random.Random, *, kinds: Sequence[str] = KINDS, colours: Sequence[str] = COLOURS) -> Scene:
     """Draws a scene: one shape in a place, two in a relation, several alike, or two alike and another one.
 
     Example:
         >>> sample_scene(random.Random(1)) == sample_scene(random.Random(1))
         True
+
+    Args:
+        generator: Of random numbers.
+        kinds: Names of shapes.
+        colours: Names in `PALETTE`; with two kinds or more, or two colours or more.
     """
     (layout,) = generator.choices(list(LAYOUTS), weights=list(LAYOUTS.values()))
-    kinds = generator.sample([(kind, colour) for kind in KINDS for colour in PALETTE], 2)
-    sizes = [generator.choice(list(RADII)) for _ in kinds]
+    chosen = generator.sample([(kind, colour) for kind in kinds for colour in colours], 2)
+    sizes = [generator.choice(list(RADII)) for _ in chosen]
     members = {"place": [0], "relation": [0, 1], "count": [0] * generator.choice((2, 3)), "mixture": [0, 0, 1]}[layout]
     cells = generator.sample(CELLS, len(members))
     if layout == "relation":  # in one line, so that one relation is plainly the right one
         (column, row), first, second = cells[0], *generator.sample(range(3), 2)
         cells = generator.choice(([(column, first), (column, second)], [(first, row), (second, row)]))
-    return Scene(tuple(Shape(*kinds[of], *cell, sizes[of]) for of, cell in zip(members, cells, strict=True)))
+    return Scene(tuple(Shape(*chosen[of], *cell, sizes[of]) for of, cell in zip(members, cells, strict=True)))
 
 
 def draw_scene(scene: Scene, *, size: int = 96) -> Image.Image:
@@ -123,7 +132,7 @@ def draw_scene(scene: Scene, *, size: int = 96) -> Image.Image:
 
 
 def _outline(kind: str, centre: tuple[float, float], radius: float) -> list[tuple[float, float]]:
-    corners = {"circle": 64, "square": 4, "triangle": 3, "star": 10}[kind]
+    corners = {"circle": 64, "square": 4, "triangle": 3, "star": 10, "hexagon": 6, "diamond": 4}[kind]
     turn = math.pi / 4 if kind == "square" else 0.0
     if kind == "triangle":  # its bounding box, not its circumcentre, goes to the middle of the cell
         centre = (centre[0], centre[1] + radius / 4)

@@ -1,0 +1,150 @@
+"""A trained model that learns new words: its vocabularies grow, and what it knows stays where it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+from keras import ops
+
+from mmtoolkit.models.task import Task
+from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
+
+NEIGHBOURS, LEAST = 3, 0.2  # known words that a new one is made of, at most, and how alike they must be (cosine)
+SPACE, WINDOW = 100, 2  # width of the vectors in which neighbours are found; narrow, for what can replace what
+VISITS, PASSES = 300_000, (10, 1000)  # words that word2vec shall read, and its least and most passes over the texts
+GROWING = ("word", "whole", "answer")  # levels of codecs; characters are all known from the start
+TaskT = TypeVar("TaskT", bound=Task)
+
+
+class Growth(NamedTuple):
+    """What a model has learnt to read or write.
+
+    Args:
+        words: New tokens of each codec, by the codec's name.
+        neighbours: The known tokens that each new one was made of, maybe none.
+    """
+
+    words: dict[str, tuple[str, ...]]
+    neighbours: dict[str, tuple[str, ...]]
+
+
+def grown(
+    model: TaskT, texts: Mapping[str, Sequence[str]], *, min_count: int = 1, seed: int = 0
+) -> tuple[TaskT, Growth]:
+    """A copy of a model that knows the words of more texts.
+
+    Old tokens keep their ids and their weights. A new one starts as the mean of the trained weights of up to three
+    known tokens that word2vec, trained on the texts, finds most like it; where there is none, of all tokens.
+
+    Example:
+        >>> model, growth = grown(captioner, {"words": mm.texts(records)})
+        >>> growth.words["words"], growth.neighbours["hexagon"]
+        (('hexagon',), ('square', 'triangle'))
+
+    Args:
+        model: Built. Codecs at the level of characters do not grow.
+        texts: For each codec by its name (`"words"`, and `"answers"` of a question-answerer) what is to be known.
+        min_count: Words that occur less often stay unknown.
+        seed: Start of word2vec's random numbers.
+
+    Source: neighbours in a space trained on all text, for words that a model was not trained on: Kiros et al.,
+        "Skip-Thought Vectors", 2015, section 2.2, which maps the spaces; here the neighbours' weights are taken.
+    """
+    codecs = {name: getattr(model, model.codec_attribute(name)) for name in model.codec_names}
+    new = {name: unknown(codec, texts.get(name, ()), min_count) for name, codec in codecs.items()}
+    if not any(new.values()):
+        return model, Growth(new, {})
+    larger = {name: extended(codec, new[name]) for name, codec in codecs.items()}
+    changed = {model.codec_attribute(name): codec for name, codec in larger.items()}
+    copy = type(model).from_config({**model.get_config(), **changed})
+    copy.build(copy.input_shapes())
+    space = WordSpace(codecs["words"], [text for written in texts.values() for text in written], seed)
+    made_of = {name: space.neighbours(new[name], codecs[name].vocabulary) for name in new}
+    for old, target in zip(model.weights, copy.weights, strict=True):
+        name = codec_of(model, old.path)
+        known = len(codecs[name].vocabulary)
+        target.assign(with_rows(ops.convert_to_numpy(old), target.shape, known, made_of[name]))
+    copy.card = dict(model.card)
+    told = {
+        token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
+        for name in new
+        for token, found in zip(new[name], made_of[name], strict=True)
+    }
+    return copy, Growth(new, told)
+
+
+def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str, ...]:
+    """The tokens of texts that a codec does not know, most frequent first."""
+    if codec.level not in GROWING or not texts:
+        return ()
+    counts = Counter(token for tokens in codec.split(texts) for token in tokens)
+    found = {token: count for token, count in counts.items() if token not in codec.vocabulary.id_of}
+    return Vocabulary.from_counts(found, min_count=min_count).tokens[len(SPECIAL) :]
+
+
+def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
+    """A codec that knows more tokens; the ids of the old ones stay."""
+    return TextCodec(Vocabulary((*codec.vocabulary.tokens, *tokens)), level=codec.level, lower=codec.lower)
+
+
+def codec_of(model: Task, path: str) -> str:
+    """The codec whose tokens the rows of a weight are, if they are any: of a question-answerer its words or answers."""
+    return model.codec_names[0] if "/words/" in f"/{path}" else model.codec_names[-1]
+
+
+def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequence[Sequence[int]]) -> np.ndarray:
+    """A weight with a row (or column) more for each new token, the mean of those of the tokens that it is made of.
+
+    Args:
+        old: `<float>[...]`.
+        shape: What it becomes; one axis is longer, or none.
+        known: How many tokens there were. A weight with fewer rows has none for the special ones, which come first.
+        made_of: For each new token the ids of known ones; none for the mean of all.
+    """
+    longer = [axis for axis, (before, after) in enumerate(zip(old.shape, shape, strict=True)) if before != after]
+    if not longer:
+        return old
+    rows = np.moveaxis(old, longer[0], 0)
+    first = known - len(rows)  # the id of the first row
+    every = np.arange(len(SPECIAL), known)
+    more = [rows[np.asarray(ids if len(ids) else every) - first].mean(axis=0) for ids in made_of]
+    return np.moveaxis(np.concatenate([rows, np.stack(more)]), 0, longer[0])
+
+
+class WordSpace:
+    """Where words are that texts use alike: word2vec vectors trained on them, centred.
+
+    Args:
+        codec: Cuts texts into words.
+        texts: What they are trained on.
+        seed: Start of the random numbers.
+    """
+
+    def __init__(self, codec: TextCodec, texts: Sequence[str], seed: int) -> None:
+        self.codec, sentences = codec, codec.split(texts)
+        self.words = Vocabulary.count(sentences)
+        few, many = PASSES
+        epochs = min(many, max(few, VISITS // max(1, sum(map(len, sentences)))))
+        vectors = train_word2vec(sentences, self.words, dim=SPACE, window=WINDOW, epochs=epochs, seed=seed)
+        self.table = centred(vectors.table)
+
+    def vectors(self, tokens: Sequence[str]) -> np.ndarray:
+        """`<float32>[tokens, SPACE]` of length 1: of an answer of several words their mean; zeros for unknown ones."""
+        found = np.zeros((len(tokens), SPACE), np.float32)
+        for row, words in zip(found, self.codec.split(tokens), strict=True):
+            ids = [self.words.id_of[word] for word in words if word in self.words.id_of]
+            if ids:
+                row[:] = self.table[ids].mean(axis=0)
+        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+
+    def neighbours(self, tokens: Sequence[str], vocabulary: Vocabulary) -> list[tuple[int, ...]]:
+        """The ids of the known tokens most like each of some new ones, best first; fewer, or none, where few are."""
+        known = self.vectors(vocabulary.tokens[len(SPECIAL) :])
+        found = []
+        for alike in self.vectors(tokens) @ known.T:
+            best = np.argsort(-alike, kind="stable")[:NEIGHBOURS]
+            found.append(tuple(int(index) + len(SPECIAL) for index in best if alike[index] >= LEAST))
+        return found

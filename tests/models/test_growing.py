@@ -1,0 +1,105 @@
+"""A model that learns new words keeps what it knows, and starts the new ones from their neighbours."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.models.growing import grown, with_rows
+
+SMALL = {"encoder": "small", "image_size": 32, "units": 16, "attention_units": 8, "embedding_dim": 8}
+TEXTS = [
+    f"a {colour} {shape} {place}"
+    for colour in ("red", "blue", "green")
+    for shape in ("circle", "square", "hexagon")
+    for place in ("above", "below", "beside")
+]
+CODEC = mm.TextCodec.fit([text for text in TEXTS if "hexagon" not in text])
+
+
+@pytest.fixture
+def captioner() -> mm.Captioner:
+    keras.utils.set_random_seed(3)
+    model = mm.Captioner(CODEC, filters=(4, 8, 8, 8), **SMALL)
+    model.build(model.input_shapes())
+    return model
+
+
+def answerer(head: str, answers: mm.TextCodec) -> mm.VisualQA:
+    keras.utils.set_random_seed(4)
+    model = mm.VisualQA(CODEC, answers, head=head, filters=(4, 8, 8, 8), **SMALL)
+    model.build(model.input_shapes())
+    return model
+
+
+def test_old_words_keep_their_ids_and_their_logits(captioner: mm.Captioner) -> None:
+    larger, growth = grown(captioner, {"words": TEXTS})
+    assert growth.words == {"words": ("hexagon",)}
+    assert larger.codec.vocabulary.tokens == (*CODEC.vocabulary.tokens, "hexagon")
+    images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
+    inputs = {"images": images, "tokens": CODEC.encode_batch(["a red circle", "a green square above"])}
+    before, after = (np.asarray(model(inputs)) for model in (captioner, larger))
+    np.testing.assert_array_equal(after[..., :-1], before)
+
+
+def test_a_new_word_is_the_mean_of_its_neighbours(captioner: mm.Captioner) -> None:
+    larger, growth = grown(captioner, {"words": TEXTS})
+    assert set(growth.neighbours["hexagon"]) >= {"circle", "square"}  # the words that stand where it stands
+    ids = CODEC.vocabulary.ids(growth.neighbours["hexagon"])
+    decoder, other = captioner.decoder, larger.decoder
+    for axis, old, new in (
+        (0, decoder.embedding.table, other.embedding.table),
+        (1, decoder.output_layer.kernel, other.output_layer.kernel),
+        (0, decoder.output_layer.bias, other.output_layer.bias),
+    ):
+        expected = np.take(np.asarray(old), ids, axis=axis).mean(axis=axis)
+        np.testing.assert_allclose(np.take(np.asarray(new), -1, axis=axis), expected, rtol=1e-6)
+
+
+def test_answers_grow_the_classifier_and_old_ones_keep_their_logits() -> None:
+    answers = mm.TextCodec.fit(["circle", "square", "red", "red circle"], level="whole")
+    model = answerer("classify", answers)
+    questions = [f"which shape is {text.split()[1]}" for text in TEXTS]
+    given = [text.split()[2] for text in TEXTS] + ["red hexagon"] * 2
+    larger, growth = grown(model, {"words": [*questions, *TEXTS], "answers": given})
+    assert growth.words["answers"] == ("hexagon", "red hexagon")
+    assert set(growth.words["words"]) == {"which", "shape", "is", "hexagon"}
+    inputs = {"images": np.zeros((1, 32, 32, 3), np.uint8), "question": CODEC.encode_batch(["a red circle"])}
+    before, after = (np.asarray(each(inputs)) for each in (model, larger))
+    np.testing.assert_allclose(after[:, :4], before, atol=1e-6)
+    assert after.shape == (1, 6)
+    bias = np.asarray(larger.output_layer.bias)
+    ids = [answers.vocabulary.id_of[token] - 4 for token in growth.neighbours["hexagon"]] or range(4)
+    assert bias[4] == pytest.approx(np.mean([np.asarray(model.output_layer.bias)[index] for index in ids]))
+
+
+def test_written_answers_grow_too() -> None:
+    model = answerer("generate", mm.TextCodec.fit(["red circle", "blue"], level="answer"))
+    larger, growth = grown(model, {"words": TEXTS, "answers": ["green circle", "green square"]})
+    assert growth.words["answers"] == ("green", "square")
+    assert larger.decoder.output_layer.kernel.shape[1] == model.decoder.output_layer.kernel.shape[1] + 2
+    np.testing.assert_array_equal(larger.embedding.table[: len(CODEC.vocabulary)], model.embedding.table)
+
+
+def test_rows_by_hand() -> None:
+    old = np.arange(12.0).reshape(2, 6)
+    new = with_rows(old, (2, 8), 10, [(5, 6), ()])  # six columns of ten tokens: none for the special ones
+    np.testing.assert_array_equal(new[:, :6], old)
+    np.testing.assert_array_equal(new[:, 6], old[:, [1, 2]].mean(axis=1))
+    np.testing.assert_array_equal(new[:, 7], old.mean(axis=1))
+
+
+def test_nothing_new_and_characters_change_nothing(captioner: mm.Captioner) -> None:
+    same, growth = grown(captioner, {"words": ["a red circle"]})
+    assert same is captioner and growth.words == {"words": ()}
+    letters: Any = mm.Captioner(mm.TextCodec.fit(["abc"], level="char"), filters=(4, 8, 8, 8), **SMALL)
+    letters.build(letters.input_shapes())
+    assert grown(letters, {"words": ["xyz"]})[0] is letters
+
+
+def test_rare_words_stay_unknown(captioner: mm.Captioner) -> None:
+    assert grown(captioner, {"words": ["a hexagon", "a star", "a star"]}, min_count=2)[1].words == {"words": ("star",)}

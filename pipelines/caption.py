@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -27,7 +26,6 @@ from mmtoolkit.pipelines.seeing import image_source, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions
 
 if TYPE_CHECKING:
-    from mmtoolkit.checkpoints import Position
     from mmtoolkit.vision import ImageSource
 
 LEAST = {
@@ -35,7 +33,6 @@ LEAST = {
     **dict.fromkeys(["patience", "attention_penalty", "length_penalty", "no_repeat_ngram", "checkpoint_every"], 0),
     "max_length": 2,
 }
-TOGETHER = 8  # captions of a picture in one batch where pictures go through the model: they share what that costs
 SHARES = ("dropout", "word_dropout", "memory_dropout", "label_smoothing", "averaging")
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
@@ -207,19 +204,7 @@ def train(
     card: dict[str, Any],
 ) -> dict[str, Any]:
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
-    from mmtoolkit.evaluation import CAPTIONS
-    from mmtoolkit.watching import SampleCaptions
-
-    together = TOGETHER if captioner.encoder else 1  # stored regions cost little
-
-    def data(at: Position) -> Any:
-        order = {"batch_size": options["batch_size"], "seed": options["seed"], "epoch": at.epoch, "step": at.step}
-        return mm.caption_dataset(splits.train, captioner.codec, features=source, together=together, **order)
-
-    samples = partial(SampleCaptions, splits.valid, source, out / "samples")
-    loss = mm.token_loss(options["label_smoothing"])
-    told: dict[str, Any] = {"out": out, "options": options, "card": card, "samples": samples}
-    history, epoch = fit(captioner, data, splits, loss=loss, judge=CAPTIONS, source=source, **told)
+    history, epoch = fit(captioner, splits, source=source, out=out, options=options, card=card)
     best = mm.Captioner.from_preset(out / "preset")
     report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
     if splits.test:

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import check_seed, keras_bar, scores_text, tell
+from mmtoolkit.pipelines.kinds import kind_of
 from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, lasting
 from mmtoolkit.readers import Fault, Splits
 from mmtoolkit.readers.tables import near
 
 if TYPE_CHECKING:
-    from mmtoolkit.checkpoints import Position
-    from mmtoolkit.evaluation import Judge
     from mmtoolkit.vision import ExtractorKey, ImageSource
 
 EMBEDDINGS = ("cbow", "skip-gram", "random")
@@ -51,6 +50,15 @@ def check_options(
             f"--embeddings expects {', '.join(embeddings)} or a file of word vectors. Received: "
             f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], embeddings)}"
         )
+    check_ranges(options, least=least, shares=shares)
+
+
+def check_ranges(options: Mapping[str, Any], *, least: Mapping[str, int], shares: Iterable[str]) -> None:
+    """Refuses numbers that are out of their range.
+
+    Raises:
+        mm.InputError: One is.
+    """
     check_seed(options["seed"])
     for name, smallest in least.items():
         if options[name] is not None and options[name] < smallest:
@@ -169,50 +177,47 @@ class Trained(NamedTuple):
 
 def fit(
     model: Any,
-    data: Callable[[Position], Any],
     splits: Splits[Any],
     *,
-    loss: Any,
-    judge: Judge,
     source: ImageSource | None,
     out: Path,
     options: Mapping[str, Any],
     card: Mapping[str, Any],
-    samples: Callable[..., Any] | None = None,
 ) -> Trained:
     """Fits a model, and keeps its best state in OUT/preset.
 
     Args:
         model: The model, built.
-        data: The training batches from a position on.
         splits: The records.
-        loss: What is made small.
-        judge: What decides which epoch is best.
         source: Where features or pixels come from.
         out: Folder of the run.
         options: The options of the job; those that last must be the same in a run that goes on.
         card: What the preset's card says besides.
-        samples: Makes what shows samples after each epoch, called with `events` and `tell`.
     """
     from mmtoolkit import watching
     from mmtoolkit.checkpoints import Position
 
+    kind = kind_of(model)
+    data = kind.batches(model, splits.train, source, options)
     steps, key = len(data(Position())), model.extractor
     back = {"lookahead": steps} if options.get("lookahead") else {}
     optimizer = mm.adam(
         options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"], **back
     )
-    model.compile(optimizer, loss=loss)
+    model.compile(optimizer, loss=kind.loss(model, options["label_smoothing"]))
     extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
     events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
+    samples = None
+    if source:
+        samples = kind.samples()(splits.valid, source, out / "samples", events=events, tell=notes.add)
     validation = mm.DecodedValidation(
         splits.valid,
         source,
         out / "preset",
-        judge=judge,
+        judge=kind.judge(),
         patience=options["patience"],
         card={**card, **extractor, "options": dict(options), "versions": mm.versions()},
-        watch=samples(events=events, tell=notes.add) if samples else None,
+        watch=samples,
     )
     settings = {**lasting(options), **extractor, "train_sha256": digest(splits.train)}
     checkpoints = mm.Checkpoints(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import time
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,7 +27,6 @@ from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_o
 from mmtoolkit.readers import Fault, OnError, Splits, usable_questions
 
 if TYPE_CHECKING:
-    from mmtoolkit.checkpoints import Position
     from mmtoolkit.vision import ImageSource
 
 BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
@@ -273,20 +271,8 @@ def fitted(
     card: dict[str, Any],
 ) -> tuple[mm.VisualQA, Any]:
     """The best state of a model, and its training."""
-    from mmtoolkit.evaluation import ANSWERS
-    from mmtoolkit.watching import SampleAnswers
-
     seen = None if model.question_only else source
-
-    def data(at: Position) -> Any:
-        order = {"batch_size": options["batch_size"], "seed": options["seed"], "epoch": at.epoch, "step": at.step}
-        order |= {"max_question": model.max_question, "max_length": model.max_length - 1}  # END is counted there
-        return mm.question_dataset(splits.train, model.codec, model.answers_codec, features=seen, **order)
-
-    samples = None if model.question_only else partial(SampleAnswers, splits.valid, source, out / "samples")
-    loss = model.answer_loss(options["label_smoothing"])
-    told: dict[str, Any] = {"out": out, "options": options, "card": card, "samples": samples}
-    trained = fit(model, data, splits, loss=loss, judge=ANSWERS, source=seen, **told)
+    trained = fit(model, splits, source=seen, out=out, options=options, card=card)
     return mm.VisualQA.from_preset(out / "preset"), trained
 
 

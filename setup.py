@@ -42,9 +42,11 @@ setup(
             "types-PyYAML",
             "setuptools>=77",
             "pillow-heif>=0.20",
+            "imagehash>=4.3",
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
+        "doctor": ["imagehash>=4.3"],  # perceptual hashes; of what it needs, SciPy comes with gensim
         "metrics-java": ["pycocoevalcap>=1.2"],
     },
 )

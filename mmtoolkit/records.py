@@ -22,6 +22,7 @@ class CaptionRecord:
         captions: One or more reference captions, as written, in file order.
         split: `"train"`, `"valid"`, `"test"`, or `None` where the data set gives none.
         source: Where its first caption stands, `"captions.csv:7"` say; two records that differ in it alone are equal.
+        sources: Where each caption stands, of a record that was read.
     """
 
     image: Path
@@ -29,6 +30,7 @@ class CaptionRecord:
     captions: tuple[str, ...]
     split: str | None = None
     source: str = field(default="", compare=False)
+    sources: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def content(self) -> tuple[Any, ...]:

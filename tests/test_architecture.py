@@ -17,7 +17,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
-BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", "word_map", *BELOW_MODELS}
+BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "pages", *BELOW_MODELS}
 
 # A room is a folder or a module right under mmtoolkit/. It may import itself, the leaves, and the rooms named here.
 ARROWS: dict[str, set[str]] = {
@@ -31,6 +31,8 @@ ARROWS: dict[str, set[str]] = {
     "scenes": set(),
     "pictures": set(),
     "word_map": {"pictures"},
+    "pages": set(),
+    "doctor": {"readers", "metrics", "pages"},
     "text": set(),
     "vision": set(),
     "layers": set(),
@@ -44,7 +46,8 @@ ARROWS: dict[str, set[str]] = {
     "checkpoints": BELOW_PIPELINES | {"presets", "evaluation", "training"},
     "watching": BELOW_PIPELINES | {"presets", "evaluation"},  # not training: what is watched and who watches stay apart
     "serving": BELOW_PIPELINES | {"presets", "evaluation"},
-    "pipelines": BELOW_PIPELINES | {"presets", "evaluation", "training", "checkpoints", "watching", "serving"},
+    "pipelines": BELOW_PIPELINES
+    | {"presets", "evaluation", "training", "checkpoints", "watching", "serving", "doctor"},
 }
 
 PURE_PYTHON = {
@@ -57,6 +60,8 @@ PURE_PYTHON = {
     "scenes",
     "pictures",
     "word_map",
+    "pages",
+    "doctor",
     "mmtoolkit",
 }
 KERAS_ONLY = {"layers", "decoding", "losses", "models"}

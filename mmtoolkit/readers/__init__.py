@@ -1,6 +1,7 @@
 """Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
 
 from mmtoolkit.readers.captions import UsableCaptions, read_captions, usable_captions
+from mmtoolkit.readers.exclusions import Excluded
 from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_quarantine
 from mmtoolkit.readers.images import find_images
 from mmtoolkit.readers.questions import UsableQuestions, read_questions, usable_questions
@@ -9,6 +10,7 @@ from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_name
 from mmtoolkit.readers.word_tests import read_word_test
 
 __all__ = [
+    "Excluded",
     "Fault",
     "NoSuchSplit",
     "OnError",

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
+from mmtoolkit.readers.exclusions import Exclusions, read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, Refuse, check_quarantine, hand_over, none_left, policy
 from mmtoolkit.readers.images import refuse_missing
 from mmtoolkit.readers.rows import Row, composed, where
@@ -38,6 +39,7 @@ def read_captions(
     splits: Iterable[str] | None = None,
     on_error: OnError = "fail",
     quarantine: str | os.PathLike[str] | None = None,
+    exclude: str | os.PathLike[str] | None = None,
 ) -> list[CaptionRecord]:
     """Reads a captioned data set: one record for each picture, in the order of the captions file.
 
@@ -58,19 +60,24 @@ def read_captions(
         on_error: `"fail"` raises what is wrong first; `"skip"` warns of all that is and leaves it out; `"quarantine"`
             does that and also writes it down.
         quarantine: The JSON Lines file for it; each line has `image`, `source` (file and line) and `reason`.
+        exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
     Raises:
         InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
             cannot be left out: no such file, a missing column, nothing that is usable.
     """
     check_quarantine(on_error, quarantine)
-    records, faults = usable_captions(path, splits=splits, on_error=on_error)
+    records, faults = usable_captions(path, splits=splits, on_error=on_error, exclude=exclude)
     hand_over(faults, quarantine)
     return records
 
 
 def usable_captions(
-    path: str | os.PathLike[str], *, splits: Iterable[str] | None = None, on_error: OnError = "fail"
+    path: str | os.PathLike[str],
+    *,
+    splits: Iterable[str] | None = None,
+    on_error: OnError = "fail",
+    exclude: str | os.PathLike[str] | None = None,
 ) -> UsableCaptions:
     """The records that `read_captions` gives, and what it would leave out, which nobody is told of yet.
 
@@ -80,9 +87,11 @@ def usable_captions(
         "my_photos/captions.csv:3: expected a caption of '2.jpg'. Received: an empty one. Write it or delete the line."
     """
     refuse, faults = policy(on_error)
+    excluded = read_exclusions(exclude, faults)
+    refuse = excluded.refusing(refuse)
     wanted = None if splits is None else wanted_splits(splits)
     files = [open_captions(file, refuse) for file in captions_files(Path(path))]
-    groups = {picture: consistent(rows, refuse) for picture, rows in by_picture(files).items()}
+    groups = {picture: consistent(rows, refuse) for picture, rows in by_picture(files, excluded).items()}
     if not groups:
         raise none_left(files[0].path, faults)
     if wanted is not None:
@@ -97,11 +106,11 @@ def usable_captions(
     return UsableCaptions(records, faults)
 
 
-def by_picture(files: Iterable[CaptionsFile]) -> Groups:
+def by_picture(files: Iterable[CaptionsFile], excluded: Exclusions) -> Groups:
     """The rows of all files by their pictures' places, so that 1.jpg and ./1.jpg are one picture."""
     groups: Groups = {}
     for file in files:
-        for row in file.rows:
+        for row in excluded.kept(file.rows):
             picture = file.find(row.image) or Missing(file.path, composed(row.image))
             groups.setdefault(picture, []).append(row)
     return groups
@@ -141,5 +150,6 @@ def records_from(groups: Groups, refuse: Refuse) -> list[CaptionRecord]:
             refuse(Fault(source, message, rows[0].image))
             continue
         captions = tuple(row.caption for row in rows)
-        records.append(CaptionRecord(picture, image_id, captions, rows[0].split, source))
+        sources_here = tuple(row.source for row in rows)
+        records.append(CaptionRecord(picture, image_id, captions, rows[0].split, source, sources_here))
     return records

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mmtoolkit.readers.exclusions import read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, hand_over, none_left, policy
 from mmtoolkit.readers.images import refuse_missing
 from mmtoolkit.readers.question_files import open_questions, questions_files
@@ -28,6 +29,7 @@ def read_questions(
     splits: Iterable[str] | None = None,
     on_error: OnError = "fail",
     quarantine: str | os.PathLike[str] | None = None,
+    exclude: str | os.PathLike[str] | None = None,
 ) -> list[QuestionRecord]:
     """Reads a data set of questions about pictures: one record for each question, in the order of its files.
 
@@ -48,26 +50,33 @@ def read_questions(
         on_error: `"fail"` raises what is wrong first; `"skip"` warns of all that is and leaves it out; `"quarantine"`
             does that and also writes it down.
         quarantine: The JSON Lines file for it; each line has `image`, `source` (file and line) and `reason`.
+        exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
     Raises:
         InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
             cannot be left out: no such file, a missing column, nothing that is usable.
     """
     check_quarantine(on_error, quarantine)
-    records, faults = usable_questions(path, splits=splits, on_error=on_error)
+    records, faults = usable_questions(path, splits=splits, on_error=on_error, exclude=exclude)
     hand_over(faults, quarantine)
     return records
 
 
 def usable_questions(
-    path: str | os.PathLike[str], *, splits: Iterable[str] | None = None, on_error: OnError = "fail"
+    path: str | os.PathLike[str],
+    *,
+    splits: Iterable[str] | None = None,
+    on_error: OnError = "fail",
+    exclude: str | os.PathLike[str] | None = None,
 ) -> UsableQuestions:
     """The records that `read_questions` gives, and what it would leave out, which nobody is told of yet."""
     refuse, faults = policy(on_error)
+    excluded = read_exclusions(exclude, faults)
+    refuse = excluded.refusing(refuse)
     wanted = None if splits is None else wanted_splits(splits)
     sources: dict[str, str] = {}  # where each id was seen first, in whichever file
     files = [open_questions(file, refuse, sources) for file in questions_files(Path(path))]
-    found = [(file, row) for file in files for row in file.rows]
+    found = [(file, row) for file in files for row in excluded.kept(file.rows)]
     if not found:
         raise none_left(files[0].path, faults, "question")
     if wanted is not None:

@@ -1,0 +1,7 @@
+"""What is wrong or odd in a data set, found before any training."""
+
+from mmtoolkit.doctor.findings import Finding, Health
+from mmtoolkit.doctor.health import examine
+from mmtoolkit.doctor.page import health_page
+
+__all__ = ["Finding", "Health", "examine", "health_page"]

@@ -1,0 +1,79 @@
+"""What an examination finds, as data."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+Level = Literal["error", "warning"]
+ERRORS = ("unreadable", "truncated", "missing", "bad row", "across splits")  # what training refuses, or must not learn
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that is wrong or odd in one place.
+
+    Example:
+        >>> Finding("cmyk", "a picture for print, whose colours change", image="1.jpg").level
+        'warning'
+
+    Args:
+        kind: What it is, in a word or two.
+        message: The same in a sentence, with what to do.
+        image: The picture, as the data set names it.
+        source: The row, `FILE:LINE`, where it is about one.
+        path: Where the picture is, where it is there.
+    """
+
+    kind: str
+    message: str
+    image: str = ""
+    source: str = ""
+    path: Path | None = field(default=None, compare=False)
+
+    @property
+    def level(self) -> Level:
+        """How bad it is."""
+        return "error" if self.kind in ERRORS else "warning"
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """All that was found.
+
+    Args:
+        findings: Errors first, then by kind.
+        figures: Tables of numbers by their titles: each a list of rows, the first one the heads of the columns.
+        counts: How many pictures, texts and so on there are.
+    """
+
+    findings: Sequence[Finding]
+    figures: dict[str, list[list[str]]]
+    counts: dict[str, int]
+
+    @property
+    def kinds(self) -> dict[str, int]:
+        """How many of each kind."""
+        return dict(Counter(finding.kind for finding in self.findings))
+
+    @property
+    def scores(self) -> dict[str, int]:
+        """How many errors and warnings."""
+        levels = Counter(finding.level for finding in self.findings)
+        return {"errors": levels["error"], "warnings": levels["warning"]}
+
+    @property
+    def exit_code(self) -> int:
+        """0 where all is well, 1 with warnings, 2 with errors."""
+        return 2 if self.scores["errors"] else 1 if self.findings else 0
+
+    def as_json(self) -> dict[str, Any]:
+        """A JSON object that begins with `scores`."""
+        rows = [{"level": each.level, **asdict(each)} for each in self.findings]
+        told = [{key: value for key, value in row.items() if key != "path"} for row in rows]
+        return {"scores": self.scores, "counts": self.counts, "kinds": self.kinds, "findings": told} | {
+            "figures": self.figures
+        }

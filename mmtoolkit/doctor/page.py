@@ -1,0 +1,43 @@
+"""The findings as one HTML page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+
+from mmtoolkit.doctor.findings import Finding, Health
+from mmtoolkit.pages import escape, page, table, thumbnail
+
+SHOWN = 60  # of each kind
+
+
+def health_page(health: Health, title: str) -> str:
+    """A self-contained page: how many of each kind, each with its picture where there is one, and the tables.
+
+    Args:
+        health: What was found.
+        title: What was examined.
+    """
+    counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
+    told = f"{health.scores['errors']} errors, {health.scores['warnings']} warnings"
+    parts = [f"<p class=lead>{escape(counts)}: {escape(told)}.</p>"]
+    if health.findings:
+        parts.append(table([["what", "how many"], *([kind, str(count)] for kind, count in health.kinds.items())]))
+    for kind, findings in groupby(health.findings, key=lambda finding: finding.kind):
+        parts.append(section(kind, list(findings)))
+    parts += [f"<section><h2>{escape(name)}</h2>{table(rows)}</section>" for name, rows in health.figures.items()]
+    return page(title, "".join(parts))
+
+
+def section(kind: str, findings: Sequence[Finding]) -> str:
+    """All findings of a kind."""
+    items = "".join(item(finding) for finding in findings[:SHOWN])
+    more = f"<p>and {len(findings) - SHOWN} more</p>" if len(findings) > SHOWN else ""
+    return f"<section class={findings[0].level}><h2>{escape(kind)}</h2><ul class=cards>{items}</ul>{more}</section>"
+
+
+def item(finding: Finding) -> str:
+    """One finding, with its picture."""
+    picture = thumbnail(finding.path) if finding.path else ""
+    place = f"<code>{escape(finding.image or finding.source)}</code>"
+    return f"<li>{picture}<div>{place}<p>{escape(finding.message)}</p></div></li>"

@@ -1,0 +1,122 @@
+"""Rows and pictures that a list leaves out of a data set: what `doctor` or a quarantine wrote down."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.rows import QuestionRow, Row, composed
+
+RowT = TypeVar("RowT", Row, QuestionRow)
+
+
+class Excluded(Fault):
+    """A row that a list leaves out."""
+
+
+class Exclusions(NamedTuple):
+    """What is left out, and where that goes.
+
+    Args:
+        places: The places of rows, without their folders, each with the whole places that the list names.
+        images: Pictures all of whose rows are left out, as the data set names them.
+        faults: Gets what was left out.
+    """
+
+    places: dict[str, list[str]]
+    images: frozenset[str]
+    faults: list[Fault]
+
+    def kept(self, rows: Iterable[RowT]) -> Iterator[RowT]:
+        """The rows that are not on the list."""
+        for row in rows:
+            if self.has(row.source, row.image):
+                self.faults.append(Excluded(row.source, "left out as --exclude asks.", row.image))
+            else:
+                yield row
+
+    def refusing(self, refuse: Refuse) -> Refuse:
+        """A `refuse` that only notes what is on the list."""
+
+        def refuse_others(fault: Fault) -> None:
+            if self.has(fault.source, fault.image):
+                self.faults.append(Excluded(fault.source, fault.reason, fault.image))
+            else:
+                refuse(fault)
+
+        return refuse_others if self.places or self.images else refuse
+
+    def has(self, source: str, image: str) -> bool:
+        """Whether the list names this row or its picture."""
+        named = self.places.get(base(source), ())
+        return composed(image) in self.images or any(same_place(source, place) for place in named)
+
+
+def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) -> Exclusions:
+    """Reads a list of what to leave out, JSON Lines as a quarantine has them; none without a path.
+
+    A line with a `source` leaves out that row, and one without the picture `image` with all its rows.
+
+    Args:
+        path: The list.
+        faults: Gets what will be left out.
+
+    Raises:
+        InputError: There is no such file, or a line is not one of those objects.
+    """
+    places: dict[str, list[str]] = {}
+    images: set[str] = set()
+    for source, image in entries(Path(path)) if path is not None else ():
+        if source:
+            places.setdefault(base(source), []).append(source)
+        else:
+            images.add(composed(image))
+    return Exclusions(places, frozenset(images), faults)
+
+
+def entries(path: Path) -> Iterator[tuple[str, str]]:
+    """The place and the picture of each line, one of them maybe empty."""
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"--exclude expects a list in JSON Lines. Received: {path}, which cannot be read.") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            found = parsed(line)
+            source, image = (found.get(name, "") for name in ("source", "image"))
+            if not (isinstance(source, str) and isinstance(image, str) and (source or image)):
+                raise InputError(
+                    f"{path}:{number}: expected an object with 'source' (FILE:LINE) or 'image'. Received: {line:.60}. "
+                    "Correct the line."
+                )
+            yield source, image
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """The object of a line, empty where it is none."""
+    try:
+        found = json.loads(line)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def base(source: str) -> str:
+    """A place without its folders."""
+    return source.replace("\\", "/").rpartition("/")[2]
+
+
+def same_place(one: str, other: str) -> bool:
+    """Whether two places are the same seen from different folders.
+
+    Example:
+        >>> same_place("data/train/q.json:3", "train/q.json:3"), same_place("train/q.json:3", "test/q.json:3")
+        (True, False)
+    """
+    pairs = zip(reversed(Path(one).parts), reversed(Path(other).parts), strict=False)
+    return all(a == b for a, b in pairs if a not in {os.sep, "."} and b not in {os.sep, "."})

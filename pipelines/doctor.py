@@ -1,0 +1,105 @@
+"""Examines a data set before any training: what is wrong, what is odd, and what could be learnt from it."""
+
+from __future__ import annotations
+
+import json as json_format
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import mmtoolkit as mm
+from mmtoolkit.files import write_atomically
+from mmtoolkit.pipelines.command import check_target, progress_bar, run, tell
+from mmtoolkit.readers import Excluded, Fault, usable_captions, usable_questions, write_quarantine
+
+if TYPE_CHECKING:
+    from mmtoolkit.doctor import Health
+
+SHOWN = 3  # of each kind in the terminal
+
+
+def main(
+    *,
+    data: Path,
+    out: Path | None = None,
+    quarantine: Path | None = None,
+    exclude: Path | None = None,
+    seed: int = 0,
+    json: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Examines a data set before any training: what is wrong, what is odd, and what could be learnt from it.
+
+    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, in HEIC or in the colours of print; doubles,
+    to the byte or nearly, also across splits; texts that are empty, repeated, very long, or in another script or
+    language than the others; and says how many words several thresholds know, and what accuracy the most frequent
+    answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
+
+    Args:
+        data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
+        out: HTML page for what was found, with the pictures in it.
+        quarantine: JSON Lines file of what was found, which --exclude of the other jobs leaves out.
+        exclude: Such a file: rows and pictures to leave out from the start.
+        seed: Of the cut into splits, where the data names none.
+        json: Print one JSON object in place of the table.
+        overwrite: Replace the files of --out and --quarantine if they are there.
+    """
+    check_target("--out", out, ending=".html", overwrite=overwrite)
+    check_target("--quarantine", quarantine, overwrite=overwrite)
+    from mmtoolkit.doctor import examine, health_page
+
+    records, faults = all_records(data, exclude)
+    health = examine(records, faults, seed=seed, progress=progress_bar("pictures"))
+    if out:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        page = health_page(health, f"{data}")
+        write_atomically(out, lambda file: file.write(page.encode()))
+        tell(f"page: {out}")
+    if quarantine:
+        quarantine.parent.mkdir(parents=True, exist_ok=True)
+        listed = [Fault(finding.source, finding.message, finding.image) for finding in health.findings]
+        write_quarantine(quarantine, listed)
+        tell(f"to leave out: {quarantine}")
+    print(json_format.dumps(health.as_json(), indent=1, ensure_ascii=False) if json else report(health))
+    return health.exit_code
+
+
+def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault]]:
+    """The captions and the questions of a data set, and what their readers leave out.
+
+    Raises:
+        mm.InputError: There are neither.
+    """
+    records: list[Any] = []
+    faults: list[Fault] = []
+    refused: list[mm.InputError] = []
+    for usable in (usable_captions, usable_questions):
+        try:
+            found = usable(data, on_error="skip", exclude=exclude)
+        except mm.InputError as error:
+            refused.append(error)
+        else:
+            records += found.records
+            faults += [fault for fault in found.faults if not isinstance(fault, Excluded)]
+    if not records:
+        raise mm.InputError(" And as questions: ".join(map(str, refused)))
+    return records, faults
+
+
+def report(health: Health) -> str:
+    """What was found, for a terminal: the kinds, the first of each, and the tables."""
+    counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
+    lines = [f"{counts}: {health.scores['errors']} errors, {health.scores['warnings']} warnings"]
+    for kind, count in health.kinds.items():
+        findings = [finding for finding in health.findings if finding.kind == kind]
+        lines += ["", f"{findings[0].level}: {kind}: {count}"]
+        lines += [f"  {finding.source or finding.image}: {finding.message}" for finding in findings[:SHOWN]]
+        lines += [f"  and {count - SHOWN} more"] if count > SHOWN else []
+    for name, rows in health.figures.items():
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        lines += ["", name]
+        lines += ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    run(main)

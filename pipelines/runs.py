@@ -114,7 +114,11 @@ def forget_checkpoint(out: Path) -> None:
 def resolved(options: dict[str, Any]) -> dict[str, Any]:
     """The options as plain values for config.yaml; what belongs to one call only is left out."""
     kept = {name: value for name, value in options.items() if name not in ("overwrite", "resume")}
-    return {name: str(value) if isinstance(value, Path) else value for name, value in kept.items()}
+    plain = {Path: str, tuple: list}
+    return {
+        name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)
+        for name, value in kept.items()
+    }
 
 
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:

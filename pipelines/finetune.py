@@ -1,0 +1,286 @@
+"""Fine-tunes a trained model on one's own pictures, and says what that gained and lost."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import mmtoolkit as mm
+from mmtoolkit.files import write_json
+from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.kinds import Kind, kind_of
+from mmtoolkit.pipelines.learning import check_ranges, fit, told_how_to_go_on, trainable
+from mmtoolkit.pipelines.runs import begin, claim, digest, is_finished, resolved
+from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
+from mmtoolkit.readers import Fault, OnError, Splits
+
+if TYPE_CHECKING:
+    from mmtoolkit.models.growing import Growth
+    from mmtoolkit.vision import ImageSource
+
+Stage = Literal["decoder", "encoder"]
+LEAST = {"epochs": 1, "batch_size": 1, "min_count": 1, "patience": 0, "checkpoint_every": 0}
+SHARES = ("label_smoothing", "averaging", "valid_share")
+
+
+def main(
+    *,
+    preset: str,
+    data: Path,
+    out: Path,
+    keep: Path | None = None,
+    stages: tuple[Stage, ...] = (),
+    epochs: int = 15,
+    learning_rate: float = 1e-3,
+    encoder_rate: float = 0.1,
+    batch_size: int = 32,
+    label_smoothing: float = 0.0,
+    averaging: float = 0.9,
+    patience: int = 4,
+    min_count: int = 1,
+    valid_share: float = 0.2,
+    seed: int = 0,
+    vgg19_weights: str | None = None,
+    features: Path | None = None,
+    on_error: OnError = "fail",
+    exclude: Path | None = None,
+    checkpoint_every: int = 200,
+    resume: bool = False,
+    overwrite: bool = False,
+) -> int:
+    """Fine-tunes a trained model on one's own pictures, and says what that gained and lost.
+
+    The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
+    all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
+    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out.
+
+    Args:
+        preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.
+        data: Pictures with captions or questions, in any form that caption or vqa takes; from 20 pictures up.
+        out: Folder of the run.
+        keep: The data that the preset was trained on: the report then says what is lost of the old task.
+        stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
+            which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, with VGG19 the
+            first.
+        epochs: Of each stage, at most.
+        learning_rate: Highest rate of Adam.
+        encoder_rate: Share of that rate in the stage encoder.
+        batch_size: Captions or questions a step.
+        label_smoothing: Probability moved from the right word or answer to all.
+        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        patience: Epochs of a stage without a better validation score before it ends.
+        min_count: New words that occur less often stay unknown.
+        valid_share: Share of the training pictures held out for validation where the data names no split for it.
+        seed: Start of all random numbers.
+        vgg19_weights: VGG19 weights; by default those the preset was trained with.
+        features: Folder of the feature store; in the cache by default.
+        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
+            in OUT/quarantine.jsonl.
+        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
+        checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after epochs only.
+        resume: Go on with the run in OUT; without one, start.
+        overwrite: Replace the run that is already in OUT.
+    """
+    options = resolved(locals())
+    check_ranges(options, least=LEAST, shares=SHARES)
+    if resume and is_finished(out, options):
+        return 0
+    claim(out, overwrite=overwrite or resume)
+    start_tensorflow()
+    started = time.perf_counter()
+    model = load_model(preset, vgg19_weights)
+    kind = kind_of(model)
+    splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
+    begin(out, options, faults, keep=resume)
+    with told_how_to_go_on(out):
+        report = tuned(model, kind, splits, source, out=out, options=options)
+    if keep:
+        report["kept"] = kept(kind, preset, out, keep, options)
+    report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
+    write_json(out / "report.json", report)
+    for folder in out.glob("stage-*"):
+        shutil.rmtree(folder)
+    say(report, out)
+    return 0
+
+
+class State(NamedTuple):
+    """A model that may be kept: what it is called, its validation score, and where it is."""
+
+    name: str
+    score: float
+    folder: Path
+
+
+def prepared(
+    model: Any, kind: Kind, data: Path, options: Mapping[str, Any], *, exclude: Path | None
+) -> tuple[Splits[Any], ImageSource | None, list[Fault]]:
+    """The splits of the data, the source of its pictures for a model, and what is left out."""
+    records, faults = kind.usable(data, on_error=options["on_error"], exclude=exclude)
+    records = [record for record in records if getattr(record, "answers", True)]
+    if not records:
+        raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
+    splits = trainable(mm.split(records, seed=options["seed"], valid_share=options["valid_share"]), data)
+    place = options["features"] and Path(options["features"])
+    source, unreadable = pictures_for(model, records, features=place, on_error=options["on_error"])
+    faults = [*faults, *unreadable]
+    tell_left_out(faults)
+    return trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable), source, faults
+
+
+def tuned(
+    model: Any, kind: Kind, splits: Splits[Any], source: ImageSource | None, *, out: Path, options: dict[str, Any]
+) -> dict[str, Any]:
+    """Trains stage after stage, keeps the best state in OUT/preset, and compares it with the model before."""
+    from mmtoolkit.models.growing import grown
+
+    before = kind.evaluate(model, splits.valid, source, options["seed"])
+    name = kind.judge().scores[0]
+    tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
+    states = [State("before", before["scores"][name], out / "stage-0")]
+    model.save_preset(states[0].folder)
+    model, growth = grown(model, kind.texts(splits.train), min_count=options["min_count"], seed=options["seed"])
+    tell_growth(growth)
+    histories: dict[str, Any] = {}
+    for number, stage in enumerate(options["stages"] or usual_stages(model), start=1):
+        tell(f"stage {number}: {stage}")
+        model, source = unfrozen(model, stage, splits, source, options)
+        folder = out / f"stage-{number}"
+        rate = options["learning_rate"] * (options["encoder_rate"] if stage == "encoder" else 1.0)
+        settings = {**options, "learning_rate": rate, "precision": precision_of(model)}
+        card = {**model.card, **card_of(model, kind, splits, options)}
+        trained = fit(model, splits, source=source, out=folder, options=settings, card=card)
+        histories[stage] = trained.history
+        states.append(State(stage, max(trained.history[f"val_{name}"]), folder / "preset"))
+        model = type(model).from_preset(folder / "preset")
+    best = max(states, key=lambda state: state.score)
+    model = type(model).from_preset(best.folder)
+    model.save_preset(out / "preset", card={**model.card, "best": best.name})
+    source, _ = pictures_for(model, splits.valid, features=place_of(options), on_error="fail")
+    return kind.evaluate(model, splits.valid, source, options["seed"]) | {
+        "split": "valid",
+        "before": {key: before[key] for key in ("scores", "intervals")},
+        "new": {codec: list(tokens) for codec, tokens in growth.words.items()},
+        "neighbours": growth.neighbours,
+        "best": best.name,
+        "history": histories,
+        "options": options,
+    }
+
+
+def usual_stages(model: Any) -> tuple[Stage, ...]:
+    """Both stages where the encoder is a part of the model, else the first: to unfreeze VGG19 takes long."""
+    return ("decoder", "encoder") if model.encoder else ("decoder",)
+
+
+def unfrozen(
+    model: Any, stage: Stage, splits: Splits[Any], source: ImageSource | None, options: Mapping[str, Any]
+) -> tuple[Any, ImageSource | None]:
+    """The model with what a stage trains unfrozen, and the source of its pictures.
+
+    Raises:
+        mm.InputError: The model has no encoder that could be trained.
+    """
+    if stage == "decoder":
+        if model.encoder:
+            model.encoder.trainable = False
+        return model, source
+    if not model.encoder:
+        model = with_block5(model)
+        records = [record for part in splits for record in part]
+        source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
+    model.encoder.trainable = True
+    return model, source
+
+
+def with_block5(model: Any) -> Any:
+    """A model on stored regions as one that makes them from those before VGG19's last block, which it can train.
+
+    Raises:
+        mm.InputError: Its regions are not of that block, or it sees nothing.
+    """
+    from dataclasses import replace
+
+    from mmtoolkit.vision import block5_weights
+
+    key = model.extractor
+    if key is None or key.layer != "block5_conv4":
+        seen = key.layer if key else "no VGG19"
+        raise mm.InputError(
+            f"The stage encoder trains a small CNN or the block of block5_conv4. Received: a preset on {seen}; "
+            "leave the stage out."
+        )
+    config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
+    deeper = type(model).from_config(config)
+    deeper.build(deeper.input_shapes())
+    deeper.encoder.start(block5_weights(deeper.extractor))
+    known = {weight.path.partition("/")[2]: weight for weight in model.weights}
+    for weight in deeper.weights:
+        if (name := weight.path.partition("/")[2]) in known:
+            weight.assign(known[name])
+    deeper.card = model.card
+    return deeper
+
+
+def precision_of(model: Any) -> str:
+    """The precision in which a model computes."""
+    return "bfloat16" if model.compute_dtype == "bfloat16" else "float32"
+
+
+def place_of(options: Mapping[str, Any]) -> Path | None:
+    """The folder of the feature store that was asked for."""
+    return Path(options["features"]) if options["features"] else None
+
+
+def card_of(model: Any, kind: Kind, splits: Splits[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card says of the fine-tuning, in place of the first training."""
+    from mmtoolkit.evaluation import usual_answers
+
+    records = [record for part in splits for record in part]
+    told = {"data": options["data"], "data_sha256": digest(records), "command": "mmtoolkit finetune"}
+    told |= {"preset": options["preset"], "seed": options["seed"], "valid_share": options["valid_share"]}
+    return told | ({"usual_answers": usual_answers(splits.train)} if kind.what == "question" else {})
+
+
+def tell_growth(growth: Growth) -> None:
+    """Says how many words are new, and what the first ones start from."""
+    for codec, tokens in growth.words.items():
+        shown = [f"{token} (like {', '.join(growth.neighbours[token]) or 'all'})" for token in tokens[:3]]
+        tell(f"new {codec}: {len(tokens)}" + (f", {', '.join(shown)}" if shown else ""))
+
+
+def kept(kind: Kind, preset: str, out: Path, keep: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores before and after on the validation split of the old data.
+
+    Raises:
+        mm.InputError: The old data has no such split.
+    """
+    found: dict[str, Any] = {}
+    for name, place in (("before", preset), ("after", str(out / "preset"))):
+        model = load_model(place, options["vgg19_weights"])
+        records, _ = kind.usable(keep, on_error=options["on_error"])
+        share = model.card.get("valid_share", 0.1)
+        seed = found.setdefault("seed", model.card.get("seed", 0))
+        parts = mm.split(records, seed=seed, valid_share=found.setdefault("valid_share", share))
+        source, unreadable = pictures_for(model, parts.valid, features=place_of(options), on_error=options["on_error"])
+        report = kind.evaluate(model, readable(parts.valid, unreadable), source, options["seed"])
+        found[name] = {key: report[key] for key in ("scores", "intervals")}
+    return found
+
+
+def say(report: Mapping[str, Any], out: Path) -> None:
+    """Prints the scores, and tells how they were before."""
+    print(scores_text(report["scores"]))
+    name = next(iter(report["scores"]))
+    tell(f"before: {name} {report['before']['scores'][name]:.2f}; best state: {report['best']}")
+    if "kept" in report:
+        before, after = (report["kept"][when]["scores"][name] for when in ("before", "after"))
+        tell(f"on the old data: {name} {before:.2f} before, {after:.2f} after")
+    tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
+
+
+if __name__ == "__main__":
+    run(main)

@@ -37,7 +37,7 @@ def main(
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
         out: HTML page for what was found, with the pictures in it.
-        quarantine: JSON Lines file of what was found, which --exclude of the other jobs leaves out.
+        quarantine: JSON Lines file of what was found, which --exclude of finetune and mm.read_captions leave out.
         exclude: Such a file: rows and pictures to leave out from the start.
         seed: Of the cut into splits, where the data names none.
         json: Print one JSON object in place of the table.

@@ -13,7 +13,7 @@ from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.kinds import Kind, kind_of
 from mmtoolkit.pipelines.learning import check_ranges, fit, told_how_to_go_on, trainable
-from mmtoolkit.pipelines.runs import begin, claim, digest, is_finished, resolved
+from mmtoolkit.pipelines.runs import STAGES, begin, claim, digest, is_finished, is_stopped, resolved
 from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits
 
@@ -94,14 +94,14 @@ def main(
     model = load_model(preset, vgg19_weights)
     kind = kind_of(model)
     splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
-    begin(out, options, faults, keep=resume)
+    begin(out, options, faults, keep=resume and is_stopped(out))
     with told_how_to_go_on(out):
         report = tuned(model, kind, splits, source, out=out, options=options)
     if keep:
         report["kept"] = kept(kind, preset, out, keep, options)
     report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
     write_json(out / "report.json", report)
-    for folder in out.glob("stage-*"):
+    for folder in out.glob(STAGES):
         shutil.rmtree(folder)
     say(report, out)
     return 0
@@ -124,8 +124,7 @@ def prepared(
     if not records:
         raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
     splits = trainable(mm.split(records, seed=options["seed"], valid_share=options["valid_share"]), data)
-    place = options["features"] and Path(options["features"])
-    source, unreadable = pictures_for(model, records, features=place, on_error=options["on_error"])
+    source, unreadable = pictures_for(model, records, features=place_of(options), on_error=options["on_error"])
     faults = [*faults, *unreadable]
     tell_left_out(faults)
     return trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable), source, faults
@@ -135,11 +134,14 @@ def tuned(
     model: Any, kind: Kind, splits: Splits[Any], source: ImageSource | None, *, out: Path, options: dict[str, Any]
 ) -> dict[str, Any]:
     """Trains stage after stage, keeps the best state in OUT/preset, and compares it with the model before."""
+    import keras
+
     from mmtoolkit.models.growing import grown
 
     before = kind.evaluate(model, splits.valid, source, options["seed"])
     name = kind.judge().scores[0]
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
+    origin = dict(model.card)
     states = [State("before", before["scores"][name], out / "stage-0")]
     model.save_preset(states[0].folder)
     model, growth = grown(model, kind.texts(splits.train), min_count=options["min_count"], seed=options["seed"])
@@ -147,11 +149,12 @@ def tuned(
     histories: dict[str, Any] = {}
     for number, stage in enumerate(options["stages"] or usual_stages(model), start=1):
         tell(f"stage {number}: {stage}")
-        model, source = unfrozen(model, stage, splits, source, options)
+        keras.utils.set_random_seed(options["seed"])  # a stage must not depend on when the one before was stopped
+        model, source = unfrozen(model.bare(), stage, splits, source, options)
         folder = out / f"stage-{number}"
         rate = options["learning_rate"] * (options["encoder_rate"] if stage == "encoder" else 1.0)
         settings = {**options, "learning_rate": rate, "precision": precision_of(model)}
-        card = {**model.card, **card_of(model, kind, splits, options)}
+        card = {**origin, **card_of(model, kind, splits, options)}
         trained = fit(model, splits, source=source, out=folder, options=settings, card=card)
         histories[stage] = trained.history
         states.append(State(stage, max(trained.history[f"val_{name}"]), folder / "preset"))
@@ -258,15 +261,15 @@ def kept(kind: Kind, preset: str, out: Path, keep: Path, options: Mapping[str, A
     Raises:
         mm.InputError: The old data has no such split.
     """
+    models = {"before": load_model(preset, options["vgg19_weights"]), "after": load_model(str(out / "preset"), None)}
+    card = models["before"].card
+    records, _ = kind.usable(keep, on_error=options["on_error"])
+    records = [record for record in records if getattr(record, "answers", True)]
+    valid = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1)).valid
     found: dict[str, Any] = {}
-    for name, place in (("before", preset), ("after", str(out / "preset"))):
-        model = load_model(place, options["vgg19_weights"])
-        records, _ = kind.usable(keep, on_error=options["on_error"])
-        share = model.card.get("valid_share", 0.1)
-        seed = found.setdefault("seed", model.card.get("seed", 0))
-        parts = mm.split(records, seed=seed, valid_share=found.setdefault("valid_share", share))
-        source, unreadable = pictures_for(model, parts.valid, features=place_of(options), on_error=options["on_error"])
-        report = kind.evaluate(model, readable(parts.valid, unreadable), source, options["seed"])
+    for name, model in models.items():
+        source, unreadable = pictures_for(model, valid, features=place_of(options), on_error=options["on_error"])
+        report = kind.evaluate(model, readable(valid, unreadable), source, options["seed"])
         found[name] = {key: report[key] for key in ("scores", "intervals")}
     return found
 

@@ -12,7 +12,7 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import check_seed, keras_bar, scores_text, tell
 from mmtoolkit.pipelines.kinds import kind_of
-from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, lasting
+from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, is_stopped, lasting
 from mmtoolkit.readers import Fault, Splits
 from mmtoolkit.readers.tables import near
 
@@ -200,9 +200,11 @@ def fit(
     kind = kind_of(model)
     data = kind.batches(model, splits.train, source, options)
     steps, key = len(data(Position())), model.extractor
-    back = {"lookahead": steps} if options.get("lookahead") else {}
     optimizer = mm.adam(
-        options["learning_rate"], steps=steps * options["epochs"], averaging=options["averaging"], **back
+        options["learning_rate"],
+        steps=steps * options["epochs"],
+        averaging=options["averaging"],
+        lookahead=steps if options.get("lookahead") else 0,
     )
     model.compile(optimizer, loss=kind.loss(model, options["label_smoothing"]))
     extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
@@ -235,7 +237,7 @@ def told_how_to_go_on(out: Path) -> Any:
     try:
         yield
     except KeyboardInterrupt:
-        if checkpoint_in(out).is_file():
+        if is_stopped(out):
             tell("the same command with --resume goes on from the last checkpoint")
         raise
 

@@ -21,6 +21,7 @@ from mmtoolkit.records import CaptionRecord, QuestionRecord
 QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
+STAGES = "stage-*"  # the folders of a fine-tuning's stages, each like a run's
 RUN = ("report.json", "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
 PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
@@ -33,7 +34,7 @@ def claim(out: Path, *, overwrite: bool) -> None:
     """
     if out.exists() and not out.is_dir():
         raise InputError(f"--out expects a folder. Received: {out}, a file; name another.")
-    if checkpoint_in(out).is_file() and not overwrite:
+    if is_stopped(out) and not overwrite:
         raise InputError(
             f"{out} holds a training that was stopped; add --resume to go on with it, or name another --out."
         )
@@ -95,13 +96,18 @@ def clear(out: Path) -> None:
     for pattern in RUN:
         for path in out.glob(pattern):
             path.unlink()
-    for folder in (out / "preset", *out.glob(".preset.*"), out / TWIN):
+    for folder in (out / "preset", *out.glob(".preset.*"), out / TWIN, *out.glob(STAGES)):
         shutil.rmtree(folder, ignore_errors=True)
 
 
 def checkpoint_in(out: Path) -> Path:
     """The checkpoint of a run."""
     return out / CHECKPOINT
+
+
+def is_stopped(out: Path) -> bool:
+    """Whether a run, or a stage of it, can be gone on with."""
+    return checkpoint_in(out).is_file() or any(out.glob(f"{STAGES}/{CHECKPOINT}"))
 
 
 def forget_checkpoint(out: Path) -> None:

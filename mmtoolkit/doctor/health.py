@@ -41,7 +41,7 @@ def examine(
     """
     owners = {record.image: (record.image_id, record.split) for record in records}
     looks = look_at_all(list(owners), progress)
-    found = [finding_of(fault) for fault in faults]
+    found = [Finding(fault.kind, fault.reason, fault.image, fault.source) for fault in faults]
     for path, look in looks.items():
         found += [Finding(kind, told, owners[path][0], path=path) for kind, told in look.oddities]
     found += duplicates(looks, owners)
@@ -50,12 +50,6 @@ def examine(
     order = {kind: place for place, kind in enumerate(ERRORS)}
     found.sort(key=lambda finding: (order.get(finding.kind, len(order)), finding.kind))
     return Health(found, figures_of(records, seed), counts)
-
-
-def finding_of(fault: Fault) -> Finding:
-    """A fault of a reader as a finding."""
-    kind = "empty" if "an empty one" in fault.reason else "missing" if "no such file" in fault.reason else "bad row"
-    return Finding(kind, fault.reason, fault.image, fault.source)
 
 
 def texts_of(records: Sequence[Record]) -> list[Text]:
@@ -90,9 +84,3 @@ def figures_of(records: Sequence[Record], seed: int) -> dict[str, list[list[str]
         for part in (train, valid)
     ]
     return tables | ({"Answers": answer_table(answered[0], answered[1])} if all(answered) else {})
-
-
-def quarantine_of(health: Health, levels: Sequence[str] = ("error", "warning")) -> list[Fault]:
-    """What to leave out so that it would be found well: rows where rows are bad, else pictures."""
-    listed = [finding for finding in health.findings if finding.level in levels]
-    return [Fault(finding.source, finding.message, finding.image) for finding in listed]

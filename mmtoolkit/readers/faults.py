@@ -28,11 +28,12 @@ class Fault(InputError):
         source: The place, `FILE:LINE` or, in a JSON file, `FILE:annotations[12]`.
         reason: What was expected, what came, and what to do.
         image: The picture that it is about, as the data set names it, where that is known.
+        kind: What it is, in a word or two.
     """
 
-    def __init__(self, source: str, reason: str, image: str = "") -> None:
+    def __init__(self, source: str, reason: str, image: str = "", kind: str = "bad row") -> None:
         super().__init__(f"{source}: {reason}")
-        self.source, self.reason, self.image = source, reason, image
+        self.source, self.reason, self.image, self.kind = source, reason, image, kind
 
 
 Refuse = Callable[[Fault], None]

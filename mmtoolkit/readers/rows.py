@@ -93,7 +93,7 @@ def checked_row(row: RowT, sources: dict[str, str]) -> RowT:
     for what, text in row.texts.items():
         if not text:
             message = f"expected {what} {row.image!r}. Received: an empty one. Write it or delete the line."
-            raise Fault(row.source, message, row.image)
+            raise Fault(row.source, message, row.image, "empty")
     if half := HALF_CHARACTER.search("".join((row.image, *row.texts.values()))):
         message = f"expected whole characters of Unicode. Received: the half {half[0]!r}. Correct the text."
         raise Fault(row.source, message, row.image)

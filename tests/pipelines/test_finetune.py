@@ -75,6 +75,50 @@ def test_a_question_answerer_learns_new_answers(job: Job, answerer: Any, strange
         assert model.card["command"] == "mmtoolkit finetune" and model.card["usual_answers"][""]
 
 
+def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(
+    job: Job, trained: Any, strange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped once in each stage; a new run over a stopped one goes on with nothing of it."""
+    from mmtoolkit.checkpoints import Checkpoints
+
+    words = ("finetune", "--preset", trained.preset, "--data", strange, "--checkpoint-every", 2, *QUICK)
+    assert job(*words, "--out", tmp_path / "whole").code == 0
+    save, stopped = Checkpoints.save, list[Path]()
+
+    begun: list[tuple[int, int]] = []
+
+    def save_and_stop(checkpoints: Checkpoints) -> None:
+        save(checkpoints)
+        begun.append(checkpoints.position)
+        if checkpoints.position == (1, 2) and checkpoints.path not in stopped:
+            stopped.append(checkpoints.path)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_stop)
+    out = tmp_path / "stopped"
+    for _ in range(2):
+        done = job(*words, "--out", out, "--resume")
+        assert done.code == 130 and "--resume goes on" in done.err
+    assert [path.relative_to(out).parts[0] for path in stopped] == ["stage-1", "stage-2"]
+    refused = job(*words, "--out", out)
+    assert refused.code == 2 and "add --resume to go on with it" in refused.error
+    assert job(*words, "--out", out, "--resume").code == 0
+    weights(tmp_path / "whole", out)
+
+    stopped.clear()
+    assert job(*words, "--out", tmp_path / "again").code == 130
+    begun.clear()
+    assert job(*words, "--out", tmp_path / "again", "--overwrite").code == 130  # in stage 2
+    assert begun[0] == (0, 2)  # from the start, not from the checkpoint
+
+
+def weights(one: Path, other: Path) -> None:
+    """Two runs kept the same weights."""
+    first, second = (mm.Captioner.from_preset(out / "preset") for out in (one, other))
+    for a, b in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5, err_msg=a.path)
+
+
 def test_what_cannot_be_fine_tuned_is_refused(job: Job, trained: Any, scenes: Path, tmp_path: Path) -> None:
     words = ("--preset", trained.preset, "--data", scenes, "--out", tmp_path / "run")
     for more, told in (

@@ -152,10 +152,10 @@ def main(
     captioner = new_captioner(splits.train, sight, options)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
     with told_how_to_go_on(out):
-        report = train(captioner, splits, source=source, out=out, options=options, card=card)
+        best, report = train(captioner, splits, source=source, out=out, options=options, card=card)
     report |= {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report)
+    finish(out, report, best, splits.valid, source)
     return 0
 
 
@@ -202,15 +202,15 @@ def train(
     out: Path,
     options: dict[str, Any],
     card: dict[str, Any],
-) -> dict[str, Any]:
+) -> tuple[mm.Captioner, dict[str, Any]]:
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
     history, epoch = fit(captioner, splits, source=source, out=out, options=options, card=card)
     best = mm.Captioner.from_preset(out / "preset")
-    report = mm.evaluate_captions(best, splits.valid, source=source, seed=options["seed"])
+    report = mm.evaluate_captions(best, splits.valid, source=source, learnt=splits.train, seed=options["seed"])
     if splits.test:
         test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
         report |= {"test_scores": test["scores"], "test_intervals": test["intervals"]}
-    return report | {"split": "valid", "epoch": epoch, "history": history, "options": options}
+    return best, report | {"split": "valid", "epoch": epoch, "history": history, "options": options}
 
 
 def check_all(options: dict[str, Any]) -> None:

@@ -222,6 +222,17 @@ def scores_text(scores: Mapping[str, float]) -> str:
     return "\n".join(f"{name}\t{score:.{3 if name == 'CIDEr' else 2}f}" for name, score in scores.items())
 
 
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The lines of a table whose columns stand below each other.
+
+    Example:
+        >>> aligned([["words", "known"], ["1", "100 %"]])
+        ['words  known', '1      100 %']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
 def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
     """A bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
     started, shown = time.monotonic(), [-1]

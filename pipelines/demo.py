@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_json
 from mmtoolkit.pipelines import caption, vqa
 from mmtoolkit.pipelines.command import check_seed, run, tell
+from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import claim
 from mmtoolkit.pipelines.seeing import draw_attention, image_source, load_twin
 from mmtoolkit.scenes import Language, write_scenes
@@ -25,7 +25,7 @@ SIZE = 64  # pixels
 def main(
     *,
     out: Path = Path("runs/demo"),
-    scenes: int = 1200,
+    scenes: int = 1000,
     epochs: int = 9,
     seed: int = 0,
     overwrite: bool = False,
@@ -121,14 +121,14 @@ def show_answers(folder: Path, name: str, *, seed: int) -> None:
     source, _ = image_source(model.extractor, model.image_size, records, features=None, on_error="fail")
     report = mm.evaluate_answers(model, records, source=source, twin=load_twin(str(preset)), seed=seed)
     print(f"{name}: {report['questions']} questions about {report['images']} unseen scenes")
-    for example in report["examples"][:SHOWN]:
-        right = "" if example["answer"] == example["references"][0] else f" (right: {example['references'][0]})"
+    for example, record in zip(report["rows"][:SHOWN], records, strict=False):
+        right = "" if example["answer"] == record.answers[0] else f" (right: {record.answers[0]})"
         print(f"  {example['image_id']}  {example['question']}  {example['answer']}{right}")
     print(f"  accuracy {report['scores']['accuracy']:.2f}")
     for baseline, scores in report["baselines"].items():
         print(f"    {baseline}: {scores['accuracy']:.2f}")
-    write_json(folder / "answers.json", report)
-    print(f"  preset: {preset}\n  report: {folder / 'answers.json'}")
+    write_report(folder / "answers.json", report, model, records, source)
+    print(f"  preset: {preset}\n  report: {folder / 'answers.html'}")
 
 
 def show(folder: Path, name: str, *, seed: int) -> None:
@@ -138,20 +138,18 @@ def show(folder: Path, name: str, *, seed: int) -> None:
     source, _ = image_source(captioner.extractor, captioner.image_size, records, features=None, on_error="fail")
     report = mm.evaluate_captions(captioner, records, source=source, seed=seed)
     print(f"{name}: {len(records)} unseen scenes")
-    for example in report["examples"][:SHOWN]:
-        print(
-            f"  {example['image_id']}\n    reference: {example['references'][0]}\n    generated: {example['caption']}"
-        )
+    for example, record in zip(report["rows"][:SHOWN], records, strict=False):
+        print(f"  {record.image_id}\n    reference: {record.captions[0]}\n    generated: {example['caption']}")
     print("  " + "  ".join(f"{key} {value:.2f}" for key, value in report["scores"].items()))
     picture = folder / "attention.png"
     inputs = {source.input_name: source.read([records[0].image])}
     try:
-        draw_attention(captioner, records[0].image, inputs, report["examples"][0]["caption"], picture)
+        draw_attention(captioner, records[0].image, inputs, report["rows"][0]["caption"], picture)
         print(f"  attention: {picture}")
     except mm.InputError as error:  # no font with Hangul
         tell(f"warning: {error}")
-    write_json(folder / "report.json", report)
-    print(f"  preset: {folder / 'run' / 'preset'}\n  report: {folder / 'report.json'}")
+    write_report(folder / "report.json", report, captioner, records, source)
+    print(f"  preset: {folder / 'run' / 'preset'}\n  report: {folder / 'report.html'}")
 
 
 if __name__ == "__main__":

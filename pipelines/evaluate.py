@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.reporting import PAGE, TABLE, write_report
 from mmtoolkit.pipelines.runs import digest
 from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import (
@@ -58,7 +59,8 @@ def main(
         data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
-        out: JSON file for the report.
+        out: JSON file for the report; its page to look at and the table of all that was said are written beside it, as
+            .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
             are secret.
         vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
@@ -103,8 +105,12 @@ def main(
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     seen = model.extractor
     report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}
+    rows = report.pop("rows", [])
     if out:
-        write_report(out, report, faults if on_error == "quarantine" else None)
+        write_report(out, {**report, "rows": rows}, model, records, source)
+        if on_error == "quarantine":
+            write_quarantine(quarantine(out), faults)
+            tell(f"left out: {quarantine(out)}")
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     print(text if json else scores_text(report["scores"]), end="\n" if json or report["scores"] else "")
     return 0
@@ -116,7 +122,9 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
     Raises:
         mm.InputError: There is a file or a folder already, or no --out to write beside.
     """
-    check_target("--out", out, overwrite=overwrite)
+    check_target("--out", out, ending=".json", overwrite=overwrite)
+    for beside in (out.with_suffix(PAGE), out.with_suffix(TABLE)) if out else ():
+        check_target("--out", beside, overwrite=overwrite)
     if on_error == "quarantine":
         if not out:
             raise mm.InputError(
@@ -152,12 +160,12 @@ def answers_report(
     Raises:
         mm.InputError: There are no answers, and no results to write.
     """
-    from mmtoolkit.evaluation import answer_questions
+    from mmtoolkit.evaluation import answer_questions, tops
 
     answered = [record for record in records if record.answers]
     if not answered and not results:
         raise mm.InputError("Scores need answers. Received: questions that have none; add --results FILE.")
-    found = answer_questions(model, records, source=source, progress=progress_bar("answers"))
+    found = answer_questions(model, records, source=source, top=tops(model), progress=progress_bar("answers"))
     if results:
         write_results(results, found)
     if not answered:
@@ -198,16 +206,6 @@ def records_of(
         if "data_sha256" not in card:
             raise
         raise mm.InputError(f"{error} It is not as the training found it, so its cut cannot be made again.") from error
-
-
-def write_report(out: Path, report: dict[str, Any], faults: Sequence[Fault] | None) -> None:
-    """Writes the report, and beside it the faults where there is a list of them."""
-    out.parent.mkdir(parents=True, exist_ok=True)
-    write_json(out, report)
-    tell(f"report: {out}")
-    if faults is not None:
-        write_quarantine(quarantine(out), faults)
-        tell(f"left out: {quarantine(out)}")
 
 
 def quarantine(out: Path) -> Path:

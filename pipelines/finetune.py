@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.kinds import Kind, kind_of
 from mmtoolkit.pipelines.learning import check_ranges, fit, told_how_to_go_on, trainable
+from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import STAGES, begin, claim, digest, is_finished, is_stopped, resolved
 from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits
@@ -96,11 +96,11 @@ def main(
     splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
     begin(out, options, faults, keep=resume and is_stopped(out))
     with told_how_to_go_on(out):
-        report = tuned(model, kind, splits, source, out=out, options=options)
+        model, report, source = tuned(model, kind, splits, source, out=out, options=options)
     if keep:
         report["kept"] = kept(kind, preset, out, keep, options)
     report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
-    write_json(out / "report.json", report)
+    write_report(out / "report.json", report, model, splits.valid, source)
     for folder in out.glob(STAGES):
         shutil.rmtree(folder)
     say(report, out)
@@ -132,13 +132,17 @@ def prepared(
 
 def tuned(
     model: Any, kind: Kind, splits: Splits[Any], source: ImageSource | None, *, out: Path, options: dict[str, Any]
-) -> dict[str, Any]:
-    """Trains stage after stage, keeps the best state in OUT/preset, and compares it with the model before."""
+) -> tuple[Any, dict[str, Any], ImageSource | None]:
+    """Trains stage after stage, keeps the best state in OUT/preset, and compares it with the model before.
+
+    Returns:
+        The best state, the report on it, and the source of its pictures.
+    """
     import keras
 
     from mmtoolkit.models.growing import grown
 
-    before = kind.evaluate(model, splits.valid, source, options["seed"])
+    before = kind.evaluate(model, splits.valid, source, seed=options["seed"])
     name = kind.judge().scores[0]
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
     origin = dict(model.card)
@@ -163,7 +167,7 @@ def tuned(
     model = type(model).from_preset(best.folder)
     model.save_preset(out / "preset", card={**model.card, "best": best.name})
     source, _ = pictures_for(model, splits.valid, features=place_of(options), on_error="fail")
-    return kind.evaluate(model, splits.valid, source, options["seed"]) | {
+    report = kind.evaluate(model, splits.valid, source, seed=options["seed"]) | {
         "split": "valid",
         "before": {key: before[key] for key in ("scores", "intervals")},
         "new": {codec: list(tokens) for codec, tokens in growth.words.items()},
@@ -172,6 +176,7 @@ def tuned(
         "history": histories,
         "options": options,
     }
+    return model, report, source
 
 
 def usual_stages(model: Any) -> tuple[Stage, ...]:
@@ -269,7 +274,7 @@ def kept(kind: Kind, preset: str, out: Path, keep: Path, options: Mapping[str, A
     found: dict[str, Any] = {}
     for name, model in models.items():
         source, unreadable = pictures_for(model, valid, features=place_of(options), on_error=options["on_error"])
-        report = kind.evaluate(model, readable(valid, unreadable), source, options["seed"])
+        report = kind.evaluate(model, readable(valid, unreadable), source, seed=options["seed"])
         found[name] = {key: report[key] for key in ("scores", "intervals")}
     return found
 
@@ -282,7 +287,7 @@ def say(report: Mapping[str, Any], out: Path) -> None:
     if "kept" in report:
         before, after = (report["kept"][when]["scores"][name] for when in ("before", "after"))
         tell(f"on the old data: {name} {before:.2f} before, {after:.2f} after")
-    tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
+    tell(f"preset: {out / 'preset'}")
 
 
 if __name__ == "__main__":

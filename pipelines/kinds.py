@@ -28,6 +28,7 @@ class Kind(NamedTuple):
         judge: What is decoded and scored after each epoch; brings TensorFlow, as do the next ones.
         samples: What shows samples.
         evaluate: The report on a model.
+        looks: The pictures of a report's examples, and where the model looked.
     """
 
     what: str
@@ -38,6 +39,7 @@ class Kind(NamedTuple):
     judge: Callable[[], Any]
     samples: Callable[[], Any]
     evaluate: Callable[..., dict[str, Any]]
+    looks: Callable[..., Any]
 
 
 def kind_of(model: Any) -> Kind:
@@ -63,8 +65,8 @@ def order(options: Mapping[str, Any], at: Position) -> dict[str, Any]:
     return {"batch_size": options["batch_size"], "seed": options["seed"], "epoch": at.epoch, "step": at.step}
 
 
-def judge(name: str) -> Any:
-    """A judge of the evaluation, by name."""
+def evaluated(name: str) -> Any:
+    """A part of the evaluation, by name."""
     from mmtoolkit import evaluation
 
     return getattr(evaluation, name)
@@ -83,9 +85,10 @@ CAPTIONS = Kind(
     lambda records: {"words": mm.texts(records)},
     caption_batches,
     lambda model, smoothing: mm.token_loss(smoothing),
-    lambda: judge("CAPTIONS"),
+    lambda: evaluated("CAPTIONS"),
     lambda: samples("SampleCaptions"),
-    lambda model, records, source, seed: mm.evaluate_captions(model, records, source=source, seed=seed),
+    lambda model, records, source, **options: mm.evaluate_captions(model, records, source=source, **options),
+    lambda *given: evaluated("caption_looks")(*given),
 )
 ANSWERS = Kind(
     "question",
@@ -96,7 +99,8 @@ ANSWERS = Kind(
     },
     question_batches,
     lambda model, smoothing: model.answer_loss(smoothing),
-    lambda: judge("ANSWERS"),
+    lambda: evaluated("ANSWERS"),
     lambda: samples("SampleAnswers"),
-    lambda model, records, source, seed: mm.evaluate_answers(model, records, source=source, seed=seed),
+    lambda model, records, source, **options: mm.evaluate_answers(model, records, source=source, **options),
+    lambda *given: evaluated("answer_looks")(*given),
 )

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import mmtoolkit as mm
-from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import check_seed, keras_bar, scores_text, tell
 from mmtoolkit.pipelines.kinds import kind_of
+from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, is_stopped, lasting
 from mmtoolkit.readers import Fault, Splits
 from mmtoolkit.readers.tables import near
@@ -242,12 +242,12 @@ def told_how_to_go_on(out: Path) -> Any:
         raise
 
 
-def finish(out: Path, report: dict[str, Any]) -> None:
-    """Writes the report and prints its scores."""
-    write_json(out / "report.json", report)
+def finish(out: Path, report: dict[str, Any], model: Any, records: Sequence[Any], source: ImageSource | None) -> None:
+    """Writes the report on the best state of a model, and prints its scores."""
+    write_report(out / "report.json", report, model, records, source)
     forget_checkpoint(out)
     tell("on the valid split:")
     print(scores_text(report["scores"]))
     if "test_scores" in report:
         tell("on the test split:\n" + scores_text(report["test_scores"]))
-    tell(f"preset: {out / 'preset'}\nreport: {out / 'report.json'}")
+    tell(f"preset: {out / 'preset'}")

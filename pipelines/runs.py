@@ -22,7 +22,16 @@ QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
 STAGES = "stage-*"  # the folders of a fine-tuning's stages, each like a run's
-RUN = ("report.json", "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
+RUN = (
+    "report.json",
+    "report.html",
+    "report.csv",
+    "config.yaml",
+    QUARANTINE,
+    CHECKPOINT,
+    "logs/events.*",
+    "samples/epoch-*",
+)
 PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
 

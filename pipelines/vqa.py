@@ -161,11 +161,11 @@ def main(
     model = new_answerer(splits.train, sight, options, question_only=question_only)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
     with told_how_to_go_on(out):
-        report = train(model, splits, source=source, out=out, options=options, card=card)
+        best, report = train(model, splits, source=source, out=out, options=options, card=card)
     tell_baselines(report)
     report |= {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report)
+    finish(out, report, best, splits.valid, source)
     return 0
 
 
@@ -243,7 +243,7 @@ def train(
     out: Path,
     options: dict[str, Any],
     card: dict[str, Any],
-) -> dict[str, Any]:
+) -> tuple[mm.VisualQA, dict[str, Any]]:
     """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
     best, trained = fitted(model, splits, source, out, options, card)
     twin = None
@@ -259,7 +259,7 @@ def train(
         test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
         report |= {f"test_{part}": test[part] for part in ("scores", "intervals", "baselines", "gains")}
     shutil.rmtree(out / TWIN, ignore_errors=True)
-    return report | {"split": "valid", "epoch": trained.epoch, "history": trained.history, "options": options}
+    return best, report | {"split": "valid", "epoch": trained.epoch, "history": trained.history, "options": options}
 
 
 def fitted(

@@ -35,6 +35,7 @@ class Reciter:
     """Gives its answer to a question about the right picture, and "what?" to one about another."""
 
     card: dict[str, Any] = {}
+    decoder = None
     answers_codec = mm.TextCodec.fit(["2", "3", "dog"], level="whole")
 
     def __init__(self, *, question_only: bool = False) -> None:
@@ -116,7 +117,16 @@ def test_kinds_and_coverage(report: dict[str, Any]) -> None:
     assert kinds == {"number": (2, 50.0), "other": (1, 100.0), "yes/no": (1, 0.0)}
     assert report["coverage"] == 75.0  # yes is no known answer
     assert (report["questions"], report["images"]) == (4, 2)
-    assert report["examples"][0]["answer"] == "2" and report["examples"][0]["references"] == ["2", "2", "3"]
+    assert report["rows"][0]["answer"] == "2" and report["rows"][0]["accuracy"] == 1.0
+
+
+def test_wrong_answers_are_counted_in_pairs_and_by_probability(report: dict[str, Any]) -> None:
+    """q1 and q3 are wrong; all answers have probability 0.5, and half of them are right."""
+    wrong = [(RECORDS[n].answers[0], SAID[n]) for n in (1, 3)]
+    assert [(each["right"], each["given"], each["questions"]) for each in report["confused"]] == [
+        (*pair, 1) for pair in wrong
+    ]
+    assert report["calibration"] == {"error": 0.0, "bins": [{"answers": 4, "confidence": 50.0, "accuracy": 50.0}]}
 
 
 def test_no_picture_stays_in_its_place() -> None:

@@ -17,7 +17,18 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
-BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "pages", *BELOW_MODELS}
+BELOW_PIPELINES = {
+    "models",
+    "data",
+    "readers",
+    "metrics",
+    "scenes",
+    "pictures",
+    "word_map",
+    "pages",
+    "reports",
+    *BELOW_MODELS,
+}
 
 # A room is a folder or a module right under mmtoolkit/. It may import itself, the leaves, and the rooms named here.
 ARROWS: dict[str, set[str]] = {
@@ -33,6 +44,7 @@ ARROWS: dict[str, set[str]] = {
     "word_map": {"pictures"},
     "pages": set(),
     "doctor": {"readers", "metrics", "pages"},
+    "reports": {"metrics", "pages", "pictures"},
     "text": set(),
     "vision": set(),
     "layers": set(),
@@ -62,6 +74,7 @@ PURE_PYTHON = {
     "word_map",
     "pages",
     "doctor",
+    "reports",
     "mmtoolkit",
 }
 KERAS_ONLY = {"layers", "decoding", "losses", "models"}

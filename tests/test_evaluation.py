@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.evaluation import captions, evaluate_captions, versions, write_captions
+from mmtoolkit.evaluation import evaluate_captions, versions, write_captions
+from mmtoolkit.metrics.cider import cider_by_image
 
 WRITTEN = ["a red circle", "a blue square is here", "a red circle", "a star", "two green circles are here"]
 RECORDS = [
@@ -81,11 +82,21 @@ def test_the_report_holds_scores_baseline_and_examples(reciter: Any) -> None:
     assert baseline["CIDEr"] < report["scores"]["CIDEr"]
     assert (report["images"], report["unique_captions"]) == (5, 80.0)  # four different captions of five
     assert report["decoding"]["name"] == "BeamSearch" and report["decoding"]["width"] == 4
-    assert report["examples"][1] == {
-        "image_id": "id-1",
-        "caption": "a blue square is here",
-        "references": ["a blue square", "the blue square is here"],
-    }
+    row = report["rows"][1]
+    assert (row["image_id"], row["caption"], row["words"], row["right 1-grams"]) == ("id-1", WRITTEN[1], 5, 5)
+    assert [row["CIDEr"] for row in report["rows"]] == cider_by_image(
+        [text.split() for text in WRITTEN], [[text.split() for text in record.captions] for record in RECORDS]
+    )
+
+
+def test_the_report_says_how_the_captions_are_written(reciter: Any) -> None:
+    """By hand: 18 words in five captions, 29 in the eight references; two captions were learnt by heart."""
+    report = evaluate_captions(reciter, RECORDS, source=Numbers(), learnt=RECORDS[:1] + RECORDS[3:4])
+    people = [text for record in RECORDS for text in record.captions]
+    assert (report["mean_words"], report["repeated_captions"]) == (18 / 5, 0)
+    assert report["reference_words"] == sum(len(text.split()) for text in people) / 8
+    assert report["learnt_captions"] == 60  # "a red circle" twice, "a star"
+    assert "learnt_captions" not in evaluate_captions(reciter, RECORDS, source=Numbers())
 
 
 def test_the_report_says_how_sure_and_how_its_scores_are(reciter: Any) -> None:
@@ -110,10 +121,21 @@ def test_a_named_search_is_used_and_reported(reciter: Any) -> None:
     assert reciter.asked == [(5, mm.Greedy())]
 
 
-def test_a_long_data_set_shows_some_examples(reciter: Any) -> None:
-    records = [mm.CaptionRecord(Path(f"{n % 5}.png"), str(n), ("a red circle",)) for n in range(60)]
+def test_every_group_of_a_long_data_set_shows_some_examples(reciter: Any) -> None:
+    """Every fifth picture is one circle, of which alone the caption is right."""
+    others = ["a dog runs", "a green field of corn", "the old man waits", "six tall trees near houses"]
+    records = [
+        mm.CaptionRecord(Path(f"{n % 5 and 1}.png"), str(n), ("a red circle" if n % 5 == 0 else others[n % 5 - 1],))
+        for n in range(60)
+    ]
     report = evaluate_captions(reciter, records, source=Numbers())
-    assert [example["image_id"] for example in report["examples"]] == [str(n) for n in range(captions.EXAMPLES)]
+    assert {name: group["share"] for name, group in report["groups"].items()} == {
+        "right": 20.0,
+        "minor errors": 0.0,
+        "related": 0.0,
+        "unrelated": 80.0,
+    }
+    assert [example["image_id"] for example in report["groups"]["right"]["examples"]] == ["0", "15", "30", "45"]
     assert report["images"] == 60 and [rows for rows, _ in reciter.asked] == [50, 10]
 
 

@@ -2,18 +2,25 @@
 
 from mmtoolkit.evaluation.answers import ANSWERS, answer_questions, answer_sheet, evaluate_answers, usual_answers
 from mmtoolkit.evaluation.captions import CAPTIONS, attention_sheet, evaluate_captions, write_captions
+from mmtoolkit.evaluation.groups import answer_group, caption_groups, tops
 from mmtoolkit.evaluation.judge import Judge
+from mmtoolkit.evaluation.looks import answer_looks, caption_looks
 from mmtoolkit.evaluation.versions import versions
 
 __all__ = [
     "ANSWERS",
     "CAPTIONS",
     "Judge",
+    "answer_group",
+    "answer_looks",
     "answer_questions",
     "answer_sheet",
     "attention_sheet",
+    "caption_groups",
+    "caption_looks",
     "evaluate_answers",
     "evaluate_captions",
+    "tops",
     "usual_answers",
     "versions",
     "write_captions",

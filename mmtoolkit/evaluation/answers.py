@@ -13,26 +13,30 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
+from mmtoolkit.evaluation.groups import ANSWER_GROUPS, answer_group, grouped, tops
 from mmtoolkit.evaluation.judge import Judge
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
     answer_kind,
     answer_statistics,
+    calibration,
+    calibration_error,
     is_match,
     mean_scores,
+    paired,
     question_kind,
     score_answers,
     usual_answer,
 )
-from mmtoolkit.metrics.vqa import parts
+from mmtoolkit.metrics.vqa import STATISTICS, parts
 from mmtoolkit.models import Answer, VisualQA
 from mmtoolkit.pictures import attention_picture
 from mmtoolkit.records import QuestionRecord
 from mmtoolkit.text import UNK, TextCodec
 from mmtoolkit.vision import ImageSource, read_image
 
-EXAMPLES = 20
+CONFUSED = 10  # pairs of answers that are shown
 BLIND, MIXED = "question only", "pictures of other questions"
 SEEING = (BLIND, MIXED)  # the baselines that show what the picture adds
 Rows = Mapping[str, tuple[float, ...]]  # what each question adds to the scores
@@ -148,16 +152,18 @@ def evaluate_answers(
         source: Where the features or pixels come from.
         usual: The most frequent answers, as `usual_answers` gives them; by default those in the model's card.
         twin: The same model trained on questions only.
-        found: The model's answers, as `answer_questions` gives them, where they are known already.
+        found: The model's answers, as `answer_questions` gives them, where they are known already; five to each tell
+            whether the right one is among the first.
         seed: Of the pictures drawn for each other.
         progress: Called with (done, total) after each batch.
 
     Returns:
         A JSON object that begins with `scores` and their 95 % bootstrap `intervals` over pictures; in percent.
         `baselines` are the most frequent answers, those of the question-only `twin`, and those to the pictures of other
-        questions; `gains` say how far the model is above the last two, with intervals of the difference.
+        questions; `gains` say how far the model is above the last two, with intervals of the difference. `groups` are
+        examples from right to wrong, `rows` hold each answer with its group and what it adds to the scores.
     """
-    found = found or answer_questions(model, records, source=source, progress=progress)
+    found = found or answer_questions(model, records, source=source, top=tops(model), progress=progress)
     answers, given = {record.question_id: found[record.question_id][0].text for record in records}, references(records)
     rows = answer_statistics(answers, given)
     usual = model.card.get("usual_answers", {}) if usual is None else usual
@@ -171,6 +177,7 @@ def evaluate_answers(
     if not model.question_only and len({record.image for record in records}) > 1:
         others[MIXED] = first_answers(model, shuffled(records, seed), source)
     compared = {name: answer_statistics(theirs, given) for name, theirs in others.items()}
+    told = [example(record, found[record.question_id]) for record in records]
     return {
         "scores": sums(rows.values()),
         "intervals": Bootstrap()(by_image(records, rows), mean_scores),
@@ -179,9 +186,16 @@ def evaluate_answers(
         "coverage": coverage(model.answers_codec, records),
         "question_types": by_kind(rows, {record.question_id: kind_of_question(record) for record in records}),
         "answer_types": by_kind(rows, {record.question_id: kind_of_answer(record) for record in records}),
+        "confused": confused(told, rows),
+        "calibration": sureness(told, rows),
         "questions": len(records),
         "images": len({record.image_id for record in records}),
-        "examples": [example(record, found[record.question_id]) for record in records[:EXAMPLES]],
+        "groups": grouped(told, ANSWER_GROUPS, lambda example: example["group"]),
+        "rows": [
+            {key: each[key] for key in ("question_id", "image_id", "question", "answer", "probability", "group")}
+            | dict(zip(STATISTICS, rows[each["question_id"]], strict=False))
+            for each in told
+        ],
         "versions": versions(),
     }
 
@@ -203,13 +217,8 @@ def by_image(records: Sequence[QuestionRecord], *tables: Rows) -> list[list[floa
 
 def gain(records: Sequence[QuestionRecord], ours: Rows, theirs: Rows) -> dict[str, Any]:
     """How many points one table scores above another, and the interval of the difference."""
-
-    def difference(totals: Sequence[float]) -> dict[str, float]:
-        half = len(totals) // 2
-        first, second = mean_scores(totals[:half]), mean_scores(totals[half:])
-        return {name: first[name] - second[name] for name in first}
-
     table = by_image(records, ours, theirs)
+    difference = paired(mean_scores)
     points = difference([sum(column) for column in zip(*table, strict=True)])
     return {"scores": points, "intervals": Bootstrap()(table, difference)}
 
@@ -252,5 +261,19 @@ def example(record: QuestionRecord, found: Sequence[Answer]) -> dict[str, Any]:
         "question": record.question,
         "answer": found[0].text,
         "probability": found[0].probability,
+        "group": answer_group(found, record.answers),
         "references": list(record.answers),
     }
+
+
+def confused(examples: Sequence[Mapping[str, Any]], rows: Rows) -> list[dict[str, Any]]:
+    """The wrong answers that are given most, each with the right one and how often."""
+    wrong = (each for each in examples if not rows[each["question_id"]][1])
+    pairs = Counter((usual_answer(each["references"]), each["answer"]) for each in wrong)
+    return [{"right": pair[0], "given": pair[1], "questions": count} for pair, count in pairs.most_common(CONFUSED)]
+
+
+def sureness(examples: Sequence[Mapping[str, Any]], rows: Rows) -> dict[str, Any]:
+    """How far the probabilities are from the accuracy, in percentage points, and both in bins."""
+    bins = calibration([each["probability"] for each in examples], [rows[each["question_id"]][1] for each in examples])
+    return {"error": calibration_error(bins), "bins": [each._asdict() for each in bins]}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +11,27 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from mmtoolkit.decoding import Search
+from mmtoolkit.evaluation.groups import CAPTION_GROUPS, caption_groups, grouped
 from mmtoolkit.evaluation.judge import Judge
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
     caption_statistics,
     corpus_scores,
+    known_share,
+    mean_words,
+    repeated_share,
     score_captions,
     signature,
     totals,
     unique_share,
 )
+from mmtoolkit.metrics.captions import STATISTICS
 from mmtoolkit.models import Captioner
 from mmtoolkit.models.task import search_config
 from mmtoolkit.pictures import attention_picture
 from mmtoolkit.records import CaptionRecord
 from mmtoolkit.vision import ImageSource, read_image
-
-EXAMPLES = 20
 
 
 def write_captions(
@@ -77,32 +80,64 @@ def evaluate_captions(
     *,
     source: ImageSource,
     decoding: Search | None = None,
+    learnt: Sequence[CaptionRecord] = (),
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
     """A report: scores with their intervals, what the same captions score on the wrong pictures, and examples.
 
+    Args:
+        captioner: The model.
+        records: Pictures with captions.
+        source: Where the features or pixels come from.
+        decoding: A search in place of the model's default.
+        learnt: What the model was trained on: the report then says how many captions were learnt by heart.
+        seed: Of the pictures drawn for each other.
+        progress: Called with (done, total) after each batch.
+
     Returns:
         A JSON object that begins with `scores` and their 95 % bootstrap `intervals`; percentages 0-100 except CIDEr.
+        `groups` are examples from right to unrelated (`caption_groups`); `rows` hold each caption with its group and
+        what it adds to the scores.
     """
     captions = write_captions(captioner, records, source=source, decoding=decoding, progress=progress)
     references = {record.image_id: list(record.captions) for record in records}
     shuffled = dict(zip(captions, random.Random(seed).sample(list(captions.values()), len(captions)), strict=True))
     statistics, bootstrap = caption_statistics(captions, references), Bootstrap()
+    kinds, marks = caption_groups(captions, references, seed=seed)
+    examples: list[dict[str, Any]] = [
+        {"image_id": key, "caption": caption, "CIDEr": row[-1], "references": references[key]}
+        for (key, caption), row in zip(captions.items(), statistics, strict=True)
+    ]
     return {
         "scores": corpus_scores(totals(statistics)),
         "intervals": bootstrap(statistics, corpus_scores),
         "baselines": {"captions of other pictures": score_captions(shuffled, references)},
         "images": len(records),
-        "unique_captions": unique_share(captions.values()),
+        **habits(list(captions.values()), references.values(), learnt),
         "signature": signature(references.values(), bootstrap=bootstrap),
         "decoding": search_config(decoding or captioner.decoding),
-        "examples": [
-            {"image_id": record.image_id, "caption": captions[record.image_id], "references": list(record.captions)}
-            for record in records[:EXAMPLES]
+        "groups": grouped(examples, CAPTION_GROUPS, lambda example: kinds[example["image_id"]]),
+        "group_marks": dict(zip(CAPTION_GROUPS, marks, strict=False)),
+        "rows": [
+            {**{key: example[key] for key in ("image_id", "caption")}, "group": kinds[example["image_id"]]}
+            | dict(zip(STATISTICS, row, strict=True))
+            for example, row in zip(examples, statistics, strict=True)
         ],
         "versions": versions(),
     }
+
+
+def habits(
+    captions: Sequence[str], references: Iterable[Sequence[str]], learnt: Sequence[CaptionRecord]
+) -> dict[str, float]:
+    """How varied the captions are, and how long beside those of people."""
+    found = {"unique_captions": unique_share(captions), "repeated_captions": repeated_share(captions)}
+    found |= {"mean_words": mean_words(captions)}
+    found |= {"reference_words": mean_words([caption for given in references for caption in given])}
+    if learnt:
+        found["learnt_captions"] = known_share(captions, (text for record in learnt for text in record.captions))
+    return found
 
 
 def attention_sheet(captioner: Captioner, image: Path, caption: str, alignments: ArrayLike) -> Image.Image:

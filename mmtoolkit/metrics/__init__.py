@@ -1,10 +1,11 @@
 """How good the answers are: pure Python, strings in, numbers out; METEOR alone asks Java."""
 
 from mmtoolkit.metrics.bleu import bleu
+from mmtoolkit.metrics.calibration import calibration, calibration_error
 from mmtoolkit.metrics.captions import caption_statistics, confidence_intervals, corpus_scores, in_words, score_captions
 from mmtoolkit.metrics.cider import cider
-from mmtoolkit.metrics.diversity import unique_share
-from mmtoolkit.metrics.intervals import Bootstrap
+from mmtoolkit.metrics.diversity import known_share, mean_words, repeated_share, unique_share
+from mmtoolkit.metrics.intervals import Bootstrap, paired
 from mmtoolkit.metrics.meteor import start_meteor
 from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import rouge_l
@@ -26,15 +27,21 @@ __all__ = [
     "answer_kind",
     "answer_statistics",
     "bleu",
+    "calibration",
+    "calibration_error",
     "caption_statistics",
     "cider",
     "confidence_intervals",
     "corpus_scores",
     "in_words",
     "is_match",
+    "known_share",
     "mean_scores",
+    "mean_words",
+    "paired",
     "ptb_tokenize",
     "question_kind",
+    "repeated_share",
     "rouge_l",
     "score_answers",
     "score_captions",

@@ -15,6 +15,16 @@ from mmtoolkit.metrics.tokenizer import ptb_tokenize
 
 Id = TypeVar("Id", bound=Hashable)
 
+ORDERS = range(1, 5)  # of BLEU
+STATISTICS = (  # what `caption_statistics` gives for each image
+    "images",
+    *(f"right {order}-grams" for order in ORDERS),
+    *(f"{order}-grams" for order in ORDERS),
+    "words",
+    "wanted words",
+    "ROUGE-L",
+    "CIDEr",
+)
 TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"ptb": ptb_tokenize, "none": str.split}
 
 
@@ -77,7 +87,10 @@ def confidence_intervals(
 def caption_statistics(
     hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str = "ptb"
 ) -> list[tuple[float, ...]]:
-    """What each image adds to the scores: 1 for itself, its counts for BLEU, its ROUGE-L and its CIDEr."""
+    """What each image adds to the scores: 1 for itself, its counts for BLEU, its ROUGE-L and its CIDEr.
+
+    Their names are `STATISTICS`.
+    """
     said, wanted = in_words(hypotheses, references, tokenize=tokenize)
     return [
         (1, *bleu_statistics(words, others), sentence_rouge_l(words, others), cider)

@@ -12,6 +12,7 @@ from mmtoolkit.errors import InputError
 
 Id = TypeVar("Id", bound=Hashable)
 
+STATISTICS = ("questions", "accuracy", "vqa_accuracy")  # what `answer_statistics` gives for each question
 YES_NO = {"yes", "no", "예", "네", "아니요", "아니오"}
 
 PUNCTUATION = tuple(';/[]"{}()=+\\_-><@`,?!')
@@ -153,7 +154,7 @@ def answer_statistics(answers: Mapping[Id, str], references: Mapping[Id, Sequenc
 
 def mean_scores(sums: Sequence[float]) -> dict[str, float]:
     """The scores, in percent, of summed statistics."""
-    return {name: 100 * total / sums[0] for name, total in zip(("accuracy", "vqa_accuracy"), sums[1:], strict=False)}
+    return {name: 100 * total / sums[0] for name, total in zip(STATISTICS[1:], sums[1:], strict=False)}
 
 
 def question_kind(question: str) -> str:

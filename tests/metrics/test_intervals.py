@@ -13,7 +13,18 @@ import pytest
 
 import mmtoolkit
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics import Bootstrap, bleu, cider, confidence_intervals, intervals, rouge_l, score_captions
+from mmtoolkit.metrics import (
+    Bootstrap,
+    bleu,
+    caption_statistics,
+    cider,
+    confidence_intervals,
+    corpus_scores,
+    intervals,
+    paired,
+    rouge_l,
+    score_captions,
+)
 
 WORDS = ["a", "dog", "the", "runs", "red", "ball"]
 
@@ -139,6 +150,20 @@ def test_what_makes_no_interval(options: dict[str, float], said: str) -> None:
 
 def test_the_public_name_is_this_function() -> None:
     assert mmtoolkit.confidence_intervals is confidence_intervals
+
+
+def test_a_paired_difference_is_that_of_the_two_scores() -> None:
+    """Of systems that differ by one caption in ten, the interval is narrower than either's own."""
+    hypotheses, references = corpus(5, 40)
+    better = hypotheses | {name: references[name][0] for name in range(0, 40, 10)}
+    rows = [caption_statistics(said, references) for said in (better, hypotheses)]
+    table = [(*a, *b) for a, b in zip(*rows, strict=True)]
+    sums = [sum(column) for column in zip(*table, strict=True)]
+    first, second = score_captions(better, references), score_captions(hypotheses, references)
+    assert paired(corpus_scores)(sums) == pytest.approx({name: first[name] - second[name] for name in first})
+    low, high = Bootstrap()(table, paired(corpus_scores))["BLEU-1"]
+    own = confidence_intervals(hypotheses, references)["BLEU-1"]
+    assert 0 <= low < first["BLEU-1"] - second["BLEU-1"] < high and high - low < own[1] - own[0]
 
 
 def test_examples_in_docstrings() -> None:

@@ -37,6 +37,12 @@ def report_of(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
 
 
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """The table beside the report of a run."""
+    with (folder / "report.csv").open(encoding="utf-8-sig", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def write_table(folder: Path, rows: list[tuple[str, ...]], *, pictures: int = 0, encoding: str = "utf-8") -> Path:
     """A data set by hand: `captions.csv` and plain pictures `0.png`, `1.png`, …"""
     folder.mkdir(parents=True, exist_ok=True)
@@ -85,7 +91,7 @@ def test_pictures_that_leave_a_split_empty_are_blamed(
 
 
 def test_a_run_holds_a_preset_a_report_and_its_options(trained: Any) -> None:
-    left = ["config.yaml", "logs", "preset", "report.json", "samples"]
+    left = ["config.yaml", "logs", "preset", "report.csv", "report.html", "report.json", "samples"]
     assert sorted(path.name for path in trained.out.iterdir()) == left
     preset = {path.relative_to(trained.preset).as_posix() for path in trained.preset.rglob("*") if path.is_file()}
     codec = {"codecs/words/codec.json", "codecs/words/vocabulary.txt"}
@@ -97,7 +103,7 @@ def test_the_report_begins_with_scores_and_compares_them(trained: Any) -> None:
     assert list(report)[:3] == ["scores", "intervals", "baselines"]
     assert list(report["intervals"]) == SCORES and report["signature"].startswith("BLEU:coco|")
     assert list(report["scores"]) == SCORES
-    assert report["split"] == "valid" and report["images"] == 4 == len(report["examples"])
+    assert report["split"] == "valid" and report["images"] == 4 == len(rows_of(trained.out))
     assert report["versions"]["keras"] and report["options"]["seed"] == 3
 
 
@@ -109,7 +115,7 @@ def test_the_scores_are_percentages_of_the_captions_that_the_preset_writes(train
     references = {record.image_id: list(record.captions) for record in records}
     report = report_of(trained.out)
     assert report["scores"] == mm.score_captions(dict(zip(references, written, strict=True)), references)
-    assert [example["caption"] for example in report["examples"]] == written
+    assert [row["caption"] for row in rows_of(trained.out)] == written
     shuffled = random.Random(3).sample(written, len(written))
     assert report["baselines"]["captions of other pictures"] == mm.score_captions(
         dict(zip(references, shuffled, strict=True)), references
@@ -183,7 +189,7 @@ def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, train
     assert done.code == 0, done.err
     assert done.out == trained.done.out
     first, second = report_of(trained.out), report_of(old)
-    assert [second[key] for key in ("scores", "examples")] == [first[key] for key in ("scores", "examples")]
+    assert second["scores"] == first["scores"] and rows_of(old) == rows_of(trained.out)
     assert second["history"]["loss"] == pytest.approx(first["history"]["loss"], rel=1e-4)
     assert second["options"] == first["options"] | {"out": str(old)}
     assert not (old / "preset" / "codecs" / "old").exists()
@@ -208,8 +214,8 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
     assert (card["vgg19_sha256"], card["precision"]) == ("random", "float32")
     written = job("predict", data / "2.png", "--preset", preset)
     assert written.code == 0, written.err
-    (example,) = report_of(tmp_path / "run")["examples"]
-    assert written.out == f"{data / '2.png'}\t{example['caption']}\n"
+    (row,) = rows_of(tmp_path / "run")
+    assert written.out == f"{data / '2.png'}\t{row['caption']}\n"
     scored = job("evaluate", "--data", data, "--preset", preset, "--split", "valid", "--features", store, "--json")
     assert json.loads(scored.out)["scores"] == report_of(tmp_path / "run")["scores"]
 

@@ -44,7 +44,7 @@ def test_the_scores_are_those_of_the_captions(
         f"{name}\t{score:.3f}\n" if name == "CIDEr" else f"{name}\t{score:.2f}\n"
         for name, score in report["scores"].items()
     )
-    assert [path.name for path in out.parent.iterdir()] == ["report.json"]
+    assert sorted(path.name for path in out.parent.iterdir()) == ["report.csv", "report.html", "report.json"]
 
 
 def test_a_search_can_be_named(job: Job, trained: Any) -> None:

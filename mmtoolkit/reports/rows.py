@@ -1,0 +1,51 @@
+"""The table beside a report: every caption or answer with its group and what it adds to the scores."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_atomically
+
+
+def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Writes the rows of a report as CSV, a spreadsheet's own encoding mark in front.
+
+    Args:
+        path: The file.
+        rows: One mapping each, all with the same names.
+    """
+    table = io.StringIO(newline="")
+    writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    write_atomically(path, lambda file: file.write(table.getvalue().encode("utf-8-sig", "replace")))
+
+
+def read_rows(path: Path, statistics: Sequence[str]) -> list[dict[str, Any]]:
+    """Reads such a table; of the statistics those that it has become numbers.
+
+    Raises:
+        InputError: It cannot be read, or a statistic is no number; the message names file and line.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows: list[dict[str, Any]] = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"expected the table of a report. Received: {path}, which cannot be read; evaluate again."
+        ) from error
+    for number, row in enumerate(rows, start=2):
+        for name in statistics:
+            if name in row:
+                try:
+                    row[name] = float(row[name])
+                except (TypeError, ValueError):
+                    raise InputError(
+                        f"{path}:{number}: expected a number as {name!r}. Received: {row[name]!r}; evaluate again."
+                    ) from None
+    return rows

@@ -1,0 +1,44 @@
+"""The three files of a report: JSON for programs, a page to look at, and a table with all the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.pipelines.command import tell
+from mmtoolkit.pipelines.kinds import kind_of
+
+PAGE, TABLE = ".html", ".csv"  # beside the JSON file
+
+
+def write_report(path: Path, report: dict[str, Any], model: Any, records: Sequence[Any], source: Any) -> None:
+    """Writes a report, and beside it its page and the table of its rows, which leave the report.
+
+    Args:
+        path: The JSON file.
+        report: What an evaluation gave, and what a job added to it.
+        model: The model.
+        records: What it was evaluated on.
+        source: Where their features or pixels come from.
+    """
+    from mmtoolkit.reports import report_page, write_rows
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if rows := report.pop("rows", None):
+        write_rows(path.with_suffix(TABLE), rows)
+        page = report_page(report, title(path), looks=kind_of(model).looks(model, records, source, report))
+        write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
+    write_json(path, report)
+    tell(f"report: {path}" + (f"; to look at: {path.with_suffix(PAGE)}" if rows else ""))
+
+
+def title(path: Path) -> str:
+    """What a page is called: by its file, or by the folder of a run.
+
+    Example:
+        >>> title(Path("runs/flickr8k/report.json")), title(Path("dev.json"))
+        ('flickr8k', 'dev')
+    """
+    return path.parent.name or path.stem if path.stem == "report" else path.stem

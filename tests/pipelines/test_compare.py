@@ -1,0 +1,58 @@
+"""`mmtoolkit compare`: two runs side by side, from their folders or their reports."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Job = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def narrow(job: Job, trained: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The validation captions of the small captioner, found without a search."""
+    out = tmp_path_factory.mktemp("reports") / "narrow.json"
+    words = ("--preset", trained.preset, "--data", trained.data, "--split", "valid", "--beam", 1)
+    assert job("evaluate", *words, "--out", out).code == 0
+    return out
+
+
+def test_a_run_and_a_report_are_compared(job: Job, trained: Any, narrow: Path, tmp_path: Path) -> None:
+    page = tmp_path / "new" / "c.html"
+    done = job("compare", trained.out, narrow, "--out", page)
+    assert done.code == 0, done.err
+    run, report = (json.loads(file.read_text(encoding="utf-8")) for file in (trained.out / "report.json", narrow))
+    lines = [line.split() for line in done.out.splitlines()]
+    assert lines[0][:2] == ["A", "B"] and lines[1][:3] == [
+        "BLEU-1",
+        f"{run['scores']['BLEU-1']:.2f}",
+        f"{report['scores']['BLEU-1']:.2f}",
+    ]
+    assert "4 records" in done.err and "differs: decoding width: none and 1" not in done.err
+    assert "decoding width: 2 and 1" in done.err
+    assert "What changed" in page.read_text(encoding="utf-8")
+
+
+def test_json_has_the_scores_first(job: Job, trained: Any) -> None:
+    found = json.loads(job("compare", trained.out, trained.out, "--json").out)
+    assert next(iter(found)) == "scores"
+    assert found["scores"]["CIDEr"]["difference"] == 0 and found["scores"]["CIDEr"]["beyond_noise"] is False
+
+
+def test_what_cannot_be_compared_is_said(job: Job, trained: Any, answerer: Any, narrow: Path, tmp_path: Path) -> None:
+    assert "two that have none in common" in job("compare", trained.out, answerer.out).error
+    missing = job("compare", trained.out, tmp_path)
+    assert missing.code == 2 and "where no report can be read" in missing.error
+    alone = tmp_path / "alone.json"
+    alone.write_bytes(narrow.read_bytes())
+    assert f"{alone.with_suffix('.csv')}, which cannot be read; evaluate again" in job("compare", alone, narrow).error
+    (tmp_path / "alone.csv").write_bytes(narrow.with_suffix(".csv").read_bytes())
+    alone.write_text("{}")
+    assert "which has none; evaluate again" in job("compare", alone, narrow).error
+    kept = tmp_path / "kept.html"
+    kept.write_text("mine")
+    assert "is there already" in job("compare", narrow, narrow, "--out", kept).error and kept.read_text() == "mine"

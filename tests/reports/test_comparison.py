@@ -1,0 +1,125 @@
+"""Two reports compared: scores of the records that both have, paired intervals, and what moved."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.errors import InputError
+from mmtoolkit.metrics import Bootstrap, caption_statistics, corpus_scores, paired
+from mmtoolkit.metrics.captions import STATISTICS
+from mmtoolkit.reports import compared, comparison_page
+from mmtoolkit.reports.comparison import change_rows
+
+REFERENCES = {
+    f"{n}.jpg": [f"a {colour} dog runs", f"one {colour} dog"] for n, colour in enumerate(["red", "blue", "tan"] * 8)
+}
+
+
+def rows(captions: dict[str, str]) -> list[dict[str, Any]]:
+    """The table of a report on some captions."""
+    table = caption_statistics(captions, {name: REFERENCES[name] for name in captions})
+    return [
+        {
+            "image_id": name,
+            "caption": text,
+            "group": "right" if row[-1] > 2 else "unrelated",
+            **dict(zip(STATISTICS, row, strict=True)),
+        }
+        for (name, text), row in zip(captions.items(), table, strict=True)
+    ]
+
+
+def answers(right: list[int]) -> list[dict[str, Any]]:
+    """Three questions a picture, so many of them right."""
+    return [
+        {
+            "question_id": f"{n}-{q}",
+            "image_id": str(n),
+            "question": "what?",
+            "answer": str(q < count),
+            "group": "right" if q < count else "wrong",
+            "questions": 1.0,
+            "accuracy": float(q < count),
+        }
+        for n, count in enumerate(right)
+        for q in range(3)
+    ]
+
+
+POOR = dict.fromkeys(REFERENCES, "a red cat sits")
+FAIR = {name: (texts[0] if n % 2 else POOR[name]) for n, (name, texts) in enumerate(REFERENCES.items())}
+
+
+def test_scores_and_intervals_are_those_of_both() -> None:
+    found = compared({}, {}, rows(POOR), rows(FAIR))
+    first, second = mm.score_captions(POOR, REFERENCES), mm.score_captions(FAIR, REFERENCES)
+    named = {change.name: change for change in found.changes}
+    assert [name for name in named if "share" not in name] == list(first)
+    for name in first:
+        assert (named[name].first, named[name].second) == pytest.approx((first[name], second[name]))
+    table = [(*b, *a) for a, b in zip(*(caption_statistics(said, REFERENCES) for said in (POOR, FAIR)), strict=True)]
+    assert named["BLEU-2"].interval == pytest.approx(Bootstrap()(table, paired(corpus_scores))["BLEU-2"])
+    assert named["BLEU-1"].beyond_noise and named["BLEU-1"].difference > 0
+    share = named["right (share)"]
+    assert (share.first, share.second) == (0.0, 50.0)
+    assert (found.records, found.left_out) == (24, 0)
+
+
+def test_a_run_does_not_differ_from_itself() -> None:
+    found = compared({}, {}, rows(FAIR), rows(FAIR))
+    assert all(change.interval == (0, 0) and not change.beyond_noise for change in found.changes)
+    assert not found.better and not found.worse and not found.settings
+    assert {row[-1] for row in change_rows(found)[1:]} == {"noise"}
+
+
+def test_one_changed_caption_is_noise() -> None:
+    name = next(iter(REFERENCES))
+    found = compared({}, {}, rows(POOR), rows({**POOR, name: REFERENCES[name][0]}))
+    assert not any(change.beyond_noise for change in found.changes)
+    ((before, after),) = found.better
+    assert (before["image_id"], after["caption"]) == (name, REFERENCES[name][0]) and not found.worse
+
+
+def test_only_records_of_both_are_compared() -> None:
+    names = list(REFERENCES)
+    found = compared(
+        {}, {}, rows({name: POOR[name] for name in names[:12]}), rows({name: FAIR[name] for name in names[6:]})
+    )
+    assert (found.records, found.left_out) == (6, 18)
+    (bleu,) = [change for change in found.changes if change.name == "BLEU-1"]
+    both = {name: REFERENCES[name] for name in names[6:12]}
+    assert bleu.first == pytest.approx(mm.score_captions({name: POOR[name] for name in both}, both)["BLEU-1"])
+
+
+def test_questions_about_a_picture_are_drawn_together() -> None:
+    """Of four pictures one has all three questions righter: many draws of four pictures miss it."""
+    found = compared({}, {}, answers([0, 1, 2, 0]), answers([3, 1, 2, 0]))
+    accuracy = found.changes[0]
+    assert (accuracy.name, accuracy.first, accuracy.second) == ("accuracy", 25.0, 50.0)
+    pictures = [((1 * 3, right), (3, wrong)) for right, wrong in ((3, 0), (1, 1), (2, 2), (0, 0))]
+    table = [(*b, *a) for b, a in pictures]
+    score = paired(lambda sums: {"accuracy": 100 * sums[1] / sums[0]})
+    assert accuracy.interval == pytest.approx(Bootstrap()(table, score)["accuracy"])
+    assert accuracy.interval[0] == 0 and not accuracy.beyond_noise
+
+
+def test_different_settings_are_named() -> None:
+    first = {"options": {"seed": 0, "units": 512}, "vgg19_sha256": "ab", "data": "x"}
+    second = {"options": {"seed": 0, "units": 256, "cell": "gru"}, "vgg19_sha256": "ab", "data": "y"}
+    found = compared(first, second, rows(POOR), rows(FAIR)).settings
+    assert found == [["options units", "512", "256"], ["options cell", "", "gru"]]
+
+
+@pytest.mark.parametrize("other", [[], answers([1])])
+def test_nothing_in_common_is_said(other: list[dict[str, Any]]) -> None:
+    with pytest.raises(InputError, match="two that have none in common; evaluate both presets on the same data"):
+        compared({}, {}, rows(POOR), other)
+
+
+def test_the_page_shows_scores_and_records() -> None:
+    page = comparison_page(compared({}, {}, rows(POOR), rows({**FAIR, "0.jpg": "<b>"})), ("runs/a", "runs/<b>"))
+    assert "runs/&lt;b&gt;" in page and "<b>" not in page
+    assert "Better in B" in page and "Worse in B" in page and "higher" in page

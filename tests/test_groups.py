@@ -1,0 +1,90 @@
+"""The four groups of examples: the marks between them are derived by hand from CIDEr."""
+
+from __future__ import annotations
+
+import random
+import statistics
+
+import numpy as np
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.evaluation import answer_group, caption_groups
+from mmtoolkit.evaluation.groups import grouped
+from mmtoolkit.metrics.cider import cider_by_image
+
+SUBJECTS = ["a red dog", "two old men", "the small girl", "a brown horse", "some tall birds", "one yellow boat"]
+DEEDS = ["runs on the grass", "sits near a lake", "jumps over the wall", "waits for a bus"]
+
+
+def corpus(seed: int, pictures: int) -> tuple[dict[str, str], dict[str, list[str]]]:
+    """Captions that take their two halves from one of the references, or one from another picture, or neither."""
+    chance = random.Random(seed)
+    scenes = [(chance.choice(SUBJECTS), chance.choice(DEEDS)) for _ in range(pictures)]
+    references = {str(n): [f"{who} {does}", f"{who} there {does} now"] for n, (who, does) in enumerate(scenes)}
+    captions = {}
+    for n, (who, does) in enumerate(scenes):
+        others = scenes[chance.randrange(pictures)]
+        captions[str(n)] = [f"{who} {does}", f"{who} {others[1]}", " ".join(others)][n % 3]
+    return captions, references
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2])
+def test_marks_and_groups_by_hand(seed: int) -> None:
+    captions, references = corpus(seed, 60)
+    said, wanted = (
+        [text.split() for text in captions.values()],
+        [[text.split() for text in texts] for texts in references.values()],
+    )
+    found, (right, minor, related) = caption_groups(captions, references, seed=seed)
+    people = cider_by_image([first for first, _ in wanted], [[second] for _, second in wanted])
+    strangers = cider_by_image(random.Random(seed).sample(said, 60), wanted)
+    assert related == pytest.approx(np.quantile(strangers, 0.75))
+    assert right == pytest.approx(max(statistics.median(people), related)) and minor == (right + related) / 2
+    for (name, group), words, others, score in zip(
+        found.items(), said, wanted, cider_by_image(said, wanted), strict=True
+    ):
+        if words in others:
+            assert group == "right", name
+        elif score <= related:
+            assert group == "unrelated", name
+        else:
+            assert group == ("related" if score < minor else "minor errors" if score < right else "right"), name
+    assert {found[str(n)] for n in range(0, 60, 3)} == {"right"}
+    assert len(set(found.values())) >= 3
+
+
+def test_with_one_reference_each_only_its_repetition_is_right() -> None:
+    captions = {"a": "a dog runs fast", "b": "a cat sits there", "c": "two men walk home"}
+    found, marks = caption_groups(captions, {"a": ["A dog runs fast."], "b": ["a cat sits down"], "c": ["a boat"]})
+    assert found["a"] == "right" and found["b"] != "right" and found["c"] == "unrelated"
+    assert marks[0] == 10.0
+
+
+def test_one_picture_alone_has_groups() -> None:
+    assert caption_groups({"a": "a dog"}, {"a": ["a dog"]})[0] == {"a": "right"}
+    assert caption_groups({"a": "a dog"}, {"a": ["a cat"]})[0] == {"a": "unrelated"}
+
+
+@pytest.mark.parametrize(
+    ("answers", "given", "group"),
+    [
+        (["red"], ["Red"], "right"),
+        (["2", "3"], ["3", "3", "2"], "partly right"),  # somebody said so
+        (["lamp, book"], ["book, chair"], "partly right"),  # a part of it
+        (["a", "b", "c", "d", "e"], ["e"], "right among the first five"),
+        (["a", "b", "c", "d", "e", "f"], ["f"], "wrong"),
+        (["a"], ["b"], "wrong"),
+    ],
+)
+def test_groups_of_answers(answers: list[str], given: list[str], group: str) -> None:
+    assert answer_group([mm.Answer(text, 0.5) for text in answers], given) == group
+
+
+def test_examples_are_spread_and_shares_are_of_all() -> None:
+    found = grouped(list(range(20)), ["even", "odd", "none"], lambda n: "even" if n % 2 == 0 else "odd")
+    assert found == {
+        "even": {"share": 50.0, "examples": [0, 4, 10, 14]},
+        "odd": {"share": 50.0, "examples": [1, 5, 11, 15]},
+        "none": {"share": 0.0, "examples": []},
+    }

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 Stage = Literal["decoder", "encoder"]
 LEAST = {"epochs": 1, "batch_size": 1, "min_count": 1, "patience": 0, "checkpoint_every": 0}
+STEPS, EPOCHS, LEAST_PATIENCE = 600, (5, 40), 3  # of a stage where it is not said otherwise
 SHARES = ("label_smoothing", "averaging", "valid_share")
 
 
@@ -33,13 +34,13 @@ def main(
     out: Path,
     keep: Path | None = None,
     stages: tuple[Stage, ...] = (),
-    epochs: int = 15,
+    epochs: int | None = None,
     learning_rate: float = 1e-3,
     encoder_rate: float = 0.1,
-    batch_size: int = 32,
+    batch_size: int = 16,
     label_smoothing: float = 0.0,
     averaging: float = 0.9,
-    patience: int = 4,
+    patience: int | None = None,
     min_count: int = 1,
     valid_share: float = 0.2,
     seed: int = 0,
@@ -65,13 +66,13 @@ def main(
         stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
             which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, with VGG19 the
             first.
-        epochs: Of each stage, at most.
+        epochs: Of each stage, at most; by default from 5 to 40, more of them where there are few pictures.
         learning_rate: Highest rate of Adam.
         encoder_rate: Share of that rate in the stage encoder.
         batch_size: Captions or questions a step.
         label_smoothing: Probability moved from the right word or answer to all.
         averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
-        patience: Epochs of a stage without a better validation score before it ends.
+        patience: Epochs of a stage without a better validation score before it ends; by default a quarter of them.
         min_count: New words that occur less often stay unknown.
         valid_share: Share of the training pictures held out for validation where the data names no split for it.
         seed: Start of all random numbers.
@@ -94,6 +95,7 @@ def main(
     model = load_model(preset, vgg19_weights)
     kind = kind_of(model)
     splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
+    settle(options, sum(len(kind.texts([record])["words"]) for record in splits.train))
     begin(out, options, faults, keep=resume and is_stopped(out))
     with told_how_to_go_on(out):
         model, report, source = tuned(model, kind, splits, source, out=out, options=options)
@@ -105,6 +107,22 @@ def main(
         shutil.rmtree(folder)
     say(report, out)
     return 0
+
+
+def settle(options: dict[str, Any], examples: int) -> None:
+    """Fills in the epochs and the patience that were not given, from the number of captions or questions.
+
+    Example:
+        >>> options = {"epochs": None, "patience": None, "batch_size": 16}
+        >>> settle(options, examples=96)
+        >>> options["epochs"], options["patience"]
+        (40, 10)
+    """
+    few, many = EPOCHS
+    if options["epochs"] is None:
+        options["epochs"] = min(many, max(few, STEPS * options["batch_size"] // max(1, examples)))
+    if options["patience"] is None:
+        options["patience"] = max(LEAST_PATIENCE, options["epochs"] // 4)
 
 
 class State(NamedTuple):
@@ -192,45 +210,18 @@ def unfrozen(
     Raises:
         mm.InputError: The model has no encoder that could be trained.
     """
+    from mmtoolkit.models.growing import deepened
+
     if stage == "decoder":
         if model.encoder:
             model.encoder.trainable = False
         return model, source
     if not model.encoder:
-        model = with_block5(model)
+        model = deepened(model)
         records = [record for part in splits for record in part]
         source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
     model.encoder.trainable = True
     return model, source
-
-
-def with_block5(model: Any) -> Any:
-    """A model on stored regions as one that makes them from those before VGG19's last block, which it can train.
-
-    Raises:
-        mm.InputError: Its regions are not of that block, or it sees nothing.
-    """
-    from dataclasses import replace
-
-    from mmtoolkit.vision import block5_weights
-
-    key = model.extractor
-    if key is None or key.layer != "block5_conv4":
-        seen = key.layer if key else "no VGG19"
-        raise mm.InputError(
-            f"The stage encoder trains a small CNN or the block of block5_conv4. Received: a preset on {seen}; "
-            "leave the stage out."
-        )
-    config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
-    deeper = type(model).from_config(config)
-    deeper.build(deeper.input_shapes())
-    deeper.encoder.start(block5_weights(deeper.extractor))
-    known = {weight.path.partition("/")[2]: weight for weight in model.weights}
-    for weight in deeper.weights:
-        if (name := weight.path.partition("/")[2]) in known:
-            weight.assign(known[name])
-    deeper.card = model.card
-    return deeper
 
 
 def precision_of(model: Any) -> str:

@@ -1,22 +1,27 @@
-"""A trained model that learns new words: its vocabularies grow, and what it knows stays where it is."""
+"""A trained model that learns more: new words, or with VGG19's last block; what it knows stays where it is."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import NamedTuple, TypeVar
 
 import numpy as np
 from keras import ops
 
+from mmtoolkit.errors import InputError
+from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import Task
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
+from mmtoolkit.vision import block5_weights
 
 NEIGHBOURS, LEAST = 3, 0.2  # known words that a new one is made of, at most, and how alike they must be (cosine)
 SPACE, WINDOW = 100, 2  # width of the vectors in which neighbours are found; narrow, for what can replace what
 VISITS, PASSES = 300_000, (10, 1000)  # words that word2vec shall read, and its least and most passes over the texts
 GROWING = ("word", "whole", "answer")  # levels of codecs; characters are all known from the start
 TaskT = TypeVar("TaskT", bound=Task)
+SeeingT = TypeVar("SeeingT", bound=Seeing)
 
 
 class Growth(NamedTuple):
@@ -112,6 +117,38 @@ def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequen
     every = np.arange(len(SPECIAL), known)
     more = [rows[np.asarray(ids if len(ids) else every) - first].mean(axis=0) for ids in made_of]
     return np.moveaxis(np.concatenate([rows, np.stack(more)]), 0, longer[0])
+
+
+def deepened(model: SeeingT) -> SeeingT:
+    """A model on stored regions as one that makes them from those before VGG19's last block, which it can train.
+
+    Example:
+        >>> deepened(captioner).encoder_name
+        'vgg19-block5'
+
+    Args:
+        model: Built. It sees what it saw, but for the rounding of the block's input instead of its output.
+
+    Raises:
+        InputError: Its regions are not those of that block, or the weights that made them are not in the cache.
+    """
+    key = model.extractor
+    if key is None or key.layer != "block5_conv4":
+        seen = key.layer if key else "no VGG19"
+        raise InputError(
+            f"The stage encoder trains a small CNN or the block of block5_conv4. Received: a preset on {seen}; "
+            "leave the stage out."
+        )
+    config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
+    deeper = type(model).from_config(config)
+    deeper.build(deeper.input_shapes())
+    deeper.encoder.start(block5_weights(deeper.extractor))
+    known = {weight.path.partition("/")[2]: weight for weight in model.weights}
+    for weight in deeper.weights:
+        if (name := weight.path.partition("/")[2]) in known:
+            weight.assign(known[name])
+    deeper.card = dict(model.card)
+    return deeper
 
 
 class WordSpace:

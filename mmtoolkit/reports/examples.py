@@ -15,8 +15,8 @@ from mmtoolkit.pages import escape, inlined
 from mmtoolkit.pictures import HEAT
 
 STYLE = """
-ul.looks{list-style:none;margin:0;padding:0;display:grid;gap:1rem;
-grid-template-columns:repeat(auto-fill,minmax(min(100%,15rem),1fr))}
+ul.looks{list-style:none;margin:0;padding:0;display:grid;gap:.8rem;
+grid-template-columns:repeat(auto-fill,minmax(min(47%,15rem),1fr))}
 ul.looks>li{background:var(--card);border-radius:.5rem;padding:.7rem;min-width:0}
 .look{position:relative}.look img,.look canvas{display:block;width:100%;border-radius:.3rem}
 .look canvas{position:absolute;inset:0;height:100%;pointer-events:none}

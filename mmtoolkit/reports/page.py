@@ -142,7 +142,8 @@ def learning(history: Mapping[str, Any]) -> str:
 
 def settings(report: Report) -> str:
     """The options, hashes and versions that the result depends on."""
-    return table([["", ""], *flat({name: report[name] for name in SETTINGS if name in report})])
+    rows = list(flat({name: report[name] for name in SETTINGS if name in report}))
+    return f"<details><summary>{len(rows)} settings</summary>{table([['', ''], *rows])}</details>" if rows else ""
 
 
 SETTINGS = ("data", "split", "preset", "left_out", "epoch", "seconds", "decoding", "signature", "data_sha256",

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.models.growing import grown, with_rows
+from mmtoolkit.models.growing import deepened, grown, with_rows
+from mmtoolkit.vision import LiveRegions, extractor_key
 
 SMALL = {"encoder": "small", "image_size": 32, "units": 16, "attention_units": 8, "embedding_dim": 8}
 TEXTS = [
@@ -103,3 +106,34 @@ def test_nothing_new_and_characters_change_nothing(captioner: mm.Captioner) -> N
 
 def test_rare_words_stay_unknown(captioner: mm.Captioner) -> None:
     assert grown(captioner, {"words": ["a hexagon", "a star", "a star"]}, min_count=2)[1].words == {"words": ("star",)}
+
+
+def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None:
+    """The logits of one picture, from regions of the block and from those before it; only rounding is between them."""
+    key = extractor_key("random", precision="float32")
+    keras.utils.set_random_seed(5)
+    sizes = {"units": 16, "attention_units": 8, "embedding_dim": 8}
+    model = mm.Captioner(CODEC, encoder="vgg19", extractor=key, **sizes)
+    model.build(model.input_shapes())
+    deeper = deepened(model)
+    assert deeper.encoder_name == "vgg19-block5" and deeper.extractor.layer == "block4_pool"
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    picture = tmp_path / "a.png"
+    Image.fromarray(pixels).save(picture)
+    tokens = CODEC.encode_batch(["a red circle above"])
+    logits = [
+        np.asarray(each({"regions": LiveRegions(each.extractor).read([picture]), "tokens": tokens}))
+        for each in (model, deeper)
+    ]
+    assert np.abs(logits[0] - logits[0].mean()).max() > 0.05
+    np.testing.assert_allclose(logits[1], logits[0], atol=2e-3)
+
+
+@pytest.mark.parametrize(("layer", "seen"), [(None, "no VGG19"), ("block5_pool", "block5_pool")])
+def test_only_the_block_that_a_model_looks_at_can_be_added(layer: str | None, seen: str) -> None:
+    options: dict[str, Any] = {"encoder": "small", "image_size": 32}
+    if layer:
+        options = {"encoder": "vgg19", "extractor": extractor_key("random", precision="float32", layer=layer)}
+    model = mm.Captioner(CODEC, units=8, attention_units=8, embedding_dim=8, **options)
+    with pytest.raises(mm.InputError, match=f"Received: a preset on {seen}; leave the stage out"):
+        deepened(model)

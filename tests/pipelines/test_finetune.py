@@ -42,7 +42,13 @@ def test_a_captioner_learns_new_words_and_keeps_the_old_ids(
     else:
         assert new.codec.vocabulary.tokens[:count] == old.codec.vocabulary.tokens
         assert set(new.codec.vocabulary.tokens[count:]) == set(report["new"]["words"])
-    assert {path.name for path in out.iterdir()} == {"preset", "report.json", "config.yaml"}
+    assert {path.name for path in out.iterdir()} == {
+        "preset",
+        "report.json",
+        "report.html",
+        "report.csv",
+        "config.yaml",
+    }
     again = job("finetune", "--preset", trained.preset, "--data", strange, "--out", out, "--resume", *QUICK)
     assert (again.code, again.out) == (0, "") and "finished" in again.err
 

@@ -43,6 +43,7 @@ setup(
             "setuptools>=77",
             "pillow-heif>=0.20",
             "imagehash>=4.3",
+            "playwright>=1.49",  # drives an installed Chromium
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -18,6 +21,27 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the real data in {folder} (set MMTOOLKIT_SHARED)")
     return folder
+
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ALONE = ("no-sandbox", "disable-gpu", "disable-quic", "no-first-run")  # the browser asks for nothing by itself
+ALONE += ("disable-background-networking", "disable-component-update", "disable-sync")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless browser of Playwright; tests that look at pages are skipped where there is none.
+
+    It is the Chromium at MMTOOLKIT_CHROMIUM, or the one that is installed.
+    """
+    playwright = pytest.importorskip("playwright.sync_api", reason="needs the package playwright")
+    path = os.environ.get("MMTOOLKIT_CHROMIUM") or next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("needs Chromium (install it, or set MMTOOLKIT_CHROMIUM)")
+    with playwright.sync_playwright() as started:
+        browser = started.chromium.launch(executable_path=path, args=[f"--{word}" for word in ALONE])
+        yield browser
+        browser.close()
 
 
 STAND_IN = """#!{python}

@@ -33,6 +33,7 @@ ARROWS: dict[str, set[str]] = {
     "word_map": {"pictures"},
     "pages": set(),
     "doctor": {"readers", "metrics", "pages"},
+    "labelling": {"readers", "pages"},
     "text": set(),
     "vision": set(),
     "layers": set(),
@@ -47,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "watching": BELOW_PIPELINES | {"presets", "evaluation"},  # not training: what is watched and who watches stay apart
     "serving": BELOW_PIPELINES | {"presets", "evaluation"},
     "pipelines": BELOW_PIPELINES
-    | {"presets", "evaluation", "training", "checkpoints", "watching", "serving", "doctor"},
+    | {"presets", "evaluation", "training", "checkpoints", "watching", "serving", "doctor", "labelling"},
 }
 
 PURE_PYTHON = {
@@ -62,6 +63,7 @@ PURE_PYTHON = {
     "word_map",
     "pages",
     "doctor",
+    "labelling",
     "mmtoolkit",
 }
 KERAS_ONLY = {"layers", "decoding", "losses", "models"}

@@ -63,7 +63,8 @@ def main(
     check_all(photos, preset, out, port, vgg19_weights)
     paths = mm.find_images([photos])
     model = proposing(preset, vgg19_weights, questions)
-    form = QUESTIONS if questions or isinstance(model, mm.VisualQA) else CAPTIONS
+    answers = model is not None and isinstance(model, mm.VisualQA)  # which loads Keras
+    form = QUESTIONS if questions or answers else CAPTIONS
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
     sheet = open_sheet(out or photos / form.name, form, paths)

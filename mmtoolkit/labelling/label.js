@@ -34,10 +34,11 @@ const WORDS = {
 const language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) || "en";
 const words = WORDS[language];
 const element = (id) => document.getElementById(id);
-const PAUSE = 300, AGAIN = 2000; // milliseconds: of typing before it is saved; between two tries to reach the server
+const PAUSE = 300, AGAIN = 1000; // milliseconds: of typing before it is saved; between two tries to reach the server
 
 let start; // what the server said first
 let at = 0; // which picture is looked at; after the last one comes the end
+let aim = 0; // where the last step leads, which may take a moment
 let turn = 0; // grows with each step, so that an answer that comes late is known to be late
 let changed = false; // whether the labels of the picture differ from what is saved or waits to be
 let question = ""; // the last one
@@ -155,22 +156,30 @@ function mark(entry, origin) {
 
 // --- going from picture to picture ---
 
-async function visit(index, step) {
+function step(by) { // from where the last one leads: keys may come faster than pictures
+  visit(Math.min(aim + by, start.names.length), by);
+}
+
+async function visit(index, by) {
   keep();
   flush();
   const mine = ++turn;
+  aim = index;
   try {
-    for (; index >= 0 && index < start.names.length; index += step) {
+    for (; index >= 0 && index < start.names.length; index += by) {
+      aim = index;
       const found = await ask("/item", { image: start.names[index] });
       if (mine !== turn) return;
       if (!found.fault) return show(index, found.labels);
       skip(found.fault);
     }
-    if (index < 0) propose(); // there is none before: it goes on here
-    else await showEnd(mine);
+    if (index >= 0) return await showEnd(mine);
+    propose(); // there is none before: it goes on here
   } catch (error) {
-    if (mine === turn) lost(error);
+    if (mine !== turn) return;
+    lost(error);
   }
+  aim = at;
 }
 
 function skip(fault) {
@@ -266,6 +275,7 @@ function progress() {
 // --- what the model says ---
 
 async function propose() {
+  if (!current) return;
   const mine = [turn, current];
   const asks = start.fields.length > 1 ? texts(current)[0] : "";
   proposal = null;
@@ -368,10 +378,9 @@ function onKey(event) {
   if (event.isComposing || event.keyCode === 229 || ended) return; // Enter ends a syllable of Hangul first
   const inText = event.target.tagName !== "BUTTON" && !element("work").hidden;
   const sideways = event.altKey || (event.ctrlKey && !event.key.match(/Left|Right/)); // by words in a text, these two
-  if (event.key === "PageUp" || (sideways && /ArrowUp|ArrowLeft/.test(event.key))) visit(at - 1, -1);
-  else if (event.key === "PageDown" || (sideways && /ArrowDown|ArrowRight/.test(event.key))) {
-    if (at < start.names.length) visit(at + 1, 1);
-  } else if (inText && event.key === "Enter" && event.shiftKey) another();
+  if (event.key === "PageUp" || (sideways && /ArrowUp|ArrowLeft/.test(event.key))) step(-1);
+  else if (event.key === "PageDown" || (sideways && /ArrowDown|ArrowRight/.test(event.key))) step(1);
+  else if (inText && event.key === "Enter" && event.shiftKey) another();
   else if (inText && event.key === "Enter") next();
   else if (event.key === "Escape" && current) putBack();
   else return;
@@ -392,8 +401,8 @@ async function begin() {
   start = await ask("/start");
   labelled = new Set(start.labelled);
   element("next").addEventListener("click", next);
-  element("back").addEventListener("click", () => visit(at - 1, -1));
-  element("return").addEventListener("click", () => visit(at - 1, -1));
+  element("back").addEventListener("click", () => step(-1));
+  element("return").addEventListener("click", () => step(-1));
   element("more").addEventListener("click", another);
   element("finish").addEventListener("click", () => visit(start.names.length, 1));
   element("done").addEventListener("click", done);

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import threading
 import webbrowser
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -135,7 +136,8 @@ def serve(work: Labelling, port: int, *, browser: bool) -> None:
         tell(f"label {len(work.sheet.pictures)} pictures at {server.address}\nCtrl-C ends; {work.sheet.path} is kept")
         try:
             if browser:
-                webbrowser.open(server.address)
+                # In a thread: a browser of the terminal keeps its caller waiting, and asks the server meanwhile
+                threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
             server.serve_forever()
         except KeyboardInterrupt:
             tell("")

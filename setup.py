@@ -17,7 +17,11 @@ setup(
     python_requires=">=3.11,<3.14",  # TensorFlow 2.21 has no wheel for 3.14
     packages=[*find_packages(include=["mmtoolkit", "mmtoolkit.*"]), "mmtoolkit.pipelines", "mmtoolkit.pretrained"],
     package_dir={"mmtoolkit.pipelines": "pipelines", "mmtoolkit.pretrained": "pretrained"},
-    package_data={"mmtoolkit": ["py.typed"], "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"]},
+    package_data={
+        "mmtoolkit": ["py.typed"],
+        "mmtoolkit.labelling": ["label.html", "label.js"],
+        "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"],
+    },
     exclude_package_data={"": ["__pycache__/*", "*.pyc"]},
     entry_points={"console_scripts": ["mmtoolkit=mmtoolkit.pipelines.__main__:dispatch"]},
     install_requires=[

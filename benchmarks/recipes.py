@@ -72,7 +72,7 @@ def main(
         job: What is trained: caption or vqa.
         vgg19_weights: As the job takes them.
         epochs: Of every training; 6 for captions, the default of the job for answers.
-        also: Further options of every training, as one text: "--layer block5_pool".
+        also: Further options of every training, as one text: --also="--layer block5_pool".
         seed: Of every training.
         only: Lines to train, all by default.
         json: Where the figures are written.

@@ -6,6 +6,7 @@ import base64
 import html
 import io
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from PIL import Image, ImageOps
@@ -68,18 +69,32 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def thumbnail(path: Path, side: int = SIDE) -> str:
     """A small form of a picture file as an `img`; nothing where it cannot be read."""
     try:
-        with Image.open(path) as picture:
-            picture.draft("RGB", (2 * side, 2 * side))
-            small = ImageOps.exif_transpose(picture).convert("RGB")
-            small.thumbnail((side, side))
+        return inlined(upright(path, side), alt=path.name)
     except Exception:  # Pillow's plug-ins raise many kinds
         return ""
-    return inlined(small, alt=path.name)
+
+
+def upright(path: Path, side: int) -> Image.Image:
+    """A picture file in RGB, turned as its EXIF block says, no side over `side`; HEIC where pillow-heif is there."""
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    with Image.open(path) as picture:
+        picture.draft("RGB", (2 * side, 2 * side))
+        small = ImageOps.exif_transpose(picture).convert("RGB")
+    small.thumbnail((side, side))
+    return small
 
 
 def inlined(picture: Image.Image, *, alt: str) -> str:
     """A picture as an `img` whose bytes are in the page."""
+    data = base64.b64encode(jpeg(picture)).decode()
+    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}">'
+
+
+def jpeg(picture: Image.Image) -> bytes:
+    """A picture as the bytes of a JPEG file."""
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=80)
-    data = base64.b64encode(buffer.getvalue()).decode()
-    return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}">'
+    return buffer.getvalue()

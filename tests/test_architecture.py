@@ -45,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "pages": set(),
     "doctor": {"readers", "metrics", "pages"},
     "reports": {"metrics", "pages", "pictures"},
+    "labelling": {"readers", "pages"},
     "text": set(),
     "vision": set(),
     "layers": set(),
@@ -59,7 +60,7 @@ ARROWS: dict[str, set[str]] = {
     "watching": BELOW_PIPELINES | {"presets", "evaluation"},  # not training: what is watched and who watches stay apart
     "serving": BELOW_PIPELINES | {"presets", "evaluation"},
     "pipelines": BELOW_PIPELINES
-    | {"presets", "evaluation", "training", "checkpoints", "watching", "serving", "doctor"},
+    | {"presets", "evaluation", "training", "checkpoints", "watching", "serving", "doctor", "labelling"},
 }
 
 PURE_PYTHON = {
@@ -75,6 +76,7 @@ PURE_PYTHON = {
     "pages",
     "doctor",
     "reports",
+    "labelling",
     "mmtoolkit",
 }
 KERAS_ONLY = {"layers", "decoding", "losses", "models"}

@@ -1,0 +1,416 @@
+"use strict";
+const WORDS = {
+  en: {
+    caption: "Caption", question: "Question", answer: "Answer",
+    place: (at, all) => `${at} of ${all}`, count: (some) => `${some} labelled`,
+    next: "Save, next", back: "Back", more: "Another", finish: "Finish", copy: "Copy", done: "End mmtoolkit label",
+    keys: "<kbd>Enter</kbd> saves and goes on · <kbd>Shift+Enter</kbd> another one · <kbd>Page Up</kbd> " +
+      "<kbd>Page Down</kbd> or <kbd>Alt+←</kbd> <kbd>Alt+→</kbd> back and forth · <kbd>Esc</kbd> what the model said",
+    looking: "The model is looking …", says: "The model says:", silent: "The model says nothing.",
+    typing: "Not saved yet …", saving: "Saving …", saved: (name, file) => `Saved in ${file}: ${name}`,
+    refused: (why) => `Not saved: ${why}`, copied: "Copied.", failed: (why) => why,
+    gone: "mmtoolkit label does not answer: it has ended. What you wrote and is not saved stays on this page, and is " +
+      "saved when you start it again.",
+    total: (some, all) => `${some} of ${all} pictures are labelled.`, run: "Run next:",
+    none: "Nothing is labelled yet: there is nothing to learn from.",
+    few: (wanted) => `Fine-tuning wants ${wanted} labelled pictures or more.`,
+    ended: "mmtoolkit label has ended. You can close this page.",
+  },
+  ko: {
+    caption: "설명", question: "질문", answer: "답",
+    place: (at, all) => `${all}장 중 ${at}번째`, count: (some) => `${some}장 완료`,
+    next: "저장하고 다음", back: "이전", more: "하나 더", finish: "마치기", copy: "복사", done: "mmtoolkit label 끝내기",
+    keys: "<kbd>Enter</kbd> 저장하고 다음 · <kbd>Shift+Enter</kbd> 하나 더 · <kbd>Page Up</kbd> <kbd>Page Down</kbd> " +
+      "또는 <kbd>Alt+←</kbd> <kbd>Alt+→</kbd> 이전·다음 · <kbd>Esc</kbd> 모델의 제안으로 되돌리기",
+    looking: "모델이 보고 있습니다 …", says: "모델의 제안:", silent: "모델의 제안이 없습니다.",
+    typing: "아직 저장 전 …", saving: "저장 중 …", saved: (name, file) => `${file}에 저장했습니다: ${name}`,
+    refused: (why) => `저장하지 못했습니다: ${why}`, copied: "복사했습니다.", failed: (why) => why,
+    gone: "mmtoolkit label이 끝나서 응답이 없습니다. 저장되지 않은 글은 이 페이지에 남아 있고, 다시 시작하면 저장됩니다.",
+    total: (some, all) => `사진 ${all}장 중 ${some}장을 마쳤습니다.`, run: "다음에 실행할 명령:",
+    none: "아직 저장된 것이 없어서 학습할 수 없습니다.", few: (wanted) => `미세 조정에는 사진이 ${wanted}장 이상 필요합니다.`,
+    ended: "mmtoolkit label이 끝났습니다. 이 페이지를 닫아도 됩니다.",
+  },
+};
+const language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) || "en";
+const words = WORDS[language];
+const element = (id) => document.getElementById(id);
+const PAUSE = 300, AGAIN = 1000; // milliseconds: of typing before it is saved; between two tries to reach the server
+
+let start; // what the server said first
+let at = 0; // which picture is looked at; after the last one comes the end
+let aim = 0; // where the last step leads, which may take a moment
+let turn = 0; // grows with each step, so that an answer that comes late is known to be late
+let changed = false; // whether the labels of the picture differ from what is saved or waits to be
+let question = ""; // the last one
+let proposal = null; // what the model says of the picture, or of the question about it
+let current = null; // the entry that is written in
+let ended = false;
+let pause, again;
+const waiting = new Map(); // a picture's name -> labels that are not known to be on disk
+let labelled = new Set();
+
+// --- asking the server ---
+
+class Gone extends Error {}
+
+async function ask(path, fields, body) {
+  let reply;
+  try {
+    const options = body && { method: "POST", keepalive: true, body: JSON.stringify(body) };
+    if (options) options.headers = { "Content-Type": "application/json" };
+    reply = await fetch(path + (fields ? `?${new URLSearchParams(fields)}` : ""), options);
+  } catch {
+    throw new Gone();
+  }
+  const answer = await reply.json();
+  if (!reply.ok) throw new Error(answer.error);
+  return answer;
+}
+
+function tell(kind, ...details) {
+  const status = element("status");
+  status.textContent = kind && (typeof words[kind] === "string" ? words[kind] : words[kind](...details));
+  status.className = { saved: "good", gone: "bad", refused: "bad", failed: "bad" }[kind] || "soft";
+}
+
+function lost(error, kind = "failed") {
+  if (ended) return;
+  tell(error instanceof Gone ? "gone" : kind, error.message);
+  clearTimeout(again);
+  if (error instanceof Gone || waiting.size) again = setTimeout(revive, AGAIN);
+}
+
+async function revive() {
+  try {
+    const fresh = await ask("/start");
+    if (!start) return location.reload();
+    if (fresh.table !== start.table) throw new Gone();
+    tell("");
+    if (current) propose();
+    await flush();
+  } catch (error) {
+    lost(error);
+  }
+}
+
+// --- saving ---
+
+let flushing = null;
+
+function flush() { // one at a time; whoever comes in meanwhile waits for the same
+  flushing ||= sendAll().catch(lost).finally(() => { flushing = null; });
+  return flushing;
+}
+
+async function sendAll() {
+  let refused = null;
+  while (waiting.size && !refused) {
+    for (const [name, labels] of waiting) {
+      try {
+        await send(name, labels);
+      } catch (error) {
+        if (error instanceof Gone) throw error;
+        refused = new Error(`${name}: ${error.message}`);
+      }
+    }
+  }
+  if (refused) lost(refused, "refused");
+}
+
+async function send(name, labels) {
+  tell("saving");
+  const answer = await ask("/save", null, { table: start.table, image: name, labels });
+  if (waiting.get(name) === labels) waiting.delete(name); // else it was written in meanwhile
+  labelled = new Set(answer.labelled);
+  progress();
+  if (!changed) tell("saved", name, start.file);
+}
+
+function keep() { // what is written here waits for the server from now on
+  clearTimeout(pause);
+  if (changed) waiting.set(start.names[at], written());
+  changed = false;
+}
+
+function written() {
+  const own = [...element("entries").children].filter((entry) => entry.dataset.origin !== "proposed");
+  return own.map(texts).filter((label) => label.every(Boolean));
+}
+
+const texts = (entry) => [...entry.querySelectorAll("textarea")].map((area) => area.value.trim());
+
+function typed(entry) {
+  mark(entry, "typed");
+  changed = true;
+  tell("typing");
+  clearTimeout(pause);
+  // An emptied label is taken from the table only when its picture is left: a new text may come
+  const emptied = [...element("entries").children].some((each) => each.dataset.old && !texts(each).every(Boolean));
+  if (!emptied) pause = setTimeout(() => { keep(); flush(); }, PAUSE);
+}
+
+function mark(entry, origin) {
+  entry.dataset.origin = origin;
+  entry.classList.toggle("proposed", origin === "proposed");
+}
+
+// --- going from picture to picture ---
+
+function step(by) { // from where the last one leads: keys may come faster than pictures
+  visit(Math.min(aim + by, start.names.length), by);
+}
+
+async function visit(index, by) {
+  keep();
+  flush();
+  const mine = ++turn;
+  aim = index;
+  try {
+    for (; index >= 0 && index < start.names.length; index += by) {
+      aim = index;
+      const found = await ask("/item", { image: start.names[index] });
+      if (mine !== turn) return;
+      if (!found.fault) return show(index, found.labels);
+      skip(found.fault);
+    }
+    if (index >= 0) return await showEnd(mine);
+    propose(); // there is none before: it goes on here
+  } catch (error) {
+    if (mine !== turn) return;
+    lost(error);
+  }
+  aim = at;
+}
+
+function skip(fault) {
+  const known = [...element("skipped").children].some((item) => item.textContent === fault);
+  if (!known) element("skipped").appendChild(document.createElement("li")).textContent = fault;
+}
+
+function show(index, saved) {
+  const name = start.names[index];
+  at = index;
+  element("work").hidden = false;
+  element("end").hidden = true;
+  element("picture").src = address(name);
+  element("picture").alt = element("name").textContent = name;
+  if (start.names[index + 1]) new Image().src = address(start.names[index + 1]);
+  element("entries").replaceChildren();
+  const labels = waiting.get(name) || saved;
+  labels.forEach((label) => add(label, "typed"));
+  if (!labels.length) add(start.fields.map((field) => (field === "question" ? question : "")), "proposed");
+  focus(element("entries").firstChild);
+  progress();
+}
+
+const address = (name) => `/picture?${new URLSearchParams({ image: name })}`;
+
+function add(label, origin) {
+  const entry = element("entries").appendChild(document.createElement("div"));
+  entry.className = "entry";
+  start.fields.forEach((field, place) => {
+    const area = document.createElement("textarea");
+    const title = entry.appendChild(document.createElement("label"));
+    title.append(words[field], area);
+    area.value = label[place];
+    area.rows = start.fields.length > 1 ? 1 : 2;
+    area.classList.toggle("last", place === start.fields.length - 1);
+    area.addEventListener("focus", () => enter(entry));
+    area.addEventListener("input", () => field === "question" ? asking(entry) : typed(entry));
+    if (field === "question") area.addEventListener("change", () => asked(entry));
+  });
+  if (label.every(Boolean)) entry.dataset.old = "yes";
+  mark(entry, origin);
+  return entry;
+}
+
+function focus(entry) { // where the next text is missing
+  enter(entry);
+  const areas = [...entry.querySelectorAll("textarea")];
+  const area = areas.find((each) => !each.value) || areas.at(-1);
+  area.focus();
+  area.setSelectionRange(area.value.length, area.value.length);
+}
+
+function enter(entry) {
+  if (current === entry) return;
+  current = entry;
+  propose();
+}
+
+function asking(entry) { // a question is being written: what was proposed for another one is no answer
+  if (entry.dataset.origin !== "proposed") return typed(entry);
+  entry.querySelector(".last").value = "";
+}
+
+function asked(entry) {
+  question = texts(entry)[0];
+  if (current === entry) propose();
+}
+
+function next() {
+  const [area, last] = [document.activeElement, current.querySelector(".last")];
+  if (area !== last && current.contains(area) && !last.value) {
+    last.focus(); // from a question to its answer, which the model now looks for
+    return;
+  }
+  for (const entry of element("entries").children) {
+    if (texts(entry).every(Boolean)) mark(entry, "typed");
+  }
+  changed ||= written().length > 0;
+  visit(at + 1, 1);
+}
+
+function another() {
+  if (texts(current).every(Boolean)) typed(current); // what was proposed is taken
+  focus(add(start.fields.map(() => ""), "proposed"));
+}
+
+function progress() {
+  const all = start.names.length;
+  element("place").textContent = at < all ? words.place(at + 1, all) : "";
+  element("count").textContent = words.count(labelled.size);
+}
+
+// --- what the model says ---
+
+async function propose() {
+  if (!current) return;
+  const mine = [turn, current];
+  const asks = start.fields.length > 1 ? texts(current)[0] : "";
+  proposal = null;
+  element("said").hidden = !start.proposes || (start.fields.length > 1 && !asks);
+  if (element("said").hidden) return;
+  element("note").textContent = words.looking;
+  element("texts").replaceChildren();
+  const late = () => ended || mine[0] !== turn || mine[1] !== current ||
+    (start.fields.length > 1 && texts(current)[0] !== asks);
+  try {
+    while (!late()) {
+      const answer = await ask("/proposal", { image: start.names[at], question: asks });
+      if (late()) return;
+      if (answer.ready) return offer(answer);
+      await new Promise((resolve) => setTimeout(resolve, PAUSE));
+    }
+  } catch (error) {
+    if (!late()) lost(error);
+  }
+}
+
+function offer(answer) {
+  proposal = answer;
+  const heard = answer.texts.length ? words.says : words.silent;
+  element("note").textContent = answer.note ? `${heard} (${answer.note})` : heard;
+  element("texts").replaceChildren(...answer.texts.map(([text, probability]) => {
+    const button = document.createElement("button");
+    button.append(text);
+    if (probability !== null) {
+      button.appendChild(document.createElement("small")).textContent = `${Math.round(100 * probability)} %`;
+    }
+    button.addEventListener("click", () => take(text));
+    return button;
+  }));
+  const repeated = start.fields.length === 1 && element("entries").children.length > 1;
+  if (current.dataset.origin === "proposed" && !current.querySelector(".last").value && !repeated) putBack();
+}
+
+function take(text) {
+  const area = current.querySelector(".last");
+  area.value = text;
+  typed(current);
+  area.focus();
+}
+
+function putBack() {
+  if (!proposal || !proposal.texts.length) return;
+  const [[text]] = proposal.texts;
+  if (current.dataset.origin === "proposed") {
+    current.querySelector(".last").value = text;
+    mark(current, "proposed");
+  } else take(text);
+}
+
+// --- the end ---
+
+async function showEnd(mine) {
+  await flush();
+  const summary = await ask("/summary");
+  if (mine !== turn) return;
+  at = start.names.length;
+  current = null;
+  summarise(summary);
+  element("work").hidden = true;
+  element("end").hidden = false;
+  element("done").focus();
+}
+
+function summarise(summary) {
+  element("total").textContent = words.total(summary.labelled, summary.pictures);
+  const few = summary.labelled < summary.wanted ? words.few(summary.wanted) : "";
+  element("warning").textContent = summary.labelled ? few : words.none;
+  element("command").textContent = summary.command;
+  element("run").hidden = element("copy").hidden = !summary.command;
+  progress();
+}
+
+async function done() {
+  if (waiting.size) await flush();
+  if (waiting.size) return;
+  try {
+    summarise(await ask("/done", null, {}));
+    ended = true;
+    clearTimeout(again);
+    element("done").disabled = element("return").disabled = true;
+    tell("ended");
+  } catch (error) {
+    lost(error);
+  }
+}
+
+async function copy() {
+  await navigator.clipboard.writeText(element("command").textContent);
+  tell("copied");
+}
+
+// --- keys and buttons ---
+
+function onKey(event) {
+  if (event.isComposing || event.keyCode === 229 || ended) return; // Enter ends a syllable of Hangul first
+  const inText = event.target.tagName !== "BUTTON" && !element("work").hidden;
+  const sideways = event.altKey || (event.ctrlKey && !event.key.match(/Left|Right/)); // by words in a text, these two
+  if (event.key === "PageUp" || (sideways && /ArrowUp|ArrowLeft/.test(event.key))) step(-1);
+  else if (event.key === "PageDown" || (sideways && /ArrowDown|ArrowRight/.test(event.key))) step(1);
+  else if (inText && event.key === "Enter" && event.shiftKey) another();
+  else if (inText && event.key === "Enter") next();
+  else if (event.key === "Escape" && current) putBack();
+  else return;
+  event.preventDefault();
+}
+
+function leave(event) {
+  keep();
+  if (!waiting.size) return;
+  flush();
+  event.preventDefault(); // the browser asks whether to close the page
+}
+
+async function begin() {
+  document.documentElement.lang = language;
+  for (const each of document.querySelectorAll("[data-word]")) each.textContent = words[each.dataset.word];
+  element("keys").innerHTML = words.keys;
+  start = await ask("/start");
+  labelled = new Set(start.labelled);
+  element("next").addEventListener("click", next);
+  element("back").addEventListener("click", () => step(-1));
+  element("return").addEventListener("click", () => step(-1));
+  element("more").addEventListener("click", another);
+  element("finish").addEventListener("click", () => visit(start.names.length, 1));
+  element("done").addEventListener("click", done);
+  element("copy").addEventListener("click", copy);
+  document.addEventListener("keydown", onKey);
+  window.addEventListener("beforeunload", leave);
+  at = start.names.length; // no picture yet: there is nothing to keep
+  await visit(Math.max(0, start.names.findIndex((name) => !labelled.has(name))), 1);
+}
+
+begin().catch(lost);

@@ -1,0 +1,15 @@
+"""The page itself: one file with its style and its script in it, which asks this server only."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mmtoolkit.pages import page
+
+FOLDER = Path(__file__).parent
+
+
+def label_page(title: str) -> str:
+    """The page on which pictures are labelled, under a title."""
+    body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("label.html", "label.js"))
+    return page(title, body, script=script)

@@ -1,0 +1,172 @@
+"""The table of labels: what its readers take, what of it stays, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.labelling import CAPTIONS, QUESTIONS, Form, Sheet, labels, open_sheet, save, unfinished
+
+# What is typed, and what its readers give back
+TEXTS = {
+    "a dog, running": "a dog, running",
+    'the sign says "stop"': 'the sign says "stop"',
+    '"stop"': '"stop"',
+    "개가 해변을 달린다": "개가 해변을 달린다",
+    "  a dog\n\truns\r\nfast ": "a dog runs fast",
+    "one\u2028two": "one two",
+    "=1+1; it's 50% | #1": "=1+1; it's 50% | #1",
+    "😀": "😀",
+}
+
+
+def sheet_of(photos: Path, form: Form = CAPTIONS) -> Sheet:
+    return open_sheet(photos / form.name, form, mm.find_images([photos]))
+
+
+def test_captions_are_read_back_as_they_were_typed(photos: Path) -> None:
+    sheet = sheet_of(photos)
+    typed = list(TEXTS)
+    save(sheet, "1.jpg", [[text] for text in typed[:3]])
+    save(sheet, "해변/4.jpg", [[text] for text in typed[3:]])
+    records = {record.image_id: record for record in mm.read_captions(photos)}
+    assert records["1.jpg"].captions == tuple(TEXTS[text] for text in typed[:3])
+    assert records["해변/4.jpg"].captions == tuple(TEXTS[text] for text in typed[3:])
+    assert records["해변/4.jpg"].image == photos / "해변" / "4.jpg"
+    assert set(records) == {"1.jpg", "해변/4.jpg"}
+    assert labels(sheet) == {name: [(text,) for text in records[name].captions] for name in records}
+
+
+def test_questions_are_read_back_as_they_were_typed(photos: Path) -> None:
+    sheet = sheet_of(photos, QUESTIONS)
+    save(sheet, "2.jpg", [[text, text[::-1]] for text in TEXTS])
+    records = mm.read_questions(photos)
+    assert [record.question for record in records] == list(TEXTS.values())
+    assert [record.answers for record in records] == [(" ".join(text[::-1].split()),) for text in TEXTS]
+
+
+def test_all_else_in_a_table_stays(photos: Path) -> None:
+    """Other columns, rows of other pictures, their order, and the mark that Excel wants."""
+    table = photos / "captions.csv"
+    table.write_bytes(
+        "\ufeffid,image,author,caption,split\n"
+        "a,elsewhere.jpg,Kim,an unseen one,train\n"
+        'b,1.jpg,Lee,"old, one",valid\n'
+        "c,1.jpg,Park,old two,valid\n"
+        "d,2.jpg,,stays,train\n".encode()
+    )
+    sheet = sheet_of(photos)
+    assert labels(sheet) == {"1.jpg": [("old, one",), ("old two",)], "2.jpg": [("stays",)]}
+    save(sheet, "1.jpg", [["old two"], ["new"], ["newest"]])  # one kept, one in the place of another, one more
+    save(sheet, "3.png", [["blue"]])
+    assert table.read_bytes().decode() == (
+        "\ufeffid,image,author,caption,split\n"
+        "a,elsewhere.jpg,Kim,an unseen one,train\n"
+        "c,1.jpg,Park,old two,valid\n"
+        "b,1.jpg,Lee,new,valid\n"
+        ",1.jpg,,newest,valid\n"
+        "d,2.jpg,,stays,train\n"
+        ",3.png,,blue,\n"
+    )
+
+
+def test_a_picture_keeps_the_name_that_the_table_has_for_it(photos: Path) -> None:
+    """Readers also look in images/."""
+    (photos / "images").mkdir()
+    (photos / "3.png").rename(photos / "images" / "5.png")
+    (photos / "captions.csv").write_text("image,caption\n5.png,blue\n")
+    sheet = sheet_of(photos)
+    assert labels(sheet) == {"images/5.png": [("blue",)]}
+    save(sheet, "images/5.png", [["blue"], ["very blue"]])
+    assert (photos / "captions.csv").read_text() == "image,caption\n5.png,blue\n5.png,very blue\n"
+
+
+def test_a_table_elsewhere_names_the_pictures_from_there(photos: Path, tmp_path: Path) -> None:
+    target = tmp_path / "tables" / "mine.csv"
+    target.parent.mkdir()
+    sheet = open_sheet(target, CAPTIONS, mm.find_images([photos]))
+    save(sheet, "../photos/1.jpg", [["red"]])
+    (record,) = mm.read_captions(target)
+    assert record.captions == ("red",) and record.image.resolve() == (photos / "1.jpg").resolve()
+
+
+def test_what_is_emptied_is_no_longer_labelled(photos: Path) -> None:
+    sheet = sheet_of(photos, QUESTIONS)
+    save(sheet, "1.jpg", [["", "red"], ["which colour?", " \n"]])
+    assert not sheet.path.exists()  # a table without rows is one that readers refuse
+    save(sheet, "1.jpg", [["which colour?", "red"]])
+    save(sheet, "2.jpg", [["which colour?", "green"]])
+    save(sheet, "1.jpg", [["which colour?", ""]])
+    assert sheet.path.read_text() == "image,question,answer\n2.jpg,which colour?,green\n"
+
+
+def test_rows_prepared_without_text_wait_for_it(photos: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption,split\n1.jpg,,train\n2.jpg,,test\n")
+    sheet = sheet_of(photos)
+    assert labels(sheet) == {} and unfinished(sheet) == 2
+    save(sheet, "2.jpg", [["green"]])
+    assert sheet.path.read_text() == "image,caption,split\n1.jpg,,train\n2.jpg,green,test\n"
+    assert unfinished(sheet) == 1
+
+
+def test_what_another_program_writes_meanwhile_stays(photos: Path) -> None:
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["red"]])
+    with sheet.path.open("a") as file:
+        file.write("2.jpg,by hand\n")
+    save(sheet, "1.jpg", [["crimson"]])
+    assert sheet.path.read_text() == "image,caption\n1.jpg,crimson\n2.jpg,by hand\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("picture,caption\n", ":1: expected a column 'image'"),
+        ("image,captoin\n1.jpg,a\n", "Rename 'captoin' to 'caption'"),
+        ("image;caption\n1.jpg;a\n", "expected commas between the columns"),
+        ("image,caption\n1.jpg,red, or so\n", ":2: expected 2 fields. Received: 3."),
+        ('image,caption\n1.jpg,"red\n2.jpg,b\n', "double quotes are closed"),
+    ],
+)
+def test_a_table_that_readers_refuse_is_left_alone(photos: Path, content: str, message: str) -> None:
+    table = photos / "captions.csv"
+    table.write_text(content)
+    with pytest.raises(mm.InputError) as caught:
+        sheet_of(photos)
+    assert str(caught.value).startswith(str(table)) and message in str(caught.value)
+    assert table.read_text() == content
+
+
+def test_a_table_spoilt_meanwhile_is_left_alone(photos: Path) -> None:
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["red"]])
+    sheet.path.write_text("nothing\n")
+    with pytest.raises(mm.InputError, match="expected a column 'image'"):
+        save(sheet, "1.jpg", [["crimson"]])
+    assert sheet.path.read_text() == "nothing\n"
+
+
+def test_half_characters_and_names_that_no_table_holds_are_refused(photos: Path) -> None:
+    (photos / " 6.jpg").write_bytes((photos / "1.jpg").read_bytes())
+    sheet = sheet_of(photos)
+    with pytest.raises(mm.InputError, match=r"whole characters of Unicode\. Received: the half"):
+        save(sheet, "1.jpg", [["a \ud800"]])
+    with pytest.raises(mm.InputError, match=r"Received: ' 6\.jpg'; rename the picture"):
+        save(sheet, " 6.jpg", [["red"]])
+    assert not sheet.path.exists()
+
+
+def test_a_full_disk_leaves_the_old_table(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["red"]])
+
+    def full(descriptor: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save(sheet, "1.jpg", [["crimson"]])
+    assert sheet.path.read_text() == "image,caption\n1.jpg,red\n"
+    assert {path.name for path in photos.iterdir()} == {"captions.csv", "1.jpg", "2.jpg", "3.png", "해변"}

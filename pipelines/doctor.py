@@ -37,7 +37,7 @@ def main(
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
         out: HTML page for what was found, with the pictures in it.
-        quarantine: JSON Lines file of what was found, which --exclude of finetune and mm.read_captions leave out.
+        quarantine: JSON Lines file of what was found, which --exclude of the other commands leaves out.
         exclude: Such a file: rows and pictures to leave out from the start.
         seed: Of the cut into splits, where the data names none.
         json: Print one JSON object in place of the table.
@@ -56,8 +56,7 @@ def main(
         tell(f"page: {out}")
     if quarantine:
         quarantine.parent.mkdir(parents=True, exist_ok=True)
-        listed = [Fault(finding.source, finding.message, finding.image) for finding in health.findings]
-        write_quarantine(quarantine, listed)
+        write_quarantine(quarantine, [finding.as_fault() for finding in health.findings])
         tell(f"to leave out: {quarantine}")
     print(json_format.dumps(health.as_json(), indent=1, ensure_ascii=False) if json else report(health))
     return health.exit_code

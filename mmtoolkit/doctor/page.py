@@ -37,7 +37,7 @@ def section(kind: str, findings: Sequence[Finding]) -> str:
 
 
 def item(finding: Finding) -> str:
-    """One finding, with its picture."""
-    picture = thumbnail(finding.path) if finding.path else ""
+    """One finding, with its picture and the one that it is a double of."""
+    picture = "".join(thumbnail(path) for path in (finding.path, finding.other) if path)
     place = f"<code>{escape(finding.image or finding.source)}</code>"
     return f"<li>{picture}<div>{place}<p>{escape(finding.message)}</p></div></li>"

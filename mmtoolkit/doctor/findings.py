@@ -11,7 +11,14 @@ from typing import Any, Literal
 from mmtoolkit.readers import Fault
 
 Level = Literal["error", "warning"]
-ERRORS = ("unreadable", "truncated", "missing", "bad row", "across splits")  # what training refuses, or must not learn
+ERRORS = (
+    "unreadable",
+    "truncated",
+    "missing",
+    "bad row",
+    "empty",
+    "across splits",
+)  # what training refuses, or must not learn
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmtoolkit.doctor.findings import Finding
+from mmtoolkit.readers.rows import where
 
 LONGEST, TIMES = 40, 4  # words: no text up to so many, or so many times the median, is long
 OWN_SCRIPT = 0.5  # share of a text's letters of the usual scripts below which it is foreign
@@ -64,7 +65,7 @@ def repeated(texts: Iterable[Text]) -> list[Finding]:
             if other is not text:
                 same = words_of(text.answer) == words_of(other.answer)
                 why = "" if same else f", with the answer {other.answer!r:.30} in place of {text.answer!r:.30}"
-                told = f"the {text.what} {text.text!r:.60} stands there already ({other.source}){why}; keep one"
+                told = f"the {text.what} {text.text!r:.60} stands there already {where(other.source)}{why}; keep one"
                 found.append(Finding("repeated", told, text.image, text.source))
     return found
 

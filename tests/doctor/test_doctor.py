@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import itertools
+import re
 import shutil
 from pathlib import Path
 
@@ -12,7 +13,7 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 import mmtoolkit as mm
-from mmtoolkit.doctor import examine
+from mmtoolkit.doctor import examine, health_page
 from mmtoolkit.doctor.duplicates import duplicates, near_pairs, nearly_same
 from mmtoolkit.doctor.pictures import look_at_all
 from mmtoolkit.doctor.texts import Text, answer_table, foreign_script, foreign_words, text_findings, vocabulary_table
@@ -25,7 +26,7 @@ def test_every_planted_fault_is_found_and_nothing_else(planted: Path) -> None:
     health = examine(records, faults)
     assert {finding.kind: finding.image for finding in health.findings} == PLANTED
     assert len(health.findings) == len(PLANTED)
-    assert health.exit_code == 2 and health.scores == {"errors": 3, "warnings": len(PLANTED) - 3}
+    assert health.exit_code == 2 and health.scores == {"errors": 4, "warnings": len(PLANTED) - 4}
 
 
 def test_clean_data_has_nothing(clean: Path) -> None:
@@ -166,15 +167,18 @@ def test_a_script_is_foreign_where_most_letters_are_of_another() -> None:
 
 def test_signs_without_a_word_are_empty_and_a_second_answer_is_told() -> None:
     asked = [("what is it?", "dog"), ("What is it ?", "a cat"), ("what is it", "Dog"), ("?!", "dog"), ("...", "dog")]
-    found = text_findings([Text(one, "a.jpg", f"q:{n}", "question", two) for n, (one, two) in enumerate(asked)])
+    places = ("zero", 1, 2, 3, 4)
+    found = text_findings(
+        [Text(one, "a.jpg", f"q:{n}", "question", two) for n, (one, two) in zip(places, asked, strict=True)]
+    )
     assert [(each.kind, each.source) for each in found] == [
         ("empty", "q:3"),
         ("empty", "q:4"),
         ("repeated", "q:1"),
         ("repeated", "q:2"),
     ]
-    assert found[2].message.endswith("(q:0), with the answer 'dog' in place of 'a cat'; keep one")
-    assert found[3].message.endswith("(q:0); keep one")
+    assert found[2].message.endswith("already in q:zero, with the answer 'dog' in place of 'a cat'; keep one")
+    assert found[3].message.endswith("already in q:zero; keep one")
 
 
 def test_the_tables_by_hand() -> None:
@@ -185,3 +189,12 @@ def test_the_tables_by_hand() -> None:
         ["1, always given", "50.0 %"],
         ["10", "75.0 %"],
     ]
+
+
+def test_the_page_shows_doubles_side_by_side(planted: Path, tmp_path: Path) -> None:
+    health = examine(*usable_captions(planted, on_error="skip"))
+    page = health_page(health, "A title & more")
+    doubles = re.findall(r"<li class=pair>(.*?)</li>", page)
+    assert len(doubles) == 3 and all(double.count("<img ") == 2 for double in doubles)
+    assert "A title &amp; more" in page and not re.search(r'(src|href)="(?!data:)', page)
+    assert all(f"<h2>{kind}</h2>" in page for kind in PLANTED)

@@ -20,6 +20,7 @@ COMMON = 0.02  # share of the texts from which the words in them are familiar fr
 FEWEST = 5  # words of a text from which that can be told
 ONCE = 0.08  # share of words that occur once from which there are too few texts to tell
 RARE = 0.1  # share of foreign texts from which they are no exception
+QUOTED = 60  # characters of a text that are shown
 THRESHOLDS, SIZES = (1, 2, 3, 5, 10), (10, 100, 500, 1000, 3000)
 
 
@@ -49,7 +50,7 @@ def text_findings(texts: Sequence[Text]) -> list[Finding]:
 def empty(texts: Iterable[Text]) -> list[Finding]:
     """Texts of which nothing is left but signs."""
     return [
-        Finding("empty", f"the {text.what} {text.text!r:.60} has no word; write it", text.image, text.source)
+        Finding("empty", f"the {text.what} {quoted(text.text)} has no word; write it", text.image, text.source)
         for text in texts
         if not words_of(text.text)
     ]
@@ -64,8 +65,8 @@ def repeated(texts: Iterable[Text]) -> list[Finding]:
             other = first.setdefault((text.image, *words), text)
             if other is not text:
                 same = words_of(text.answer) == words_of(other.answer)
-                why = "" if same else f", with the answer {other.answer!r:.30} in place of {text.answer!r:.30}"
-                told = f"the {text.what} {text.text!r:.60} stands there already {where(other.source)}{why}; keep one"
+                why = "" if same else f", with the answer {quoted(other.answer)} in place of {quoted(text.answer)}"
+                told = f"the {text.what} {quoted(text.text)} stands there already {where(other.source)}{why}; keep one"
                 found.append(Finding("repeated", told, text.image, text.source))
     return found
 
@@ -79,7 +80,7 @@ def foreign_script(texts: Sequence[Text]) -> list[Finding]:
     for text, own in zip(texts, owned, strict=True):
         if own and sum(script in usual for script in own) < OWN_SCRIPT * len(own):
             script = Counter(own).most_common(1)[0][0].title()
-            told = f"the {text.what} {text.text!r:.60} is in {script} letters, the others are in {named(usual)}"
+            told = f"the {text.what} {quoted(text.text)} is in {script} letters, the others are in {named(usual)}"
             found.append(Finding("unexpected script", told, text.image, text.source))
     return found
 
@@ -104,7 +105,7 @@ def foreign_words(texts: Sequence[Text]) -> list[Finding]:
         return []
     told = "has words that the others do not have; is it in another language?"
     return [
-        Finding("unexpected language", f"the {text.what} {text.text!r:.60} {told}", text.image, text.source)
+        Finding("unexpected language", f"the {text.what} {quoted(text.text)} {told}", text.image, text.source)
         for text in (texts[place] for place in strange)
     ]
 
@@ -119,6 +120,16 @@ def scripts(text: str) -> list[str]:
     return [
         unicodedata.name(letter, "?").split()[0] for letter in unicodedata.normalize("NFC", text) if letter.isalpha()
     ]
+
+
+def quoted(text: str) -> str:
+    """A text in quotation marks, cut where it is long.
+
+    Example:
+        >>> quoted("a dog"), len(quoted("a dog " * 100))
+        ("'a dog'", 62)
+    """
+    return repr(text if len(text) <= QUOTED else f"{text[: QUOTED - 1]}…")
 
 
 def named(scripts: Iterable[str]) -> str:

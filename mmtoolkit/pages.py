@@ -19,19 +19,21 @@ STYLE = """
 --bad:#ff8a80;--odd:#ffc94d;--good:#7fd6a2}}
 *{box-sizing:border-box}
 body{margin:0 auto;padding:1.2rem;max-width:72rem;font:1rem/1.5 system-ui,sans-serif;color:var(--ink);
-background:var(--paper)}
+overflow-wrap:anywhere;background:var(--paper)}
 h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .5rem}
 .lead{font-size:1.1rem}.soft,small{color:var(--soft)}
 .error h2{color:var(--bad)}.warning h2{color:var(--odd)}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
-code{overflow-wrap:anywhere;font-size:.9em}
+code{font-size:.9em}
+th,td{overflow-wrap:normal}
 ul.cards{list-style:none;margin:0;padding:0;display:grid;gap:.7rem;
 grid-template-columns:repeat(auto-fill,minmax(min(100%,17rem),1fr))}
 ul.cards>li{display:flex;gap:.7rem;background:var(--card);border-radius:.5rem;padding:.7rem;min-width:0}
 ul.cards p{margin:.2rem 0}ul.cards img{width:5.5rem;height:5.5rem;object-fit:contain;flex:none}
 ul.cards>li>div{min-width:0}
+ul.cards>li.pair{flex-wrap:wrap}li.pair>div{flex:1 0 100%}ul.cards>li.pair>img{width:calc(50% - .35rem);height:auto}
 img{max-width:100%;border-radius:.3rem}
 """
 

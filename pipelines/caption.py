@@ -75,6 +75,7 @@ def main(
     max_length: int = 25,
     seed: int = 0,
     on_error: OnError = "fail",
+    exclude: Path | None = None,
     deterministic: bool = False,
     checkpoint_every: int = 200,
     resume: bool = False,
@@ -124,6 +125,7 @@ def main(
         seed: Start of all random numbers.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in OUT/quarantine.jsonl.
+        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
         deterministic: Give the same weights at every run, to the bit, at some cost in time.
         checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
         resume: Go on from the checkpoint in OUT; without one, start.
@@ -139,7 +141,7 @@ def main(
     started = time.perf_counter()
     if deterministic:
         start_deterministic()
-    splits, faults = train_and_valid(data, seed, on_error)
+    splits, faults = train_and_valid(data, seed, on_error, exclude)
     sight = choose_sight(options, [record.image for record in splits.train])
     options |= {"encoder": sight.encoder, "precision": sight.precision}
     records = [record for part in splits for record in part]
@@ -159,12 +161,14 @@ def main(
     return 0
 
 
-def train_and_valid(data: Path, seed: int, on_error: OnError) -> tuple[Splits[mm.CaptionRecord], list[Fault]]:
+def train_and_valid(
+    data: Path, seed: int, on_error: OnError, exclude: Path | None
+) -> tuple[Splits[mm.CaptionRecord], list[Fault]]:
     """The records of a data set and what is left out of it, with random numbers started."""
     import keras
 
     keras.utils.set_random_seed(seed)
-    records, faults = usable_captions(data, on_error=on_error)
+    records, faults = usable_captions(data, on_error=on_error, exclude=exclude)
     return trainable(mm.split(records, seed=seed), data), faults
 
 

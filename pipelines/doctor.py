@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import check_target, progress_bar, run, tell
+from mmtoolkit.pipelines.command import aligned, check_target, progress_bar, run, tell
 from mmtoolkit.readers import Excluded, Fault, usable_captions, usable_questions, write_quarantine
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def main(
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
         out: HTML page for what was found, with the pictures in it.
-        quarantine: JSON Lines file of what was found, which --exclude of finetune and mm.read_captions leave out.
+        quarantine: JSON Lines file of what was found, which --exclude of the other commands leaves out.
         exclude: Such a file: rows and pictures to leave out from the start.
         seed: Of the cut into splits, where the data names none.
         json: Print one JSON object in place of the table.
@@ -56,8 +56,7 @@ def main(
         tell(f"page: {out}")
     if quarantine:
         quarantine.parent.mkdir(parents=True, exist_ok=True)
-        listed = [Fault(finding.source, finding.message, finding.image) for finding in health.findings]
-        write_quarantine(quarantine, listed)
+        write_quarantine(quarantine, [finding.as_fault() for finding in health.findings])
         tell(f"to leave out: {quarantine}")
     print(json_format.dumps(health.as_json(), indent=1, ensure_ascii=False) if json else report(health))
     return health.exit_code
@@ -95,9 +94,7 @@ def report(health: Health) -> str:
         lines += [f"  {finding.source or finding.image}: {finding.message}" for finding in findings[:SHOWN]]
         lines += [f"  and {count - SHOWN} more"] if count > SHOWN else []
     for name, rows in health.figures.items():
-        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        lines += ["", name]
-        lines += ["  " + "  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)) for row in rows]
+        lines += ["", name, *(f"  {line}" for line in aligned(rows))]
     return "\n".join(lines)
 
 

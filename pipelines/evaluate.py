@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json as json_format
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,7 @@ def main(
     vgg19_weights: str | None = None,
     features: Path | None = None,
     on_error: OnError = "fail",
+    exclude: Path | None = None,
     beam: int | None = None,
     length_penalty: float | None = None,
     groups: int | None = None,
@@ -68,6 +70,8 @@ def main(
         features: Folder of the feature store; in the cache by default.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
+        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it. A split that the training
+            cut itself needs the list of the training.
         beam: Width of a captioner's search, in place of the preset's own.
         length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
         groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
@@ -91,8 +95,8 @@ def main(
         check_answerer(preset, searches)
     else:
         decoding = check_captioner(model, preset, results, searches)
-    usable: Usable = usable_questions if answers else usable_captions
-    records, faults = records_of(data, usable, split=split, card=model.card, on_error=on_error)
+    usable: Usable = partial(usable_questions if answers else usable_captions, on_error=on_error, exclude=exclude)
+    records, faults = records_of(data, usable, split=split, card=model.card)
     source, unreadable = pictures_for(model, records, features=features, on_error=on_error)
     records, faults = readable(records, unreadable), [*faults, *unreadable]
     tell_left_out(faults)
@@ -184,7 +188,7 @@ def write_results(path: Path, found: Mapping[str, Sequence[mm.Answer]]) -> None:
 
 
 def records_of(
-    data: Path, usable: Usable, *, split: str | None, card: Mapping[str, Any], on_error: OnError
+    data: Path, usable: Usable, *, split: str | None, card: Mapping[str, Any]
 ) -> tuple[list[Any], list[Fault]]:
     """The records of a split: of the data that the preset was trained on as its training cut it, else as named there.
 
@@ -192,16 +196,16 @@ def records_of(
         mm.InputError: There is no such split.
     """
     if split in (None, "all"):
-        return usable(data, on_error=on_error)
+        return usable(data)
     with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
-        records, faults = usable(data, on_error=on_error)
+        records, faults = usable(data)
         records = [record for record in records if getattr(record, "answers", True)]  # those that were learnt from
         parts = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
         part = getattr(parts, split_name(split))
         if part and card.get("data_sha256") == digest([record for part in parts for record in part]):
             return part, faults
     try:
-        return usable(data, splits=(split,), on_error=on_error)
+        return usable(data, splits=(split,))
     except NoSuchSplit as error:
         if "data_sha256" not in card:
             raise

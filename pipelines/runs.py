@@ -22,17 +22,10 @@ QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
 STAGES = "stage-*"  # the folders of a fine-tuning's stages, each like a run's
-RUN = (
-    "report.json",
-    "report.html",
-    "report.csv",
-    "config.yaml",
-    QUARANTINE,
-    CHECKPOINT,
-    "logs/events.*",
-    "samples/epoch-*",
-)
-PASSING = {"out", "data", "features", "vgg19_weights", "on_error", "checkpoint_every", "deterministic", "no_twin"}
+REPORTS = ("report.json", "report.html", "report.csv")
+RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
+PLACES = {"out", "data", "exclude", "features", "vgg19_weights"}  # what is in them is compared, not where it is
+PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
 
 def claim(out: Path, *, overwrite: bool) -> None:

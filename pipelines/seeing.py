@@ -110,7 +110,7 @@ def image_source(
 def picture_fault(record: mm.CaptionRecord | mm.QuestionRecord, why: str) -> Fault:
     """A picture that is there and cannot be read."""
     reason = f"expected a picture that can be read. Received: {record.image} ({why}). Replace it or leave it out."
-    return Fault(record.source, reason, str(record.image))
+    return Fault(record.source, reason, str(record.image), "unreadable", whole=True)
 
 
 def readable(records: Sequence[RecordT], faults: Sequence[Fault]) -> list[RecordT]:

@@ -74,6 +74,7 @@ def main(
     valid_share: float = 0.2,
     seed: int = 0,
     on_error: OnError = "fail",
+    exclude: Path | None = None,
     deterministic: bool = False,
     checkpoint_every: int = 200,
     resume: bool = False,
@@ -130,6 +131,7 @@ def main(
         seed: Start of all random numbers.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in OUT/quarantine.jsonl.
+        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
         deterministic: Give the same weights at every run, to the bit, at some cost in time.
         checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
         resume: Go on from the checkpoint in OUT; without one, start.
@@ -144,7 +146,7 @@ def main(
     started = time.perf_counter()
     if deterministic:
         start_deterministic()
-    splits, faults = train_and_valid(data, seed, valid_share, on_error)
+    splits, faults = train_and_valid(data, seed, valid_share, on_error, exclude)
     images = list(dict.fromkeys(record.image for record in splits.train))
     sight = BLIND if question_only else choose_sight(options, images)
     options |= {"encoder": sight.encoder, "precision": sight.precision}
@@ -170,10 +172,10 @@ def main(
 
 
 def train_and_valid(
-    data: Path, seed: int, valid_share: float, on_error: OnError
+    data: Path, seed: int, valid_share: float, on_error: OnError, exclude: Path | None
 ) -> tuple[Splits[mm.QuestionRecord], list[Fault]]:
     """The records of a data set that have answers, and what is left out of it."""
-    records, faults = usable_questions(data, on_error=on_error)
+    records, faults = usable_questions(data, on_error=on_error, exclude=exclude)
     answered = [record for record in records if record.answers]
     if not answered:
         raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")

@@ -6,6 +6,7 @@ import inspect
 import json as json_format
 import os
 import time
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -23,7 +24,10 @@ LEAST = {
     **dict.fromkeys(["dim", "window", "epochs", "min_count", "negative", "workers", "top"], 1),
     "map_words": 3,
 }
-TRAINING = ("algorithm", "dim", "window", "epochs", "min_count", "negative", "workers", "deterministic", "seed")
+TRAINING = (
+    *("algorithm", "dim", "window", "epochs", "min_count", "negative"),
+    *("workers", "deterministic", "seed", "exclude"),
+)
 RESULTS = ("out", "neighbours", "analogy", "score", "map")
 DIGITS = {"accuracy": 2, "pearson": 4, "spearman": 4, "out_of_vocabulary": 2}  # of the scores of a file
 MOST_WORKERS = 8  # more threads wait for each other
@@ -42,6 +46,7 @@ def main(
     workers: int | None = None,
     deterministic: bool = False,
     seed: int = 0,
+    exclude: Path | None = None,
     out: Path | None = None,
     neighbours: tuple[str, ...] = (),
     analogy: tuple[str, str, str] | None = None,
@@ -70,6 +75,7 @@ def main(
         workers: Threads that train together; by default one for each processor, up to 8.
         deterministic: Train with one thread, so that the same seed gives the same vectors to the bit.
         seed: Start of the random numbers.
+        exclude: A list of captions and pictures to leave out, as doctor --quarantine writes it.
         out: File for the vectors: binary if its name ends in .bin, else text; a further .gz compresses it.
         neighbours: Words whose nearest words are printed, as WORD, neighbour, cosine.
         analogy: Three words A B C; prints what comes nearest to B - A + C: A is to B as C is to what?
@@ -132,7 +138,10 @@ def train(options: Mapping[str, Any]) -> KeyedVectors:
     from mmtoolkit.text.vocabulary import SPECIAL
 
     codec = mm.TextCodec(mm.Vocabulary(SPECIAL))
-    sentences = codec.split(mm.read_sentences(options["data"]))
+    with warnings.catch_warnings(record=True) as caught:
+        sentences = codec.split(mm.read_sentences(options["data"], exclude=options["exclude"]))
+    for warning in caught:  # what is left out
+        tell(f"warning: {warning.message}")
     started = time.perf_counter()
     workers = 1 if options["deterministic"] else options["workers"] or min(MOST_WORKERS, os.cpu_count() or 1)
     same = {name: options[name] for name in ("dim", "window", "epochs", "min_count", "negative", "seed")}

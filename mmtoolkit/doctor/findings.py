@@ -8,8 +8,17 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from mmtoolkit.readers import Fault
+
 Level = Literal["error", "warning"]
-ERRORS = ("unreadable", "truncated", "missing", "bad row", "across splits")  # what training refuses, or must not learn
+ERRORS = (
+    "unreadable",
+    "truncated",
+    "missing",
+    "bad row",
+    "empty",
+    "across splits",
+)  # what training refuses, or must not learn
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +35,7 @@ class Finding:
         image: The picture, as the data set names it.
         source: The row, `FILE:LINE`, where it is about one.
         path: Where the picture is, where it is there.
+        other: Where the picture is whose double it is.
     """
 
     kind: str
@@ -33,11 +43,17 @@ class Finding:
     image: str = ""
     source: str = ""
     path: Path | None = field(default=None, compare=False)
+    other: Path | None = field(default=None, compare=False)
 
     @property
     def level(self) -> Level:
         """How bad it is."""
         return "error" if self.kind in ERRORS else "warning"
+
+    def as_fault(self) -> Fault:
+        """What `--exclude` leaves out for it: a row, or a picture by where it is, for its name may be an id."""
+        image = str(self.path or self.image)
+        return Fault(self.source, self.message, image, self.kind, whole=not self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +89,6 @@ class Health:
     def as_json(self) -> dict[str, Any]:
         """A JSON object that begins with `scores`."""
         rows = [{"level": each.level, **asdict(each)} for each in self.findings]
-        told = [{key: value for key, value in row.items() if key != "path"} for row in rows]
-        return {"scores": self.scores, "counts": self.counts, "kinds": self.kinds, "findings": told} | {
-            "figures": self.figures
-        }
+        told = [{key: str(value) for key, value in row.items() if value} for row in rows]
+        counted = {"scores": self.scores, "counts": self.counts, "kinds": self.kinds}
+        return counted | {"findings": told, "figures": self.figures}

@@ -41,7 +41,12 @@ def examine(
     """
     owners = {record.image: (record.image_id, record.split) for record in records}
     looks = look_at_all(list(owners), progress)
-    found = [Finding(fault.kind, fault.reason, fault.image, fault.source) for fault in faults]
+    found = [
+        Finding(fault.kind, str(fault), fault.image)
+        if fault.whole
+        else Finding(fault.kind, fault.reason, fault.image, fault.source)
+        for fault in faults
+    ]
     for path, look in looks.items():
         found += [Finding(kind, told, owners[path][0], path=path) for kind, told in look.oddities]
     found += duplicates(looks, owners)
@@ -62,7 +67,8 @@ def texts_of(records: Sequence[Record]) -> list[Text]:
                 Text(caption, record.image_id, source) for caption, source in zip(record.captions, places, strict=True)
             ]
         else:
-            found.append(Text(record.question, record.image_id, record.source, "question"))
+            answer = usual_answer(record.answers) if record.answers else ""
+            found.append(Text(record.question, record.image_id, record.source, "question", answer))
     return found
 
 

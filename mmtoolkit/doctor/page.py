@@ -37,7 +37,8 @@ def section(kind: str, findings: Sequence[Finding]) -> str:
 
 
 def item(finding: Finding) -> str:
-    """One finding, with its picture."""
-    picture = thumbnail(finding.path) if finding.path else ""
-    place = f"<code>{escape(finding.image or finding.source)}</code>"
-    return f"<li>{picture}<div>{place}<p>{escape(finding.message)}</p></div></li>"
+    """One finding, with its picture and the one that it is a double of."""
+    picture = "".join(thumbnail(path) for path in (finding.path, finding.other) if path)
+    place = f"<code>{escape(finding.image)}</code> <small>{escape(finding.source)}</small>"
+    kind = " class=pair" if finding.other else ""
+    return f"<li{kind}>{picture}<div>{place}<p>{escape(finding.message)}</p></div></li>"

@@ -110,7 +110,7 @@ def by_picture(files: Iterable[CaptionsFile], excluded: Exclusions) -> Groups:
     """The rows of all files by their pictures' places, so that 1.jpg and ./1.jpg are one picture."""
     groups: Groups = {}
     for file in files:
-        for row in excluded.kept(file.rows):
+        for row in excluded.kept(file.rows, file.find):
             picture = file.find(row.image) or Missing(file.path, composed(row.image))
             groups.setdefault(picture, []).append(row)
     return groups
@@ -147,7 +147,7 @@ def records_from(groups: Groups, refuse: Refuse) -> list[CaptionRecord]:
         source, image_id = rows[0].source, rows[0].image_id or composed(rows[0].image)
         if (first := sources.setdefault(image_id, source)) != source:
             message = f"expected every picture's id once. Received: {image_id!r}, also {where(first)}. Rename one."
-            refuse(Fault(source, message, rows[0].image))
+            refuse(Fault(source, message, str(picture), whole=True))
             continue
         captions = tuple(row.caption for row in rows)
         sources_here = tuple(row.source for row in rows)

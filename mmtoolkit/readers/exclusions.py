@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
@@ -13,6 +13,7 @@ from mmtoolkit.readers.faults import Fault, Refuse
 from mmtoolkit.readers.rows import QuestionRow, Row, composed
 
 RowT = TypeVar("RowT", Row, QuestionRow)
+ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path behind which its folders are not known
 
 
 class Excluded(Fault):
@@ -23,19 +24,24 @@ class Exclusions(NamedTuple):
     """What is left out, and where that goes.
 
     Args:
-        places: The places of rows, without their folders, each with the whole places that the list names.
-        images: Pictures all of whose rows are left out, as the data set names them.
+        rows: The places of rows, without their folders, each with the whole places that the list names.
+        images: In the same way pictures all of whose rows are left out.
         faults: Gets what was left out.
     """
 
-    places: dict[str, list[str]]
-    images: frozenset[str]
+    rows: dict[str, list[str]]
+    images: dict[str, list[str]]
     faults: list[Fault]
 
-    def kept(self, rows: Iterable[RowT]) -> Iterator[RowT]:
-        """The rows that are not on the list."""
+    def kept(self, rows: Iterable[RowT], find: Callable[[str], Path | None]) -> Iterator[RowT]:
+        """The rows that are not on the list.
+
+        Args:
+            rows: Those of one file.
+            find: From a picture's name to where it is.
+        """
         for row in rows:
-            if self.has(row.source, row.image):
+            if self.has_row(row.source) or self.has_picture(row.image, find(row.image)):
                 self.faults.append(Excluded(row.source, "left out as --exclude asks.", row.image))
             else:
                 yield row
@@ -44,17 +50,23 @@ class Exclusions(NamedTuple):
         """A `refuse` that only notes what is on the list."""
 
         def refuse_others(fault: Fault) -> None:
-            if self.has(fault.source, fault.image):
+            if self.has_row(fault.source) or self.has_picture(fault.image, Path(fault.image)):
                 self.faults.append(Excluded(fault.source, fault.reason, fault.image))
             else:
                 refuse(fault)
 
-        return refuse_others if self.places or self.images else refuse
+        return refuse_others if self.rows or self.images else refuse
 
-    def has(self, source: str, image: str) -> bool:
-        """Whether the list names this row or its picture."""
-        named = self.places.get(base(source), ())
-        return composed(image) in self.images or any(same_place(source, place) for place in named)
+    def has_row(self, source: str) -> bool:
+        """Whether the list names this row."""
+        return any(same_place(source, place) for place in self.rows.get(base(source), ()))
+
+    def has_picture(self, image: str, path: Path | None) -> bool:
+        """Whether the list names this picture, as its row does or, with a folder, by where it is."""
+        name, where = composed(image), composed(str(path or image))
+        return name in self.images.get(base(name), ()) or any(
+            same_place(where, place) for place in self.images.get(base(where), ()) if base(place) != place
+        )
 
 
 def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) -> Exclusions:
@@ -69,20 +81,17 @@ def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) ->
     Raises:
         InputError: There is no such file, or a line is not one of those objects.
     """
-    places: dict[str, list[str]] = {}
-    images: set[str] = set()
+    found = Exclusions({}, {}, faults)
     for source, image in entries(Path(path)) if path is not None else ():
-        if source:
-            places.setdefault(base(source), []).append(source)
-        else:
-            images.add(composed(image))
-    return Exclusions(places, frozenset(images), faults)
+        known, place = (found.rows, source) if source else (found.images, composed(image))
+        known.setdefault(base(place), []).append(place)
+    return found
 
 
 def entries(path: Path) -> Iterator[tuple[str, str]]:
     """The place and the picture of each line, one of them maybe empty."""
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--exclude expects a list in JSON Lines. Received: {path}, which cannot be read.") from error
     for number, line in enumerate(lines, start=1):
@@ -106,9 +115,9 @@ def parsed(line: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def base(source: str) -> str:
+def base(place: str) -> str:
     """A place without its folders."""
-    return source.replace("\\", "/").rpartition("/")[2]
+    return place.replace("\\", "/").rpartition("/")[2]
 
 
 def same_place(one: str, other: str) -> bool:
@@ -119,4 +128,4 @@ def same_place(one: str, other: str) -> bool:
         (True, False)
     """
     pairs = zip(reversed(Path(one).parts), reversed(Path(other).parts), strict=False)
-    return all(a == b for a, b in pairs if a not in {os.sep, "."} and b not in {os.sep, "."})
+    return all(a == b for a, b in pairs if not ANYWHERE & {a, b})

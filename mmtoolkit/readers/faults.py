@@ -29,11 +29,20 @@ class Fault(InputError):
         reason: What was expected, what came, and what to do.
         image: The picture that it is about, as the data set names it, where that is known.
         kind: What it is, in a word or two.
+        whole: Whether all rows of the picture are left out for it; the place is then that of the first.
     """
 
-    def __init__(self, source: str, reason: str, image: str = "", kind: str = "bad row") -> None:
+    def __init__(
+        self, source: str, reason: str, image: str = "", kind: str = "bad row", *, whole: bool = False
+    ) -> None:
         super().__init__(f"{source}: {reason}")
-        self.source, self.reason, self.image, self.kind = source, reason, image, kind
+        self.source, self.reason, self.image, self.kind, self.whole = source, reason, image, kind, whole
+
+    def as_line(self) -> dict[str, str]:
+        """A line of a quarantine: it names the row, or where it is about a whole picture that alone."""
+        if self.whole:
+            return {"image": self.image, "reason": str(self) if self.source else self.reason}
+        return {"image": self.image, "source": self.source, "reason": self.reason}
 
 
 Refuse = Callable[[Fault], None]
@@ -99,9 +108,8 @@ def left_out(faults: Sequence[Fault]) -> str:
 
 
 def write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
-    """Writes what was left out as JSON Lines, one object with `image`, `source` and `reason` for each fault."""
-    rows = [{"image": fault.image, "source": fault.source, "reason": fault.reason} for fault in faults]
-    text = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    """Writes what was left out as JSON Lines: `image`, `source` and `reason`, a whole picture without `source`."""
+    text = "".join(json.dumps(fault.as_line(), ensure_ascii=False) + "\n" for fault in faults)
     # A name that is not Unicode becomes the \udc80 that JSON reads back as the same name.
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 

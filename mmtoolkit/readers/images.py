@@ -117,11 +117,8 @@ def refuse_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Se
             count = f"; {len(missing)} pictures are missing in all" if len(missing) > 1 else ""
             guess = near(os.path.basename(image), pictures_beside(folder, folders))
         expected = f"expected the picture {image!r} beside the file that names it or in {places}. "
-        refuse(
-            Fault(
-                source, f"{expected}Received: no such file{count}.{guess} Add it or correct the name.", image, "missing"
-            )
-        )
+        message = f"{expected}Received: no such file{count}.{guess} Add it or correct the name."
+        refuse(Fault(source, message, image, "missing", whole=True))
 
 
 def picture_places(folder: Path, folders: Sequence[str]) -> list[str]:

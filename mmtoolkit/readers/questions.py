@@ -76,7 +76,7 @@ def usable_questions(
     wanted = None if splits is None else wanted_splits(splits)
     sources: dict[str, str] = {}  # where each id was seen first, in whichever file
     files = [open_questions(file, refuse, sources) for file in questions_files(Path(path))]
-    found = [(file, row) for file in files for row in excluded.kept(file.rows)]
+    found = [(file, row) for file in files for row in excluded.kept(file.rows, file.find)]
     if not found:
         raise none_left(files[0].path, faults, "question")
     if wanted is not None:

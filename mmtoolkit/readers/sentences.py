@@ -16,7 +16,7 @@ CAPTION_ENDINGS = (".csv", ".json", ".jsonl", ".token", ".token.txt")
 CAPTION_LINE = re.compile(r"\s*image\s*,\s*caption\s*|[^\t]+#\d+\s*\t.*")  # Kaggle's header; 1.jpg#0<TAB>a dog
 
 
-def read_sentences(path: str | os.PathLike[str]) -> list[str]:
+def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[str] | None = None) -> list[str]:
     """The sentences of a data set, as written: training captions, or the lines of text files.
 
     A captions data set is a `.csv`, `.json`, `.jsonl` or `.token` file, a `.txt` file whose first line is of a
@@ -28,13 +28,20 @@ def read_sentences(path: str | os.PathLike[str]) -> list[str]:
         >>> read_sentences("flickr8k")[0]  # doctest: +SKIP
         'A child in a pink dress is climbing up a set of stairs in an entry way .'
 
+    Args:
+        path: The data set, the file or the folder.
+        exclude: A list of what to leave out of a captions data set, as `read_captions` takes it.
+
     Raises:
-        InputError: There is no sentence, or the first thing that is wrong with the data, with file and line.
+        InputError: There is no sentence, or the first thing that is wrong with the data, with file and line; or a list
+            comes with text that is no captions data set.
     """
     path = Path(path)
     check_exists(path)
     if holds_captions(path):
-        return training_captions(path)
+        return training_captions(path, exclude)
+    if exclude is not None:
+        raise InputError(f"--exclude is for captions. Received: {path}, which is other text; leave the option out.")
     files = text_files(path) if path.is_dir() else [path]
     sentences = [line.strip() for file in files for _, line in numbered_lines(file)]
     if not sentences:
@@ -53,9 +60,9 @@ def holds_captions(path: Path) -> bool:
     return path.name.lower().endswith(CAPTION_ENDINGS)
 
 
-def training_captions(path: Path) -> list[str]:
+def training_captions(path: Path, exclude: str | os.PathLike[str] | None) -> list[str]:
     """The captions of the training split, or all where there are no splits."""
-    records = read_captions(path)
+    records = read_captions(path, exclude=exclude)
     if any(record.split for record in records):
         records = [record for record in records if record.split == "train"]
     if not records:

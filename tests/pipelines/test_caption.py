@@ -266,14 +266,17 @@ def test_attention_over_one_vector_is_refused(job: Job, scenes: Path, tmp_path: 
 
 
 def test_bad_rows_and_pictures_go_to_quarantine(
-    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
+    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The run learns from the rest, says what is left out, and writes it down in place of an older run's file."""
+    """The run learns from the rest, says what is left out, and writes it down in place of an older run's file.
+
+    What it wrote down another run leaves out from the start, and goes on with wherever the list is, if it is the same.
+    """
     data = shutil.copytree(scenes, tmp_path / "data")
     corrupt = data / "images" / "000017.png"
     corrupt.write_bytes(corrupt.read_bytes()[:90])
     with (data / "captions.csv").open("a", encoding="utf-8") as file:
-        file.write("images/000003.png,,train\n")
+        file.write("images/000003.png,,train\nimages/000017.png,a second row,train\n")
     rows = (data / "captions.csv").read_text(encoding="utf-8").splitlines()
     of_corrupt = next(number for number, row in enumerate(rows, start=1) if "000017.png" in row)
     out = tmp_path / "run"
@@ -284,11 +287,35 @@ def test_bad_rows_and_pictures_go_to_quarantine(
     assert done.code == 0, done.err
     assert "warning: 2 rows or pictures are left out:" in done.err and str(out / "quarantine.jsonl") in done.err
     written = [json.loads(line) for line in (out / "quarantine.jsonl").read_text(encoding="utf-8").splitlines()]
-    assert [(row["source"], row["image"]) for row in written] == [
-        (f"{data}/captions.csv:{len(rows)}", "images/000003.png"),
-        (f"{data}/captions.csv:{of_corrupt}", str(corrupt)),
+    assert [(row.get("source"), row["image"]) for row in written] == [
+        (f"{data}/captions.csv:{len(rows) - 1}", "images/000003.png"),
+        (None, str(corrupt)),  # all its rows
     ]
+    assert f"{data}/captions.csv:{of_corrupt}: expected a picture that can be read" in done.err
+    assert written[1]["reason"].startswith(f"{data}/captions.csv:{of_corrupt}: ")
     assert report_of(out)["left_out"] == 2 and report_of(out)["options"]["on_error"] == "quarantine"
+
+    listed, moved, emptied = out / "quarantine.jsonl", tmp_path / "moved.jsonl", tmp_path / "emptied.jsonl"
+    words = ("caption", "--data", data, "--out", tmp_path / "other", *small_options)
+    words = (*words, "--epochs", 1, "--checkpoint-every", 2, "--exclude")
+    save = mm.Checkpoints.save
+
+    def save_and_stop(checkpoints: mm.Checkpoints) -> None:
+        save(checkpoints)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as stopping:
+        stopping.setattr(mm.Checkpoints, "save", save_and_stop)
+        assert job(*words, listed).code == 130
+    shutil.copy(listed, moved)
+    emptied.write_text(listed.read_text(encoding="utf-8").splitlines()[0], encoding="utf-8")
+    shutil.copy(data / "images" / "000016.png", corrupt)  # it can be read now: only the list says what is left out
+    refused = job(*words, emptied, "--resume")
+    assert refused.code == 2 and "train_sha256" in refused.error, refused.err
+    done = job(*words, moved, "--resume")
+    assert done.code == 0, done.err
+    left_out = 1 + sum("000017.png" in row for row in rows)  # each row of the picture counts
+    assert left_out > 2 and report_of(tmp_path / "other")["left_out"] == left_out
 
 
 # --- a folder that is taken ---

@@ -156,11 +156,18 @@ def test_bad_rows_and_pictures_are_left_out(
     assert quarantine.exists() == (on_error == "quarantine")
     if on_error == "quarantine":
         written = [json.loads(line) for line in quarantine.read_text(encoding="utf-8").splitlines()]
-        assert [(row["source"], row["image"]) for row in written] == [
+        assert [(row.get("source"), row["image"]) for row in written] == [
             (f"{damaged}/captions.csv:{empty}", rows[empty - 1].split(",")[0]),
-            (f"{damaged}/captions.csv:{broken}", str(picture)),
+            (None, str(picture)),
         ]
         assert "(no known picture format)" in written[1]["reason"]
+        done = job("evaluate", *words[:6], "--exclude", quarantine, "--json")
+        assert done.code == 0 and json.loads(done.out)["scores"] == report["scores"]
+        assert json.loads(done.out)["left_out"] == 1 + sum(
+            row.startswith(rows[broken - 1].split(",")[0]) for row in rows
+        )
+        done = job("evaluate", *words[:6])
+        assert done.code == 2 and "Received: an empty one" in done.error
 
 
 def test_quarantine_needs_a_report_beside_which_to_write(job: Job, trained: Any) -> None:

@@ -304,6 +304,13 @@ def test_bad_rows_are_left_out_and_written_down(job: Job, scenes: Path, tmp_path
     ]
     assert sum("no known picture format" in row["reason"] for row in rows) == 1  # once, not for each of its questions
     assert len(rows) == 3
+    listed = tmp_path / "listed.jsonl"
+    assert job("doctor", "--data", data / "questions.csv", "--quarantine", listed).code == 2
+    done = job(*words, "--overwrite", "--exclude", listed)
+    assert done.code == 0 and "left out as --exclude asks" in done.err, done.err
+    asked = (data / "questions.csv").read_text(encoding="utf-8").count("images/000002.png")
+    report = json.loads((tmp_path / "run" / "report.json").read_text(encoding="utf-8"))
+    assert asked > 1 and report["left_out"] == asked + 2
 
 
 def test_a_folder_of_one_split(job: Job, scenes: Path, tmp_path: Path) -> None:

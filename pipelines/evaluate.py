@@ -96,7 +96,7 @@ def main(
     else:
         decoding = check_captioner(model, preset, results, searches)
     usable: Usable = partial(usable_questions if answers else usable_captions, on_error=on_error, exclude=exclude)
-    records, faults = records_of(data, usable, split=split, card=model.card)
+    records, faults, learnt = records_of(data, usable, split=split, card=model.card)
     source, unreadable = pictures_for(model, records, features=features, on_error=on_error)
     records, faults = readable(records, unreadable), [*faults, *unreadable]
     tell_left_out(faults)
@@ -105,7 +105,7 @@ def main(
     if answers:
         report = answers_report(model, preset, records, source, results)
     else:
-        report = captions_report(model, records, source, decoding)
+        report = captions_report(model, records, source, decoding, learnt)
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     seen = model.extractor
     report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}
@@ -148,10 +148,12 @@ def check_captioner(
     return search(captioner, **searches)
 
 
-def captions_report(captioner: mm.Captioner, records: list[Any], source: Any, decoding: Any) -> dict[str, Any]:
+def captions_report(
+    captioner: mm.Captioner, records: list[Any], source: Any, decoding: Any, learnt: list[Any]
+) -> dict[str, Any]:
     """The report on a captioner."""
     bar = progress_bar("captions")
-    return mm.evaluate_captions(captioner, records, source=source, decoding=decoding, progress=bar)
+    return mm.evaluate_captions(captioner, records, source=source, decoding=decoding, learnt=learnt, progress=bar)
 
 
 def answers_report(
@@ -189,23 +191,26 @@ def write_results(path: Path, found: Mapping[str, Sequence[mm.Answer]]) -> None:
 
 def records_of(
     data: Path, usable: Usable, *, split: str | None, card: Mapping[str, Any]
-) -> tuple[list[Any], list[Fault]]:
+) -> tuple[list[Any], list[Fault], list[Any]]:
     """The records of a split: of the data that the preset was trained on as its training cut it, else as named there.
+
+    Returns:
+        The records, what is left out, and what the preset was trained on where this is that data.
 
     Raises:
         mm.InputError: There is no such split.
     """
     if split in (None, "all"):
-        return usable(data)
+        return *usable(data), []
     with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
         records, faults = usable(data)
         records = [record for record in records if getattr(record, "answers", True)]  # those that were learnt from
         parts = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
         part = getattr(parts, split_name(split))
         if part and card.get("data_sha256") == digest([record for part in parts for record in part]):
-            return part, faults
+            return part, faults, parts.train
     try:
-        return usable(data, splits=(split,))
+        return *usable(data, splits=(split,)), []
     except NoSuchSplit as error:
         if "data_sha256" not in card:
             raise

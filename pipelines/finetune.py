@@ -62,7 +62,8 @@ def main(
         preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.
         data: Pictures with captions or questions, in any form that caption or vqa takes; from 20 pictures up.
         out: Folder of the run.
-        keep: The data that the preset was trained on: the report then says what is lost of the old task.
+        keep: The data that the preset was trained on: the report then says what is lost of the old task, and new words
+            find their neighbours among its words too.
         stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
             which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, with VGG19 the
             first.
@@ -96,11 +97,12 @@ def main(
     kind = kind_of(model)
     splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
     settle(options, sum(len(kind.texts([record])["words"]) for record in splits.train))
+    old = old_splits(kind, keep, model.card, on_error) if keep else None
     begin(out, options, faults, keep=resume and is_stopped(out))
     with told_how_to_go_on(out):
-        model, report, source = tuned(model, kind, splits, source, out=out, options=options)
-    if keep:
-        report["kept"] = kept(kind, preset, out, keep, options)
+        model, report, source = tuned(model, kind, splits, source, old=old, out=out, options=options)
+    if old:
+        report["kept"] = kept(kind, preset, out, old.valid, options)
     report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
     write_report(out / "report.json", report, model, splits.valid, source)
     for folder in out.glob(STAGES):
@@ -149,7 +151,14 @@ def prepared(
 
 
 def tuned(
-    model: Any, kind: Kind, splits: Splits[Any], source: ImageSource | None, *, out: Path, options: dict[str, Any]
+    model: Any,
+    kind: Kind,
+    splits: Splits[Any],
+    source: ImageSource | None,
+    *,
+    old: Splits[Any] | None,
+    out: Path,
+    options: dict[str, Any],
 ) -> tuple[Any, dict[str, Any], ImageSource | None]:
     """Trains stage after stage, keeps the best state in OUT/preset, and compares it with the model before.
 
@@ -166,7 +175,8 @@ def tuned(
     origin = dict(model.card)
     states = [State("before", before["scores"][name], out / "stage-0")]
     model.save_preset(states[0].folder)
-    model, growth = grown(model, kind.texts(splits.train), min_count=options["min_count"], seed=options["seed"])
+    texts, known = kind.texts(splits.train), kind.texts(old.train) if old else None
+    model, growth = grown(model, texts, known=known, min_count=options["min_count"], seed=options["seed"])
     tell_growth(growth)
     histories: dict[str, Any] = {}
     for number, stage in enumerate(options["stages"] or usual_stages(model), start=1):
@@ -251,17 +261,21 @@ def tell_growth(growth: Growth) -> None:
         tell(f"new {codec}: {len(tokens)}" + (f", {', '.join(shown)}" if shown else ""))
 
 
-def kept(kind: Kind, preset: str, out: Path, keep: Path, options: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores before and after on the validation split of the old data.
+def old_splits(kind: Kind, keep: Path, card: Mapping[str, Any], on_error: OnError) -> Splits[Any]:
+    """The data that a preset was trained on, cut as its card says.
 
     Raises:
-        mm.InputError: The old data has no such split.
+        mm.InputError: There is no such data, or nothing to train or validate on in it.
     """
-    models = {"before": load_model(preset, options["vgg19_weights"]), "after": load_model(str(out / "preset"), None)}
-    card = models["before"].card
-    records, _ = kind.usable(keep, on_error=options["on_error"])
+    records, _ = kind.usable(keep, on_error=on_error)
     records = [record for record in records if getattr(record, "answers", True)]
-    valid = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1)).valid
+    splits = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
+    return trainable(splits, keep)
+
+
+def kept(kind: Kind, preset: str, out: Path, valid: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """The scores before and after on the validation split of the old data."""
+    models = {"before": load_model(preset, options["vgg19_weights"]), "after": load_model(str(out / "preset"), None)}
     found: dict[str, Any] = {}
     for name, model in models.items():
         source, unreadable = pictures_for(model, valid, features=place_of(options), on_error=options["on_error"])

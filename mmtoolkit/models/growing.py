@@ -37,7 +37,12 @@ class Growth(NamedTuple):
 
 
 def grown(
-    model: TaskT, texts: Mapping[str, Sequence[str]], *, min_count: int = 1, seed: int = 0
+    model: TaskT,
+    texts: Mapping[str, Sequence[str]],
+    *,
+    known: Mapping[str, Sequence[str]] | None = None,
+    min_count: int = 1,
+    seed: int = 0,
 ) -> tuple[TaskT, Growth]:
     """A copy of a model that knows the words of more texts.
 
@@ -52,6 +57,8 @@ def grown(
     Args:
         model: Built. Codecs at the level of characters do not grow.
         texts: For each codec by its name (`"words"`, and `"answers"` of a question-answerer) what is to be known.
+        known: What the model was trained on, if that is at hand: word2vec reads it too, since only words that it meets
+            can be neighbours.
         min_count: Words that occur less often stay unknown.
         seed: Start of word2vec's random numbers.
 
@@ -66,12 +73,14 @@ def grown(
     changed = {model.codec_attribute(name): codec for name, codec in larger.items()}
     copy = type(model).from_config({**model.get_config(), **changed})
     copy.build(copy.input_shapes())
-    space = WordSpace(codecs["words"], [text for written in texts.values() for text in written], seed)
+    space = WordSpace(
+        codecs["words"], [text for each in (texts, known or {}) for written in each.values() for text in written], seed
+    )
     made_of = {name: space.neighbours(new[name], codecs[name].vocabulary) for name in new}
     for old, target in zip(model.weights, copy.weights, strict=True):
         name = codec_of(model, old.path)
-        known = len(codecs[name].vocabulary)
-        target.assign(with_rows(ops.convert_to_numpy(old), target.shape, known, made_of[name]))
+        count = len(codecs[name].vocabulary)
+        target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
     copy.card = dict(model.card)
     told = {
         token: tuple(codecs[name].vocabulary.tokens[index] for index in found)

@@ -108,6 +108,15 @@ def test_rare_words_stay_unknown(captioner: mm.Captioner) -> None:
     assert grown(captioner, {"words": ["a hexagon", "a star", "a star"]}, min_count=2)[1].words == {"words": ("star",)}
 
 
+def test_neighbours_come_from_what_was_learnt_where_that_is_given(captioner: mm.Captioner) -> None:
+    """Texts about hexagons alone hold no other shape."""
+    new = {"words": [text for text in TEXTS if "hexagon" in text]}
+    old = {"words": [text for text in TEXTS if "hexagon" not in text]}
+    alone, both = (grown(captioner, new, known=known)[1].neighbours["hexagon"] for known in (None, old))
+    assert not {"circle", "square"} & set(alone)
+    assert {"circle", "square"} <= set(both)
+
+
 def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None:
     """The logits of one picture, from regions of the block and from those before it; only rounding is between them."""
     key = extractor_key("random", precision="float32")

@@ -89,6 +89,8 @@ def test_the_part_that_training_cut_can_be_scored_again(
     trained = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert (report["scores"], report["images"]) == (trained["test_scores"], 4)
     assert (report["vgg19_sha256"], report["precision"]) == (None, "float32")
+    held_out = json.loads(job("evaluate", *words[:-2], "valid", "--json").out)
+    assert held_out["learnt_captions"] == trained["learnt_captions"]
     (data / "captions.csv").write_text("\n".join(without[:-1]) + "\n", encoding="utf-8")
     changed = job("evaluate", *words)
     assert changed.code == 2 and "expected the split test. Received: a data set without splits." in changed.error

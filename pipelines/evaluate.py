@@ -12,6 +12,7 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_atomically, write_json
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.novelty import unlike
 from mmtoolkit.pipelines.runs import digest
 from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import (
@@ -100,6 +101,7 @@ def main(
         report = answers_report(model, preset, records, source, results)
     else:
         report = captions_report(model, records, source, decoding)
+    report |= unlike(model, records, source)
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     seen = model.extractor
     report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}

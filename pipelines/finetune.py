@@ -13,6 +13,7 @@ from mmtoolkit.files import write_json
 from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.kinds import Kind, kind_of
 from mmtoolkit.pipelines.learning import check_ranges, fit, told_how_to_go_on, trainable
+from mmtoolkit.pipelines.novelty import remember, unlike
 from mmtoolkit.pipelines.runs import STAGES, begin, claim, digest, is_finished, is_stopped, resolved
 from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits
@@ -162,8 +163,12 @@ def tuned(
     best = max(states, key=lambda state: state.score)
     model = type(model).from_preset(best.folder)
     model.save_preset(out / "preset", card={**model.card, "best": best.name})
-    source, _ = pictures_for(model, splits.valid, features=place_of(options), on_error="fail")
-    return kind.evaluate(model, splits.valid, source, options["seed"]) | {
+    records = [*splits.train, *splits.valid]
+    source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
+    if best.name != "before":  # which has what its own training left
+        remember(model, splits, source, out / "preset", seed=options["seed"])
+    report = kind.evaluate(model, splits.valid, source, options["seed"]) | unlike(model, splits.valid, source)
+    return report | {
         "split": "valid",
         "before": {key: before[key] for key in ("scores", "intervals")},
         "new": {codec: list(tokens) for codec, tokens in growth.words.items()},

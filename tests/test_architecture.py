@@ -17,7 +17,10 @@ ROOT = Path(__file__).resolve().parent.parent
 
 LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
-BELOW_PIPELINES = {"models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "pages", *BELOW_MODELS}
+BELOW_PIPELINES = {
+    *("models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "pages", "novelty"),
+    *BELOW_MODELS,
+}
 
 # A room is a folder or a module right under mmtoolkit/. It may import itself, the leaves, and the rooms named here.
 ARROWS: dict[str, set[str]] = {
@@ -32,15 +35,16 @@ ARROWS: dict[str, set[str]] = {
     "pictures": set(),
     "word_map": {"pictures"},
     "pages": set(),
+    "novelty": set(),
     "doctor": {"readers", "metrics", "pages"},
     "text": set(),
     "vision": set(),
     "layers": set(),
     "decoding": set(),
     "losses": set(),
-    "models": BELOW_MODELS | {"presets"},
+    "models": BELOW_MODELS | {"presets", "novelty"},
     "data": {"readers", "text", "vision"},
-    "presets": {"text"},  # files only; a model turns them into itself
+    "presets": {"text", "novelty"},  # files only; a model turns them into itself
     "evaluation": BELOW_PIPELINES | {"presets"},
     "training": BELOW_PIPELINES | {"presets", "evaluation"},
     "checkpoints": BELOW_PIPELINES | {"presets", "evaluation", "training"},
@@ -61,6 +65,7 @@ PURE_PYTHON = {
     "pictures",
     "word_map",
     "pages",
+    "novelty",
     "doctor",
     "mmtoolkit",
 }

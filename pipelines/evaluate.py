@@ -52,7 +52,8 @@ def main(
 ) -> int:
     """Scores a trained model on a data set.
 
-    Prints the scores; the report has their intervals besides, and what simpler captions or answers score.
+    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
+    the pictures that are unlike those of the training.
 
     Args:
         preset: Name of a shipped preset, or the path of one.

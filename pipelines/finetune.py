@@ -56,7 +56,8 @@ def main(
 
     The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
     all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
-    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out.
+    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
+    after, the pictures that predict calls unlike are those unlike the new ones.
 
     Args:
         preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.

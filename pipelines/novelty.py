@@ -35,6 +35,8 @@ def remember(model: Any, splits: Splits[Any], source: ImageSource | None, preset
     train, valid = (drawn(pictures(records), seed) for records in (splits.train, splits.valid))
     if len(train) + len(valid) < LEAST:
         tell(f"fewer than {LEAST} pictures: predict will not say which ones are unlike them")
+        model.seen_pictures = None  # what a fine-tuned model had is of another encoder, maybe
+        (preset / SEEN).unlink(missing_ok=True)
         return
     model.remember(train, valid, source=source).save(preset / SEEN)
 

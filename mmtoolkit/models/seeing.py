@@ -89,7 +89,9 @@ class Seeing(Task):
         return self.crop(self.pool(regions), training=training)
 
     def vector(self, inputs: Mapping[str, Any]) -> np.ndarray:
-        """A picture as one vector, the mean of its regions: `<float32>[batch, features]`.
+        """A picture as one vector of length 1, the direction of the mean of its regions: `<float32>[batch, features]`.
+
+        Its length is left out: pictures with little in them, drawings say, have short ones, and would lie near all.
 
         Raises:
             InputError: The model sees no pictures.
@@ -97,7 +99,8 @@ class Seeing(Task):
         regions = self.regions(inputs, training=False)
         if regions is None:
             raise InputError("A vector is made of a picture. Received: a model that reads questions alone.")
-        return ops.convert_to_numpy(ops.mean(ops.cast(regions, "float32"), axis=1))
+        mean = ops.convert_to_numpy(ops.mean(ops.cast(regions, "float32"), axis=1))
+        return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
     def vectors(self, images: Sequence[str | Path], *, source: ImageSource | None = None) -> np.ndarray:
         """The vectors of picture files: `<float32>[pictures, features]`.
@@ -120,11 +123,10 @@ class Seeing(Task):
     ) -> SeenPictures:
         """Describes the pictures that it was trained on, so that it can say which others are unlike them.
 
-        The description goes into the preset with `save_preset`; trainings make it by themselves.
+        The description is a part of the preset that `save_preset` writes; trainings make it by themselves.
 
         Example:
-            >>> captioner.remember(train, valid)
-            >>> captioner.save_preset("runs/flickr8k/preset")
+            >>> captioner.remember(train, valid).save("runs/older/preset/seen_pictures.h5")
 
         Args:
             train: Picture files that it was trained on.

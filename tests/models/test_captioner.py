@@ -111,7 +111,7 @@ def test_regions_come_from_a_store(described: mm.Captioner) -> None:
     assert described.generate(["2.jpg", "0.jpg"], source=Store()) == [expected[2], expected[0]]
 
 
-def test_a_picture_s_vector_is_the_mean_of_its_regions(described: mm.Captioner, monkeypatch: Any) -> None:
+def test_a_picture_s_vector_is_the_direction_of_its_mean_region(described: mm.Captioner, monkeypatch: Any) -> None:
     """In batches, from a source that is asked for each picture once; and it is what the pictures are remembered by."""
 
     class Store:
@@ -124,6 +124,7 @@ def test_a_picture_s_vector_is_the_mean_of_its_regions(described: mm.Captioner, 
     asked: list[int] = []
     images = [f"{number}.jpg" for number in range(70)]
     expected = np.stack([np.random.default_rng(number).normal(size=(5, 7)).mean(axis=0) for number in range(70)])
+    expected /= np.sqrt((expected**2).sum(axis=1, keepdims=True))
     vectors = described.vectors(images, source=Store())
     assert vectors.dtype == np.float32 and asked == [64, 6]
     np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-3)
@@ -131,6 +132,7 @@ def test_a_picture_s_vector_is_the_mean_of_its_regions(described: mm.Captioner, 
     seen = described.remember(images[:50], images[50:], source=Store())
     assert described.seen_pictures is seen
     np.testing.assert_allclose(seen.mean, expected[:50].mean(axis=0), atol=1e-3)
+    assert not described.vector({"regions": np.zeros((1, 5, 7))}).any()
     with pytest.raises(mm.InputError, match="Expected pictures. Received: none"):
         described.vectors([], source=Store())
 

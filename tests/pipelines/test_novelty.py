@@ -33,10 +33,11 @@ def report_of(out: Path) -> dict[str, Any]:
 
 
 def by_hand(model: Any, images: list[Path]) -> np.ndarray:
-    """The means of what the encoder makes of some pictures."""
+    """The means of what the encoder makes of some pictures, each of length 1."""
     pixels = np.stack([np.asarray(Image.open(image).convert("RGB")) for image in images])  # of the model's size already
     regions = model.encoder(pixels, training=False)
-    return np.stack([keras.ops.convert_to_numpy(grid).astype(np.float64).mean(axis=0) for grid in regions])
+    means = [keras.ops.convert_to_numpy(grid).astype(np.float64).mean(axis=0) for grid in regions]
+    return np.stack([mean / np.sqrt(np.sum(mean**2)) for mean in means])
 
 
 @pytest.mark.parametrize("kind", ["trained", "answerer"])
@@ -115,8 +116,10 @@ def test_few_pictures_are_not_described(trained: Any, tmp_path: Path, capsys: py
     model = mm.Captioner.from_preset(trained.preset)
     records = mm.read_captions(trained.data)
     splits = mm.split(records, seed=0)._replace(train=records[:15], valid=records[15:19])
+    shutil.copy(trained.preset / "seen_pictures.h5", tmp_path)  # of the training before
     remember(model, splits, model.image_source(), tmp_path, seed=0)
     assert "fewer than 20 pictures" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    assert model.seen_pictures is None
     remember(model, splits, None, tmp_path, seed=0)  # questions alone
     assert capsys.readouterr().err == "" and not list(tmp_path.iterdir())
 

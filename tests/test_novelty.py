@@ -69,12 +69,13 @@ def test_with_few_validation_pictures_the_farthest_of_all_held_out_sets_the_thre
     assert seen.unlike(made(200, 128, seed=2) + 9).all()
 
 
+@pytest.mark.parametrize("features", [8, 64])  # fewer and more than pictures
 @pytest.mark.parametrize("value", [0.0, 2.5])
-def test_pictures_that_are_all_the_same(value: float) -> None:
+def test_pictures_that_are_all_the_same(value: float, features: int) -> None:
     """What differs by less than the rounding of float16 is the same; what differs by more is unlike."""
-    seen = SeenPictures.fit(np.full((30, 8), value), np.full((4, 8), value))
+    seen = SeenPictures.fit(np.full((30, features), value), np.full((4, features), value))
     assert (seen.threshold, np.isfinite(seen.axes).all()) == (1.0, True)
-    given = [[value] * 8, [value * (1 + 4e-4)] * 8, [value + 0.1] * 8]
+    given = [[value] * features, [value * (1 + 4e-4)] * features, [value + 0.1] * features]
     assert seen.unlike(given).tolist() == [False, False, True]
     assert np.isfinite(seen.distance(given)).all()
 
@@ -90,7 +91,7 @@ def test_one_direction_alone() -> None:
 @pytest.mark.parametrize(
     ("train", "valid", "told"),
     [
-        (made(15, 4), made(4, 4), "20 pictures or more to describe. Received: 15 for training and 4 for validation"),
+        (made(11, 4), made(4, 4), "16 pictures or more to describe. Received: 11 for training and 4 for validation"),
         (made(1, 4), made(40, 4), "Received: 1 for training"),
         (made(30, 4) * np.nan, made(4, 4), r"finite numbers for each picture. Received: an array of shape \(30, 4\)"),
         (made(30, 4)[0], made(4, 4), r"Received: an array of shape \(4,\)"),

@@ -134,7 +134,7 @@ class Seeing(Task):
             source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
 
         Raises:
-            InputError: There are fewer than 20 pictures, or one cannot be read.
+            InputError: There are fewer than 16 pictures, or one cannot be read.
         """
         found = (self.vectors(images, source=source) for images in (train, valid))
         self.seen_pictures = SeenPictures.fit(*found)

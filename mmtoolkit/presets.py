@@ -1,6 +1,7 @@
 """A preset is a directory of plain files: what a trained model needs, and a card that says where it comes from.
 
-`config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`.
+`config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and,
+not in all, `seen_pictures.h5`: what the training pictures look like.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ import h5py
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_json
+from mmtoolkit.novelty import SeenPictures
 from mmtoolkit.text import TextCodec
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
+SEEN = "seen_pictures.h5"  # not in every preset
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class Preset:
         config: Class, constructor arguments and default decoding.
         codecs: The model's codecs by name.
         card: Data, licence, command, seed, scores, limits.
+        seen_pictures: What the training pictures look like; nothing in older presets.
     """
 
     folder: Path
     config: dict[str, Any]
     codecs: dict[str, TextCodec]
     card: dict[str, Any]
+    seen_pictures: SeenPictures | None = None
 
     @property
     def weights(self) -> Path:
@@ -91,7 +96,9 @@ def read_preset(name: str | Path) -> Preset:
     for needed in [WEIGHTS, *(f"{CODECS}/{codec}/{file}" for codec in names for file in TextCodec.FILES)]:
         if not (folder / needed).is_file():
             raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
-    return Preset(folder, config, {codec: TextCodec.load(folder / CODECS / codec) for codec in names}, card)
+    codecs = {codec: TextCodec.load(folder / CODECS / codec) for codec in names}
+    seen = SeenPictures.load(folder / SEEN) if (folder / SEEN).is_file() else None
+    return Preset(folder, config, codecs, card, seen)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -139,6 +146,7 @@ def write_preset(
     codecs: Mapping[str, TextCodec],
     card: Mapping[str, Any],
     save_weights: Callable[[str], Any],
+    seen_pictures: SeenPictures | None = None,
 ) -> None:
     """Writes a preset beside its place and then puts it there, so that a half-written one is never seen."""
     fresh, old = folder.with_name(f".{folder.name}.{os.getpid()}.new"), folder.with_name(f".{folder.name}.old")
@@ -150,6 +158,8 @@ def write_preset(
         for name, codec in codecs.items():
             codec.save(fresh / CODECS / name)
         save_weights(str(fresh / WEIGHTS))
+        if seen_pictures:
+            seen_pictures.save(fresh / SEEN)
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)

@@ -21,6 +21,7 @@ from mmtoolkit.pipelines.learning import (
     trainable,
     word_vectors,
 )
+from mmtoolkit.pipelines.novelty import remember, unlike
 from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
 from mmtoolkit.pipelines.seeing import image_source, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits, usable_captions
@@ -210,10 +211,13 @@ def train(
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
     history, epoch = fit(captioner, splits, source=source, out=out, options=options, card=card)
     best = mm.Captioner.from_preset(out / "preset")
+    remember(best, splits, source, out / "preset", seed=options["seed"])
     report = mm.evaluate_captions(best, splits.valid, source=source, learnt=splits.train, seed=options["seed"])
+    report |= unlike(best, splits.valid, source)
     if splits.test:
         test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
-        report |= {"test_scores": test["scores"], "test_intervals": test["intervals"]}
+        test |= unlike(best, splits.test, source)
+        report |= {f"test_{part}": test[part] for part in ("scores", "intervals", "unlike") if part in test}
     return best, report | {"split": "valid", "epoch": epoch, "history": history, "options": options}
 
 

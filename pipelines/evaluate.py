@@ -13,6 +13,7 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
+from mmtoolkit.pipelines.novelty import unlike
 from mmtoolkit.pipelines.reporting import PAGE, TABLE, write_report
 from mmtoolkit.pipelines.runs import digest
 from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
@@ -54,7 +55,8 @@ def main(
 ) -> int:
     """Scores a trained model on a data set.
 
-    Prints the scores; the report has their intervals besides, and what simpler captions or answers score.
+    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
+    the pictures that are unlike those of the training.
 
     Args:
         preset: Name of a shipped preset, or the path of one.
@@ -106,6 +108,7 @@ def main(
         report = answers_report(model, preset, records, source, results)
     else:
         report = captions_report(model, records, source, decoding, learnt)
+    report |= unlike(model, records, source)
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     seen = model.extractor
     report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}

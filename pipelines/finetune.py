@@ -12,6 +12,7 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.kinds import Kind, kind_of
 from mmtoolkit.pipelines.learning import check_ranges, fit, told_how_to_go_on, trainable
+from mmtoolkit.pipelines.novelty import remember, unlike
 from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import STAGES, begin, claim, digest, is_finished, is_stopped, resolved
 from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
@@ -56,7 +57,8 @@ def main(
 
     The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
     all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
-    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out.
+    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
+    after, the pictures that predict calls unlike are those unlike the new ones.
 
     Args:
         preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.
@@ -194,8 +196,12 @@ def tuned(
     best = max(states, key=lambda state: state.score)
     model = type(model).from_preset(best.folder)
     model.save_preset(out / "preset", card={**model.card, "best": best.name})
-    source, _ = pictures_for(model, splits.valid, features=place_of(options), on_error="fail")
-    report = kind.evaluate(model, splits.valid, source, seed=options["seed"]) | {
+    records = [*splits.train, *splits.valid]
+    source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
+    if best.name != "before":  # which has what its own training left
+        remember(model, splits, source, out / "preset", seed=options["seed"])
+    report = kind.evaluate(model, splits.valid, source, seed=options["seed"]) | unlike(model, splits.valid, source)
+    report |= {
         "split": "valid",
         "before": {key: before[key] for key in ("scores", "intervals")},
         "new": {codec: list(tokens) for codec, tokens in growth.words.items()},

@@ -20,10 +20,12 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
+from mmtoolkit.pipelines.novelty import note
 from mmtoolkit.pipelines.seeing import check_answerer, draw_attention, load_model
 
 if TYPE_CHECKING:
     from mmtoolkit.decoding import Search
+    from mmtoolkit.novelty import SeenPictures
     from mmtoolkit.vision import ImageSource
 
 BATCH, ANSWERS = 16, 5
@@ -53,7 +55,7 @@ def main(
     """Captions pictures, or answers a question about them, with a trained model.
 
     Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
-    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY.
+    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note says where a picture is unlike those of the training.
 
     Args:
         images: Picture files, or folders of them.
@@ -93,13 +95,15 @@ def main(
     results: list[dict[str, Any]] = []
     with saved_at_the_end(out, results, len(paths), question):
         found = said(model, paths, question, decoding)
-        for name, (path, inputs, texts) in zip(picture_names(paths), found, strict=True):
+        for name, (path, inputs, texts, far) in zip(picture_names(paths), found, strict=True):
             try:
                 if isinstance(texts, mm.InputError):
                     raise texts
-                results.append(result(path, question, texts))
+                results.append(result(path, question, texts) | far)
                 if not json:
                     print("\n".join(f"{path}\t{line(text)}" for text in texts), flush=True)
+                    if far.get("unlike"):
+                        tell(note(path, far["distance"], model.seen_pictures.threshold))
                 if attention:
                     draw_attention(model, path, inputs, texts[0].text, attention / name, question=question)
                     results[-1]["attention"] = str(attention / name)
@@ -185,21 +189,34 @@ def unknown_words(model: mm.VisualQA, question: str) -> list[str]:
 
 def said(
     model: Any, paths: Sequence[Path], question: str | None, decoding: Search
-) -> Iterator[tuple[Path, dict[str, np.ndarray], list[mm.Caption] | list[mm.Answer] | mm.InputError]]:
-    """Each picture with the model's inputs of it and what it says, or with the error that keeps it from being read."""
+) -> Iterator[tuple[Path, dict[str, np.ndarray], list[mm.Caption] | list[mm.Answer] | mm.InputError, dict[str, Any]]]:
+    """Each picture with the model's inputs of it and what it says, or with the error that keeps it from being read.
+
+    Last comes what is known of how unlike the pictures of the training it is.
+    """
     asked = None if question is None else model.inputs_for([], [question], None)["question"]
     if asked is not None and model.question_only:
         (answers,) = model.write({"question": asked}, decoding)
-        yield from ((path, {"question": asked}, answers) for path in paths)
+        yield from ((path, {"question": asked}, answers, {}) for path in paths)
         return
     source = model.image_source()
     for start in range(0, len(paths), BATCH):
         rows = read(paths[start : start + BATCH], source)
         inputs = [model_inputs(source, row, asked) for row in rows if not isinstance(row, mm.InputError)]
         batch = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]} if inputs else {}
-        written = iter(zip(inputs, model.write(batch, decoding), strict=True) if inputs else ())
+        written = iter(zip(inputs, model.write(batch, decoding), known(model, batch), strict=True) if inputs else ())
         for path, row in zip(paths[start:], rows, strict=False):
-            yield (path, {}, row) if isinstance(row, mm.InputError) else (path, *next(written))
+            yield (path, {}, row, {}) if isinstance(row, mm.InputError) else (path, *next(written))
+
+
+def known(model: Any, batch: dict[str, np.ndarray]) -> list[dict[str, Any]]:
+    """How far each picture of a batch lies from those of the training, as JSON, where the preset knows it."""
+    seen: SeenPictures | None = model.seen_pictures
+    if seen is None:
+        return [{} for _ in next(iter(batch.values()))]
+    return [
+        {"distance": float(far), "unlike": bool(far > seen.threshold)} for far in seen.distance(model.vector(batch))
+    ]
 
 
 def model_inputs(source: ImageSource, row: np.ndarray, asked: np.ndarray | None) -> dict[str, np.ndarray]:

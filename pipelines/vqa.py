@@ -22,6 +22,7 @@ from mmtoolkit.pipelines.learning import (
     trainable,
     word_vectors,
 )
+from mmtoolkit.pipelines.novelty import remember, unlike
 from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
 from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits, usable_questions
@@ -248,6 +249,7 @@ def train(
 ) -> tuple[mm.VisualQA, dict[str, Any]]:
     """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
     best, trained = fitted(model, splits, source, out, options, card)
+    remember(best, splits, source, out / "preset", seed=options["seed"])
     twin = None
     if not options["no_twin"] and not model.question_only:
         tell("the twin that reads the questions only:")
@@ -257,9 +259,12 @@ def train(
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(out / TWIN / "preset", kept)
     report = mm.evaluate_answers(best, splits.valid, source=source, twin=twin, seed=options["seed"])
+    report |= unlike(best, splits.valid, source)
     if splits.test:
         test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
-        report |= {f"test_{part}": test[part] for part in ("scores", "intervals", "baselines", "gains")}
+        test |= unlike(best, splits.test, source)
+        parts = ("scores", "intervals", "baselines", "gains", "unlike")
+        report |= {f"test_{part}": test[part] for part in parts if part in test}
     shutil.rmtree(out / TWIN, ignore_errors=True)
     return best, report | {"split": "valid", "epoch": trained.epoch, "history": trained.history, "options": options}
 

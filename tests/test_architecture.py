@@ -18,15 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_PIPELINES = {
-    "models",
-    "data",
-    "readers",
-    "metrics",
-    "scenes",
-    "pictures",
-    "word_map",
-    "pages",
-    "reports",
+    *("models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "pages", "reports", "novelty"),
     *BELOW_MODELS,
 }
 
@@ -43,6 +35,7 @@ ARROWS: dict[str, set[str]] = {
     "pictures": set(),
     "word_map": {"pictures"},
     "pages": set(),
+    "novelty": set(),
     "doctor": {"readers", "metrics", "pages"},
     "reports": {"metrics", "pages", "pictures"},
     "labelling": {"readers", "pages"},
@@ -51,9 +44,9 @@ ARROWS: dict[str, set[str]] = {
     "layers": set(),
     "decoding": set(),
     "losses": set(),
-    "models": BELOW_MODELS | {"presets"},
+    "models": BELOW_MODELS | {"presets", "novelty"},
     "data": {"readers", "text", "vision"},
-    "presets": {"text"},  # files only; a model turns them into itself
+    "presets": {"text", "novelty"},  # files only; a model turns them into itself
     "evaluation": BELOW_PIPELINES | {"presets"},
     "training": BELOW_PIPELINES | {"presets", "evaluation"},
     "checkpoints": BELOW_PIPELINES | {"presets", "evaluation", "training"},
@@ -74,6 +67,7 @@ PURE_PYTHON = {
     "pictures",
     "word_map",
     "pages",
+    "novelty",
     "doctor",
     "reports",
     "labelling",

@@ -81,7 +81,7 @@ def grown(
         name = codec_of(model, old.path)
         count = len(codecs[name].vocabulary)
         target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
-    copy.card = dict(model.card)
+    copy.card, copy.seen_pictures = dict(model.card), model.seen_pictures
     told = {
         token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
         for name in new

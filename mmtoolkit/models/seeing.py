@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
+
+import numpy as np
+from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import RegionCrop, RegionPool, SmallCNN, VGG19Block5
 from mmtoolkit.models.task import Task
+from mmtoolkit.novelty import SeenPictures
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
 
 ENCODERS = ("vgg19", "vgg19-block5", "small")
+BATCH = 64  # pictures of which vectors are made at a time
 
 
 class Seeing(Task):
@@ -81,6 +87,58 @@ class Seeing(Task):
         (pictures,) = (inputs[name] for name in self.picture_shapes())
         regions = self.encoder(pictures, training=training) if self.encoder else pictures
         return self.crop(self.pool(regions), training=training)
+
+    def vector(self, inputs: Mapping[str, Any]) -> np.ndarray:
+        """A picture as one vector of length 1, the direction of the mean of its regions: `<float32>[batch, features]`.
+
+        Its length is left out: pictures with little in them, drawings say, have short ones, and would lie near all.
+
+        Raises:
+            InputError: The model sees no pictures.
+        """
+        regions = self.regions(inputs, training=False)
+        if regions is None:
+            raise InputError("A vector is made of a picture. Received: a model that reads questions alone.")
+        mean = ops.convert_to_numpy(ops.mean(ops.cast(regions, "float32"), axis=1))
+        return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(np.float32).tiny)
+
+    def vectors(self, images: Sequence[str | Path], *, source: ImageSource | None = None) -> np.ndarray:
+        """The vectors of picture files: `<float32>[pictures, features]`.
+
+        Args:
+            images: Picture files.
+            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+
+        Raises:
+            InputError: There are none, one cannot be read, or the weights of VGG19 are not in the cache.
+        """
+        if not images:
+            raise InputError("Expected pictures. Received: none; name some.")
+        source, paths = source or self.image_source(), [Path(image) for image in images]
+        parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
+        return np.concatenate([self.vector({source.input_name: source.read(part)}) for part in parts])
+
+    def remember(
+        self, train: Sequence[str | Path], valid: Sequence[str | Path], *, source: ImageSource | None = None
+    ) -> SeenPictures:
+        """Describes the pictures that it was trained on, so that it can say which others are unlike them.
+
+        The description is a part of the preset that `save_preset` writes; trainings make it by themselves.
+
+        Example:
+            >>> captioner.remember(train, valid).save("runs/older/preset/seen_pictures.h5")
+
+        Args:
+            train: Picture files that it was trained on.
+            valid: Picture files of the same kind that it was not trained on; they set the threshold.
+            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+
+        Raises:
+            InputError: There are fewer than 16 pictures, or one cannot be read.
+        """
+        found = (self.vectors(images, source=source) for images in (train, valid))
+        self.seen_pictures = SeenPictures.fit(*found)
+        return self.seen_pictures
 
     def image_source(self) -> ImageSource:
         """Reads picture files as this model needs them."""

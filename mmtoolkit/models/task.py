@@ -14,6 +14,7 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
 from mmtoolkit.errors import InputError
+from mmtoolkit.novelty import SeenPictures
 from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
@@ -28,12 +29,14 @@ class Task(keras.Model):
         decoding: The search that `generate`, evaluation and export use unless told otherwise.
         max_length: Longest sentence, END included.
         card: Where a loaded preset came from; empty for a new model.
+        seen_pictures: What its training pictures look like, where that is known; a part of the preset.
     """
 
     codec_names: ClassVar[tuple[str, ...]] = ("words",)
     decoding: Search
     max_length: int
     card: Mapping[str, Any]
+    seen_pictures: SeenPictures | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -71,6 +74,7 @@ class Task(keras.Model):
         copy = self.from_config(config if dtype is None else {**config, "dtype": dtype})
         copy.build(copy.input_shapes())
         copy.set_weights(self.get_weights())
+        copy.seen_pictures = self.seen_pictures
         return copy
 
     def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None, half: bool = False) -> None:
@@ -103,6 +107,7 @@ class Task(keras.Model):
             codecs=codecs,
             card=self.card if card is None else card,
             save_weights=lambda path: pack(path, model.save_weights) if half else model.save_weights(path),
+            seen_pictures=self.seen_pictures,
         )
 
     @staticmethod
@@ -149,7 +154,7 @@ class Task(keras.Model):
                 f"{preset.weights} does not hold the weights that {CONFIG} describes ({first_line(error)}); "
                 "copy the whole directory again."
             ) from error
-        model.card = preset.card
+        model.card, model.seen_pictures = preset.card, preset.seen_pictures
         return model
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:

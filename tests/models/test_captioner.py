@@ -111,6 +111,32 @@ def test_regions_come_from_a_store(described: mm.Captioner) -> None:
     assert described.generate(["2.jpg", "0.jpg"], source=Store()) == [expected[2], expected[0]]
 
 
+def test_a_picture_s_vector_is_the_direction_of_its_mean_region(described: mm.Captioner, monkeypatch: Any) -> None:
+    """In batches, from a source that is asked for each picture once; and it is what the pictures are remembered by."""
+
+    class Store:
+        input_name, shape, dtype = "regions", (5, 7), np.float16
+
+        def read(self, images: list[Path]) -> np.ndarray:
+            asked.append(len(images))
+            return np.stack([np.random.default_rng(int(path.stem)).normal(size=(5, 7)) for path in images])
+
+    asked: list[int] = []
+    images = [f"{number}.jpg" for number in range(70)]
+    expected = np.stack([np.random.default_rng(number).normal(size=(5, 7)).mean(axis=0) for number in range(70)])
+    expected /= np.sqrt((expected**2).sum(axis=1, keepdims=True))
+    vectors = described.vectors(images, source=Store())
+    assert vectors.dtype == np.float32 and asked == [64, 6]
+    np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-3)
+    monkeypatch.setattr(described, "seen_pictures", None)
+    seen = described.remember(images[:50], images[50:], source=Store())
+    assert described.seen_pictures is seen
+    np.testing.assert_allclose(seen.mean, expected[:50].mean(axis=0), atol=1e-3)
+    assert not described.vector({"regions": np.zeros((1, 5, 7))}).any()
+    with pytest.raises(mm.InputError, match="Expected pictures. Received: none"):
+        described.vectors([], source=Store())
+
+
 def test_without_an_extractor_or_a_store_there_is_nothing_to_see_with(described: mm.Captioner) -> None:
     with pytest.raises(mm.InputError, match="FeatureStore"):
         described.generate(["0.jpg"])

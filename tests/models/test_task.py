@@ -16,6 +16,7 @@ import pytest
 import mmtoolkit as mm
 from mmtoolkit.models import Captioner, Task
 from mmtoolkit.models.task import search_config, search_from_config
+from mmtoolkit.novelty import SeenPictures
 from mmtoolkit.vision import ExtractorKey
 
 Make = Callable[..., Captioner]
@@ -62,6 +63,31 @@ def test_a_preset_may_be_saved_again_with_its_card(preset: Path, inputs: Any, tm
     for name in ("config.json", "card.json", "codecs/words/codec.json", "codecs/words/vocabulary.txt"):
         assert (tmp_path / "copy" / name).read_bytes() == (preset / name).read_bytes()
     np.testing.assert_array_equal(Captioner.from_preset(tmp_path / "copy")(inputs), loaded(inputs))
+
+
+@pytest.mark.parametrize("half", [False, True])
+def test_what_the_training_pictures_look_like_is_a_part_of_the_preset(
+    learnt: Any, tmp_path: Path, half: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In a file of its own, that older presets lack; it is kept by copies and by saving again."""
+    vectors = np.random.default_rng(0).normal(size=(40, 32))
+    monkeypatch.setattr(learnt.captioner, "seen_pictures", SeenPictures.fit(vectors[:30], vectors[30:]))
+    learnt.captioner.save_preset(tmp_path / "preset", half=half)
+    loaded = Captioner.from_preset(tmp_path / "preset")
+    assert loaded.seen_pictures.threshold == learnt.captioner.seen_pictures.threshold
+    loaded.bare().save_preset(tmp_path / "copy")
+    kept = (tmp_path / "copy" / "seen_pictures.h5").read_bytes()
+    assert kept == (tmp_path / "preset" / "seen_pictures.h5").read_bytes()
+    (tmp_path / "copy" / "seen_pictures.h5").unlink()
+    older = Captioner.from_preset(tmp_path / "copy")
+    assert older.seen_pictures is None
+    older.save_preset(tmp_path / "preset")
+    assert not (tmp_path / "preset" / "seen_pictures.h5").exists()
+
+
+def test_a_damaged_description_of_the_training_pictures_is_named(preset: Path) -> None:
+    (preset / "seen_pictures.h5").write_bytes(b"no HDF5")
+    assert str(preset / "seen_pictures.h5") in refused(preset)
 
 
 def test_its_default_search_and_options_come_back(

@@ -167,6 +167,8 @@ def test_a_model_of_questions_alone_sees_no_picture(asked: list[mm.QuestionRecor
     assert both[0][0].text == both[1][0].text and both[0][0].probability == pytest.approx(both[1][0].probability)
     with pytest.raises(mm.InputError, match="question_only=True"):
         model.attend(model.inputs_for([], ["what?"], None))
+    with pytest.raises(mm.InputError, match="reads questions alone"):
+        model.vector(model.inputs_for([], ["what?"], None))
     assert not any("encoder" in weight.path or "attention" in weight.path for weight in model.weights)
 
 

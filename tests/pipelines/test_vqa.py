@@ -222,6 +222,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
             assert len(arrays) > 5
             for name, entry in arrays:
                 np.testing.assert_array_equal(entry[()], other[name][()], err_msg=name)
+    one, other = ((place / "preset" / "seen_pictures.h5").read_bytes() for place in (tmp_path / "whole", out))
+    assert one == other
     assert "nothing to resume" in job(*words, "--out", out, "--resume").err
     sees = mm.VisualQA.from_preset(out / "preset").get_config()
     assert (sees["crop"], sees["pool"]) == (0.5, 2)

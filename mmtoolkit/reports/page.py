@@ -32,7 +32,7 @@ def report_page(report: Report, title: str, *, looks: Mapping[str, examples.Look
         ("Settings and data", settings(report)),
     ]
     body = "".join(f"<section><h2>{name}</h2>{content}</section>" for name, content in sections if content)
-    lead = f"<p class=lead>{escape(summary(report))}</p>"
+    lead = f"<p class=lead>{escape(summary(report))}</p>{strange(report)}"
     style = f"<style>{curves.STYLE}{examples.STYLE}</style>"
     return page(title, f"{style}{lead}{body}", script=examples.SCRIPT)
 
@@ -50,6 +50,14 @@ def summary(report: Report) -> str:
     counts = [f"{report[what]:,} {told}" for what, told in (("questions", "questions about"), ("images", "pictures"))
               if what in report]  # fmt: skip
     return f"{name} {sure(name, report)} on {' '.join(counts)}{told_split(report)}"
+
+
+def strange(report: Report) -> str:
+    """How many of the pictures are unlike those of the training, where that is known."""
+    if "unlike" not in report:
+        return ""
+    share = report["unlike"]["share"]
+    return f"<p>{share:.1f} % of the pictures are unlike those of the training; of its own kind about 1 % are.</p>"
 
 
 def told_split(report: Report) -> str:
@@ -147,7 +155,7 @@ def settings(report: Report) -> str:
 
 
 SETTINGS = ("data", "split", "preset", "left_out", "epoch", "seconds", "decoding", "signature", "data_sha256",
-            "train_sha256", "vgg19_sha256", "precision", "unlike", "options", "versions")  # fmt: skip
+            "train_sha256", "vgg19_sha256", "precision", "options", "versions")  # fmt: skip
 
 
 def flat(content: Mapping[str, Any], before: str = "") -> Iterator[list[str]]:

@@ -138,3 +138,33 @@ def test_what_cannot_be_fine_tuned_is_refused(job: Job, trained: Any, scenes: Pa
     ):
         done = job("finetune", *words, *more)
         assert (done.code, done.out) == (2, "") and told in done.error and not (tmp_path / "run").exists()
+
+
+def named_right(preset: str | Path, unseen: Path) -> float:
+    """The share of captions that have the new words of what is drawn, and no other new word."""
+    captioner, records = mm.Captioner.from_preset(preset), mm.read_captions(unseen)
+    new = {*NEW_KINDS, *(f"{kind}s" for kind in NEW_KINDS), *NEW_COLOURS}
+    written = captioner.generate([record.image for record in records], decoding=mm.BeamSearch(width=3))
+    pairs = [
+        (set(text.split()) & new, set(record.captions[0].split()) & new)
+        for text, record in zip(written, records, strict=True)
+    ]
+    return sum(said == drawn for said, drawn in pairs) / len(pairs)
+
+
+def test_the_shipped_preset_learns_a_new_kind_from_forty_pictures(job: Job, tmp_path: Path) -> None:
+    """The example of the README, with fewer passes: what is in pictures that neither training saw."""
+    kinds: dict[str, Any] = {"size": 64, "kinds": NEW_KINDS, "colours": NEW_COLOURS}
+    data = write_scenes(tmp_path / "new", count=40, seed=1, **kinds)
+    unseen = write_scenes(tmp_path / "unseen", count=60, seed=2, **kinds)
+    out = tmp_path / "run"
+    words = ("--preset", "shapes_demo", "--data", data, "--out", out)
+    done = job("finetune", *words, "--epochs", 16, "--learning-rate", 0.003, "--encoder-rate", 0.3)
+    assert done.code == 0, done.err
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert report["best"] != "before" and {"hexagon", "diamond", "cyan", "brown", "black"} <= set(
+        report["new"]["words"]
+    )
+    assert named_right("shapes_demo", unseen) == 0.0
+    found = named_right(out / "preset", unseen)
+    assert found > 0.3, found

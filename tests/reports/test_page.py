@@ -24,6 +24,7 @@ REPORT: dict[str, Any] = {
     "images": 1234,
     "split": "valid",
     "unique_captions": 81.5,
+    "unlike": {"share": 2.5, "threshold": 1.2},
     "groups": {
         "right": {"share": 75.0, "examples": [DOG]},
         "unrelated": {"share": 25.0, "examples": []},
@@ -43,6 +44,7 @@ def test_it_says_what_the_report_says() -> None:
     assert "BLEU-4 20.00 (18.50–21.50) on 1,234 pictures of the valid split" in text
     assert "right: 75.0 %, CIDEr from 1.25" in text and "unrelated: 25.0 %" in text
     assert "a &lt;dog&gt; runs" in text and "people: 개 &amp; cat · x" in text
+    assert "2.5 % of the pictures are unlike those of the training" in text
     assert "different captions, of 100 81.5" in text
     assert "loss 3 → 2, best 1 after epoch 2 of 3" in text and "val_seconds" not in text
     assert "options seed 7" in text and "Before and after" not in text and "Kinds of questions" not in text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 import time
 from collections.abc import Mapping
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 Stage = Literal["decoder", "encoder"]
 LEAST = {"epochs": 1, "batch_size": 1, "min_count": 1, "patience": 0, "checkpoint_every": 0}
 STEPS, EPOCHS, LEAST_PATIENCE = 600, (5, 40), 3  # of a stage where it is not said otherwise
+GUESSES, GUESSED = 2, 60  # times that the model says what new words are like, and batches that it looks at
 SHARES = ("label_smoothing", "averaging", "valid_share")
 
 
@@ -109,7 +111,7 @@ def main(
     write_report(out / "report.json", report, model, splits.valid, source)
     for folder in out.glob(STAGES):
         shutil.rmtree(folder)
-    say(report, out)
+    say(report, out, kind.judge().scores[0])
     return 0
 
 
@@ -169,16 +171,13 @@ def tuned(
     """
     import keras
 
-    from mmtoolkit.models.growing import grown
-
     before = kind.evaluate(model, splits.valid, source, seed=options["seed"])
     name = kind.judge().scores[0]
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
     origin = dict(model.card)
     states = [State("before", before["scores"][name], out / "stage-0")]
     model.save_preset(states[0].folder)
-    texts, known = kind.texts(splits.train), kind.texts(old.train) if old else None
-    model, growth = grown(model, texts, known=known, min_count=options["min_count"], seed=options["seed"])
+    model, growth = larger(model, kind, splits, source, old, options)
     tell_growth(growth)
     histories: dict[str, Any] = {}
     for number, stage in enumerate(options["stages"] or usual_stages(model), start=1):
@@ -211,6 +210,30 @@ def tuned(
         "options": options,
     }
     return model, report, source
+
+
+def larger(
+    model: Any,
+    kind: Kind,
+    splits: Splits[Any],
+    source: ImageSource | None,
+    old: Splits[Any] | None,
+    options: Mapping[str, Any],
+) -> tuple[Any, Growth]:
+    """The model with the new words, made of what word2vec and then the model itself find most like them."""
+    from mmtoolkit.checkpoints import Position
+    from mmtoolkit.models.growing import grown, said_instead
+
+    texts = kind.texts(splits.train)
+    same = {"known": kind.texts(old.train) if old else None, "min_count": options["min_count"], "seed": options["seed"]}
+    found, growth = grown(model, texts, **same)
+    for _ in range(GUESSES):  # what stands before a new word is often another one, which the first guess has placed
+        if not growth.words[model.codec_names[-1]]:
+            break
+        batches = kind.batches(found, splits.train, source, options)(Position())
+        neighbours = said_instead(found, growth, itertools.islice(batches, GUESSED))
+        found, growth = grown(model, texts, neighbours=neighbours, **same)
+    return found, growth
 
 
 def usual_stages(model: Any) -> tuple[Stage, ...]:
@@ -290,10 +313,9 @@ def kept(kind: Kind, preset: str, out: Path, valid: list[Any], options: Mapping[
     return found
 
 
-def say(report: Mapping[str, Any], out: Path) -> None:
-    """Prints the scores, and tells how they were before."""
+def say(report: Mapping[str, Any], out: Path, name: str) -> None:
+    """Prints the scores, and tells how the one called `name` was before."""
     print(scores_text(report["scores"]))
-    name = next(iter(report["scores"]))
     tell(f"before: {name} {report['before']['scores'][name]:.2f}; best state: {report['best']}")
     if "kept" in report:
         before, after = (report["kept"][when]["scores"][name] for when in ("before", "after"))

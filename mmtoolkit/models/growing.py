@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from keras import ops
@@ -41,13 +41,15 @@ def grown(
     texts: Mapping[str, Sequence[str]],
     *,
     known: Mapping[str, Sequence[str]] | None = None,
+    neighbours: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     min_count: int = 1,
     seed: int = 0,
 ) -> tuple[TaskT, Growth]:
     """A copy of a model that knows the words of more texts.
 
     Old tokens keep their ids and their weights. A new one starts as the mean of the trained weights of up to three
-    known tokens that word2vec, trained on the texts, finds most like it; where there is none, of all tokens.
+    known tokens: those named, or those that word2vec, trained on the texts, finds most like it; where there is none, of
+    all tokens.
 
     Example:
         >>> model, growth = grown(captioner, {"words": mm.texts(records)})
@@ -59,6 +61,7 @@ def grown(
         texts: For each codec by its name (`"words"`, and `"answers"` of a question-answerer) what is to be known.
         known: What the model was trained on, if that is at hand: word2vec reads it too, since only words that it meets
             can be neighbours.
+        neighbours: For each codec, or some, what its new tokens are made of, as `said_instead` gives it.
         min_count: Words that occur less often stay unknown.
         seed: Start of word2vec's random numbers.
 
@@ -73,10 +76,8 @@ def grown(
     changed = {model.codec_attribute(name): codec for name, codec in larger.items()}
     copy = type(model).from_config({**model.get_config(), **changed})
     copy.build(copy.input_shapes())
-    space = WordSpace(
-        codecs["words"], [text for each in (texts, known or {}) for written in each.values() for text in written], seed
-    )
-    made_of = {name: space.neighbours(new[name], codecs[name].vocabulary) for name in new}
+    read = [text for each in (texts, known or {}) for written in each.values() for text in written]
+    made_of = parents(codecs, new, read, neighbours or {}, seed)
     for old, target in zip(model.weights, copy.weights, strict=True):
         name = codec_of(model, old.path)
         count = len(codecs[name].vocabulary)
@@ -88,6 +89,64 @@ def grown(
         for token, found in zip(new[name], made_of[name], strict=True)
     }
     return copy, Growth(new, told)
+
+
+def parents(
+    codecs: Mapping[str, TextCodec],
+    new: Mapping[str, Sequence[str]],
+    texts: Sequence[str],
+    neighbours: Mapping[str, Mapping[str, Sequence[str]]],
+    seed: int,
+) -> dict[str, list[tuple[int, ...]]]:
+    """For each codec the ids of what its new tokens are made of: as named, else as found in a space of words."""
+    found: dict[str, list[tuple[int, ...]]] = {}
+    for name, tokens in new.items():
+        vocabulary = codecs[name].vocabulary
+        if tokens and name not in neighbours:
+            found[name] = WordSpace(codecs["words"], texts, seed).neighbours(tokens, vocabulary)
+        else:
+            found[name] = [tuple(vocabulary.id_of[like] for like in neighbours[name][token]) for token in tokens]
+    return found
+
+
+def said_instead(model: Task, growth: Growth, batches: Iterable[Any]) -> dict[str, dict[str, tuple[str, ...]]]:
+    """What a grown model would say in the places of the new tokens, were they unknown: up to three known ones for each.
+
+    Read before any training, while the new tokens are made of others, it is a better guess of what they are like than
+    texts alone give: the model looks at the picture and at the words before.
+
+    Example:
+        >>> said_instead(larger, growth, batches)["words"]["hexagon"]
+        ('circle', 'square', 'star')
+
+    Args:
+        model: A captioner or question-answerer that has grown.
+        growth: How.
+        batches: `(inputs, targets, weights)` of its training set.
+
+    Returns:
+        For `neighbours` of `grown`, by the name of the codec that the model writes with; a token that is in none of the
+        batches has none.
+    """
+    name = model.codec_names[-1]
+    vocabulary, tokens = getattr(model, model.codec_attribute(name)).vocabulary, growth.words[name]
+    first_new = len(vocabulary) - len(tokens)
+    sums = np.zeros((len(tokens), first_new))
+    for inputs, targets, _ in batches:
+        logits = ops.convert_to_numpy(ops.cast(model(inputs), "float32"))
+        first = len(vocabulary) - logits.shape[-1]  # the id of the first column; answers have none for special tokens
+        odds = ops.convert_to_numpy(ops.softmax(logits[..., len(SPECIAL) - first : first_new - first]))
+        wanted = ops.convert_to_numpy(targets)
+        for row, token in zip(sums, range(first_new, len(vocabulary)), strict=True):
+            here = wanted[..., token - first] > 0 if wanted.ndim == logits.ndim else wanted == token
+            row[len(SPECIAL) :] += odds[here].sum(axis=0)
+    best = np.argsort(-sums, axis=1, kind="stable")[:, :NEIGHBOURS]
+    return {
+        name: {
+            token: tuple(vocabulary.tokens[index] for index in found if row[index] > 0)
+            for token, found, row in zip(tokens, best, sums, strict=True)
+        }
+    }
 
 
 def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.models.growing import deepened, grown, with_rows
+from mmtoolkit.models.growing import deepened, grown, said_instead, with_rows
 from mmtoolkit.vision import LiveRegions, extractor_key
 
 SMALL = {"encoder": "small", "image_size": 32, "units": 16, "attention_units": 8, "embedding_dim": 8}
@@ -115,6 +115,43 @@ def test_neighbours_come_from_what_was_learnt_where_that_is_given(captioner: mm.
     alone, both = (grown(captioner, new, known=known)[1].neighbours["hexagon"] for known in (None, old))
     assert not {"circle", "square"} & set(alone)
     assert {"circle", "square"} <= set(both)
+
+
+def test_what_a_model_would_say_in_the_place_of_a_new_word(captioner: mm.Captioner) -> None:
+    """By hand: the mean of its probabilities over the places where the word is wanted, special and new words apart."""
+    larger, growth = grown(captioner, {"words": TEXTS})
+    images = np.random.default_rng(2).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    tokens = larger.codec.encode_batch(["a red hexagon above", "a blue circle", "a hexagon hexagon"])
+    batch = ({"images": images, "tokens": tokens[:, :-1]}, tokens[:, 1:], None)
+    logits = np.asarray(larger(batch[0]), np.float64)[..., 4:-1]
+    odds = np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)
+    hexagon = larger.codec.vocabulary.id_of["hexagon"]
+    wanted = odds[tokens[:, 1:] == hexagon]
+    assert wanted.shape == (3, len(CODEC.vocabulary) - 4)
+    expected = tuple(CODEC.vocabulary.tokens[4 + index] for index in np.argsort(-wanted.sum(axis=0))[:3])
+    found = said_instead(larger, growth, [batch, batch])
+    assert found == {"words": {"hexagon": expected}}
+    placed, told = grown(captioner, {"words": TEXTS}, neighbours=found)
+    assert told.neighbours == {"hexagon": expected}
+    ids = [CODEC.vocabulary.id_of[token] for token in expected]
+    rows = np.asarray(captioner.decoder.embedding.table)[ids].mean(axis=0)
+    np.testing.assert_allclose(np.asarray(placed.decoder.embedding.table)[-1], rows, rtol=1e-6)
+    assert said_instead(larger, growth, []) == {"words": {"hexagon": ()}}
+
+
+def test_what_a_model_would_answer_in_the_place_of_a_new_answer() -> None:
+    """Targets are shares of annotators; answers have no column for special tokens."""
+    answers = mm.TextCodec.fit(["circle", "square", "red", "blue"], level="whole")
+    model = answerer("classify", answers)
+    larger, growth = grown(model, {"words": TEXTS, "answers": ["hexagon", "hexagon", "circle"]})
+    images = np.random.default_rng(3).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+    question = larger.codec.encode_batch(["a red circle", "a hexagon above", "a green square"])
+    targets = np.array([[1, 0, 0, 0, 0], [0, 0.5, 0, 0, 0.5], [0, 0, 0, 0, 1]], np.float32)
+    inputs = {"images": images, "question": question}
+    logits = np.asarray(larger(inputs), np.float64)[1:, :4]
+    odds = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).sum(axis=0)
+    expected = tuple(answers.vocabulary.tokens[4 + index] for index in np.argsort(-odds)[:3])
+    assert said_instead(larger, growth, [(inputs, targets, None)]) == {"answers": {"hexagon": expected}}
 
 
 def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None:

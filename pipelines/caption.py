@@ -158,7 +158,7 @@ def main(
         best, report = train(captioner, splits, source=source, out=out, options=options, card=card)
     report |= {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report, best, splits.valid, source)
+    finish(out, report, best, splits, source)
     return 0
 
 
@@ -213,7 +213,6 @@ def train(
     best = mm.Captioner.from_preset(out / "preset")
     remember(best, splits, source, out / "preset", seed=options["seed"])
     report = mm.evaluate_captions(best, splits.valid, source=source, learnt=splits.train, seed=options["seed"])
-    report |= unlike(best, splits.valid, source)
     if splits.test:
         test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
         test |= unlike(best, splits.test, source)

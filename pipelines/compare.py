@@ -85,7 +85,11 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         }
         for change in comparison.changes
     }
-    return {"scores": scores} | {name: getattr(comparison, name) for name in ("records", "left_out", "settings")}
+    key = "question_id" if any("question_id" in row for row, _ in comparison.better + comparison.worse) else "image_id"
+    moved = {name: [row[key] for row, _ in getattr(comparison, name)] for name in ("better", "worse")}
+    return (
+        {"scores": scores} | {name: getattr(comparison, name) for name in ("records", "left_out", "settings")} | moved
+    )
 
 
 if __name__ == "__main__":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json as json_format
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +12,8 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.command import aligned, check_target, progress_bar, run, tell
 from mmtoolkit.readers import Excluded, Fault, usable_captions, usable_questions, write_quarantine
+from mmtoolkit.readers.caption_files import captions_files
+from mmtoolkit.readers.question_files import questions_files
 
 if TYPE_CHECKING:
     from mmtoolkit.doctor import Health
@@ -37,7 +41,8 @@ def main(
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
         out: HTML page for what was found, with the pictures in it.
-        quarantine: JSON Lines file of what was found, which --exclude of the other commands leaves out.
+        quarantine: JSON Lines file of errors, doubles and texts that seem out of place, which --exclude of the other
+            jobs leaves out. What is odd but usable, a picture in HEIC say, is not among it.
         exclude: Such a file: rows and pictures to leave out from the start.
         seed: Of the cut into splits, where the data names none.
         json: Print one JSON object in place of the table.
@@ -56,7 +61,7 @@ def main(
         tell(f"page: {out}")
     if quarantine:
         quarantine.parent.mkdir(parents=True, exist_ok=True)
-        write_quarantine(quarantine, [finding.as_fault() for finding in health.findings])
+        write_quarantine(quarantine, [finding.as_fault() for finding in health.findings if not finding.usable])
         tell(f"to leave out: {quarantine}")
     print(json_format.dumps(health.as_json(), indent=1, ensure_ascii=False) if json else report(health))
     return health.exit_code
@@ -71,17 +76,29 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
     records: list[Any] = []
     faults: list[Fault] = []
     refused: list[mm.InputError] = []
-    for usable in (usable_captions, usable_questions):
+    broken: dict[Path, Fault] = {}
+    read: list[Path] = []
+    for usable, files in ((usable_captions, captions_files), (usable_questions, questions_files)):
         try:
             found = usable(data, on_error="skip", exclude=exclude)
         except mm.InputError as error:
             refused.append(error)
+            broken |= {file: Fault(str(file), str(error), kind="unreadable table") for file in there(files, data)[:1]}
         else:
+            read += there(files, data)
             records += found.records
             faults += [fault for fault in found.faults if not isinstance(fault, Excluded)]
+    faults += [fault for file, fault in broken.items() if file not in read]  # captions are no table of questions
     if not records:
         raise mm.InputError(" And as questions: ".join(map(str, refused)))
     return records, faults
+
+
+def there(files: Callable[[Path], list[Path]], data: Path) -> list[Path]:
+    """The files of a kind in a folder, or none."""
+    with contextlib.suppress(mm.InputError):
+        return files(data) if data.is_dir() else []
+    return []
 
 
 def report(health: Health) -> str:

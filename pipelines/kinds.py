@@ -27,7 +27,7 @@ class Kind(NamedTuple):
         loss: From a model and the label smoothing to what is made small.
         judge: What is decoded and scored after each epoch; brings TensorFlow, as do the next ones.
         samples: What shows samples.
-        evaluate: The report on a model.
+        evaluate: The report on a model, from records, their source, and what it has learnt from.
         looks: The pictures of a report's examples, and where the model looked.
     """
 
@@ -101,6 +101,6 @@ ANSWERS = Kind(
     lambda model, smoothing: model.answer_loss(smoothing),
     lambda: evaluated("ANSWERS"),
     lambda: samples("SampleAnswers"),
-    lambda model, records, source, **options: mm.evaluate_answers(model, records, source=source, **options),
+    lambda model, records, source, learnt=(), **options: mm.evaluate_answers(model, records, source=source, **options),
     lambda *given: evaluated("answer_looks")(*given),
 )

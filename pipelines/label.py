@@ -119,7 +119,7 @@ def asking(model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Pro
     decoding = model.best(ANSWERS) if answers else search(model)
 
     def ask(name: str, question: str) -> Proposal:
-        ((_, _, texts),) = said(model, [pictures[name]], question if answers else None, decoding)
+        ((_, _, texts, _),) = said(model, [pictures[name]], question if answers else None, decoding)
         if isinstance(texts, mm.InputError):
             raise texts
         unknown = unknown_words(model, question) if answers else []

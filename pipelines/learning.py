@@ -242,9 +242,10 @@ def told_how_to_go_on(out: Path) -> Any:
         raise
 
 
-def finish(out: Path, report: dict[str, Any], model: Any, records: Sequence[Any], source: ImageSource | None) -> None:
+def finish(out: Path, report: dict[str, Any], model: Any, splits: Splits[Any], source: ImageSource | None) -> None:
     """Writes the report on the best state of a model, and prints its scores."""
-    write_report(out / "report.json", report, model, records, source)
+    report["train_sha256"] = digest(splits.train)
+    write_report(out / "report.json", report, model, splits.valid, source)
     forget_checkpoint(out)
     tell("on the valid split:")
     print(scores_text(report["scores"]))

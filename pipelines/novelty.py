@@ -46,7 +46,8 @@ def unlike(model: Any, records: Sequence[Any], source: ImageSource | None) -> di
     seen: SeenPictures | None = model.seen_pictures
     if seen is None or source is None:
         return {}
-    share = 100 * float(seen.unlike(model.vectors(pictures(records), source=source)).mean())
+    images = drawn(pictures(records), seed=0)
+    share = 100 * float(seen.unlike(model.vectors(images, source=source)).mean())
     return {"unlike": {"share": share, "threshold": seen.threshold}}
 
 

@@ -9,16 +9,17 @@ from typing import Any
 from mmtoolkit.files import write_atomically, write_json
 from mmtoolkit.pipelines.command import tell
 from mmtoolkit.pipelines.kinds import kind_of
+from mmtoolkit.pipelines.runs import digest
 
 PAGE, TABLE = ".html", ".csv"  # beside the JSON file
 
 
 def write_report(path: Path, report: dict[str, Any], model: Any, records: Sequence[Any], source: Any) -> None:
-    """Writes a report, and beside it its page and the table of its rows, which leave the report.
+    """Writes a report with the hashes of what it is about, and beside it its page and the table of its rows.
 
     Args:
         path: The JSON file.
-        report: What an evaluation gave, and what a job added to it.
+        report: What an evaluation gave, and what a job added to it; its rows leave it.
         model: The model.
         records: What it was evaluated on.
         source: Where their features or pixels come from.
@@ -26,12 +27,20 @@ def write_report(path: Path, report: dict[str, Any], model: Any, records: Sequen
     from mmtoolkit.reports import report_page, write_rows
 
     path.parent.mkdir(parents=True, exist_ok=True)
-    if rows := report.pop("rows", None):
-        write_rows(path.with_suffix(TABLE), rows)
-        page = report_page(report, title(path), looks=kind_of(model).looks(model, records, source, report))
-        write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
-    write_json(path, report)
-    tell(f"report: {path}" + (f"; to look at: {path.with_suffix(PAGE)}" if rows else ""))
+    rows = report.pop("rows", None)
+    seen = model.extractor
+    report["data_sha256"] = digest(records)
+    report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}
+    write_json(path, report)  # before the page, whose pictures are read once more
+    if not rows:
+        for beside in (PAGE, TABLE):  # of a report that this one replaces
+            path.with_suffix(beside).unlink(missing_ok=True)
+        tell(f"report: {path}")
+        return
+    write_rows(path.with_suffix(TABLE), rows)
+    page = report_page(report, title(path), looks=kind_of(model).looks(model, records, source, report))
+    write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
+    tell(f"report: {path}; to look at: {path.with_suffix(PAGE)}")
 
 
 def title(path: Path) -> str:

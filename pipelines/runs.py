@@ -21,7 +21,7 @@ from mmtoolkit.records import CaptionRecord, QuestionRecord
 QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
-STAGES = "stage-*"  # the folders of a fine-tuning's stages, each like a run's
+STAGES = "stage-[0-9]"  # the folders of a fine-tuning's stages, each like a run's
 REPORTS = ("report.json", "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
 PLACES = {"out", "data", "exclude", "features", "vgg19_weights"}  # what is in them is compared, not where it is

@@ -168,7 +168,7 @@ def main(
     tell_baselines(report)
     report |= {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report, best, splits.valid, source)
+    finish(out, report, best, splits, source)
     return 0
 
 
@@ -259,7 +259,6 @@ def train(
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(out / TWIN / "preset", kept)
     report = mm.evaluate_answers(best, splits.valid, source=source, twin=twin, seed=options["seed"])
-    report |= unlike(best, splits.valid, source)
     if splits.test:
         test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
         test |= unlike(best, splits.test, source)

@@ -12,6 +12,7 @@ from mmtoolkit.readers import Fault
 
 Level = Literal["error", "warning"]
 ERRORS = (
+    "unreadable table",
     "unreadable",
     "truncated",
     "missing",
@@ -19,6 +20,14 @@ ERRORS = (
     "empty",
     "across splits",
 )  # what training refuses, or must not learn
+USABLE = (
+    "wrong extension",
+    "cmyk",
+    "tiny",
+    "huge",
+    "heic",
+    "very long",
+)  # odd, but fit to be learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +58,11 @@ class Finding:
     def level(self) -> Level:
         """How bad it is."""
         return "error" if self.kind in ERRORS else "warning"
+
+    @property
+    def usable(self) -> bool:
+        """Whether it is better learnt from than left out."""
+        return self.kind in USABLE
 
     def as_fault(self) -> Fault:
         """What `--exclude` leaves out for it: a row, or a picture by where it is, for its name may be an id."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -15,6 +14,8 @@ from PIL import Image
 
 from mmtoolkit.evaluation.groups import ANSWER_GROUPS, answer_group, grouped, tops
 from mmtoolkit.evaluation.judge import Judge
+from mmtoolkit.evaluation.rows import fingerprint
+from mmtoolkit.evaluation.strangers import strangers
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
@@ -193,6 +194,7 @@ def evaluate_answers(
         "groups": grouped(told, ANSWER_GROUPS, lambda example: example["group"]),
         "rows": [
             {key: each[key] for key in ("question_id", "image_id", "question", "answer", "probability", "group")}
+            | {"references": fingerprint(each["references"])}
             | dict(zip(STATISTICS, rows[each["question_id"]], strict=False))
             for each in told
         ],
@@ -226,8 +228,7 @@ def gain(records: Sequence[QuestionRecord], ours: Rows, theirs: Rows) -> dict[st
 def shuffled(records: Sequence[QuestionRecord], seed: int) -> list[QuestionRecord]:
     """The same questions, each about a picture that another one was asked about: pictures change places as wholes."""
     images = list(dict.fromkeys(record.image for record in records))
-    mixed = random.Random(seed).sample(images, len(images))
-    taken = dict(zip(mixed, mixed[1:] + mixed[:1], strict=True))  # one ring: none stays in its place
+    taken = strangers(images, seed)
     return [replace(record, image=taken[record.image]) for record in records]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from PIL import Image
 from mmtoolkit.decoding import Search
 from mmtoolkit.evaluation.groups import CAPTION_GROUPS, caption_groups, grouped
 from mmtoolkit.evaluation.judge import Judge
+from mmtoolkit.evaluation.rows import fingerprint
+from mmtoolkit.evaluation.strangers import strangers
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
@@ -102,7 +103,7 @@ def evaluate_captions(
     """
     captions = write_captions(captioner, records, source=source, decoding=decoding, progress=progress)
     references = {record.image_id: list(record.captions) for record in records}
-    shuffled = dict(zip(captions, random.Random(seed).sample(list(captions.values()), len(captions)), strict=True))
+    shuffled = {name: captions[other] for name, other in strangers(list(captions), seed).items()}
     statistics, bootstrap = caption_statistics(captions, references), Bootstrap()
     kinds, marks = caption_groups(captions, references, seed=seed)
     examples: list[dict[str, Any]] = [
@@ -112,7 +113,7 @@ def evaluate_captions(
     return {
         "scores": corpus_scores(totals(statistics)),
         "intervals": bootstrap(statistics, corpus_scores),
-        "baselines": {"captions of other pictures": score_captions(shuffled, references)},
+        "baselines": {"captions of other pictures": score_captions(shuffled, references)} if len(captions) > 1 else {},
         "images": len(records),
         **habits(list(captions.values()), references.values(), learnt),
         "signature": signature(references.values(), bootstrap=bootstrap),
@@ -121,6 +122,7 @@ def evaluate_captions(
         "group_marks": dict(zip(CAPTION_GROUPS, marks, strict=False)),
         "rows": [
             {**{key: example[key] for key in ("image_id", "caption")}, "group": kinds[example["image_id"]]}
+            | {"references": fingerprint(example["references"])}
             | dict(zip(STATISTICS, row, strict=True))
             for example, row in zip(examples, statistics, strict=True)
         ],

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import random
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from mmtoolkit.evaluation.strangers import strangers
 from mmtoolkit.metrics import in_words, is_match, usual_answer
 from mmtoolkit.metrics.cider import cider_by_image
 from mmtoolkit.metrics.vqa import parts
@@ -43,10 +43,11 @@ def caption_groups(
     """
     said, wanted = in_words(captions, references, tokenize="ptb")
     scores = cider_by_image(said, wanted)
-    strangers = cider_by_image(random.Random(seed).sample(said, len(said)), wanted)
+    words_of, taken = dict(zip(captions, said, strict=True)), strangers(list(captions), seed)
+    others_said = cider_by_image([words_of[taken[name]] for name in captions], wanted)
     people = [(others[0], others[1:]) for others in wanted if len(others) > 1]
     usual = statistics.median(cider_by_image(*zip(*people, strict=True))) if people else PERFECT
-    low = float(np.quantile(strangers, CHANCE))
+    low = float(np.quantile(others_said, CHANCE))
     high = max(usual, low)
     marks = [high, (low + high) / 2, low]
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.records import CaptionRecord, QuestionRecord
 from mmtoolkit.reports import Look
@@ -59,9 +61,12 @@ def shown(report: Mapping[str, Any]) -> list[Mapping[str, Any]]:
     return [example for group in report["groups"].values() for example in group["examples"]]
 
 
-def picture(model: Captioner | VisualQA, image: Any) -> Image.Image:
-    """A picture as the model saw it, large enough to be looked at."""
-    seen = Image.fromarray(read_image(image, size=max(SIDE, model.image_size)))
+def picture(model: Captioner | VisualQA, image: Path) -> Image.Image:
+    """A picture as the model saw it, large enough to be looked at; a grey one in the place of one that is damaged."""
+    try:
+        seen = Image.fromarray(read_image(image, size=max(SIDE, model.image_size)))
+    except InputError:  # a model that reads questions alone has not looked at it
+        return Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
     return seen.resize((SIDE, SIDE), Image.Resampling.LANCZOS)
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Sequence
 from threading import Condition, Thread
 from typing import NamedTuple
+
+from mmtoolkit.errors import InputError
 
 Wish = tuple[str, str]  # a picture's name, and the question about it or ""
 
@@ -56,7 +59,10 @@ class Proposer:
         while wish := self.next():
             try:
                 made = self.ask(*wish)
+            except InputError as error:
+                made = Proposal(note=str(error))
             except Exception as error:  # whatever the model stumbles over, the person goes on without it
+                traceback.print_exc()
                 made = Proposal(note=str(error).partition("\n")[0] or type(error).__name__)
             with self.changed:
                 self.made[wish] = made

@@ -14,12 +14,11 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.task import Task
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
-from mmtoolkit.vision import block5_weights
+from mmtoolkit.vision import ExtractorKey, block5_weights
 
 NEIGHBOURS, LEAST = 3, 0.2  # known words that a new one is made of, at most, and how alike they must be (cosine)
 SPACE, WINDOW = 100, 2  # width of the vectors in which neighbours are found; narrow, for what can replace what
 VISITS, PASSES = 300_000, (10, 1000)  # words that word2vec shall read, and its least and most passes over the texts
-GROWING = ("word", "whole", "answer")  # levels of codecs; characters are all known from the start
 TaskT = TypeVar("TaskT", bound=Task)
 SeeingT = TypeVar("SeeingT", bound=Seeing)
 
@@ -57,7 +56,7 @@ def grown(
         (('hexagon',), ('square', 'triangle'))
 
     Args:
-        model: Built. Codecs at the level of characters do not grow.
+        model: Built.
         texts: For each codec by its name (`"words"`, and `"answers"` of a question-answerer) what is to be known.
         known: What the model was trained on, if that is at hand: word2vec reads it too, since only words that it meets
             can be neighbours.
@@ -98,14 +97,15 @@ def parents(
     neighbours: Mapping[str, Mapping[str, Sequence[str]]],
     seed: int,
 ) -> dict[str, list[tuple[int, ...]]]:
-    """For each codec the ids of what its new tokens are made of: as named, else as found in a space of words."""
+    """For each codec the ids of what its new tokens are made of: as named, or where none are, by a space of words."""
     found: dict[str, list[tuple[int, ...]]] = {}
     for name, tokens in new.items():
         vocabulary = codecs[name].vocabulary
-        if tokens and name not in neighbours:
-            found[name] = WordSpace(codecs["words"], texts, seed).neighbours(tokens, vocabulary)
-        else:
-            found[name] = [tuple(vocabulary.id_of[like] for like in neighbours[name][token]) for token in tokens]
+        named = [tuple(vocabulary.id_of[like] for like in neighbours.get(name, {}).get(token, ())) for token in tokens]
+        if not all(named):
+            near = WordSpace(codecs["words"], texts, seed).neighbours(tokens, vocabulary)
+            named = [ids or others for ids, others in zip(named, near, strict=True)]
+        found[name] = named
     return found
 
 
@@ -151,8 +151,6 @@ def said_instead(model: Task, growth: Growth, batches: Iterable[Any]) -> dict[st
 
 def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str, ...]:
     """The tokens of texts that a codec does not know, most frequent first."""
-    if codec.level not in GROWING or not texts:
-        return ()
     counts = Counter(token for tokens in codec.split(texts) for token in tokens)
     found = {token: count for token, count in counts.items() if token not in codec.vocabulary.id_of}
     return Vocabulary.from_counts(found, min_count=min_count).tokens[len(SPECIAL) :]
@@ -200,13 +198,7 @@ def deepened(model: SeeingT) -> SeeingT:
     Raises:
         InputError: Its regions are not those of that block, or the weights that made them are not in the cache.
     """
-    key = model.extractor
-    if key is None or key.layer != "block5_conv4":
-        seen = key.layer if key else "no VGG19"
-        raise InputError(
-            f"The stage encoder trains a small CNN or the block of block5_conv4. Received: a preset on {seen}; "
-            "leave the stage out."
-        )
+    key = check_deepens(model)
     config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
     deeper = type(model).from_config(config)
     deeper.build(deeper.input_shapes())
@@ -217,6 +209,22 @@ def deepened(model: SeeingT) -> SeeingT:
             weight.assign(known[name])
     deeper.card = dict(model.card)
     return deeper
+
+
+def check_deepens(model: Seeing) -> ExtractorKey:
+    """What made the regions of a model that `deepened` takes.
+
+    Raises:
+        InputError: They are not those of VGG19's last block.
+    """
+    key: ExtractorKey | None = model.extractor
+    if key is None or key.layer != "block5_conv4":
+        seen = key.layer if key else "no VGG19"
+        raise InputError(
+            f"The stage encoder trains a small CNN or the block of block5_conv4. Received: a preset on {seen}; "
+            "leave the stage out."
+        )
+    return key
 
 
 class WordSpace:

@@ -61,7 +61,7 @@ class Comparison(NamedTuple):
 
     Args:
         records: How many of the records both have; only those are compared.
-        left_out: How many only one of them has.
+        left_out: How many only one of them has, or has with other references.
         changes: The scores, and the shares of the groups.
         settings: Options, hashes and versions that differ: the name, A's value and B's.
         better: Records of which B says something better than A does, the largest gain first, as pairs of rows.
@@ -90,7 +90,7 @@ def compared(first: Row, second: Row, rows: Sequence[Row], other_rows: Sequence[
     """
     key = "question_id" if rows and "question_id" in rows[0] else "image_id"
     ours, theirs = ({row[key]: row for row in table if key in row} for table in (rows, other_rows))
-    common = [name for name in ours if name in theirs]
+    common = [name for name, row in ours.items() if name in theirs and row["references"] == theirs[name]["references"]]
     if not common or ("CIDEr" in rows[0]) != ("CIDEr" in other_rows[0]):
         raise InputError(
             "expected two reports about the same pictures or questions. Received: two that have none in common; "
@@ -99,7 +99,7 @@ def compared(first: Row, second: Row, rows: Sequence[Row], other_rows: Sequence[
     pairs = [(ours[name], theirs[name]) for name in common]
     return Comparison(
         len(common),
-        len(ours) + len(theirs) - 2 * len(common),
+        len({**ours, **theirs}) - len(common),
         changes(pairs),
         different(first, second),
         *moved(pairs),

@@ -97,10 +97,12 @@ def before_and_after(report: Report) -> str:
         return ""
     rows = [["", "before", "after"]]
     rows += [[name, sure(name, report["before"]), sure(name, report)] for name in report["scores"]]
-    for name in report.get("kept", {}).get("before", {}).get("scores", ()):
-        rows.append([f"{name} on the old data", *(sure(name, report["kept"][when]) for when in ("before", "after"))])
+    for part, told in (("test", "on the test split"), ("kept", "on the old data")):
+        for name in report.get(part, {}).get("before", {}).get("scores", ()):
+            rows.append([f"{name} {told}", *(sure(name, report[part][when]) for when in ("before", "after"))])
     new = "; ".join(f"new {codec}: {', '.join(words)}" for codec, words in report.get("new", {}).items() if words)
-    return table(rows) + f"<p>Best state: {escape(report['best'])}. {escape(new)}</p>"
+    told = "The state was chosen on the pictures of the first lines, which makes them look better than others."
+    return f"{table(rows)}<p>{told}</p><p>Best state: {escape(report['best'])}. {escape(new)}</p>"
 
 
 def kinds(found: Mapping[str, Any], what: str) -> str:

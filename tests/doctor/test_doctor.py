@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import io
 import itertools
+import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from PIL import Image, ImageDraw, ImageEnhance
 import mmtoolkit as mm
 from mmtoolkit.doctor import examine, health_page
 from mmtoolkit.doctor.duplicates import duplicates, near_pairs, nearly_same
+from mmtoolkit.doctor.findings import USABLE
 from mmtoolkit.doctor.pictures import look_at_all
 from mmtoolkit.doctor.texts import Text, answer_table, foreign_script, foreign_words, text_findings, vocabulary_table
 from mmtoolkit.readers import usable_captions, usable_questions
@@ -35,15 +38,29 @@ def test_clean_data_has_nothing(clean: Path) -> None:
         assert health.findings == [] and health.exit_code == 0
 
 
-def test_what_is_listed_is_left_out(planted: Path, tmp_path: Path) -> None:
+def test_what_is_listed_is_left_out(planted: Path, tmp_path: Path, capsys: Any) -> None:
     from mmtoolkit.pipelines import doctor
 
     listed = tmp_path / "out.jsonl"
     assert doctor.main(data=planted, quarantine=listed, json=True) == 2
-    assert doctor.main(data=planted, exclude=listed, json=True) == 0
-    with pytest.warns(UserWarning, match="15 rows or pictures are left out"):
+    capsys.readouterr()
+    assert doctor.main(data=planted, exclude=listed, json=True) == 1
+    left = json.loads(capsys.readouterr().out)
+    assert {finding["kind"] for finding in left["findings"]} == set(USABLE)  # which is learnt from
+    with pytest.warns(UserWarning, match="9 rows or pictures are left out"):
         records = mm.read_captions(planted, exclude=listed)
-    assert len(records) == 60
+    assert len(records) == 65
+
+
+def test_a_table_that_cannot_be_read_is_an_error(clean: Path, tmp_path: Path, capsys: Any) -> None:
+    """Also where the other one can."""
+    from mmtoolkit.pipelines import doctor
+
+    folder = shutil.copytree(clean, tmp_path / "two")
+    (folder / "captions.csv").write_bytes("image,caption\nimages/000001.png,un caf\xe9\n".encode("latin-1"))
+    assert doctor.main(data=folder, json=True) == 2
+    (finding,) = json.loads(capsys.readouterr().out)["findings"]
+    assert finding["kind"] == "unreadable table" and finding["source"].endswith("captions.csv")
 
 
 def test_hashes_find_what_sight_compares() -> None:

@@ -96,12 +96,17 @@ def test_rows_by_hand() -> None:
     np.testing.assert_array_equal(new[:, 7], old.mean(axis=1))
 
 
-def test_nothing_new_and_characters_change_nothing(captioner: mm.Captioner) -> None:
+def test_nothing_new_changes_nothing(captioner: mm.Captioner) -> None:
     same, growth = grown(captioner, {"words": ["a red circle"]})
     assert same is captioner and growth.words == {"words": ()}
+
+
+def test_characters_grow(captioner: mm.Captioner) -> None:
     letters: Any = mm.Captioner(mm.TextCodec.fit(["abc"], level="char"), filters=(4, 8, 8, 8), **SMALL)
     letters.build(letters.input_shapes())
-    assert grown(letters, {"words": ["xyz"]})[0] is letters
+    larger, growth = grown(letters, {"words": ["개가 a", "개"]})
+    assert growth.words == {"words": ("개", " ", "가")} or growth.words == {"words": ("개", "가", " ")}
+    assert larger.codec.decode_all(larger.codec.encode_batch(["개 가"])) == ["개 가"]
 
 
 def test_rare_words_stay_unknown(captioner: mm.Captioner) -> None:
@@ -136,7 +141,9 @@ def test_what_a_model_would_say_in_the_place_of_a_new_word(captioner: mm.Caption
     ids = [CODEC.vocabulary.id_of[token] for token in expected]
     rows = np.asarray(captioner.decoder.embedding.table)[ids].mean(axis=0)
     np.testing.assert_allclose(np.asarray(placed.decoder.embedding.table)[-1], rows, rtol=1e-6)
-    assert said_instead(larger, growth, []) == {"words": {"hexagon": ()}}
+    nothing = said_instead(larger, growth, [])
+    assert nothing == {"words": {"hexagon": ()}}  # then word2vec says what it is like
+    assert grown(captioner, {"words": TEXTS}, neighbours=nothing)[1] == growth
 
 
 def test_what_a_model_would_answer_in_the_place_of_a_new_answer() -> None:

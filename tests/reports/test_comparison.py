@@ -8,6 +8,7 @@ import pytest
 
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
+from mmtoolkit.evaluation.rows import fingerprint
 from mmtoolkit.metrics import Bootstrap, caption_statistics, corpus_scores, paired
 from mmtoolkit.metrics.captions import STATISTICS
 from mmtoolkit.reports import compared, comparison_page
@@ -25,6 +26,7 @@ def rows(captions: dict[str, str]) -> list[dict[str, Any]]:
         {
             "image_id": name,
             "caption": text,
+            "references": fingerprint(REFERENCES[name]),
             "group": "right" if row[-1] > 2 else "unrelated",
             **dict(zip(STATISTICS, row, strict=True)),
         }
@@ -40,6 +42,7 @@ def answers(right: list[int]) -> list[dict[str, Any]]:
             "image_id": str(n),
             "question": "what?",
             "answer": str(q < count),
+            "references": "x",
             "group": "right" if q < count else "wrong",
             "questions": 1.0,
             "accuracy": float(q < count),
@@ -111,6 +114,15 @@ def test_different_settings_are_named() -> None:
     second = {"options": {"seed": 0, "units": 256, "cell": "gru"}, "vgg19_sha256": "ab", "data": "y"}
     found = compared(first, second, rows(POOR), rows(FAIR)).settings
     assert found == [["options units", "512", "256"], ["options cell", "", "gru"]]
+
+
+def test_records_of_other_data_are_not_compared() -> None:
+    """They have the same names, and other references."""
+    other = [{**row, "references": "other"} for row in rows(FAIR)]
+    with pytest.raises(InputError, match="two that have none in common"):
+        compared({}, {}, rows(POOR), other)
+    found = compared({}, {}, rows(POOR), [*rows(FAIR)[:5], *other[5:]])
+    assert (found.records, found.left_out) == (5, 19)
 
 
 @pytest.mark.parametrize("other", [[], answers([1])])

@@ -1,0 +1,20 @@
+"""Whose caption or picture another one gets where a report shows what chance alone scores."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Hashable, Sequence
+from typing import TypeVar
+
+KeyT = TypeVar("KeyT", bound=Hashable)
+
+
+def strangers(keys: Sequence[KeyT], seed: int) -> dict[KeyT, KeyT]:
+    """For each key another one, each once: they stand in one ring, so that none stays in its place.
+
+    Example:
+        >>> sorted(strangers(["a", "b"], seed=0).items())
+        [('a', 'b'), ('b', 'a')]
+    """
+    mixed = random.Random(seed).sample(keys, len(keys))
+    return dict(zip(mixed, mixed[1:] + mixed[:1], strict=True))

@@ -1,0 +1,193 @@
+"""The stages of a fine-tuning: new words, the decoder, the encoder; the best state of all is kept."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import mmtoolkit as mm
+from mmtoolkit.pipelines.command import tell
+from mmtoolkit.pipelines.kinds import Kind
+from mmtoolkit.pipelines.learning import fit
+from mmtoolkit.pipelines.novelty import remember
+from mmtoolkit.pipelines.runs import digest
+from mmtoolkit.pipelines.seeing import pictures_for
+from mmtoolkit.readers import Splits
+
+if TYPE_CHECKING:
+    from mmtoolkit.models.growing import Growth
+    from mmtoolkit.vision import ImageSource
+
+Stage = Literal["decoder", "encoder"]
+GUESSES, GUESSED = 2, 60  # times that the model says what new words are like, and batches that it looks at
+
+
+class State(NamedTuple):
+    """A model that may be kept: what it is called, its validation score, and where it is."""
+
+    name: str
+    score: float
+    folder: Path
+
+
+def tuned(
+    model: Any,
+    kind: Kind,
+    splits: Splits[Any],
+    source: ImageSource | None,
+    *,
+    old: Splits[Any] | None,
+    out: Path,
+    options: dict[str, Any],
+) -> tuple[Any, dict[str, Any], ImageSource | None]:
+    """Trains stage after stage, keeps the best state in OUT/preset, and compares it with the model before.
+
+    Returns:
+        The best state, the report on it, and the source of its pictures.
+    """
+    import keras
+
+    before = kind.evaluate(model, splits.valid, source, seed=options["seed"])
+    test = {"before": scored(kind, model, splits.test, source, options)} if splits.test else {}
+    name = kind.judge().scores[0]
+    tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
+    origin = dict(model.card)
+    states = [State("before", before["scores"][name], out / "stage-0")]
+    model.save_preset(states[0].folder)
+    model, growth = larger(model, kind, splits, source, old, options)
+    tell_growth(growth)
+    histories: dict[str, Any] = {}
+    for number, stage in enumerate(options["stages"] or usual_stages(model), start=1):
+        tell(f"stage {number}: {stage}")
+        keras.utils.set_random_seed(options["seed"])  # a stage must not depend on when the one before was stopped
+        model, source = unfrozen(model.bare(), stage, splits, source, options)
+        folder = out / f"stage-{number}"
+        rate = options["learning_rate"] * (options["encoder_rate"] if stage == "encoder" else 1.0)
+        settings = {**options, "learning_rate": rate, "precision": precision_of(model)}
+        card = {**origin, **card_of(model, kind, splits, options)}
+        trained = fit(model, splits, source=source, out=folder, options=settings, card=card)
+        histories[stage] = trained.history
+        states.append(State(stage, max(trained.history[f"val_{name}"]), folder / "preset"))
+        model = type(model).from_preset(folder / "preset")
+    best = max(states, key=lambda state: state.score)
+    model = type(model).from_preset(best.folder)
+    model.save_preset(out / "preset", card={**model.card, "best": best.name})
+    records = [record for part in splits for record in part]
+    source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
+    if best.name != "before":  # which has what its own training left
+        remember(model, splits, source, out / "preset", seed=options["seed"])
+    if test:
+        test["after"] = scored(kind, model, splits.test, source, options)
+    report = kind.evaluate(model, splits.valid, source, learnt=splits.train, seed=options["seed"]) | {
+        "split": "valid",
+        "before": {key: before[key] for key in ("scores", "intervals")},
+        **({"test": test} if test else {}),
+        "new": {codec: list(tokens) for codec, tokens in growth.words.items()},
+        "neighbours": growth.neighbours,
+        "best": best.name,
+        "history": histories,
+        "options": options,
+    }
+    return model, report, source
+
+
+def scored(
+    kind: Kind, model: Any, records: Sequence[Any], source: ImageSource | None, options: Mapping[str, Any]
+) -> dict[str, Any]:
+    """The scores of a model with their intervals."""
+    report = kind.evaluate(model, records, source, seed=options["seed"])
+    return {key: report[key] for key in ("scores", "intervals")}
+
+
+def larger(
+    model: Any,
+    kind: Kind,
+    splits: Splits[Any],
+    source: ImageSource | None,
+    old: Splits[Any] | None,
+    options: Mapping[str, Any],
+) -> tuple[Any, Growth]:
+    """The model with the new words, made of what word2vec and then the model itself find most like them."""
+    from mmtoolkit.checkpoints import Position
+    from mmtoolkit.models.growing import grown, said_instead
+
+    texts = kind.texts(splits.train)
+    same = {"known": kind.texts(old.train) if old else None, "min_count": options["min_count"], "seed": options["seed"]}
+    found, growth = grown(model, texts, **same)
+    for _ in range(GUESSES):  # what stands before a new word is often another one, which the first guess has placed
+        if not growth.words[model.codec_names[-1]]:
+            break
+        batches = kind.batches(found, splits.train, source, options)(Position())
+        neighbours = said_instead(found, growth, itertools.islice(batches, GUESSED))
+        found, growth = grown(model, texts, neighbours=neighbours, **same)
+    return found, growth
+
+
+def usual_stages(model: Any) -> tuple[Stage, ...]:
+    """Both stages where the encoder is a part of the model, else the first: to unfreeze VGG19 takes long."""
+    return ("decoder", "encoder") if model.encoder else ("decoder",)
+
+
+def check_stages(stages: Sequence[Stage], model: Any) -> None:
+    """Refuses, before any training, stages that cannot be.
+
+    Raises:
+        mm.InputError: One comes twice, or the model has no encoder that could be trained.
+    """
+    from mmtoolkit.models.growing import check_deepens
+
+    if len(set(stages)) < len(stages):
+        raise mm.InputError(f"--stages expects each stage once. Received: {' '.join(stages)}.")
+    if "encoder" in stages and not model.encoder:
+        check_deepens(model)
+
+
+def unfrozen(
+    model: Any, stage: Stage, splits: Splits[Any], source: ImageSource | None, options: Mapping[str, Any]
+) -> tuple[Any, ImageSource | None]:
+    """The model with what a stage trains unfrozen, and the source of its pictures.
+
+    Raises:
+        mm.InputError: The model has no encoder that could be trained.
+    """
+    from mmtoolkit.models.growing import deepened
+
+    if stage == "decoder":
+        if model.encoder:
+            model.encoder.trainable = False
+        return model, source
+    if not model.encoder:
+        model = deepened(model)
+        records = [record for part in splits for record in part]
+        source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
+    model.encoder.trainable = True
+    return model, source
+
+
+def precision_of(model: Any) -> str:
+    """The precision in which a model computes."""
+    return "bfloat16" if model.compute_dtype == "bfloat16" else "float32"
+
+
+def place_of(options: Mapping[str, Any]) -> Path | None:
+    """The folder of the feature store that was asked for."""
+    return Path(options["features"]) if options["features"] else None
+
+
+def card_of(model: Any, kind: Kind, splits: Splits[Any], options: Mapping[str, Any]) -> dict[str, Any]:
+    """What the card says of the fine-tuning, in place of the first training."""
+    from mmtoolkit.evaluation import usual_answers
+
+    records = [record for part in splits for record in part]
+    told = {"data": options["data"], "data_sha256": digest(records), "command": "mmtoolkit finetune"}
+    told |= {"preset": options["preset"], "seed": options["seed"], "valid_share": options["valid_share"]}
+    return told | ({"usual_answers": usual_answers(splits.train)} if kind.what == "question" else {})
+
+
+def tell_growth(growth: Growth) -> None:
+    """Says how many words are new, and what the first ones start from."""
+    for codec, tokens in growth.words.items():
+        shown = [f"{token} (like {', '.join(growth.neighbours[token]) or 'all'})" for token in tokens[:3]]
+        tell(f"new {codec}: {len(tokens)}" + (f", {', '.join(shown)}" if shown else ""))

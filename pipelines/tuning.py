@@ -109,7 +109,11 @@ def larger(
     old: Splits[Any] | None,
     options: Mapping[str, Any],
 ) -> tuple[Any, Growth]:
-    """The model with the new words, made of what word2vec and then the model itself find most like them."""
+    """The model with the new words, made of what is most like them.
+
+    With the old data word2vec finds that. Without it the texts may hold no word of the old kind: the model says what it
+    would have said.
+    """
     from mmtoolkit.checkpoints import Position
     from mmtoolkit.models.growing import grown, said_instead
 
@@ -117,7 +121,7 @@ def larger(
     same = {"known": kind.texts(old.train) if old else None, "min_count": options["min_count"], "seed": options["seed"]}
     found, growth = grown(model, texts, **same)
     for _ in range(GUESSES):  # what stands before a new word is often another one, which the first guess has placed
-        if not growth.words[model.codec_names[-1]]:
+        if old or not growth.words[model.codec_names[-1]]:
             break
         batches = kind.batches(found, splits.train, source, options)(Position())
         neighbours = said_instead(found, growth, itertools.islice(batches, GUESSED))

@@ -181,9 +181,9 @@ def dying_replace(source, target):
         kill()
     replace(source, target)
 
-def keeping(out, report):
+def keeping(out, report, *others):
     (out / "kept.h5").write_bytes((out / "checkpoints" / "last.h5").read_bytes())
-    finish(out, report)
+    finish(out, report, *others)
 
 checkpoints.Checkpoints.on_train_batch_end, checkpoints.Checkpoints.write = dying_step, dying_write
 caption.finish, os.replace = keeping, dying_replace

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +21,7 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
     for language, name in (("en", "English"), ("ko", "한국어")):
         assert f"{name}: 2 unseen scenes" in done.out
         folder = out / language
-        for key, path in (("attention", "attention.png"), ("preset", "run/preset"), ("report", "report.json")):
+        for key, path in (("attention", "attention.png"), ("preset", "run/preset"), ("report", "report.html")):
             assert f"  {key}: {folder / path}\n" in done.out
             assert (folder / path).exists()
         records = mm.read_captions(folder / "scenes", splits=("test",))
@@ -31,7 +32,9 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
         report = json.loads((folder / "answers.json").read_text(encoding="utf-8"))
         assert f"{name}: {report['questions']} questions about 2 unseen scenes\n" in done.out
         assert f"  accuracy {report['scores']['accuracy']:.2f}\n    most frequent answer: " in done.out
-        first, model = report["examples"][0], mm.VisualQA.from_preset(folder / "answers" / "preset")
+        model = mm.VisualQA.from_preset(folder / "answers" / "preset")
+        with (folder / "answers.csv").open(encoding="utf-8-sig", newline="") as file:
+            first = next(csv.DictReader(file))
         assert model.answer([folder / "scenes" / first["image_id"]], [first["question"]])[0][0].text == first["answer"]
         assert f"  {first['image_id']}  {first['question']}  {first['answer']}" in done.out
         assert set(report["baselines"]) >= {"question only", "most frequent answer per question type"}

@@ -18,13 +18,14 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.vision import block5_weights
 
+REPORTS = {"report.json", "report.html", "report.csv"}
 TINY = ("--units", 32, "--attention-units", 16, "--embedding-dim", 8, "--batch-size", 32, "--dropout", 0)
 TINY += ("--learning-rate", 0.01, "--averaging", 0.5)
 Job = Callable[..., Any]
 
 
 def test_a_run_leaves_a_preset_a_report_and_a_config(answerer: Any) -> None:
-    assert {path.name for path in answerer.out.iterdir()} == {"preset", "report.json", "config.yaml", "samples", "logs"}
+    assert {path.name for path in answerer.out.iterdir()} == {"preset", "config.yaml", "samples", "logs", *REPORTS}
     report = json.loads((answerer.out / "report.json").read_text(encoding="utf-8"))
     assert next(iter(report)) == "scores" and set(report["scores"]) == {"accuracy"}
     assert answerer.done.out == f"accuracy\t{report['scores']['accuracy']:.2f}\n"
@@ -106,7 +107,10 @@ def test_predict_prints_answers_with_probabilities(job: Job, answerer: Any, tmp_
     (record,) = mm.read_questions(tmp_path / "answers.csv")
     assert (record.question, record.answers) == (question, (best[0].text,))
     told = json.loads(job("predict", *words, "--n-best", 2, "--json").out)["results"]
-    assert told == [{"image": str(image), "question": question, "answers": [each._asdict() for each in best[:2]]}]
+    answers = [each._asdict() for each in best[:2]]
+    said = [{name: result[name] for name in ("image", "question", "answers")} for result in told]
+    assert said == [{"image": str(image), "question": question, "answers": answers}]
+    assert told[0]["unlike"] is False and told[0]["distance"] > 0
 
 
 def test_unknown_words_are_told(job: Job, answerer: Any) -> None:

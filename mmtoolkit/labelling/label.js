@@ -39,6 +39,7 @@ const PAUSE = 300, AGAIN = 1000; // milliseconds: of typing before it is saved; 
 let start; // what the server said first
 let at = 0; // which picture is looked at; after the last one comes the end
 let aim = 0; // where the last step leads, which may take a moment
+const broken = new Set(); // the places of pictures that cannot be read, once that is known
 let turn = 0; // grows with each step, so that an answer that comes late is known to be late
 let changed = false; // whether the labels of the picture differ from what is saved or waits to be
 let question = ""; // the last one
@@ -157,7 +158,9 @@ function mark(entry, origin) {
 // --- going from picture to picture ---
 
 function step(by) { // from where the last one leads: keys may come faster than pictures
-  visit(Math.min(aim + by, start.names.length), by);
+  let next = aim + by;
+  while (broken.has(next)) next += by;
+  visit(Math.min(next, start.names.length), by);
 }
 
 async function visit(index, by) {
@@ -171,6 +174,7 @@ async function visit(index, by) {
       const found = await ask("/item", { image: start.names[index] });
       if (mine !== turn) return;
       if (!found.fault) return show(index, found.labels);
+      broken.add(index);
       skip(found.fault);
     }
     if (index >= 0) return await showEnd(mine);

@@ -172,7 +172,13 @@ def test_twenty_are_enough_and_none_is_too_little(labelled: Any, scenes: Path, t
 def test_control_c_is_how_one_ends_it(photos: Path) -> None:
     name = min(path.name for path in photos.glob("*.png"))
     command = [sys.executable, "-m", "mmtoolkit.pipelines", "label", str(photos), "--port", "0", "--no-browser"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # tests in the background have it ignored
+    )
     try:
         line = process.stderr.readline()  # type: ignore[union-attr]
         assert line.startswith("label 6 pictures at http://127.0.0.1:")

@@ -14,8 +14,8 @@ from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.novelty import unlike
-from mmtoolkit.pipelines.reporting import PAGE, TABLE, write_report
-from mmtoolkit.pipelines.runs import digest
+from mmtoolkit.pipelines.reporting import PAGE, TABLE, provenance, write_report
+from mmtoolkit.pipelines.runs import cut_as_trained
 from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import (
     Fault,
@@ -110,8 +110,7 @@ def main(
         report = captions_report(model, records, source, decoding, learnt)
     report |= unlike(model, records, source)
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
-    seen = model.extractor
-    report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}
+    report |= provenance(model, records)
     rows = report.pop("rows", [])
     if out:
         write_report(out, {**report, "rows": rows}, model, records, source)
@@ -207,10 +206,9 @@ def records_of(
         return *usable(data), []
     with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
         records, faults = usable(data)
-        records = [record for record in records if getattr(record, "answers", True)]  # those that were learnt from
-        parts = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
+        parts, same = cut_as_trained(records, card)
         part = getattr(parts, split_name(split))
-        if part and card.get("data_sha256") == digest([record for part in parts for record in part]):
+        if part and same:
             return part, faults, parts.train
     try:
         return *usable(data, splits=(split,)), []

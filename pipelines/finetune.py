@@ -13,7 +13,17 @@ from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.kinds import Kind, kind_of
 from mmtoolkit.pipelines.learning import check_ranges, told_how_to_go_on, trainable
 from mmtoolkit.pipelines.reporting import write_report
-from mmtoolkit.pipelines.runs import STAGES, begin, claim, digest, is_finished, is_stopped, resolved
+from mmtoolkit.pipelines.runs import (
+    STAGES,
+    answered,
+    begin,
+    claim,
+    cut_as_trained,
+    digest,
+    is_finished,
+    is_stopped,
+    resolved,
+)
 from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
 from mmtoolkit.pipelines.tuning import Stage, check_stages, place_of, scored, tuned
 from mmtoolkit.readers import Fault, OnError, Splits
@@ -136,7 +146,7 @@ def prepared(
 ) -> tuple[Splits[Any], ImageSource | None, list[Fault]]:
     """The splits of the data, the source of its pictures for a model, and what is left out."""
     records, faults = kind.usable(data, on_error=options["on_error"], exclude=exclude)
-    records = [record for record in records if getattr(record, "answers", True)]
+    records = answered(records)
     if not records:
         raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
     splits = trainable(mm.split(records, seed=options["seed"], valid_share=options["valid_share"]), data)
@@ -153,9 +163,8 @@ def old_splits(kind: Kind, keep: Path, card: Mapping[str, Any], on_error: OnErro
         mm.InputError: There is no such data, or nothing to train or validate on in it.
     """
     records, _ = kind.usable(keep, on_error=on_error)
-    records = [record for record in records if getattr(record, "answers", True)]
-    splits = mm.split(records, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
-    if card.get("data_sha256") != digest([record for part in splits for record in part]):
+    splits, same = cut_as_trained(records, card)
+    if not same:
         tell(f"warning: {keep} is not as the preset's training had it: what is validated on may have been learnt from")
     return trainable(splits, keep)
 

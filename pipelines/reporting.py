@@ -28,9 +28,7 @@ def write_report(path: Path, report: dict[str, Any], model: Any, records: Sequen
 
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = report.pop("rows", None)
-    seen = model.extractor
-    report["data_sha256"] = digest(records)
-    report |= {"vgg19_sha256": seen.weights if seen else None, "precision": model.compute_dtype}
+    report |= provenance(model, records)
     write_json(path, report)  # before the page, whose pictures are read once more
     if not rows:
         for beside in (PAGE, TABLE):  # of a report that this one replaces
@@ -41,6 +39,12 @@ def write_report(path: Path, report: dict[str, Any], model: Any, records: Sequen
     page = report_page(report, title(path), looks=kind_of(model).looks(model, records, source, report))
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
     tell(f"report: {path}; to look at: {path.with_suffix(PAGE)}")
+
+
+def provenance(model: Any, records: Sequence[Any]) -> dict[str, Any]:
+    """What was scored and how it was seen: hashes of the records and of VGG19's weights, and the precision."""
+    weights = model.extractor.weights if model.extractor else None
+    return {"data_sha256": digest(records), "vgg19_sha256": weights, "precision": model.compute_dtype}
 
 
 def title(path: Path) -> str:

@@ -8,15 +8,17 @@ import json
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.command import tell
-from mmtoolkit.readers import Fault, write_quarantine
+from mmtoolkit.readers import Fault, Splits, split, write_quarantine
 from mmtoolkit.records import CaptionRecord, QuestionRecord
+
+RecordT = TypeVar("RecordT", CaptionRecord, QuestionRecord)
 
 QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
@@ -138,6 +140,17 @@ def digest(records: Sequence[CaptionRecord] | Sequence[QuestionRecord]) -> str:
     """The SHA-256 of what is learnt from, in order: image ids and captions, say."""
     content = json.dumps([record.content for record in records])
     return hashlib.sha256(content.encode()).hexdigest()
+
+
+def answered(records: Sequence[RecordT]) -> list[RecordT]:
+    """What can be learnt from: captions, and the questions that have answers."""
+    return [record for record in records if getattr(record, "answers", True)]
+
+
+def cut_as_trained(records: Sequence[RecordT], card: Mapping[str, Any]) -> tuple[Splits[RecordT], bool]:
+    """The splits that the training on a card makes of a data set, and whether it is the data of that training."""
+    splits = split(answered(records), seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
+    return splits, card.get("data_sha256") == digest([record for part in splits for record in part])
 
 
 def start_deterministic() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
@@ -151,7 +151,10 @@ def different(first: Row, second: Row) -> list[list[str]]:
 def moved(pairs: Sequence[tuple[Row, Row]]) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
     """The records whose score rose most, and those whose score fell most."""
     name = "CIDEr" if "CIDEr" in pairs[0][0] else "accuracy"
-    gain: Callable[[tuple[Row, Row]], float] = lambda pair: pair[1][name] - pair[0][name]  # noqa: E731
+
+    def gain(pair: tuple[Row, Row]) -> float:
+        return float(pair[1][name] - pair[0][name])
+
     ordered = sorted(pairs, key=gain, reverse=True)
     better = [pair for pair in ordered[:SHOWN] if gain(pair) > 0]
     return better, [pair for pair in ordered[::-1][:SHOWN] if gain(pair) < 0]

@@ -78,6 +78,7 @@ class Checkpoints(keras.callbacks.Callback):
         Raises:
             InputError: The checkpoint is damaged or of other settings.
         """
+        model.optimizer.build(model.trainable_variables)  # else in the first step, which Keras would trace twice for it
         self.restore(model)
         options = {"callbacks": [*(callbacks or ()), self], "shuffle": False}
         if self.position.step:  # Keras takes the first pass over the data to be as long as all: this one goes alone

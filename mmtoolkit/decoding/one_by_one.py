@@ -78,10 +78,20 @@ class Sample:
             raise InputError(f"A sample's top_p is above 0 and at most 1. Received: {self.top_p}.")
 
     def __call__(
-        self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
+        self,
+        step: Step,
+        state: Any,
+        *,
+        start: int,
+        end: int,
+        max_length: int,
+        never: Sequence[int] = NEVER,
+        chances: Any = None,
     ) -> tuple[Any, Any]:
+        """As every search; `chances <float32>[batch * n_best, max_length]` from 0 to below 1 stand in for a draw."""
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
-        chances = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
+        if chances is None:
+            chances = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
 
         def drawn(log_probabilities: Any, time: Any) -> Any:
             return draw(self.narrow(log_probabilities / self.temperature), ops.take(chances, time, axis=1))

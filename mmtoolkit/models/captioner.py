@@ -119,15 +119,20 @@ class Captioner(Seeing):
     def search(
         self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
     ) -> tuple[Any, Any]:
-        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`."""
+        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
+
+        With the input `"chances"` a `Sample` draws with those in place of its own.
+        """
         memory = self.decoder.prepare(self.regions(inputs))
         loop = self.decoder.fused(memory) if fused else DIRECT
+        drawn = {"chances": inputs["chances"]} if "chances" in inputs else {}
         return (decoding or self.decoding)(
             lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
             self.decoder.initial_state(memory),
             start=START,
             end=END,
             max_length=self.max_length,
+            **drawn,
         )
 
     def write(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:

@@ -82,10 +82,20 @@ class Seeing(Task):
             return {"images": (None, self.image_size, self.image_size, 3)}
         return {"regions": (None, *(self.extractor or ExtractorKey("random", "float32")).shape)}
 
+    def regions_shape(self) -> tuple[int | None, ...]:
+        """The shape of regions that stand in for pictures."""
+        (shape,) = self.picture_shapes().values()
+        return self.encoder.compute_output_shape(shape) if self.encoder_name == "small" else shape
+
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """What is looked at: `<float>[batch, regions, features]`."""
-        (pictures,) = (inputs[name] for name in self.picture_shapes())
-        regions = self.encoder(pictures, training=training) if self.encoder else pictures
+        """What is looked at: `<float>[batch, regions, features]`.
+
+        A model with a small CNN takes `"regions"` as that gives them, too, in place of pictures.
+        """
+        (name,) = self.picture_shapes()
+        ready = name not in inputs
+        pictures = inputs["regions" if ready else name]
+        regions = pictures if ready or not self.encoder else self.encoder(pictures, training=training)
         return self.crop(self.pool(regions), training=training)
 
     def vector(self, inputs: Mapping[str, Any]) -> np.ndarray:

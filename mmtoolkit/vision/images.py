@@ -14,10 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.vision.headers import MOST_PIXELS, pixel_count, still
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
 GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # of BMP it reads some kinds only
+TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels"
 UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
@@ -31,22 +33,29 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
         TensorShape([224, 224, 3])
 
     Args:
-        data: `<string>[]`, JPEG, PNG, GIF (first frame), BMP or WebP.
+        data: `<string>[]`, JPEG, PNG, GIF (first frame), BMP or WebP, of `MOST_PIXELS` at most.
         size: Side of the result in pixels.
 
     Raises:
-        tf.errors.InvalidArgumentError: The bytes are no such picture, or are cut off.
+        tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or claim to be a larger one.
     """
-    is_jpeg = tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8")
+    data = still(data)
+    with tf.control_dependencies([tf.debugging.Assert(pixel_count(data) <= MOST_PIXELS, [TOO_LARGE])]):
+        pixels = decode(tf.identity(data))
+    has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
+    squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
+    return upright(squashed, exif_orientation(data))
+
+
+def decode(data: tf.Tensor) -> tf.Tensor:
+    """The bytes of a picture to `<uint8>[height, width, 3]`."""
     pixels = tf.cond(
-        is_jpeg,
+        tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8"),
         lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
         lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
     )
     pixels.set_shape((None, None, 3))
-    has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
-    squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
-    return upright(squashed, exif_orientation(data))
+    return pixels
 
 
 def squash(pixels: tf.Tensor, size: int) -> tf.Tensor:
@@ -213,4 +222,6 @@ def bmp_bytes(data: bytes) -> bytes:
 def reason(error: Exception) -> str:
     """What was wrong with a picture, in a few words."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
+    if TOO_LARGE in text:
+        return TOO_LARGE
     return re.sub(r"{{.*?}}|\[Op:.*", "", text.splitlines()[0]).strip(" .")

@@ -1,0 +1,198 @@
+"""Runs a SavedModel through TensorFlow's C API, as a server does: a script for a process without TensorFlow's Python.
+
+    python c_session.py MODEL < requests.json > replies.json
+
+What Python would add to the graph's operations and tables is not there, so what only Python can run fails here too.
+Requests are JSON objects, one a line: `{"feeds": {TENSOR: VALUE}, "fetches": [TENSOR, …], "times": 1}`, where a value is
+`{"dtype": …, "shape": …, "data": …}` with strings in base64. The first line of the replies has the seconds that loading
+took, the others the values, or the error, and the seconds of each time.
+"""
+
+from __future__ import annotations
+
+import base64
+import ctypes
+import importlib.util
+import json
+import sys
+import time
+from ctypes import POINTER, byref, c_char_p, c_int, c_int64, c_size_t, c_void_p
+from math import prod
+from pathlib import Path
+from typing import Any
+
+STRING, STRING_SIZE = 7, 24  # TF_STRING; sizeof(TF_TString)
+NUMBERS = {  # by name: TF_DataType, and the C type of an element
+    "float32": (1, ctypes.c_float),
+    "int32": (3, ctypes.c_int32),
+    "int64": (9, ctypes.c_int64),
+}
+NAMES = {code: name for name, (code, _) in NUMBERS.items()}
+
+
+class Output(ctypes.Structure):
+    """TF_Output: one output of one operation."""
+
+    _fields_ = [("operation", c_void_p), ("index", c_int)]
+
+
+def package(name: str) -> Path | None:
+    """The folder of an installed package, which is not imported."""
+    spec = importlib.util.find_spec(name)
+    return Path(spec.origin).parent if spec and spec.origin else None
+
+
+def load_library() -> ctypes.CDLL:
+    """TensorFlow's C API, with the types of the functions used here, and tensorflow-text's operations."""
+    folder = package("tensorflow")
+    if folder is None:
+        raise RuntimeError("tensorflow is not installed")
+    ctypes.CDLL(str(folder / "libtensorflow_framework.so.2"), ctypes.RTLD_GLOBAL)
+    library = ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"), ctypes.RTLD_GLOBAL)
+    pointer, outputs, tensors = c_void_p, POINTER(Output), POINTER(c_void_p)
+    types: dict[str, tuple[Any, list[Any]]] = {
+        "TF_NewStatus": (pointer, []),
+        "TF_NewGraph": (pointer, []),
+        "TF_NewSessionOptions": (pointer, []),
+        "TF_LoadLibrary": (pointer, [c_char_p, pointer]),
+        "TF_GetCode": (c_int, [pointer]),
+        "TF_Message": (c_char_p, [pointer]),
+        "TF_LoadSessionFromSavedModel": (
+            pointer,
+            [pointer, pointer, c_char_p, POINTER(c_char_p), c_int, pointer, pointer, pointer],
+        ),
+        "TF_GraphOperationByName": (pointer, [pointer, c_char_p]),
+        "TF_AllocateTensor": (pointer, [c_int, POINTER(c_int64), c_int, c_size_t]),
+        "TF_DeleteTensor": (None, [pointer]),
+        "TF_TensorData": (pointer, [pointer]),
+        "TF_TensorType": (c_int, [pointer]),
+        "TF_NumDims": (c_int, [pointer]),
+        "TF_Dim": (c_int64, [pointer, c_int]),
+        "TF_StringInit": (None, [pointer]),
+        "TF_StringCopy": (None, [pointer, c_char_p, c_size_t]),
+        "TF_StringGetDataPointer": (pointer, [pointer]),
+        "TF_StringGetSize": (c_size_t, [pointer]),
+        "TF_SessionRun": (
+            None,
+            [pointer, pointer, outputs, tensors, c_int, outputs, tensors, c_int, pointer, c_int, pointer, pointer],
+        ),
+    }
+    for name, (result, arguments) in types.items():
+        function = getattr(library, name)
+        function.restype, function.argtypes = result, arguments
+    text = package("tensorflow_text")
+    status = library.TF_NewStatus()
+    for shared in sorted((text / "python" / "ops").glob("_*.so")) if text else []:
+        library.TF_LoadLibrary(str(shared).encode(), status)  # what cannot be loaded is missed where it is needed
+    return library
+
+
+class Session:
+    """A loaded SavedModel.
+
+    Args:
+        model: Its directory.
+
+    Raises:
+        RuntimeError: It cannot be loaded; the message is TensorFlow's.
+    """
+
+    def __init__(self, model: str) -> None:
+        self.library = library = load_library()
+        self.status, self.graph = library.TF_NewStatus(), library.TF_NewGraph()
+        options, tags = library.TF_NewSessionOptions(), (c_char_p * 1)(b"serve")
+        place = (options, None, model.encode(), tags, 1, self.graph, None, self.status)
+        self.session = library.TF_LoadSessionFromSavedModel(*place)
+        self.check()
+
+    def check(self) -> None:
+        """Raises what the C API reports."""
+        if self.library.TF_GetCode(self.status):
+            raise RuntimeError(self.library.TF_Message(self.status).decode(errors="replace"))
+
+    def output(self, name: str) -> Output:
+        """The output that a tensor's name, `operation:index`, says."""
+        operation, _, index = name.partition(":")
+        found = self.library.TF_GraphOperationByName(self.graph, operation.encode())
+        if not found:
+            raise RuntimeError(f"there is no operation {operation}")
+        return Output(found, int(index))
+
+    def run(self, feeds: dict[str, Any], fetches: list[str]) -> list[dict[str, Any]]:
+        """The values of some tensors from those of others."""
+        library, count = self.library, len(fetches)
+        given = (Output * len(feeds))(*map(self.output, feeds))
+        inputs = (c_void_p * len(feeds))(*(self.tensor(value) for value in feeds.values()))
+        wanted, results = (Output * count)(*map(self.output, fetches)), (c_void_p * count)()
+        asked = (given, inputs, len(feeds), wanted, results, count)
+        library.TF_SessionRun(self.session, None, *asked, None, 0, None, self.status)
+        try:
+            self.check()
+            return [self.value(result) for result in results]
+        finally:
+            for tensor in (*inputs, *results):
+                if tensor:
+                    library.TF_DeleteTensor(tensor)
+
+    def tensor(self, value: dict[str, Any]) -> int:
+        """A TF_Tensor of a value."""
+        library, shape, data = self.library, value["shape"], value["data"]
+        sides = (c_int64 * len(shape))(*shape)
+        if value["dtype"] == "string":
+            tensor = library.TF_AllocateTensor(STRING, sides, len(shape), STRING_SIZE * len(data))
+            start = library.TF_TensorData(tensor)
+            for number, text in enumerate(map(base64.b64decode, data)):
+                library.TF_StringInit(start + STRING_SIZE * number)
+                library.TF_StringCopy(start + STRING_SIZE * number, text, len(text))
+            return tensor
+        code, kind = NUMBERS[value["dtype"]]
+        content = (kind * len(data))(*data)
+        tensor = library.TF_AllocateTensor(code, sides, len(shape), ctypes.sizeof(content))
+        ctypes.memmove(library.TF_TensorData(tensor), byref(content), ctypes.sizeof(content))
+        return tensor
+
+    def value(self, tensor: int) -> dict[str, Any]:
+        """The value of a TF_Tensor."""
+        library = self.library
+        shape = [library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor))]
+        start, count, code = library.TF_TensorData(tensor), prod(shape), library.TF_TensorType(tensor)
+        if code == STRING:
+            places = [start + STRING_SIZE * number for number in range(count)]
+            found = [
+                ctypes.string_at(library.TF_StringGetDataPointer(place), library.TF_StringGetSize(place))
+                for place in places
+            ]
+            return {"dtype": "string", "shape": shape, "data": [base64.b64encode(text).decode() for text in found]}
+        name = NAMES[code]
+        data = list((NUMBERS[name][1] * count).from_address(start)) if count else []
+        return {"dtype": name, "shape": shape, "data": data}
+
+
+def answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to one request."""
+    seconds = []
+    try:
+        for _ in range(request.get("times", 1)):
+            begun = time.perf_counter()
+            values = session.run(request["feeds"], request["fetches"])
+            seconds.append(time.perf_counter() - begun)
+    except RuntimeError as error:
+        return {"error": str(error)}
+    return {"values": values, "seconds": seconds}
+
+
+def main(model: str) -> None:
+    """Answers the requests of stdin."""
+    begun = time.perf_counter()
+    try:
+        session = Session(model)
+    except RuntimeError as error:
+        print(json.dumps({"error": str(error)}))
+        return
+    print(json.dumps({"seconds": time.perf_counter() - begun}), flush=True)
+    for line in sys.stdin:
+        print(json.dumps(answer(session, json.loads(line))), flush=True)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

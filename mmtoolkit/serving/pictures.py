@@ -1,0 +1,51 @@
+"""Picture bytes to squares inside a served graph, where one bad picture must not fail the others of its batch."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+from mmtoolkit.vision import decode_image
+from mmtoolkit.vision.headers import MOST_PIXELS, pixel_count, still
+
+OK, EMPTY, TOO_LARGE, UNREADABLE = range(4)
+STATUS = ("ok", "empty", "too large", "unreadable")  # by number
+
+
+def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Decodes each picture by itself; what cannot be decoded becomes black and has a status that says so.
+
+    Example:
+        >>> decode_rows(tf.constant([jpeg, b"", b"junk"]), size=224)[1]
+        [0, 1, 3]
+
+    Args:
+        image_bytes: `<string>[batch]`.
+        size: Side of the squares in pixels.
+
+    Returns:
+        `<uint8>[batch, size, size, 3]`, and `<int32>[batch]`, places in `STATUS`.
+    """
+    batch = tf.size(image_bytes)
+
+    def decoded(row: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, ...]:
+        data = still(data)
+        blank = tf.zeros((size, size, 3), tf.uint8)
+        large = pixel_count(data) > MOST_PIXELS
+        image = tf.cond(large, lambda: blank, lambda: decode_image(data, size=size))
+        return row, image, tf.where(large, TOO_LARGE, OK)
+
+    # An operation that fails ends a graph, but only drops an element of a data set: the rows that are left say which.
+    rows = tf.data.Dataset.from_tensor_slices((tf.range(batch), image_bytes))
+    good = rows.map(decoded, num_parallel_calls=tf.data.AUTOTUNE, deterministic=False).ignore_errors()
+    spare = tf.data.Dataset.from_tensors((batch, tf.zeros((size, size, 3), tf.uint8), OK))  # there is one at least
+    places, images, status = good.concatenate(spare).batch(tf.cast(batch, tf.int64) + 1).get_single_element()
+    failed = tf.where(tf.equal(tf.strings.length(image_bytes), 0), EMPTY, UNREADABLE)
+    blank = tf.zeros((batch + 1, size, size, 3), tf.uint8)
+    where = places[:, None]
+    images = tf.tensor_scatter_nd_update(blank, where, images)[:-1]
+    return images, tf.tensor_scatter_nd_update(tf.concat([failed, [OK]], axis=0), where, status)[:-1]
+
+
+def status_names(status: tf.Tensor) -> tf.Tensor:
+    """`<int32>[batch]` to the words of `STATUS`, `<string>[batch]`."""
+    return tf.gather(tf.constant(STATUS), status)

@@ -2,28 +2,127 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from mmtoolkit.decoding import Sample, Search
+from mmtoolkit.errors import InputError
+from mmtoolkit.evaluation import versions
+from mmtoolkit.files import write_json
 from mmtoolkit.models import Captioner, VisualQA
-from mmtoolkit.serving.signatures import Signature
+from mmtoolkit.models.task import search_config
+from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
+from mmtoolkit.serving.savedmodel import EXTRA, read_model, served_signatures
+from mmtoolkit.serving.signatures import Signature, signatures_of
+from mmtoolkit.serving.verify import Verdict, verify
+from mmtoolkit.serving.warmup import write_warmup
 from mmtoolkit.vision import VGG19Regions, load_extractor
 
-PRECISIONS = ("float32", "bfloat16")
+
+@dataclass(frozen=True)
+class Fixed:
+    """What is fixed at export, for the server can only be sent pictures and questions.
+
+    Args:
+        precision: `"float32"`, or `"bfloat16"` for VGG19.
+        decoding: The search; by default that of the preset.
+        max_length: Longest sentence in tokens; by default that of the preset.
+        n_best: Captions of the signature `n_best`.
+        sample: How the signature `sample` draws.
+    """
+
+    precision: str = "float32"
+    decoding: Search | None = None
+    max_length: int | None = None
+    n_best: int = 3
+    sample: Sample = Sample()
 
 
-def at_precision(model: Any, precision: str) -> Any:
-    """A copy of a model that computes in float32, and sees through VGG19 at the given precision.
+class NotServable(InputError):
+    """What was exported does not give in the server what the preset gives in Python; nothing is left of it."""
+
+
+def export(model: Captioner | VisualQA, out: Path, *, fixed: Fixed = Fixed(), version: int | None = None) -> tuple[Path, Verdict]:  # noqa: B008  # frozen
+    """Writes `out/<version>/`, a SavedModel that TF Serving serves, once it is proven to be one.
+
+    Captioners get the signatures `serving_default` (`image_bytes <string>[batch]` to `caption <string>[batch]`,
+    `score <float32>[batch]`, `tokens <string>[batch, time]` and `status <string>[batch]`), `n_best` (`captions`,
+    `scores`), `sample` (with a `seed <int32>[batch]`), `from_regions`, and `attention` (`<float32>[batch, time,
+    regions]` besides). Question-answerers get `serving_default` (`image_bytes` and `question` to `answers` and
+    `probabilities`, the best five) and `attention`. A row whose picture cannot be read has a `status` other than `"ok"`
+    and nothing else.
+
+    Example:
+        >>> export(Captioner.from_preset("shapes_demo"), Path("models/shapes"))
+        (Path('models/shapes/1'), Verdict(problems=[], …))
+
+    Args:
+        model: A loaded preset.
+        out: The model's directory, which the server watches.
+        fixed: The choices that become part of the graph.
+        version: By default one more than the newest there is.
+
+    Returns:
+        The directory of the version, and what was found when it was verified.
+
+    Raises:
+        InputError: The version is there already, or tensorflow-serving-api is not installed.
+        NotServable: The exported model does not answer as the preset does.
+    """
+    ready = at_precision(model, fixed)
+    number = next_version(out) if version is None else version
+    if (out / str(number)).exists():
+        raise InputError(f"{out / str(number)} is there already; name another --version, or leave it out.")
+    with written_beside(out / str(number)) as folder:
+        signatures = signatures_of(ready, served_extractor(ready), n_best=fixed.n_best, sample=fixed.sample)
+        write_model(folder, ready, signatures)
+        golden = golden_requests(ready, n_best=fixed.n_best, sample=fixed.sample, precision=fixed.precision)
+        write_extra(folder, ready, fixed, list(golden))
+        verdict = verify(folder)
+        if verdict.problems:
+            raise NotServable(f"the export is not what the preset is: {verdict.problems[0]}. Nothing was kept.")
+    return out / str(number), verdict
+
+
+def next_version(out: Path) -> int:
+    """One more than the newest version."""
+    found = [int(folder.name) for folder in out.glob("*") if folder.name.isdecimal()]
+    return max(found, default=0) + 1
+
+
+@contextmanager
+def written_beside(target: Path) -> Iterator[Path]:
+    """A folder that gets its name when all has gone well: a server that watches never sees half a version."""
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        os.replace(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def at_precision(model: Any, fixed: Fixed) -> Any:
+    """A copy of a model as it is exported: it computes in float32, and sees through VGG19 at the given precision.
 
     What writes stays in float32: it is small beside VGG19, and its sums of logarithms need the digits.
+
+    Raises:
+        InputError: There is no such precision.
     """
+    if fixed.precision not in TOLERANCE:
+        raise InputError(f"--precision is one of {', '.join(TOLERANCE)}. Received: {fixed.precision!r}.")
     copy = model.bare("float32")
-    copy.card, copy.extractor = model.card, model.extractor and replace(model.extractor, precision=precision)
+    copy.card, copy.extractor = model.card, model.extractor and replace(model.extractor, precision=fixed.precision)
+    copy.decoding, copy.max_length = fixed.decoding or model.decoding, fixed.max_length or model.max_length
     return copy
 
 
@@ -55,4 +154,29 @@ def write_model(folder: Path, model: Captioner | VisualQA, signatures: Mapping[s
         archive.track(getattr(model, model.codec_attribute(name)).tables)
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.function, input_signature=list(signature.inputs))
-    archive.write_out(str(folder), verbose=False, options=tf.saved_model.SaveOptions(experimental_custom_gradients=False))
+    plain = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
+    archive.write_out(str(folder), options=plain, verbose=False)
+
+
+def write_extra(folder: Path, model: Captioner | VisualQA, fixed: Fixed, golden: Sequence[Golden]) -> None:
+    """Writes what is beside the graph: golden requests, the warm-up, and a card."""
+    (folder / EXTRA).mkdir()
+    tolerance = TOLERANCE[fixed.precision]
+    requests = [request.to_json() for request in golden]
+    write_json(folder / EXTRA / GOLDEN, {"tolerance": tolerance, "requests": requests})
+    write_warmup(folder, golden)
+    signatures = served_signatures(read_model(folder))
+    told = {
+        "class": type(model).__name__,
+        "precision": fixed.precision,
+        "decoding": search_config(model.decoding),
+        "max_length": model.max_length,
+        "signatures": {
+            name: {side: {key: [tensor.dtype, list(tensor.shape)] for key, tensor in getattr(signature, side).items()}
+                   for side in ("inputs", "outputs")}
+            for name, signature in signatures.items()
+        },
+        "versions": versions(),
+        "preset": dict(model.card),
+    }
+    write_json(folder / EXTRA / "card.json", told)

@@ -1,0 +1,246 @@
+"""Asks a served model, over REST or gRPC: the development server or TensorFlow's own."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
+
+import numpy as np
+import urllib3
+
+from mmtoolkit.errors import InputError
+
+AGAIN = (429, 502, 503, 504)  # answers of a server that may be well soon
+PAUSE = 0.3  # seconds before the second try; twice as long before each further one
+PLACE = re.compile(r"/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
+
+Picture = str | Path | bytes
+
+
+class Told(NamedTuple):
+    """What a server said of a picture.
+
+    Args:
+        text: The caption, or the likeliest answer; empty where the picture could not be read.
+        score: Of the caption, or the probability of the answer.
+        status: `"ok"`, or why there is nothing: `"empty"`, `"too large"`, `"unreadable"`.
+        others: Further answers with their probabilities, the likeliest first.
+    """
+
+    text: str
+    score: float
+    status: str
+    others: tuple[tuple[str, float], ...] = ()
+
+
+class Client:
+    """What the clients share: pictures in, sentences out."""
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The outputs of a signature by name; strings are bytes, in and out.
+
+        Raises:
+            InputError: The server cannot be reached, or refuses; the message has its words.
+        """
+        raise NotImplementedError
+
+    def ask(self, pictures: Sequence[Picture], questions: Sequence[str] = ()) -> list[Told]:
+        """The caption of each picture, or the answer to its question.
+
+        Example:
+            >>> RestClient("http://localhost:8501/v1/models/shapes").ask(["a.jpg"])
+            [Told(text='a red circle', score=-0.31, status='ok', others=())]
+
+        Args:
+            pictures: Files, or bytes.
+            questions: One a picture, for a model that answers questions.
+
+        Raises:
+            InputError: A file cannot be read, or the server does not answer.
+        """
+        inputs = {"image_bytes": array([picture_bytes(picture) for picture in pictures])}
+        if questions:
+            inputs["question"] = array([question.encode() for question in questions])
+        found = self.predict("serving_default", inputs)
+        statuses = [status.decode() for status in found["status"]]
+        if not questions:
+            texts, scores = ([text.decode() for text in found["caption"]], found["score"])
+            return [Told(*row) for row in zip(texts, map(float, scores), statuses, strict=True)]
+        rows = zip(found["answers"], found["probabilities"], statuses, strict=True)
+        return [told(texts, shares, status) for texts, shares, status in rows]
+
+
+def told(texts: np.ndarray, shares: np.ndarray, status: str) -> Told:
+    """The answers to one question."""
+    pairs = [(text.decode(), float(share)) for text, share in zip(texts, shares, strict=True) if text]
+    first = pairs[0] if pairs else ("", 0.0)
+    return Told(*first, status, tuple(pairs[1:]))
+
+
+def picture_bytes(picture: Picture) -> bytes:
+    """The bytes of a picture.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if isinstance(picture, bytes):
+        return picture
+    try:
+        return Path(picture).read_bytes()
+    except OSError as error:
+        raise InputError(f"Expected a picture file. Received: {picture} ({error.strerror}).") from error
+
+
+def array(texts: Sequence[bytes]) -> np.ndarray:
+    """Bytes as an array."""
+    found = np.empty(len(texts), object)
+    found[:] = texts
+    return found
+
+
+class RestClient(Client):
+    """Asks over REST.
+
+    Example:
+        >>> RestClient("http://localhost:8501/v1/models/shapes").ask([Path("a.jpg")])
+
+    Args:
+        url: The model, `http://HOST:PORT/v1/models/NAME`, a version of it with `/versions/N`.
+        timeout: Seconds that a try may take.
+        retries: Tries after the first, where the server cannot be reached or is busy.
+
+    Raises:
+        InputError: It is no such URL.
+    """
+
+    def __init__(self, url: str, *, timeout: float = 60.0, retries: int = 3) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.netloc or not PLACE.fullmatch(parts.path.rstrip("/")):
+            raise InputError(f"Expected a model's URL, http://localhost:8501/v1/models/NAME. Received: {url!r}.")
+        self.url = url.rstrip("/")
+        tries = urllib3.Retry(
+            retries, status_forcelist=AGAIN, allowed_methods=None, backoff_factor=PAUSE, raise_on_status=False
+        )
+        self.pool = urllib3.PoolManager(retries=tries, timeout=timeout)
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        columns = {name: as_json(value) for name, value in inputs.items()}
+        body = json.dumps({"signature_name": signature, "inputs": columns})
+        outputs = self.send("POST", f"{self.url}:predict", body)["outputs"]
+        if not isinstance(outputs, dict):
+            raise InputError(f"{self.url} has no named outputs; ask a model that mmtoolkit export wrote.")
+        return {name: from_json(value) for name, value in outputs.items()}
+
+    def metadata(self) -> dict[str, Any]:
+        """The model's signatures, as the server tells them.
+
+        Raises:
+            InputError: The server does not answer.
+        """
+        return self.send("GET", f"{self.url}/metadata")["metadata"]["signature_def"]["signature_def"]
+
+    def send(self, method: str, url: str, body: str | None = None) -> Any:
+        """The JSON of an answer."""
+        try:
+            reply = self.pool.request(method, url, body=body, headers={"Content-Type": "application/json"})
+        except urllib3.exceptions.HTTPError as error:
+            reason = getattr(error, "reason", None) or error
+            raise InputError(f"{self.url} cannot be reached ({plain(reason)}); is the server running?") from error
+        try:
+            content = json.loads(reply.data)
+        except ValueError:
+            content = {"error": reply.data[:200].decode(errors="replace")}
+        if reply.status != 200:
+            raise InputError(f"{self.url} answered {reply.status}: {content.get('error', 'nothing more')}")
+        return content
+
+
+def plain(reason: object) -> str:
+    """Why a connection failed, without the objects that urllib3 puts before it."""
+    return str(reason).rpartition("): ")[2].rpartition(">: ")[2]
+
+
+def as_json(value: np.ndarray) -> Any:
+    """An array as the REST interface takes it."""
+    if value.dtype != object:
+        return value.tolist()
+    return [{"b64": base64.b64encode(text).decode()} for text in value]
+
+
+def from_json(value: Any) -> np.ndarray:
+    """An array as the REST interface gives it; strings as bytes."""
+    found = np.array(value)
+    if found.dtype.kind != "U":
+        return found
+    flat = array([str(text).encode() for text in found.reshape(-1)])
+    return flat.reshape(found.shape)
+
+
+class GrpcClient(Client):
+    """Asks over gRPC, which sends pictures as they are.
+
+    Example:
+        >>> GrpcClient("localhost:8500", "shapes").ask([Path("a.jpg")])
+
+    Args:
+        target: `HOST:PORT`.
+        model: Its name on the server.
+        version: By default the newest.
+        timeout: Seconds that all tries of a request may take together.
+        retries: Tries after the first, where the server cannot be reached; at most 4.
+
+    Raises:
+        InputError: tensorflow-serving-api is not installed.
+    """
+
+    def __init__(
+        self, target: str, model: str, *, version: int | None = None, timeout: float = 60.0, retries: int = 3
+    ) -> None:
+        try:
+            import grpc
+            from tensorflow_serving.apis import prediction_service_pb2_grpc
+        except ImportError as error:
+            raise InputError(
+                f"gRPC needs the package tensorflow-serving-api. Received: {error}; "
+                "install it with pip install 'mmtoolkit[serving]', or ask over REST."
+            ) from error
+        self.target, self.model, self.version, self.timeout = target, model, version, timeout
+        policy = {
+            "maxAttempts": 1 + max(1, min(retries, 4)),
+            "initialBackoff": f"{PAUSE}s",
+            "maxBackoff": "5s",
+            "backoffMultiplier": 2,
+            "retryableStatusCodes": ["UNAVAILABLE"],
+        }
+        config = json.dumps({"methodConfig": [{"name": [{}], **({"retryPolicy": policy} if retries else {})}]})
+        self.channel = grpc.insecure_channel(
+            target,
+            options=[
+                ("grpc.service_config", config),
+                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_send_message_length", -1),
+            ],
+        )
+        self.service = prediction_service_pb2_grpc.PredictionServiceStub(self.channel)
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        import grpc
+        import tensorflow as tf
+        from tensorflow_serving.apis import predict_pb2
+
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = self.model, signature
+        if self.version is not None:
+            request.model_spec.version.value = self.version
+        for name, value in inputs.items():
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+        try:
+            reply = self.service.Predict(request, timeout=self.timeout)
+        except grpc.RpcError as error:
+            raise InputError(f"{self.target} answered {error.code().name}: {error.details()}") from error  # type: ignore[attr-defined]
+        return {name: tf.make_ndarray(value) for name, value in reply.outputs.items()}

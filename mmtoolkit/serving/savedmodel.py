@@ -1,0 +1,103 @@
+"""What is in a SavedModel's file: its signatures, and the operations that a server must have."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from google.protobuf.message import DecodeError
+from tensorflow.core.framework import types_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
+from tensorflow.python.framework import op_def_registry
+
+from mmtoolkit.errors import InputError
+
+EXTRA = "assets.extra"  # a server loads nothing from there but the warm-up
+SERVE = "serve"
+PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
+# Of tensorflow-text: what the build file of the stock server links, as far as this project uses it.
+TEXT_OPS = {"NormalizeUTF8", "CaseFoldUTF8"}
+COMPILED = "_XlaMustCompile"
+
+
+@dataclass(frozen=True)
+class ServedTensor:
+    """An input or output of a signature.
+
+    Args:
+        tensor: Its name in the graph, `operation:index`.
+        dtype: `"string"`, `"float"`, …, as the server's metadata has it.
+        shape: -1 for a side of any length.
+    """
+
+    tensor: str
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ServedSignature:
+    """A signature's inputs and outputs by name."""
+
+    inputs: Mapping[str, ServedTensor]
+    outputs: Mapping[str, ServedTensor]
+
+
+def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
+    """The graph that is served.
+
+    Raises:
+        InputError: There is no SavedModel, or it is damaged.
+    """
+    path = folder / "saved_model.pb"
+    try:
+        saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    except FileNotFoundError as error:
+        versions = sorted(version.name for version in folder.glob("[0-9]*")) if folder.is_dir() else []
+        hint = f"name one of its versions: {', '.join(versions)}" if versions else "export a preset to it first"
+        raise InputError(f"Expected the directory of an exported version. Received: {folder}; {hint}.") from error
+    except DecodeError as error:
+        raise InputError(f"{path} is damaged; export the preset again.") from error
+    for graph in saved.meta_graphs:
+        if SERVE in graph.meta_info_def.tags:
+            return graph
+    raise InputError(f"{path} has no graph with the tag {SERVE}; export the preset again.")
+
+
+def served_signatures(model: meta_graph_pb2.MetaGraphDef) -> dict[str, ServedSignature]:
+    """The signatures that can be asked for, `serving_default` first."""
+    names = sorted(
+        (name for name in model.signature_def if not name.startswith("__")),
+        key=lambda name: (name != "serving_default", name),
+    )
+    found = {}
+    for name in names:
+        sides = (model.signature_def[name].inputs, model.signature_def[name].outputs)
+        found[name] = ServedSignature(*({key: tensor(info) for key, info in sorted(side.items())} for side in sides))
+    return found
+
+
+def tensor(info: Any) -> ServedTensor:
+    """A tensor's description."""
+    kind = types_pb2.DataType.Name(info.dtype).removeprefix("DT_").lower()
+    return ServedTensor(info.name, kind, tuple(side.size for side in info.tensor_shape.dim))
+
+
+def foreign_ops(model: meta_graph_pb2.MetaGraphDef) -> tuple[list[str], list[str]]:
+    """Why the stock server would not run a graph, a sentence each; and the operations of tensorflow-text in it."""
+    library = model.graph_def.library.function
+    nodes = [*model.graph_def.node, *(node for function in library for node in function.node_def)]
+    ops = {node.op for node in nodes} - {function.signature.name for function in library}
+    compiled = [node.name for node in nodes if node.attr[COMPILED].b]
+    compiled += [function.signature.name for function in library if function.attr[COMPILED].b]
+    refused = [f"operation {op}: only a Python process can run it" for op in sorted(ops & PYTHON_OPS)]
+    refused += [
+        f"operation {op}: the stock server does not have it"
+        for op in sorted(ops - PYTHON_OPS - TEXT_OPS)
+        if op_def_registry.get(op) is None
+    ]
+    if compiled:
+        refused.append(f"{COMPILED} in {compiled[0]}: the stock server has no XLA for the processor")
+    return refused, sorted(ops & TEXT_OPS)

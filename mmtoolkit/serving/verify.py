@@ -1,0 +1,211 @@
+"""Proves that an exported model gives in the server what the preset gives in Python."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.serving.golden import GOLDEN, Golden, pack, unpack
+from mmtoolkit.serving.savedmodel import EXTRA, ServedSignature, foreign_ops, read_model, served_signatures
+
+SCORES = {"caption": "score", "captions": "scores", "answers": "probabilities"}  # what a string is compared by
+TIMES = 5  # runs of a request; the first warms up
+RUNNER = Path(__file__).with_name("c_session.py")
+
+
+@dataclass
+class Verdict:
+    """What was found.
+
+    Args:
+        problems: Sentences, each with the signature and the input; none where all is well.
+        requests: How many golden requests were compared.
+        megabytes: Of the directory.
+        load_seconds: Of loading it.
+        milliseconds: By signature, of a request of one row, the median.
+        text_ops: Operations of tensorflow-text, which the stock server has and plain TensorFlow has not.
+    """
+
+    problems: list[str] = field(default_factory=list)
+    requests: int = 0
+    megabytes: float = 0.0
+    load_seconds: float = 0.0
+    milliseconds: dict[str, float] = field(default_factory=dict)
+    text_ops: list[str] = field(default_factory=list)
+
+
+def verify(folder: Path) -> Verdict:
+    """Loads a version's directory without TensorFlow's Python, replays its golden requests, and looks at its operations.
+
+    Example:
+        >>> verify(Path("models/captioner/1")).problems
+        []
+
+    Args:
+        folder: `DIR/<version>` that `export` wrote.
+
+    Raises:
+        InputError: It is no SavedModel, or has no golden requests.
+    """
+    model = read_model(folder)
+    signatures, golden, tolerance = served_signatures(model), *read_golden(folder)
+    refused, text = foreign_ops(model)
+    verdict = Verdict(list(refused), len(golden), size(folder), text_ops=text)
+    verdict.problems += unknown(golden, signatures)
+    asked = [request for request in golden if fits(request, signatures)]
+    replies = run(folder, [to_feed(request, signatures[request.signature]) for request in asked])
+    if error := replies[0].get("error"):
+        verdict.problems.append(f"the server would not load it: {error}")
+        return verdict
+    verdict.load_seconds = replies[0]["seconds"]
+    for request, reply in zip(asked, replies[1:], strict=True):
+        outputs = sorted(request.outputs)
+        if error := reply.get("error"):
+            verdict.problems.append(f"{named(request)}: {error}")
+            continue
+        found = dict(zip(outputs, map(unpack, reply["values"]), strict=True))
+        verdict.problems += differences(request, found, tolerance)
+        if rows(request) == 1:
+            verdict.milliseconds[request.signature] = 1000 * float(np.median(reply["seconds"][1:]))
+    return verdict
+
+
+def replay(folder: Path, predict: Callable[[str, Mapping[str, np.ndarray]], Mapping[str, Any]]) -> Verdict:
+    """Sends the golden requests to a live server.
+
+    Args:
+        folder: As for `verify`.
+        predict: From a signature and its inputs to its outputs; raises `InputError` with what the server said.
+    """
+    golden, tolerance = read_golden(folder)
+    verdict = Verdict(requests=len(golden))
+    for request in golden:
+        try:
+            found = predict(request.signature, request.inputs)
+        except InputError as error:
+            verdict.problems.append(f"{named(request)}: {error}")
+            continue
+        verdict.problems += differences(request, found, tolerance)
+    return verdict
+
+
+def read_golden(folder: Path) -> tuple[list[Golden], float]:
+    """The golden requests of a version, and the tolerance of their numbers.
+
+    Raises:
+        InputError: There are none.
+    """
+    path = folder / EXTRA / GOLDEN
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return [Golden.from_json(request) for request in content["requests"]], content["tolerance"]
+    except FileNotFoundError as error:
+        raise InputError(
+            f"Expected a version that mmtoolkit export wrote, with golden requests. Received: {folder}, without "
+            f"{EXTRA}/{GOLDEN}; export the preset again."
+        ) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path} does not hold golden requests ({error}); export the preset again.") from error
+
+
+def size(folder: Path) -> float:
+    """Megabytes of all its files."""
+    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+
+
+def unknown(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature]) -> Iterator[str]:
+    """What golden requests ask for that is not there."""
+    for name in dict.fromkeys(request.signature for request in golden):
+        if name not in signatures:
+            yield f"signature {name}: it is missing; there are {', '.join(signatures)}"
+    for request in golden:
+        if request.signature in signatures and not fits(request, signatures):
+            there = signatures[request.signature]
+            yield f"{named(request)}: its inputs are {sorted(there.inputs)}, its outputs {sorted(there.outputs)}"
+
+
+def fits(request: Golden, signatures: Mapping[str, ServedSignature]) -> bool:
+    """Whether the signature has the request's inputs and outputs."""
+    there = signatures.get(request.signature)
+    return there is not None and set(request.inputs) == set(there.inputs) and set(request.outputs) <= set(there.outputs)
+
+
+def to_feed(request: Golden, signature: ServedSignature) -> dict[str, Any]:
+    """A request as the runner takes it."""
+    return {
+        "feeds": {signature.inputs[name].tensor: pack(value) for name, value in request.inputs.items()},
+        "fetches": [signature.outputs[name].tensor for name in sorted(request.outputs)],
+        "times": TIMES if rows(request) == 1 else 1,
+    }
+
+
+def run(folder: Path, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """The replies of a process that has TensorFlow's C library and none of its Python."""
+    lines = "\n".join(map(json.dumps, requests))
+    done = subprocess.run(
+        [sys.executable, str(RUNNER), str(folder)], input=lines, capture_output=True, text=True, check=False
+    )
+    replies = [json.loads(line) for line in done.stdout.splitlines()]
+    if not replies or ("error" not in replies[0] and len(replies) <= len(requests)):
+        last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
+        return [{"error": f"the process ended with {done.returncode} ({last})"}]
+    return replies
+
+
+def rows(request: Golden) -> int:
+    """How many rows a request has."""
+    return len(next(iter(request.inputs.values())))
+
+
+def named(request: Golden) -> str:
+    """A request, in a sentence."""
+    return f"signature {request.signature}, {rows(request)} rows of {', '.join(sorted(request.inputs))}"
+
+
+def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> Iterator[str]:
+    """What of an answer is not as the preset gave it.
+
+    Numbers may differ by the tolerance. A string may be another one that the preset gives a score that near; what
+    hangs on it, its tokens and where it looked, is not compared then.
+    """
+    tied = np.zeros(rows(request), bool)
+    for name in sorted(request.outputs, key=lambda name: (name not in SCORES, name)):  # the sentences first
+        expected, got = request.outputs[name], np.asarray(found.get(name))
+        if got.shape != expected.shape:
+            yield f"{named(request)}: {name} has the shape {list(got.shape)}, not {list(expected.shape)}"
+            continue
+        for row in range(rows(request)):
+            if expected.dtype != object:
+                wrong = np.abs(got[row].astype(np.float64) - expected[row]).max(initial=0.0)
+                if not wrong <= tolerance and not tied[row]:
+                    yield f"{named(request)}, row {row}: {name} differs by {wrong:.2g}, more than {tolerance:g}"
+            elif name in SCORES:
+                ties = tied_texts(request, name, row, tolerance)
+                texts = zip(np.ravel(got[row]), np.ravel(expected[row]), ties, strict=True)
+                for text, wanted, good in texts:
+                    if text != wanted and text.decode(errors="replace") in good:
+                        tied[row] = True
+                    elif text != wanted:
+                        yield f"{named(request)}, row {row}: {name} is {shown(text)}, not {shown(wanted)}"
+            elif not tied[row] and (got[row] != expected[row]).any() if expected.ndim > 1 else got[row] != expected[row]:
+                yield f"{named(request)}, row {row}: {name} is {shown(got[row])}, not {shown(expected[row])}"
+
+
+def tied_texts(request: Golden, name: str, row: int, tolerance: float) -> list[set[str]]:
+    """For each string of a row, the others that the preset likes as well."""
+    scores = np.ravel(request.outputs[SCORES[name]][row])
+    return [{text for text, other in request.others[row] if abs(other - score) <= tolerance} for score in scores]
+
+
+def shown(value: Any) -> str:
+    """A value of strings, short enough for a sentence."""
+    texts = [text.decode(errors="replace") for text in np.ravel(value).tolist()]
+    return repr(" ".join(filter(None, texts))[:80])

@@ -1,0 +1,41 @@
+"""Requests that the server answers to itself before it takes others: the first ones are slow."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import tensorflow as tf
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.serving.golden import Golden
+from mmtoolkit.serving.savedmodel import EXTRA
+
+WARMUP = "tf_serving_warmup_requests"  # the name that the server looks for
+
+
+def write_warmup(folder: Path, golden: Sequence[Golden]) -> None:
+    """Writes each golden request once, in the form of the server's request log.
+
+    Args:
+        folder: The directory of one version.
+        golden: The requests.
+
+    Raises:
+        InputError: tensorflow-serving-api is not installed.
+    """
+    try:
+        from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+    except ImportError as error:
+        raise InputError(
+            f"export needs the package tensorflow-serving-api. Received: {error}; "
+            "install it with pip install 'mmtoolkit[serving]'."
+        ) from error
+    with tf.io.TFRecordWriter(str(folder / EXTRA / WARMUP)) as writer:
+        for request in golden:
+            asked = predict_pb2.PredictRequest()
+            asked.model_spec.signature_name = request.signature
+            for name, value in request.inputs.items():
+                asked.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=asked))
+            writer.write(log.SerializeToString())

@@ -46,7 +46,7 @@ VQA: dict[str, list[str]] = {
     "random vectors, frozen": ["--embeddings", "random", "--freeze-embeddings"],
     "one-hot": ["--embeddings", "one-hot"],
     "one-hot, frozen": ["--embeddings", "one-hot", "--freeze-embeddings"],
-    "questions only": ["--question-only"],
+    "questions only": ["--question-only", "--pool", "1"],  # there are no regions to pool
 }
 RECIPES = {"caption": CAPTION, "vqa": VQA}
 SHOWN = {"caption": ("BLEU-4", "CIDEr"), "vqa": ("accuracy",)}

@@ -20,6 +20,7 @@ setup(
     package_data={
         "mmtoolkit": ["py.typed"],
         "mmtoolkit.labelling": ["label.html", "label.js"],
+        "mmtoolkit.serving": ["page.html", "page.js"],
         "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"],
     },
     exclude_package_data={"": ["__pycache__/*", "*.pyc"]},
@@ -34,6 +35,8 @@ setup(
         "pillow>=11",
         "tyro>=0.9",
         "pyyaml>=6",  # the --config files
+        "protobuf>=6.31.1,<8",  # of exports; TensorFlow brings it too
+        "urllib3>=2",  # the client; TensorFlow brings it too
     ],
     extras_require={
         # setuptools: a test builds the wheel without the network
@@ -48,10 +51,13 @@ setup(
             "pillow-heif>=0.20",
             "imagehash>=4.3",
             "playwright>=1.49",  # drives an installed Chromium
+            "tensorflow-serving-api>=2.19",
+            "waitress>=3",
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
         "doctor": ["imagehash>=4.3"],  # perceptual hashes; of what it needs, SciPy comes with gensim
+        "serving": ["tensorflow-serving-api>=2.19", "waitress>=3"],  # gRPC and the warm-up, and the development server
         "metrics-java": ["pycocoevalcap>=1.2"],
     },
 )

@@ -7,14 +7,15 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import mmtoolkit as mm
+import tyro
+
 from mmtoolkit.pipelines.command import aligned, run, start_tensorflow, tell
 
 if TYPE_CHECKING:
     from mmtoolkit.serving.verify import Verdict
 
 
-def main(folder: Path, *, url: str | None = None, json: bool = False) -> int:
+def main(folder: tyro.conf.Positional[Path], *, url: str | None = None, json: bool = False) -> int:
     """Proves that an exported model answers as its preset did, loaded without Python or on a live server.
 
     The golden requests in the export are replayed and each answer is compared with the one that the preset gave. The

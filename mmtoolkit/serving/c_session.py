@@ -3,9 +3,9 @@
     python c_session.py MODEL < requests.json > replies.json
 
 What Python would add to the graph's operations and tables is not there, so what only Python can run fails here too.
-Requests are JSON objects, one a line: `{"feeds": {TENSOR: VALUE}, "fetches": [TENSOR, …], "times": 1}`, where a value is
-`{"dtype": …, "shape": …, "data": …}` with its bytes in base64, of each string apart. The first line of the replies has the seconds that loading
-took, the others the values, or the error, and the seconds of each time.
+Requests are JSON objects, one a line: `{"feeds": {TENSOR: VALUE}, "fetches": [TENSOR, …], "times": 1}`, where a value
+is `{"dtype": …, "shape": …, "data": …}` with its bytes in base64, of each string apart. The first line of the replies
+has the seconds that loading took, the others the values, or the error, and the seconds of each time.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class Session:
         library.TF_SessionRun(self.session, None, *asked, None, 0, None, self.status)
         try:
             self.check()
-            return [self.value(result) for result in results]
+            return [self.value(result or 0) for result in results]
         finally:
             for tensor in (*inputs, *results):
                 if tensor:
@@ -177,17 +177,23 @@ def answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     return {"values": values, "seconds": seconds}
 
 
+def say(reply: dict[str, Any]) -> None:
+    """One line of stdout."""
+    sys.stdout.write(json.dumps(reply) + "\n")
+    sys.stdout.flush()
+
+
 def main(model: str) -> None:
     """Answers the requests of stdin."""
     begun = time.perf_counter()
     try:
         session = Session(model)
     except RuntimeError as error:
-        print(json.dumps({"error": str(error)}))
+        say({"error": str(error)})
         return
-    print(json.dumps({"seconds": time.perf_counter() - begun}), flush=True)
+    say({"seconds": time.perf_counter() - begun})
     for line in sys.stdin:
-        print(json.dumps(answer(session, json.loads(line))), flush=True)
+        say(answer(session, json.loads(line)))
 
 
 if __name__ == "__main__":

@@ -69,8 +69,10 @@ class Client:
         found = self.predict("serving_default", inputs)
         statuses = [status.decode() for status in found["status"]]
         if not questions:
-            texts, scores = ([text.decode() for text in found["caption"]], found["score"])
-            return [Told(*row) for row in zip(texts, map(float, scores), statuses, strict=True)]
+            texts, scores = [text.decode() for text in found["caption"]], found["score"]
+            return [
+                Told(text, float(score), status) for text, score, status in zip(texts, scores, statuses, strict=True)
+            ]
         rows = zip(found["answers"], found["probabilities"], statuses, strict=True)
         return [told(texts, shares, status) for texts, shares, status in rows]
 
@@ -79,7 +81,7 @@ def told(texts: np.ndarray, shares: np.ndarray, status: str) -> Told:
     """The answers to one question."""
     pairs = [(text.decode(), float(share)) for text, share in zip(texts, shares, strict=True) if text]
     first = pairs[0] if pairs else ("", 0.0)
-    return Told(*first, status, tuple(pairs[1:]))
+    return Told(first[0], first[1], status, tuple(pairs[1:]))
 
 
 def picture_bytes(picture: Picture) -> bytes:

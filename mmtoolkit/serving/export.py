@@ -50,7 +50,9 @@ class NotServable(InputError):
     """What was exported does not give in the server what the preset gives in Python; nothing is left of it."""
 
 
-def export(model: Captioner | VisualQA, out: Path, *, fixed: Fixed = Fixed(), version: int | None = None) -> tuple[Path, Verdict]:  # noqa: B008  # frozen
+def export(
+    model: Captioner | VisualQA, out: Path, *, fixed: Fixed = Fixed(), version: int | None = None
+) -> tuple[Path, Verdict]:  # frozen
     """Writes `out/<version>/`, a SavedModel that TF Serving serves, once it is proven to be one.
 
     Captioners get the signatures `serving_default` (`image_bytes <string>[batch]` to `caption <string>[batch]`,
@@ -141,8 +143,8 @@ def served_extractor(model: Captioner | VisualQA) -> VGG19Regions | None:
 def write_model(folder: Path, model: Captioner | VisualQA, signatures: Mapping[str, Signature]) -> None:
     """Writes the SavedModel of some signatures, every weight once.
 
-    Keras' own tracking is left out: with it a weight is stored twice, and what holds a Keras model reloads in Python and
-    fails in the server. Only the lookup tables must be tracked.
+    Keras' own tracking is left out: with it a weight is stored twice, and what holds a Keras model reloads in Python
+    and fails in the server. Only the lookup tables must be tracked.
 
     Args:
         folder: The directory of one version.
@@ -172,8 +174,10 @@ def write_extra(folder: Path, model: Captioner | VisualQA, fixed: Fixed, golden:
         "decoding": search_config(model.decoding),
         "max_length": model.max_length,
         "signatures": {
-            name: {side: {key: [tensor.dtype, list(tensor.shape)] for key, tensor in getattr(signature, side).items()}
-                   for side in ("inputs", "outputs")}
+            name: {
+                side: {key: [tensor.dtype, list(tensor.shape)] for key, tensor in getattr(signature, side).items()}
+                for side in ("inputs", "outputs")
+            }
             for name, signature in signatures.items()
         },
         "versions": versions(),

@@ -58,7 +58,8 @@ class Golden:
     def from_json(cls, content: Mapping[str, Any]) -> Golden:
         """From what `to_json` gave."""
         sides = [{name: unpack(value) for name, value in content[side].items()} for side in ("inputs", "outputs")]
-        return cls(content["signature"], *sides, [[tuple(pair) for pair in row] for row in content["others"]])
+        others = [[(text, score) for text, score in row] for row in content["others"]]
+        return cls(content["signature"], sides[0], sides[1], others)
 
 
 def pack(array: Any) -> dict[str, Any]:
@@ -150,9 +151,7 @@ class Answering:
         return found
 
 
-def golden_requests(
-    model: Captioner | VisualQA, *, n_best: int, sample: Sample, precision: str
-) -> Iterator[Golden]:
+def golden_requests(model: Captioner | VisualQA, *, n_best: int, sample: Sample, precision: str) -> Iterator[Golden]:
     """Requests of one row and of three for each signature, some with pictures that cannot be read.
 
     Args:
@@ -291,9 +290,7 @@ def ready_regions(captioner: Any) -> int:
     return captioner.pool.compute_output_shape(captioner.regions_shape())[1]
 
 
-def draws(
-    preset: Answering, pictures: Sequence[bytes], sample: Sample, tolerance: float
-) -> tuple[np.ndarray, Values]:
+def draws(preset: Answering, pictures: Sequence[bytes], sample: Sample, tolerance: float) -> tuple[np.ndarray, Values]:
     """A seed for each picture whose draw a little rounding does not change, and what is drawn with it."""
     captioner: Any = preset.model
     seeds, found = [], []

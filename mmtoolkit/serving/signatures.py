@@ -75,7 +75,8 @@ def captioning(captioner: Captioner, see: Callable[..., Any], *, n_best: int, sa
         return ids, first({**written(captioner.codec, ids, scores), "status": status})
 
     def serving_default(image_bytes: tf.Tensor) -> Outputs:
-        return told(*see(image_bytes), one)[1]
+        inputs, status = see(image_bytes)
+        return told(inputs, status, one)[1]
 
     def best(image_bytes: tf.Tensor) -> Outputs:
         inputs, status = see(image_bytes)
@@ -181,7 +182,7 @@ def shown(outputs: Outputs, status: tf.Tensor) -> Outputs:
 
 
 def chances(seed: tf.Tensor, length: int) -> tf.Tensor:
-    """Each row's random numbers `<float32>[batch, length]` by its own seed: the other rows of a batch change nothing."""
+    """Each row's random numbers `<float32>[batch, length]` by its own seed, whatever the other rows are."""
     spec = tf.TensorSpec((length,), tf.float32)
     return tf.map_fn(lambda one: tf.random.stateless_uniform((length,), (one, 0)), seed, fn_output_signature=spec)
 

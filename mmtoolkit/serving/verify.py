@@ -43,7 +43,7 @@ class Verdict:
 
 
 def verify(folder: Path) -> Verdict:
-    """Loads a version's directory without TensorFlow's Python, replays its golden requests, and looks at its operations.
+    """Loads a version without TensorFlow's Python, replays its golden requests, and looks at its operations.
 
     Example:
         >>> verify(Path("models/captioner/1")).problems
@@ -195,7 +195,9 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
                         tied[row] = True
                     elif text != wanted:
                         yield f"{named(request)}, row {row}: {name} is {shown(text)}, not {shown(wanted)}"
-            elif not tied[row] and (got[row] != expected[row]).any() if expected.ndim > 1 else got[row] != expected[row]:
+            elif (
+                not tied[row] and (got[row] != expected[row]).any() if expected.ndim > 1 else got[row] != expected[row]
+            ):
                 yield f"{named(request)}, row {row}: {name} is {shown(got[row])}, not {shown(expected[row])}"
 
 

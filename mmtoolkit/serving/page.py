@@ -1,0 +1,39 @@
+"""The page of the development server: one file with its style and its script in it, which asks this server only."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from mmtoolkit.pages import page
+from mmtoolkit.serving.loaded import ServedModel
+
+FOLDER = Path(__file__).parent
+PAGE_HEADERS = [
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; img-src 'self' blob: data:; connect-src 'self'; style-src 'unsafe-inline'; "
+        "script-src 'unsafe-inline'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    ("Referrer-Policy", "no-referrer"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("Cache-Control", "no-store"),
+]
+
+
+def served_page(models: Mapping[str, ServedModel]) -> bytes:
+    """The page on which a person asks the models."""
+    body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.html", "page.js"))
+    told = json.dumps({name: abilities(model) for name, model in models.items()}).replace("<", "\\u003c")
+    return page("mmtoolkit", body, script=f"const MODELS = {told};\n{script}").encode()
+
+
+def abilities(model: ServedModel) -> dict[str, object]:
+    """What the page must know of a model."""
+    inputs = model.signatures["serving_default"].inputs
+    return {
+        "signatures": list(model.signatures),
+        "questions": "question" in inputs,
+        "pictures": "image_bytes" in inputs,
+    }

@@ -1,0 +1,155 @@
+"""One directory that a server serves, or nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import prediction_log_pb2
+
+import mmtoolkit as mm
+from mmtoolkit.serving import export as exporting
+from mmtoolkit.serving.export import Fixed, NotServable, export
+from mmtoolkit.serving.loaded import ServedModel
+from mmtoolkit.serving.savedmodel import read_model, served_signatures
+
+
+def ask(model: ServedModel, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
+    found = {}
+    for name, value in inputs.items():
+        found[name] = np.array(value, object) if isinstance(value[0], (bytes, str)) else np.array(value)
+    return model.predict(signature, found, seconds=60)
+
+
+@pytest.fixture(scope="module")
+def captions(models: Path) -> ServedModel:
+    return ServedModel(models / "captions" / "1")
+
+
+@pytest.fixture(scope="module")
+def answers(models: Path) -> ServedModel:
+    return ServedModel(models / "answers" / "1")
+
+
+def test_the_signatures_are_those_that_are_promised(captions: ServedModel, answers: ServedModel) -> None:
+    assert list(captions.signatures["serving_default"].inputs) == ["image_bytes"]
+    assert set(captions.signatures) == {"serving_default", "n_best", "attention", "from_regions", "sample"}
+    assert set(captions.signatures["serving_default"].outputs) == {"caption", "score", "tokens", "status"}
+    assert set(answers.signatures["serving_default"].inputs) == {"image_bytes", "question"}
+    assert set(answers.signatures["attention"].outputs) == {"answers", "probabilities", "attention", "status"}
+
+
+def test_the_captions_are_those_of_the_preset(
+    captioner: mm.Captioner, captions: ServedModel, pictures: list[Path]
+) -> None:
+    expected = captioner.generate(pictures)
+    assert len(set(expected)) > 3 and any(not caption.isascii() for caption in expected)
+    data = [path.read_bytes() for path in pictures]
+    found = ask(captions, "serving_default", image_bytes=data)
+    assert [caption.decode() for caption in found["caption"]] == expected
+    for tokens, caption in zip(found["tokens"], expected, strict=True):
+        assert " ".join(token.decode() for token in tokens if token) == caption
+    several = ask(captions, "n_best", image_bytes=data)
+    written = captioner.write({"images": captioner.image_source().read(pictures)}, mm.BeamSearch(width=3, n_best=2))
+    assert several["captions"].tolist() == [[caption.text.encode() for caption in row] for row in written]
+    np.testing.assert_allclose(several["scores"], [[caption.score for caption in row] for row in written], atol=1e-4)
+
+
+def test_the_attention_is_that_of_the_preset(
+    captioner: mm.Captioner, captions: ServedModel, pictures: list[Path]
+) -> None:
+    inputs = {"images": captioner.image_source().read(pictures)}
+    found = ask(captions, "attention", image_bytes=[path.read_bytes() for path in pictures])
+    expected = captioner.attend(inputs, [caption.decode() for caption in found["caption"]])
+    for looked, wanted in zip(found["attention"], expected, strict=True):
+        np.testing.assert_allclose(looked[: len(wanted)], wanted, atol=1e-5)
+        assert not looked[len(wanted) :].any()
+
+
+def test_a_draw_depends_on_its_own_seed_alone(captions: ServedModel, pictures: list[Path]) -> None:
+    data = pictures[0].read_bytes()
+    many = ask(captions, "sample", image_bytes=[data] * 8, seed=np.arange(8, dtype=np.int32))
+    assert len(set(many["caption"])) > 3
+    alone = ask(captions, "sample", image_bytes=[data], seed=np.array([5], np.int32))
+    assert alone["caption"][0] == many["caption"][5]
+
+
+def test_the_answers_are_those_of_the_preset_also_to_a_question_without_words(
+    answerer: mm.VisualQA, answers: ServedModel, pictures: list[Path]
+) -> None:
+    questions = ["how many circles are there?", "", "원이 몇 개 있나요?", "what " * 200]
+    expected = answerer.answer(pictures[:4], questions, top=5)
+    data = [path.read_bytes() for path in pictures[:4]]
+    found = ask(answers, "serving_default", image_bytes=data, question=[question.encode() for question in questions])
+    assert found["answers"].tolist() == [[answer.text.encode() for answer in row] for row in expected]
+    shares = [[answer.probability for answer in row] for row in expected]
+    np.testing.assert_allclose(found["probabilities"], shares, atol=1e-5)
+    alone = ask(answers, "serving_default", image_bytes=data[1:2], question=[b""])
+    np.testing.assert_allclose(alone["probabilities"], found["probabilities"][1:2], atol=1e-5)
+
+
+def test_a_bad_picture_leaves_the_others_as_they_were(captions: ServedModel, pictures: list[Path]) -> None:
+    data = pictures[0].read_bytes()
+    alone = ask(captions, "attention", image_bytes=[data])
+    found = ask(captions, "attention", image_bytes=[b"junk", data, b""])
+    assert found["status"].tolist() == [b"unreadable", b"ok", b"empty"]
+    for name in ("caption", "tokens"):
+        np.testing.assert_array_equal(found[name][1], alone[name][0])
+    for name in ("score", "attention"):
+        np.testing.assert_allclose(found[name][1], alone[name][0], rtol=1e-5, atol=1e-6)
+    for name in ("caption", "tokens", "score", "attention"):
+        assert not np.any(found[name][[0, 2]] != (b"" if found[name].dtype == object else 0))
+
+
+def test_every_weight_is_stored_once(captioner: mm.Captioner, models: Path) -> None:
+    reader: Any = tf.train.load_checkpoint(str(models / "captions" / "1" / "variables" / "variables"))
+    sizes = [int(np.prod(shape)) for name, shape in reader.get_variable_to_shape_map().items() if "OBJECT" not in name]
+    used = [weight for weight in captioner.weights if "seed_generator" not in weight.path]
+    assert sum(sizes) == sum(int(np.prod(weight.shape)) for weight in used)
+
+
+def test_what_warms_up_and_what_is_told_lies_beside(models: Path) -> None:
+    extra = models / "captions" / "1" / "assets.extra"
+    logs = [
+        prediction_log_pb2.PredictionLog.FromString(record.numpy())
+        for record in tf.data.TFRecordDataset(str(extra / "tf_serving_warmup_requests"))
+    ]
+    asked = {log.predict_log.request.model_spec.signature_name for log in logs}
+    assert asked == set(served_signatures(read_model(models / "captions" / "1")))
+    card = json.loads((extra / "card.json").read_text(encoding="utf-8"))
+    assert (card["class"], card["precision"], card["max_length"]) == ("Captioner", "float32", 6)
+    assert card["signatures"]["serving_default"]["outputs"]["score"] == ["float", [-1]]
+
+
+def test_versions_count_up_and_none_is_lost(captioner: mm.Captioner, models: Path, tmp_path: Path) -> None:
+    assert exporting.next_version(models / "captions") == 2 and exporting.next_version(tmp_path / "none") == 1
+    with pytest.raises(mm.InputError, match="1 is there already; name another --version"):
+        export(captioner, models / "captions", version=1)
+    with pytest.raises(mm.InputError, match=r"--precision is one of float32, bfloat16\. Received: 'float8'"):
+        export(captioner, tmp_path, fixed=Fixed(precision="float8"))
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_does_not_answer_as_the_preset_is_not_kept(
+    captioner: mm.Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The signature serving_default alone, with another search than that of the golden request."""
+    signatures, golden = exporting.signatures_of, exporting.golden_requests
+
+    def other(model: Any, extractor: Any, **options: Any) -> Any:
+        model.decoding = mm.BeamSearch(width=1, length_penalty=0.0, min_length=5)
+        return {"serving_default": signatures(model, extractor, **options)["serving_default"]}
+
+    def few(model: Any, **options: Any) -> Any:
+        model.decoding = captioner.decoding
+        return [next(iter(golden(model, **options)))]
+
+    monkeypatch.setattr(exporting, "signatures_of", other)
+    monkeypatch.setattr(exporting, "golden_requests", few)
+    with pytest.raises(NotServable, match=r"signature serving_default, 1 rows of image_bytes, row 0: (caption|score)"):
+        export(captioner, tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())

@@ -1,0 +1,78 @@
+"""The JSON of the REST interface."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mmtoolkit.serving.rest import Refused, read_request, write_answer
+from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
+
+PICTURES = ServedTensor("a:0", "string", (-1,))
+ONE = ServedSignature({"image_bytes": PICTURES}, {})
+TWO = ServedSignature({"image_bytes": PICTURES, "question": PICTURES}, {})
+REGIONS = ServedSignature({"regions": ServedTensor("r:0", "float", (-1, 2, 3))}, {})
+SIGNATURES = {"serving_default": ONE, "asked": TWO, "from_regions": REGIONS}
+B64 = {"b64": "/9j/"}
+
+
+def read(**content: Any) -> tuple[str, dict[str, Any], bool]:
+    name, inputs, by_row = read_request(json.dumps(content).encode(), SIGNATURES)
+    return name, {key: value.tolist() for key, value in inputs.items()}, by_row
+
+
+def test_rows_and_columns_say_the_same() -> None:
+    expected = {"image_bytes": [b"\xff\xd8\xff", b"text"]}
+    assert read(instances=[B64, "text"]) == ("serving_default", expected, True)
+    assert read(instances=[{"image_bytes": B64}, {"image_bytes": "text"}]) == ("serving_default", expected, True)
+    assert read(inputs=[B64, "text"]) == ("serving_default", expected, False)
+    assert read(inputs={"image_bytes": [B64, "text"]}) == ("serving_default", expected, False)
+    asked = ("asked", {"image_bytes": [b"\xff\xd8\xff"], "question": ["몇 개?".encode()]}, True)
+    assert read(signature_name="asked", instances=[{"image_bytes": B64, "question": "몇 개?"}]) == asked
+
+
+def test_numbers_have_the_shape_of_the_signature() -> None:
+    name, inputs, _ = read_request(
+        json.dumps({"signature_name": "from_regions", "instances": [[[1, 2, 3], [4, 5, 6.5]]]}).encode(), SIGNATURES
+    )
+    assert name == "from_regions" and inputs["regions"].dtype == np.float32
+    np.testing.assert_array_equal(inputs["regions"], [[[1, 2, 3], [4, 5, 6.5]]])
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"{", "JSON Parse error"),
+        (b"[1]", "must be a JSON object. Received: list"),
+        (b'{"instances": [], "inputs": []}', "either 'instances' (rows) or 'inputs' (columns)"),
+        (b"{}", "either 'instances'"),
+        (b'{"signature_name": "beams", "instances": ["a"]}', 'Serving signature name: "beams" not found'),
+        (b'{"instances": []}', "'instances' must be a list with a row at least"),
+        (b'{"instances": [{"b64": "*"}]}', "Unable to base64 decode input image_bytes"),
+        (b'{"instances": [7]}', 'expects strings or {"b64": '),
+        (b'{"signature_name": "asked", "instances": [{"question": "a"}]}', "Expected instance 0 to have the inputs"),
+        (b'{"signature_name": "asked", "inputs": {"image_bytes": ["a"], "question": ["a", "b"]}}', "as many rows"),
+        (b'{"signature_name": "from_regions", "instances": [[[1, 2]]]}', "has the shape [-1, 2, 3]"),
+        (b'{"signature_name": "from_regions", "instances": [["a"]]}', "expects numbers of the type float"),
+        (b'{"instances": ' + b"[" * 100_000, "JSON Parse error"),
+    ],
+)
+def test_what_is_no_request_is_refused(content: bytes, told: str) -> None:
+    with pytest.raises(Refused) as caught:
+        read_request(content, SIGNATURES)
+    assert caught.value.status == 400 and told in caught.value.message
+
+
+def test_answers_are_rows_or_columns() -> None:
+    outputs = {"caption": np.array(["빨간 원".encode(), b"a"], object), "score": np.array([1.5, 2], np.float32)}
+    rows = [{"caption": "빨간 원", "score": 1.5}, {"caption": "a", "score": 2.0}]
+    assert json.loads(write_answer(outputs, by_row=True)) == {"predictions": rows}
+    assert json.loads(write_answer(outputs, by_row=False)) == {
+        "outputs": {"caption": ["빨간 원", "a"], "score": [1.5, 2.0]}
+    }
+    alone = {"thumb_bytes": np.array([b"\xff\xd8\xff"], object)}
+    assert json.loads(write_answer(alone, by_row=True)) == {"predictions": [B64]}
+    assert json.loads(write_answer(alone, by_row=False)) == {"outputs": [B64]}

@@ -16,6 +16,7 @@ import urllib3
 from mmtoolkit.errors import InputError
 
 AGAIN = (429, 502, 503, 504)  # answers of a server that may be well soon
+CONNECTIONS = 32  # kept open, for as many threads
 PAUSE = 0.3  # seconds before the second try; twice as long before each further one
 PLACE = re.compile(r"/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
 
@@ -128,7 +129,7 @@ class RestClient(Client):
         tries = urllib3.Retry(
             retries, status_forcelist=AGAIN, allowed_methods=None, backoff_factor=PAUSE, raise_on_status=False
         )
-        self.pool = urllib3.PoolManager(retries=tries, timeout=timeout)
+        self.pool = urllib3.PoolManager(maxsize=CONNECTIONS, retries=tries, timeout=timeout)
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         columns = {name: as_json(value) for name, value in inputs.items()}

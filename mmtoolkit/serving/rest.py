@@ -85,7 +85,7 @@ def of_rows(rows: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, list[Any
 
 def of_columns(columns: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, Any]:
     """The columns of `inputs`: an object with a list for each input, or the list of the only one."""
-    if len(wanted) == 1 and not (isinstance(columns, dict) and set(columns) == set(wanted)):
+    if len(wanted) == 1 and (not isinstance(columns, dict) or set(columns) == {"b64"}):
         return {next(iter(wanted)): columns}
     check_names(columns, wanted, "'inputs'")
     return dict(columns)

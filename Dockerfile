@@ -6,7 +6,7 @@ COPY setup.py pyproject.toml README.md LICENSE ./
 COPY mmtoolkit mmtoolkit
 COPY pipelines pipelines
 COPY pretrained pretrained
-RUN pip install --no-cache-dir '.[plots]' && rm -rf /source/*
+RUN pip install --no-cache-dir '.[plots,serving]' && rm -rf /source/*
 
 RUN useradd --create-home --uid 1000 mmtoolkit && mkdir /work && chown mmtoolkit /work
 USER mmtoolkit

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.files import write_atomically
+from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
 
 
 def main(
@@ -17,6 +18,7 @@ def main(
     host: str = "127.0.0.1",
     megabytes: int = 32,
     seconds: float = 30.0,
+    page: Path | None = None,
 ) -> int:
     """Serves exported models on this machine, with TF Serving's REST interface and a page.
 
@@ -29,12 +31,14 @@ def main(
         host: Address to listen on. Anyone who reaches it can ask: 0.0.0.0 is for a network that is trusted.
         megabytes: Largest request.
         seconds: How long a model may take over a request, and a client over sending one.
+        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
     """
     for option, value in (("--megabytes", megabytes), ("--seconds", seconds)):
         if value <= 0:
             raise mm.InputError(f"{option} expects a number above 0. Received: {value}.")
     if not 0 <= port < 2**16:
         raise mm.InputError(f"--port expects a number from 0 to 65535. Received: {port}.")
+    check_target("--page", page, ending=".html", overwrite=True)
     start_tensorflow()
     try:
         from mmtoolkit.serving.server import make_server
@@ -43,8 +47,13 @@ def main(
             f"serve needs the package waitress. Received: {error}; install it with pip install 'mmtoolkit[serving]'."
         ) from error
     from mmtoolkit.serving.loaded import load_models
+    from mmtoolkit.serving.page import served_page
 
     loaded = load_models(models)
+    if page:
+        write_atomically(page, lambda file: file.write(served_page(loaded)))
+        tell(f"page: {page}")
+        return 0
     server = make_server(loaded, host=host, port=port, megabytes=megabytes, seconds=seconds)
     address = f"http://{host}:{server.effective_port}"
     for model in loaded.values():

@@ -51,6 +51,9 @@ def main(
         tell(f"{comparison.records} records" + (f", {comparison.left_out} left out" if comparison.left_out else ""))
         for name, a, b in comparison.settings:
             tell(f"differs: {name}: {a or 'none'} and {b or 'none'}")
+        for name, records in moved(comparison).items():
+            if records:
+                tell(f"{name} in B: {', '.join(records)}")
     return 0
 
 
@@ -85,11 +88,14 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
         }
         for change in comparison.changes
     }
+    about = {name: getattr(comparison, name) for name in ("records", "left_out", "settings")}
+    return {"scores": scores} | about | moved(comparison)
+
+
+def moved(comparison: Comparison) -> dict[str, list[str]]:
+    """The names of the records that became better and of those that became worse, the most changed first."""
     key = "question_id" if any("question_id" in row for row, _ in comparison.better + comparison.worse) else "image_id"
-    moved = {name: [row[key] for row, _ in getattr(comparison, name)] for name in ("better", "worse")}
-    return (
-        {"scores": scores} | {name: getattr(comparison, name) for name in ("records", "left_out", "settings")} | moved
-    )
+    return {name: [str(row[key]) for row, _ in getattr(comparison, name)] for name in ("better", "worse")}
 
 
 if __name__ == "__main__":

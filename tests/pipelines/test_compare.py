@@ -34,6 +34,10 @@ def test_a_run_and_a_report_are_compared(job: Job, trained: Any, narrow: Path, t
     ]
     assert "4 records" in done.err and "differs: decoding width: none and 1" not in done.err
     assert "decoding width: 2 and 1" in done.err
+    moved = json.loads(job("compare", trained.out, narrow, "--json").out)
+    assert moved["better"] or moved["worse"]
+    for name in ("better", "worse"):
+        assert (f"{name} in B: {', '.join(moved[name])}\n" in done.err) == bool(moved[name])
     assert "What changed" in page.read_text(encoding="utf-8")
 
 

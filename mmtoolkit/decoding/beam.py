@@ -85,28 +85,28 @@ class BeamSearch:
         def move(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> tuple[Any, ...]:
             logits, state = step(ops.reshape(last, (-1,)), state)
             log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
-            log_probabilities = self.allow(log_probabilities, ops.reshape(ids, (-1, max_length)), time, end)
+            log_probabilities = self.allow(log_probabilities, ids, time, end)
             shape = (batch, groups, size, log_probabilities.shape[-1])
             alive, origin, last = self.choose(ops.expand_dims(alive, -1) + ops.reshape(log_probabilities, shape))
-            ids = write(pick(ids, origin), time, last)
+            rows = ops.reshape(firsts + origin, (-1,))
+            ids, state = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), (ids, state))
+            written = write(ids, time, ops.reshape(last, (-1,)))
 
             ended = ops.logical_and(last == end, alive > IMPOSSIBLE)
             length = ops.cast(time + 1, "float32") ** self.length_penalty
             finished = ops.where(ended, alive / length, MINUS_INFINITY)
             scores, best = ops.top_k(ops.concatenate([scores, finished], axis=-1), kept)
-            done = pick(ops.concatenate([done, ids], axis=-2), best)
+            done = pick(ops.concatenate([done, ops.reshape(written, sentences)], axis=-2), best)
             alive = ops.where(last == end, MINUS_INFINITY, alive)  # a finished sentence leaves the beam
+            return time + 1, written, last, alive, done, scores, state
 
-            firsts = ops.reshape(ops.arange(batch * groups) * size, (batch, groups, 1))
-            rows = ops.reshape(firsts + origin, (-1,))
-            state = keras.tree.map_structure(lambda leaf: ops.take(leaf, rows, axis=0), state)
-            return time + 1, ids, last, alive, done, scores, state
-
+        sentences = (batch, groups, size, max_length)
+        firsts = ops.reshape(ops.arange(batch * groups) * size, (batch, groups, 1))
         kept = -(-self.n_best // groups)  # finished sentences of a group
         only_first = ops.where(ops.arange(size) == 0, 0.0, MINUS_INFINITY)
         first = (
             ops.convert_to_tensor(0, "int32"),
-            ops.zeros((batch, groups, size, max_length), "int32"),
+            ops.zeros((batch * self.width, max_length), "int32"),
             ops.full((batch, groups, size), start, "int32"),
             ops.broadcast_to(ops.cast(only_first, "float32"), (batch, groups, size)),
             ops.zeros((batch, groups, kept, max_length), "int32"),
@@ -120,7 +120,8 @@ class BeamSearch:
             ops.reshape(ops.concatenate([scores, other], axis=-1), (batch, -1)) for other in (cut, cut - 1e4)
         )
         _, best = ops.top_k(places, self.n_best)
-        ids = ops.reshape(ops.concatenate([done, ids], axis=-2), (batch, -1, max_length))
+        ids = ops.concatenate([done, ops.reshape(ids, sentences)], axis=-2)
+        ids = ops.reshape(ids, (batch, -1, max_length))
         return pick(ids, best), ops.take_along_axis(scores, best, axis=1)
 
     def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
@@ -146,12 +147,15 @@ class BeamSearch:
         vocabulary, chosen, said = totals.shape[-1], [], ops.zeros(())
         for group in range(self.groups):
             own = totals[:, group]
-            wanted = own - self.diversity * said if group else own
             flat = (ops.shape(own)[0], own.shape[1] * vocabulary)
-            _, best = ops.top_k(ops.reshape(wanted, flat), own.shape[1])
-            alive = ops.take_along_axis(ops.reshape(own, flat), best, axis=-1)
+            wanted = own - self.diversity * said if group else own
+            alive, best = ops.top_k(ops.reshape(wanted, flat), own.shape[1])
+            if group:  # what guides the choice is no part of the score
+                alive = ops.take_along_axis(ops.reshape(own, flat), best, axis=-1)
             origin, last = ops.cast(best // vocabulary, "int32"), ops.cast(best % vocabulary, "int32")
             chosen.append((alive, origin, last))
+            if group + 1 == self.groups:
+                break
             said += ops.sum(ops.one_hot(ops.where(alive > IMPOSSIBLE, last, -1), vocabulary), axis=1, keepdims=True)
         alive, origin, last = (ops.stack(parts, axis=1) for parts in zip(*chosen, strict=True))
         return alive, origin, last

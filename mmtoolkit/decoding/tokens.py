@@ -30,5 +30,12 @@ def write(ids: Any, time: Any, tokens: Any) -> Any:
 
 
 def pick(rows: Any, chosen: Any) -> Any:
-    """Takes `<int>[..., k]` of the rows `<int32>[..., n, length]`."""
-    return ops.take_along_axis(rows, ops.expand_dims(ops.cast(chosen, "int32"), -1), axis=-2)
+    """Takes `<int>[..., k]` of the rows `<int32>[..., n, length]`.
+
+    As `take_along_axis`, which is many more operations where the number of pictures is not known.
+    """
+    count, length, shape = ops.shape(rows)[-2], rows.shape[-1], ops.shape(chosen)
+    places = ops.reshape(ops.cast(chosen, "int32"), (-1, shape[-1]))
+    places += ops.expand_dims(ops.arange(ops.shape(places)[0]) * count, -1)
+    picked = ops.take(ops.reshape(rows, (-1, length)), ops.reshape(places, (-1,)), axis=0)
+    return ops.reshape(picked, (*shape, length))

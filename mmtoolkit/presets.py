@@ -69,10 +69,10 @@ def find_preset(name: str | Path) -> Path:
     known = shipped()
     if str(name) in known:
         return known[str(name)]
-    near = difflib.get_close_matches(str(name), known, n=3) or sorted(known)
+    near = difflib.get_close_matches(str(name), known, n=1)
     raise InputError(
-        f"Expected the path of a preset directory or the name of a shipped preset ({', '.join(near) or 'none here'}). "
-        f"Received: {str(name)!r}."
+        f"Expected the path of a preset directory or the name of a shipped preset ({', '.join(known) or 'none here'}). "
+        f"Received: {str(name)!r}." + (f" Did you mean {near[0]!r}?" if near else "")
     )
 
 

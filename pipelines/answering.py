@@ -76,9 +76,7 @@ def tell_baselines(report: dict[str, Any]) -> None:
     for name, scores in report["baselines"].items():
         points = report["gains"].get(name)
         low, high = points["intervals"]["accuracy"] if points else (0, 0)
-        gain = (
-            f"; the model is {points['scores']['accuracy']:+.1f} points above ({low:+.1f} to {high:+.1f})"
-            if points
-            else ""
-        )
+        by = points["scores"]["accuracy"] if points else 0.0
+        where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
+        gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})" if points else ""
         tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")

@@ -15,6 +15,7 @@ from mmtoolkit.pipelines.learning import check_ranges, told_how_to_go_on, traina
 from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import (
     STAGES,
+    WANTED,
     answered,
     begin,
     claim,
@@ -119,8 +120,8 @@ def main(
     report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
     report["train_sha256"] = digest(splits.train)
     write_report(out / "report.json", report, model, splits.valid, source)
-    for folder in out.glob(STAGES):
-        shutil.rmtree(folder)
+    for folder in out.glob(STAGES):  # its samples and curves are kept
+        shutil.rmtree(preset_in if (preset_in := folder / "preset").is_dir() else folder)
     say(report, out, kind.judge().scores[0])
     return 0
 
@@ -153,6 +154,8 @@ def prepared(
     source, unreadable = pictures_for(model, records, features=place_of(options), on_error=options["on_error"])
     faults = [*faults, *unreadable]
     tell_left_out(faults)
+    if (pictures := len({record.image_id for record in records})) < WANTED:
+        tell(f"warning: fine-tuning wants {WANTED} pictures or more, and these are {pictures}: scores say little")
     return trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable), source, faults
 
 
@@ -181,6 +184,7 @@ def kept(kind: Kind, preset: str, out: Path, valid: list[Any], options: Mapping[
 
 def say(report: Mapping[str, Any], out: Path, name: str) -> None:
     """Prints the scores, and tells how the one called `name` was before."""
+    tell("on the valid split:")
     print(scores_text(report["scores"]))
     tell(f"before: {name} {report['before']['scores'][name]:.2f}; best state: {report['best']}")
     for part, told in (("test", "on the test split"), ("kept", "on the old data")):

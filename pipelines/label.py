@@ -28,11 +28,10 @@ from mmtoolkit.labelling import (
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
 from mmtoolkit.pipelines.predict import ANSWERS, said, unknown_words
+from mmtoolkit.pipelines.runs import WANTED
 from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.readers.caption_files import captions_files
 from mmtoolkit.readers.question_files import questions_files
-
-WANTED = 20  # labelled pictures: with fewer, fine-tuning has too little to learn from and to choose by
 
 
 def main(

@@ -63,8 +63,8 @@ def main(
         question: What a preset that answers questions is asked about each picture.
         out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
         beam: Width of a captioner's search, in place of the preset's own.
-        n_best: Captions a picture, at most as many as the beam is wide, or answers (1 and 5); --attention draws the
-            first.
+        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
+            answers (1 and 5); --attention draws the first.
         length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
         groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
             is a multiple of them.

@@ -23,6 +23,7 @@ RecordT = TypeVar("RecordT", CaptionRecord, QuestionRecord)
 QUARANTINE = "quarantine.jsonl"
 TWIN = "question_only"  # the folder of a model's question-only twin, in a run and in a preset
 CHECKPOINT = "checkpoints/last.h5"
+WANTED = 20  # pictures: with fewer, fine-tuning has too little to learn from and to choose by
 STAGES = "stage-[0-9]"  # the folders of a fine-tuning's stages, each like a run's
 REPORTS = ("report.json", "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")

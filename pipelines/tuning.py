@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
 Stage = Literal["decoder", "encoder"]
+DIGITS = 2  # of a validation score: less is no better state
 GUESSES, GUESSED = 2, 60  # times that the model says what new words are like, and batches that it looks at
 
 
@@ -71,7 +72,7 @@ def tuned(
         histories[stage] = trained.history
         states.append(State(stage, max(trained.history[f"val_{name}"]), folder / "preset"))
         model = type(model).from_preset(folder / "preset")
-    best = max(states, key=lambda state: state.score)
+    best = max(states, key=lambda state: round(state.score, DIGITS))  # the first of equals: before, where nothing won
     model = type(model).from_preset(best.folder)
     model.save_preset(out / "preset", card={**model.card, "best": best.name})
     records = [record for part in splits for record in part]

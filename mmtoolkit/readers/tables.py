@@ -35,8 +35,11 @@ def alike(name: str, names: Iterable[str]) -> list[str]:
         >>> alike("caption", ["Image", "Captoin"])
         ['Captoin']
     """
-    lowered = {candidate.lower(): candidate for candidate in names}
-    return [lowered[match] for match in difflib.get_close_matches(name.lower(), lowered)]
+    # Names that differ in their numbers only are others of a series, no misspelt ones.
+    meant, series = name.lower(), re.sub(r"\d+", "0", name.lower())
+    lowered = {each.lower(): each for each in names}
+    lowered = {each: lowered[each] for each in lowered if each == meant or re.sub(r"\d+", "0", each) != series}
+    return [lowered[match] for match in difflib.get_close_matches(meant, lowered)]
 
 
 def read_text(path: Path) -> str:

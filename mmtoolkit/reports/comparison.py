@@ -25,6 +25,7 @@ CALLED = (
     "options",
     "versions",
 )
+NO_CIDER = ", and CIDEr with them: it weighs words by all records of a report"
 SHOWN = 8  # of the records that became better, and of those that became worse
 
 Row = Mapping[str, Any]
@@ -91,19 +92,17 @@ def compared(first: Row, second: Row, rows: Sequence[Row], other_rows: Sequence[
     key = "question_id" if rows and "question_id" in rows[0] else "image_id"
     ours, theirs = ({row[key]: row for row in table if key in row} for table in (rows, other_rows))
     common = [name for name, row in ours.items() if name in theirs and row["references"] == theirs[name]["references"]]
-    if not common or ("CIDEr" in rows[0]) != ("CIDEr" in other_rows[0]):
+    captions = bool(rows) and "CIDEr" in rows[0]
+    if not common or captions != ("CIDEr" in other_rows[0]):
         raise InputError(
             "expected two reports about the same pictures or questions. Received: two that have none in common; "
             "evaluate both presets on the same data."
         )
     pairs = [(ours[name], theirs[name]) for name in common]
-    return Comparison(
-        len(common),
-        len({**ours, **theirs}) - len(common),
-        changes(pairs),
-        different(first, second),
-        *moved(pairs),
-    )
+    left_out, found, by = len({**ours, **theirs}) - len(common), changes(pairs), "CIDEr" if captions else "accuracy"
+    if left_out and captions:  # CIDEr weighs words by all references of a report: these two weigh differently
+        found, by = [change for change in found if change.name != "CIDEr"], "ROUGE-L"
+    return Comparison(len(common), left_out, found, different(first, second), *moved(pairs, by))
 
 
 def changes(pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
@@ -148,9 +147,8 @@ def different(first: Row, second: Row) -> list[list[str]]:
     ]
 
 
-def moved(pairs: Sequence[tuple[Row, Row]]) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
-    """The records whose score rose most, and those whose score fell most."""
-    name = "CIDEr" if "CIDEr" in pairs[0][0] else "accuracy"
+def moved(pairs: Sequence[tuple[Row, Row]], name: str) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
+    """The records whose score of a name rose most, and those whose score fell most."""
 
     def gain(pair: tuple[Row, Row]) -> float:
         return float(pair[1][name] - pair[0][name])
@@ -178,7 +176,7 @@ def comparison_page(comparison: Comparison, names: tuple[str, str]) -> str:
         comparison: What differs.
         names: What A and B are.
     """
-    left = f", {comparison.left_out} that only one has are left out" if comparison.left_out else ""
+    left = f", {comparison.left_out} that only one has are left out{NO_CIDER}" if comparison.left_out else ""
     lead = f"<p class=lead>A: {escape(names[0])}<br>B: {escape(names[1])}<br>{comparison.records:,} records{left}</p>"
     sections = [("What changed", table(change_rows(comparison)))]
     for title, pairs in (("Better in B", comparison.better), ("Worse in B", comparison.worse)):

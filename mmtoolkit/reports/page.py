@@ -85,9 +85,8 @@ def scores(report: Report) -> str:
     head = ["", "score (95 % interval)", *others]
     rows = [[name, sure(name, report), *(number(name, given[name]) for given in others.values())]
             for name in report["scores"]]  # fmt: skip
-    told = [
-        f"{points['scores']['accuracy']:+.1f} points above {other}" for other, points in report.get("gains", {}).items()
-    ]
+    gains = {other: points["scores"]["accuracy"] for other, points in report.get("gains", {}).items()}
+    told = [f"{abs(by):.1f} points {'below' if by < 0 else 'above'} {other}" for other, by in gains.items()]
     return table([head, *rows]) + (f"<p>{escape('; '.join(told))}.</p>" if told else "") if rows else ""
 
 

@@ -128,7 +128,7 @@ def exploding_gradients(norm: float, clip: float | None) -> str | None:
 
     Example:
         >>> exploding_gradients(4.98, 5.0)
-        'the gradients explode: their norm was 4.98 where 5 is the most that the clip lets through: try …'
+        'nearly all gradients are cut to the clip (a norm of 4.98 of at most 5), and may explode: where the loss …'
 
     Args:
         norm: Root mean square of the global norm over an epoch.
@@ -137,8 +137,8 @@ def exploding_gradients(norm: float, clip: float | None) -> str | None:
     if not clip or norm < MOST_CLIPPED * clip:
         return None
     return (
-        f"the gradients explode: their norm was {norm:.3g} where {clip:g} is the most that the clip lets through: "
-        "try a lower --learning-rate or a larger --batch-size"
+        f"nearly all gradients are cut to the clip (a norm of {norm:.3g} of at most {clip:g}), and may explode: where "
+        "the loss does not fall, try a lower --learning-rate or a larger --batch-size"
     )
 
 

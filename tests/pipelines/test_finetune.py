@@ -31,6 +31,7 @@ def test_a_captioner_learns_new_words_and_keeps_the_old_ids(
     out = tmp_path / "run"
     done = job("finetune", "--preset", trained.preset, "--data", strange, "--out", out, "--keep", trained.data, *QUICK)
     assert done.code == 0, done.err
+    assert "fine-tuning wants" not in done.err and "on the valid split:" in done.err
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert next(iter(report)) == "scores" and done.out.startswith("BLEU-1\t")
     assert {"hexagon", "diamond", "cyan", "brown", "black"} <= set(report["new"]["words"])
@@ -50,7 +51,10 @@ def test_a_captioner_learns_new_words_and_keeps_the_old_ids(
     if report["best"] != "before":  # the new pictures are what it knows now
         images = [record.image for record in mm.read_captions(strange, splits=("train",))]
         np.testing.assert_allclose(new.seen_pictures.mean, new.vectors(images).mean(axis=0), rtol=1e-3, atol=1e-5)
+    assert (out / "stage-2" / "samples" / "epoch-01.txt").is_file() and not (out / "stage-2" / "preset").exists()
     assert {path.name for path in out.iterdir()} == {
+        "stage-1",
+        "stage-2",
         "preset",
         "report.json",
         "report.html",

@@ -35,7 +35,8 @@ def test_a_run_leaves_a_preset_a_report_and_a_config(answerer: Any) -> None:
     }
     low, high = report["gains"]["question only"]["intervals"]["accuracy"]
     points = report["gains"]["question only"]["scores"]["accuracy"]
-    told = f"the model is {points:+.1f} points above ({low:+.1f} to {high:+.1f})"
+    where = f"{abs(points):.1f} points {'below' if points < 0 else 'above'}"
+    told = f"the model is {where} (difference {low:+.1f} to {high:+.1f})"
     assert (
         f"question only: accuracy {report['baselines']['question only']['accuracy']:.2f}; {told}" in answerer.done.err
     )

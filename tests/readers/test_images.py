@@ -10,6 +10,7 @@ import pytest
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers import find_images
 from mmtoolkit.readers.images import picture_finder
+from mmtoolkit.readers.tables import near
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -41,6 +42,11 @@ def test_a_folder_without_pictures_is_named(tmp_path):
     touch(tmp_path, "good/a.jpg", "empty/notes.txt")
     with pytest.raises(InputError, match=r"expected pictures .*empty, a folder without any"):
         find_images([tmp_path / "good", tmp_path / "empty"])
+
+
+def test_another_number_is_no_misspelling():
+    assert near("000005.png", ["000040.png", "000035.png"]) == ""
+    assert near("000005.pgn", ["000005.png"]) == " Did you mean '000005.png'?"
 
 
 def test_a_missing_path_lists_near_names(tmp_path):

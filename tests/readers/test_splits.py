@@ -97,8 +97,8 @@ def test_a_test_set_alone_stays_whole():
     ("records", "by", "words"),
     [
         ([], "image_id", "expected records to split. Received: none."),
-        (captions(2), "image_id", "at least 3 different values of image_id .* Received: 2"),
-        (captions(1, name="train"), "image_id", "at least 2 different values of image_id in train"),
+        (captions(2), "image_id", "at least 3 pictures .* Received: 2"),
+        (captions(1, name="train"), "image_id", "at least 2 pictures in train"),
         (captions(5), "imageid", r"Received: 'imageid'\. Did you mean 'image_id'"),
         (captions(3, name="train") + captions(2, start=3), "image_id", "Received: 3 with and 2 without"),
         (captions(3, name="train") + captions(1, name="test"), "image_id", "'0.jpg' in train and in test"),

@@ -97,6 +97,16 @@ def test_only_records_of_both_are_compared() -> None:
     assert bleu.first == pytest.approx(mm.score_captions({name: POOR[name] for name in both}, both)["BLEU-1"])
 
 
+def test_other_records_make_another_cider_which_is_not_compared() -> None:
+    """Its weights come from all references of a report: the same caption would seem to have become better or worse."""
+    some = {name: FAIR[name] for name in list(REFERENCES)[:7]}
+    whole, part = rows(FAIR), rows(some)
+    assert any(a["CIDEr"] != b["CIDEr"] for a, b in zip(whole, part, strict=False))
+    found = compared({}, {}, whole, part)
+    assert "CIDEr" not in {change.name for change in found.changes} and not found.better and not found.worse
+    assert "CIDEr with them" in comparison_page(found, ("a", "b"))
+
+
 def test_questions_about_a_picture_are_drawn_together() -> None:
     """Of four pictures one has all three questions righter: many draws of four pictures miss it."""
     found = compared({}, {}, answers([0, 1, 2, 0]), answers([3, 1, 2, 0]))

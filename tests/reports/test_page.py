@@ -95,7 +95,7 @@ def test_answers_have_kinds_confusions_and_calibration() -> None:
     grid = np.eye(2, dtype=np.float32)
     shown = report_page(report, "vqa", looks={"7": Look(PLAIN, ["look 1", "3"], [grid, grid])})
     text = text_of(shown)
-    assert "accuracy 50.00 on 8 questions about 4 pictures" in text and "+12.2 points above question only" in text
+    assert "accuracy 50.00 on 8 questions about 4 pictures" in text and "12.2 points above question only" in text
     assert "how many 5 40.0" in text and "2 3 4" in text and "58 % 50 % 8" in text and "7.5 points apart" in text
     assert "how many? look 1 3 25 % people: 2" in text and shown.count("data-map=") == 2
 

@@ -23,7 +23,10 @@ overflow-wrap:anywhere;background:var(--paper)}
 h1{font-size:1.6rem;margin:.2rem 0}h2{font-size:1.15rem;margin:1.6rem 0 .5rem}
 .lead{font-size:1.1rem}.soft,small{color:var(--soft)}
 .error h2{color:var(--bad)}.warning h2{color:var(--odd)}
-.scroll{overflow-x:auto}
+.scroll{overflow-x:auto;background:linear-gradient(90deg,var(--paper) 30%,#0000),
+linear-gradient(270deg,var(--paper) 30%,#0000) 100% 0,linear-gradient(90deg,#8886,#0000),
+linear-gradient(270deg,#8886,#0000) 100% 0;background-repeat:no-repeat;
+background-size:2rem 100%,2rem 100%,.7rem 100%,.7rem 100%;background-attachment:local,local,scroll,scroll}
 table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{text-align:left;padding:.3rem .9rem .3rem 0;border-bottom:1px solid var(--line);vertical-align:top}
 code{font-size:.9em}

@@ -22,15 +22,33 @@ if TYPE_CHECKING:
 
 Stage = Literal["decoder", "encoder"]
 DIGITS = 2  # of a validation score: less is no better state
+TIE = "CIDEr"  # decides where two captioners have the same, no four words right of few pictures say
 GUESSES, GUESSED = 2, 60  # times that the model says what new words are like, and batches that it looks at
 
 
 class State(NamedTuple):
-    """A model that may be kept: what it is called, its validation score, and where it is."""
+    """A model that may be kept: what it is called, its validation scores that count, and where it is."""
 
     name: str
-    score: float
+    rank: tuple[float, ...]
     folder: Path
+
+
+def rank(scores: Mapping[str, float], name: str) -> tuple[float, ...]:
+    """What states are compared by: the score of a name, and where that is equal the one that breaks ties.
+
+    Example:
+        >>> rank({"BLEU-4": 3e-7, "CIDEr": 0.237}, "BLEU-4")
+        (0.0, 0.24)
+    """
+    return round(scores[name], DIGITS), round(scores.get(TIE, 0.0), DIGITS)
+
+
+def best_epoch(history: Mapping[str, Sequence[float]], name: str) -> dict[str, float]:
+    """The validation scores of the epoch whose weights were kept: the best by name."""
+    values = history[f"val_{name}"]
+    kept = values.index(max(values))
+    return {key.removeprefix("val_"): column[kept] for key, column in history.items() if key.startswith("val_")}
 
 
 def tuned(
@@ -55,7 +73,7 @@ def tuned(
     name = kind.judge().scores[0]
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
     origin = dict(model.card)
-    states = [State("before", before["scores"][name], out / "stage-0")]
+    states = [State("before", rank(before["scores"], name), out / "stage-0")]
     model.save_preset(states[0].folder)
     model, growth = larger(model, kind, splits, source, old, options)
     tell_growth(growth)
@@ -70,9 +88,9 @@ def tuned(
         card = {**origin, **card_of(model, kind, splits, options)}
         trained = fit(model, splits, source=source, out=folder, options=settings, card=card)
         histories[stage] = trained.history
-        states.append(State(stage, max(trained.history[f"val_{name}"]), folder / "preset"))
+        states.append(State(stage, rank(best_epoch(trained.history, name), name), folder / "preset"))
         model = type(model).from_preset(folder / "preset")
-    best = max(states, key=lambda state: round(state.score, DIGITS))  # the first of equals: before, where nothing won
+    best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
     model = type(model).from_preset(best.folder)
     model.save_preset(out / "preset", card={**model.card, "best": best.name})
     records = [record for part in splits for record in part]

@@ -95,6 +95,13 @@ def test_wrong_options_are_refused_before_any_work(job: Job, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_the_page_can_be_written_for_another_web_server(job: Job, models: Path, tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    done = job("serve", "--models", models, "--page", page)
+    assert (done.code, done.out) == (0, "") and f"page: {page}" in done.err
+    assert 'const MODELS = {"shapes": {"signatures": ["serving_default", ' in page.read_text(encoding="utf-8")
+
+
 DROP = """([name, data]) => {
   const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
   const moved = new DataTransfer();

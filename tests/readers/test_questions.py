@@ -118,7 +118,7 @@ def test_a_question_answered_twice(folder: Any, refused: Any) -> None:
 def test_an_image_id_without_an_image(folder: Any, refused: Any) -> None:
     message = refused(folder(official(), PICTURES[:1]))
     assert message.startswith(f"{QUESTIONS}:questions[1]: expected the picture 'COCO_train2014_000000000025.jpg'")
-    assert "train2014/" in message and "Did you mean 'COCO_train2014_000000000009.jpg'" in message
+    assert "train2014/" in message and "Did you mean" not in message  # another number is no misspelling
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,8 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 from mmtoolkit.serving.client import Client, GrpcClient, RestClient, Told
 
-BATCH = 16
+Name = Path | str | None  # of a picture, or the question where there is none
+BATCH, BYTES = 16, 10**7  # pictures of a request; bytes, which a few photos of a telephone have
 
 
 def main(
@@ -32,26 +33,41 @@ def main(
 
     Args:
         url: The model, http://localhost:8501/v1/models/NAME; over gRPC, grpc://localhost:8500/NAME.
-        images: Picture files, or folders of them.
+        images: Picture files, or folders of them; none for a model that reads questions alone.
         question: For a model that answers questions.
-        timeout: Seconds that a request may take.
+        timeout: Seconds that the server may say nothing.
         retries: Tries after the first, where the server cannot be reached or is busy.
         json: Print one JSON object in place of the lines.
     """
     if timeout <= 0 or retries < 0:
         raise mm.InputError(f"--timeout is above 0 and --retries 0 or more. Received: {timeout}, {retries}.")
-    client, paths = client_for(url, timeout, retries), mm.find_images(images)
-    told: list[Told] = []
-    for start in range(0, len(paths), BATCH):
-        batch = paths[start : start + BATCH]
-        found = client.ask(batch, [question] * len(batch) if question is not None else ())
-        told += found
+    client = client_for(url, timeout, retries)
+    told: list[tuple[Name, Told]] = []
+    for batch in batches(mm.find_images(images) if images or question is None else []):
+        found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
+        names: Sequence[Name] = batch or [question]
+        rows = list(zip(names, found, strict=True))
+        told += rows
         if not json:
-            show(batch, found)
+            show(rows)
     if json:
-        results = [as_json(path, each) for path, each in zip(paths, told, strict=True)]
+        results = [as_json(name, each) for name, each in told]
         print(json_format.dumps({"results": results}, indent=1, ensure_ascii=False))
-    return 0 if all(each.status == "ok" for each in told) else 1
+    return 0 if all(each.status == "ok" for _, each in told) else 1
+
+
+def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
+    """The files in requests of `BATCH` pictures and `BYTES` at most, a larger file alone; one empty one of no files."""
+    batch: list[Path] = []
+    held = 0
+    for path in paths:
+        size = path.stat().st_size
+        if batch and (len(batch) == BATCH or held + size > BYTES):
+            yield batch
+            batch, held = [], 0
+        batch.append(path)
+        held += size
+    yield batch
 
 
 def client_for(url: str, timeout: float, retries: int) -> Client:
@@ -65,22 +81,22 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
     return GrpcClient(target, model, timeout=timeout, retries=retries)
 
 
-def show(paths: Sequence[Path], told: Sequence[Told]) -> None:
+def show(rows: Sequence[tuple[Name, Told]]) -> None:
     """Prints what was said of each picture."""
-    for path, each in zip(paths, told, strict=True):
+    for name, each in rows:
         if each.status != "ok":
-            tell(f"error: {path}: {each.status}")
+            tell(f"error: {name}: {each.status}")
         elif each.others:
             for text, share in ((each.text, each.score), *each.others):
-                print(f"{path}\t{text}\t{share:.3f}", flush=True)
+                print(f"{name}\t{text}\t{share:.3f}", flush=True)
         else:
-            print(f"{path}\t{each.text}", flush=True)
+            print(f"{name}\t{each.text}", flush=True)
 
 
-def as_json(path: Path, told: Told) -> dict[str, Any]:
+def as_json(name: Name, told: Told) -> dict[str, Any]:
     """What was said of a picture, as JSON."""
     others = [{"text": text, "score": share} for text, share in told.others]
-    return {"image": str(path), "text": told.text, "score": told.score, "status": told.status, "others": others}
+    return {"image": str(name), "text": told.text, "score": told.score, "status": told.status, "others": others}
 
 
 if __name__ == "__main__":

@@ -30,7 +30,7 @@ def main(
         port: Of the server; 0 takes a free one.
         host: Address to listen on. Anyone who reaches it can ask: 0.0.0.0 is for a network that is trusted.
         megabytes: Largest request.
-        seconds: How long a model may take over a request, and a client over sending one.
+        seconds: How long a model may take over a request, and a client may send nothing.
         page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
     """
     for option, value in (("--megabytes", megabytes), ("--seconds", seconds)):

@@ -26,22 +26,17 @@ def main(folder: tyro.conf.Positional[Path], *, url: str | None = None, json: bo
         url: A live server's model, http://localhost:8501/v1/models/NAME, to ask in place of loading the directory.
         json: Print one JSON object in place of the table.
     """
-    folder = newest(folder)
     start_tensorflow()
     from mmtoolkit.serving.client import RestClient
+    from mmtoolkit.serving.savedmodel import versions_in
     from mmtoolkit.serving.verify import replay, verify
 
+    folder = [folder, *versions_in(folder)][-1]
     verdict = replay(folder, RestClient(url).predict) if url else verify(folder)
     for problem in verdict.problems:
         tell(f"error: {problem}")
     print(json_format.dumps(as_json(folder, verdict), indent=1) if json else table(folder, verdict))
     return 1 if verdict.problems else 0
-
-
-def newest(folder: Path) -> Path:
-    """The newest version in a model's directory, or the directory itself where it is one."""
-    versions = [found for found in folder.glob("*") if found.name.isdecimal()] if folder.is_dir() else []
-    return max(versions, key=lambda found: int(found.name)) if versions else folder
 
 
 def as_json(folder: Path, verdict: Verdict) -> dict[str, Any]:

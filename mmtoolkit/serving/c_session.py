@@ -39,12 +39,16 @@ def package(name: str) -> Path | None:
 
 
 def load_library() -> ctypes.CDLL:
-    """TensorFlow's C API, with the types of the functions used here, and tensorflow-text's operations."""
+    """TensorFlow's C API, with the types of the functions used here.
+
+    Of tensorflow-text it has what this project uses, `TEXT_OPS` in savedmodel.py: what needs more must not load.
+    """
     folder = package("tensorflow")
     if folder is None:
         raise RuntimeError("tensorflow is not installed")
-    ctypes.CDLL(str(folder / "libtensorflow_framework.so.2"), ctypes.RTLD_GLOBAL)
-    library = ctypes.CDLL(str(folder / "libtensorflow_cc.so.2"), ctypes.RTLD_GLOBAL)
+    ending = "2.dylib" if sys.platform == "darwin" else "so.2"
+    ctypes.CDLL(str(folder / f"libtensorflow_framework.{ending}"), ctypes.RTLD_GLOBAL)
+    library = ctypes.CDLL(str(folder / f"libtensorflow_cc.{ending}"), ctypes.RTLD_GLOBAL)
     pointer, outputs, tensors = c_void_p, POINTER(Output), POINTER(c_void_p)
     types: dict[str, tuple[Any, list[Any]]] = {
         "TF_NewStatus": (pointer, []),
@@ -76,10 +80,8 @@ def load_library() -> ctypes.CDLL:
     for name, (result, arguments) in types.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-    text = package("tensorflow_text")
-    status = library.TF_NewStatus()
-    for shared in sorted((text / "python" / "ops").glob("_*.so")) if text else []:
-        library.TF_LoadLibrary(str(shared).encode(), status)  # what cannot be loaded is missed where it is needed
+    if text := package("tensorflow_text"):  # where it is not, a graph that needs it does not load
+        library.TF_LoadLibrary(str(text / "python" / "ops" / "_normalize_ops.so").encode(), library.TF_NewStatus())
     return library
 
 
@@ -188,7 +190,7 @@ def main(model: str) -> None:
     begun = time.perf_counter()
     try:
         session = Session(model)
-    except RuntimeError as error:
+    except (RuntimeError, OSError) as error:
         say({"error": str(error)})
         return
     say({"seconds": time.perf_counter() - begun})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,16 +40,16 @@ class Told(NamedTuple):
     others: tuple[tuple[str, float], ...] = ()
 
 
-class Client:
+class Client(ABC):
     """What the clients share: pictures in, sentences out."""
 
+    @abstractmethod
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """The outputs of a signature by name; strings are bytes, in and out.
 
         Raises:
             InputError: The server cannot be reached, or refuses; the message has its words.
         """
-        raise NotImplementedError
 
     def ask(self, pictures: Sequence[Picture], questions: Sequence[str] = ()) -> list[Told]:
         """The caption of each picture, or the answer to its question.
@@ -58,16 +59,22 @@ class Client:
             [Told(text='a red circle', score=-0.31, status='ok', others=())]
 
         Args:
-            pictures: Files, or bytes.
+            pictures: Files, or bytes; none for a model that reads questions alone.
             questions: One a picture, for a model that answers questions.
 
         Raises:
-            InputError: A file cannot be read, or the server does not answer.
+            InputError: A file cannot be read, or the server does not answer, or not as such a model.
         """
-        inputs = {"image_bytes": array([picture_bytes(picture) for picture in pictures])}
+        inputs = {"image_bytes": array([picture_bytes(picture) for picture in pictures])} if pictures else {}
         if questions:
             inputs["question"] = array([question.encode() for question in questions])
         found = self.predict("serving_default", inputs)
+        wanted = {"answers", "probabilities", "status"} if questions else {"caption", "score", "status"}
+        if not wanted <= set(found):
+            raise InputError(
+                f"Expected a model that gives {sorted(wanted)}. Received: {sorted(found)}; ask another, "
+                f"{'without questions' if questions else 'or this one with questions'}."
+            )
         statuses = [status.decode() for status in found["status"]]
         if not questions:
             texts, scores = [text.decode() for text in found["caption"]], found["score"]
@@ -114,8 +121,9 @@ class RestClient(Client):
 
     Args:
         url: The model, `http://HOST:PORT/v1/models/NAME`, a version of it with `/versions/N`.
-        timeout: Seconds that a try may take.
-        retries: Tries after the first, where the server cannot be reached or is busy.
+        timeout: Seconds that the server may say nothing.
+        retries: Tries after the first, where the server cannot be reached or is busy; one that is only slow is not
+            given the same work again.
 
     Raises:
         InputError: It is no such URL.
@@ -127,14 +135,20 @@ class RestClient(Client):
             raise InputError(f"Expected a model's URL, http://localhost:8501/v1/models/NAME. Received: {url!r}.")
         self.url = url.rstrip("/")
         tries = urllib3.Retry(
-            retries, status_forcelist=AGAIN, allowed_methods=None, backoff_factor=PAUSE, raise_on_status=False
+            retries,
+            read=0,
+            status_forcelist=AGAIN,
+            allowed_methods=None,
+            backoff_factor=PAUSE,
+            raise_on_status=False,
+            respect_retry_after_header=False,
         )
         self.pool = urllib3.PoolManager(maxsize=CONNECTIONS, retries=tries, timeout=timeout)
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         columns = {name: as_json(value) for name, value in inputs.items()}
         body = json.dumps({"signature_name": signature, "inputs": columns})
-        outputs = self.send("POST", f"{self.url}:predict", body)["outputs"]
+        outputs = self.send("POST", f"{self.url}:predict", body).get("outputs")
         if not isinstance(outputs, dict):
             raise InputError(f"{self.url} has no named outputs; ask a model that mmtoolkit export wrote.")
         return {name: from_json(value) for name, value in outputs.items()}
@@ -145,10 +159,13 @@ class RestClient(Client):
         Raises:
             InputError: The server does not answer.
         """
-        return self.send("GET", f"{self.url}/metadata")["metadata"]["signature_def"]["signature_def"]
+        try:
+            return self.send("GET", f"{self.url}/metadata")["metadata"]["signature_def"]["signature_def"]
+        except (KeyError, TypeError) as error:
+            raise InputError(f"{self.url} does not tell its signatures; is it a server of models?") from error
 
-    def send(self, method: str, url: str, body: str | None = None) -> Any:
-        """The JSON of an answer."""
+    def send(self, method: str, url: str, body: str | None = None) -> dict[str, Any]:
+        """The JSON object of an answer."""
         try:
             reply = self.pool.request(method, url, body=body, headers={"Content-Type": "application/json"})
         except urllib3.exceptions.HTTPError as error:
@@ -157,10 +174,11 @@ class RestClient(Client):
         try:
             content = json.loads(reply.data)
         except ValueError:
-            content = {"error": reply.data[:200].decode(errors="replace")}
-        if reply.status != 200:
-            raise InputError(f"{self.url} answered {reply.status}: {content.get('error', 'nothing more')}")
-        return content
+            content = None
+        if reply.status == 200 and isinstance(content, dict):
+            return content
+        said = content.get("error") if isinstance(content, dict) else None
+        raise InputError(f"{self.url} answered {reply.status}: {said or reply.data[:200].decode(errors='replace')}")
 
 
 def plain(reason: object) -> str:

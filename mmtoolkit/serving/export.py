@@ -6,7 +6,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mmtoolkit.files import write_json
 from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.models.task import search_config
 from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
-from mmtoolkit.serving.savedmodel import EXTRA, read_model, served_signatures
+from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
 from mmtoolkit.serving.signatures import Signature, signatures_of
 from mmtoolkit.serving.verify import Verdict, verify
 from mmtoolkit.serving.warmup import write_warmup
@@ -76,15 +76,22 @@ def export(
         The directory of the version, and what was found when it was verified.
 
     Raises:
-        InputError: The version is there already, or tensorflow-serving-api is not installed.
+        InputError: The version is there already, the preset has nothing that the precision is for, or
+            tensorflow-serving-api is not installed.
         NotServable: The exported model does not answer as the preset does.
     """
     ready = at_precision(model, fixed)
+    extractor = served_extractor(ready)
+    if extractor is None and fixed.precision != "float32":
+        raise InputError(
+            f"--precision is that of VGG19, which this preset does not see through. Received: {fixed.precision}; leave "
+            "it out."
+        )
     number = next_version(out) if version is None else version
     if (out / str(number)).exists():
         raise InputError(f"{out / str(number)} is there already; name another --version, or leave it out.")
     with written_beside(out / str(number)) as folder:
-        signatures = signatures_of(ready, served_extractor(ready), n_best=fixed.n_best, sample=fixed.sample)
+        signatures = signatures_of(ready, extractor, n_best=fixed.n_best, sample=fixed.sample)
         write_model(folder, ready, signatures)
         golden = golden_requests(ready, n_best=fixed.n_best, sample=fixed.sample, precision=fixed.precision)
         write_extra(folder, ready, fixed, list(golden))
@@ -96,8 +103,7 @@ def export(
 
 def next_version(out: Path) -> int:
     """One more than the newest version."""
-    found = [int(folder.name) for folder in out.glob("*") if folder.name.isdecimal()]
-    return max(found, default=0) + 1
+    return max((int(folder.name) for folder in versions_in(out)), default=0) + 1
 
 
 @contextmanager
@@ -167,12 +173,16 @@ def write_extra(folder: Path, model: Captioner | VisualQA, fixed: Fixed, golden:
     requests = [request.to_json() for request in golden]
     write_json(folder / EXTRA / GOLDEN, {"tolerance": tolerance, "requests": requests})
     write_warmup(folder, golden)
-    signatures = served_signatures(read_model(folder))
+    graph = read_model(folder)
+    signatures = served_signatures(graph)
     told = {
         "class": type(model).__name__,
         "precision": fixed.precision,
         "decoding": search_config(model.decoding),
         "max_length": model.max_length,
+        "n_best": fixed.n_best,
+        "sample": asdict(fixed.sample),
+        "text_ops": foreign_ops(graph)[1],
         "signatures": {
             name: {
                 side: {key: [tensor.dtype, list(tensor.shape)] for key, tensor in getattr(signature, side).items()}

@@ -11,14 +11,23 @@ import tensorflow_text  # noqa: F401  # its operations, which the stock server h
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.serving.rest import Refused
-from mmtoolkit.serving.savedmodel import SERVE, read_model, served_signatures
+from mmtoolkit.serving.savedmodel import SERVE, read_model, served_signatures, versions_in
 
-STATUS = {  # of HTTP, by the kind of error, as the server answers
-    tf.errors.InvalidArgumentError: 400,
-    tf.errors.FailedPreconditionError: 412,
-    tf.errors.ResourceExhaustedError: 429,
-    tf.errors.DeadlineExceededError: 504,
+STATUS = {  # of HTTP, by the code of an error, as the server answers; others are 500
+    tf.errors.CANCELLED: 499,
+    tf.errors.INVALID_ARGUMENT: 400,
+    tf.errors.DEADLINE_EXCEEDED: 504,
+    tf.errors.NOT_FOUND: 404,
+    tf.errors.ALREADY_EXISTS: 409,
+    tf.errors.PERMISSION_DENIED: 403,
+    tf.errors.RESOURCE_EXHAUSTED: 429,
+    tf.errors.FAILED_PRECONDITION: 400,
+    tf.errors.ABORTED: 409,
+    tf.errors.OUT_OF_RANGE: 400,
+    tf.errors.UNIMPLEMENTED: 501,
+    tf.errors.UNAVAILABLE: 503,
 }
+NO_REASON = "Graph execution error:"  # the first line of many messages
 
 
 class ServedModel:
@@ -42,8 +51,7 @@ class ServedModel:
             try:
                 tf.compat.v1.saved_model.load(self.session, [SERVE], str(folder))
             except (tf.errors.OpError, ValueError, OSError) as error:
-                first = (str(error).strip() or type(error).__name__).splitlines()[0]
-                raise InputError(f"{folder} cannot be loaded ({first}); export the preset again.") from error
+                raise InputError(f"{folder} cannot be loaded ({reason(error)}); export the preset again.") from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], *, seconds: float) -> dict[str, np.ndarray]:
         """The outputs of a signature.
@@ -63,8 +71,7 @@ class ServedModel:
         try:
             return self.session.run(fetches, feeds, options=limit)
         except tf.errors.OpError as error:
-            status = next((number for kind, number in STATUS.items() if isinstance(error, kind)), 500)
-            raise Refused(status, str(error.message).splitlines()[0]) from error
+            raise Refused(STATUS.get(error.error_code, 500), reason(error)) from error
 
     def close(self) -> None:
         """Frees what it holds."""
@@ -77,17 +84,17 @@ def load_models(models: Path) -> dict[str, ServedModel]:
     Raises:
         InputError: There is none.
     """
-    folders = [models] if newest(models) else sorted(folder for folder in models.glob("*") if newest(folder))
+    folders = [models] if versions_in(models) else sorted(filter(versions_in, models.glob("*")))
     if not folders:
         raise InputError(
             f"Expected a directory of models that mmtoolkit export wrote, NAME/VERSION. Received: {models}, which has "
             "none; export a preset first."
         )
-    found = [ServedModel(newest(folder) or folder) for folder in folders]
+    found = [ServedModel(versions_in(folder)[-1]) for folder in folders]
     return {model.name: model for model in found}
 
 
-def newest(folder: Path) -> Path | None:
-    """The newest version in a model's directory."""
-    versions = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()] if folder.is_dir() else []
-    return max(versions, key=lambda path: int(path.name), default=None)
+def reason(error: Exception) -> str:
+    """The line of a message that says what went wrong."""
+    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
+    return next((line for line in lines if line and line != NO_REASON), type(error).__name__)

@@ -7,7 +7,7 @@ const WORDS = {
     gone: "The server does not answer. Is it running?", failed: (why) => `The server says: ${why}`, other: "한국어",
     look: (n) => `look ${n}`, score: (s) => `score ${s}`, nothing: "The model says nothing.",
     bad: { empty: "The file is empty.", "too large": "The picture has too many pixels.",
-      unreadable: "This is no picture that can be read: JPEG, PNG, GIF, BMP or WebP are." },
+      unreadable: "This is no picture that can be read: JPEG, PNG, GIF, BMP or WebP (neither transparent nor moving) are." },
   },
   ko: {
     model: "모델", question: "사진에 대한 질문", ask: "묻기", choose: "사진 고르기", take: "사진 찍기",
@@ -16,7 +16,7 @@ const WORDS = {
     gone: "서버가 대답하지 않습니다. 실행 중인가요?", failed: (why) => `서버의 말: ${why}`, other: "English",
     look: (n) => `${n}번째 눈길`, score: (s) => `점수 ${s}`, nothing: "모델이 아무 말도 하지 않습니다.",
     bad: { empty: "빈 파일입니다.", "too large": "사진의 화소가 너무 많습니다.",
-      unreadable: "읽을 수 있는 사진이 아닙니다. JPEG, PNG, GIF, BMP, WebP를 읽습니다." },
+      unreadable: "읽을 수 있는 사진이 아닙니다. JPEG, PNG, GIF, BMP, (투명하거나 움직이지 않는) WebP를 읽습니다." },
   },
 };
 const $ = (id) => document.getElementById(id);
@@ -82,8 +82,8 @@ function wordButton(text, map) {
   return button;
 }
 
-async function write(words, maps, separator) {
-  const mine = round, calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+async function write(words, maps, separator, mine) {
+  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
   for (const [i, word] of words.entries()) {
     if (mine !== round) return;
     if (i && separator) $("words").append(separator);
@@ -106,15 +106,15 @@ function bars(list, rows) {
   }));
 }
 
-async function caption(inputs, looks) {
+async function caption(inputs, looks, mine) {
   const told = await predict(looks ? "attention" : "serving_default", inputs);
-  if (told.status[0] !== "ok") return told.status[0];
+  if (mine !== round || told.status[0] !== "ok") return told.status[0];
   const tokens = told.tokens[0].filter((token) => token !== "");
   const separator = tokens.join(" ") === told.caption[0] ? " " : "";
   if (!tokens.length) say(WORDS[language].nothing);
   $("score").hidden = false;
   $("score").textContent = WORDS[language].score(told.score[0].toFixed(2));
-  const writing = write(tokens, looks && told.attention[0], separator), mine = round;
+  const writing = write(tokens, looks && told.attention[0], separator, mine);
   if (model().signatures.includes("n_best")) {
     const more = await predict("n_best", inputs);
     if (mine !== round) return "ok";
@@ -126,9 +126,9 @@ async function caption(inputs, looks) {
   return "ok";
 }
 
-async function answer(inputs, looks) {
+async function answer(inputs, looks, mine) {
   const told = await predict(looks ? "attention" : "serving_default", inputs);
-  if (told.status[0] !== "ok") return told.status[0];
+  if (mine !== round || told.status[0] !== "ok") return told.status[0];
   const rows = told.answers[0].map((text, i) => [text, told.probabilities[0][i]]).filter(([text]) => text);
   bars("answers", rows.map(([text, share]) => [text, share, `${(100 * share).toFixed(1)} %`]));
   if (looks) {
@@ -143,16 +143,16 @@ async function answer(inputs, looks) {
 }
 
 async function look() {
-  const asks = model().questions, text = $("question").value.trim();
+  const asks = model().questions, text = $("question").value.trim(), mine = ++round; // answers to others come too late
   if (model().pictures && !bytes) return;
   clear();
   if (asks && !text) { say(WORDS[language].question_first); $("question").focus(); return; }
-  const mine = ++round, inputs = {}, looks = model().signatures.includes("attention");
+  const inputs = {}, looks = model().signatures.includes("attention");
   if (model().pictures) inputs.image_bytes = [{ b64: bytes }];
   if (asks) inputs.question = [text];
   say(WORDS[language].looking);
   try {
-    const status = await (asks ? answer(inputs, looks) : caption(inputs, looks));
+    const status = await (asks ? answer : caption)(inputs, looks, mine);
     if (mine === round) say(status === "ok" ? "" : WORDS[language].bad[status] || status, status !== "ok");
   } catch (error) {
     if (mine === round) say(error.message, true);

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mmtoolkit.vision import decode_image
-from mmtoolkit.vision.headers import MOST_PIXELS, pixel_count, still
+from mmtoolkit.vision.headers import still, too_large
+from mmtoolkit.vision.images import decode_still
 
 OK, EMPTY, TOO_LARGE, UNREADABLE = range(4)
 STATUS = ("ok", "empty", "too large", "unreadable")  # by number
@@ -30,8 +30,8 @@ def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Ten
     def decoded(row: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, ...]:
         data = still(data)
         blank = tf.zeros((size, size, 3), tf.uint8)
-        large = pixel_count(data) > MOST_PIXELS
-        image = tf.cond(large, lambda: blank, lambda: decode_image(data, size=size))
+        large = too_large(data)
+        image = tf.cond(large, lambda: blank, lambda: decode_still(data, size=size))
         return row, image, tf.where(large, TOO_LARGE, OK)
 
     # An operation that fails ends a graph, but only drops an element of a data set: the rows that are left say which.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,6 +14,7 @@ from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
 
 DEFAULT = "serving_default"
 NUMBERS = {"float": np.float32, "int32": np.int32, "int64": np.int64}  # by the name that the metadata has
+MOST_ROWS = 64  # of a request: every row takes memory, one without a picture too
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -56,9 +57,7 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
         raise Refused(400, f"Request body must be a JSON object. Received: {type(content).__name__}.")
     name = content.get("signature_name") or DEFAULT
     if not isinstance(name, str) or name not in signatures:
-        raise Refused(
-            400, f'Serving signature name: "{name}" not found in signature def. There are: {", ".join(signatures)}.'
-        )
+        raise Refused(400, f'Serving signature name: "{name}" not found in signature def')
     by_row = "instances" in content
     if by_row == ("inputs" in content):
         raise Refused(400, "Request must have either 'instances' (rows) or 'inputs' (columns).")
@@ -68,13 +67,15 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
     lengths = {key: len(value) for key, value in arrays.items()}
     if len(set(lengths.values())) > 1:
         raise Refused(400, f"Inputs must have as many rows as each other. Received: {lengths}.")
+    if not 1 <= max(lengths.values()) <= MOST_ROWS:
+        raise Refused(400, f"A request has 1 to {MOST_ROWS} rows. Received: {max(lengths.values())}.")
     return name, arrays, by_row
 
 
 def of_rows(rows: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, list[Any]]:
     """The columns of `instances`: values, or objects with a value for each input."""
-    if not isinstance(rows, list) or not rows:
-        raise Refused(400, "'instances' must be a list with a row at least.")
+    if not isinstance(rows, list):
+        raise Refused(400, "'instances' must be a list of rows.")
     alone = next(iter(wanted)) if len(wanted) == 1 else None
     if alone and not all(isinstance(row, dict) and set(row) == {alone} for row in rows):
         return {alone: rows}
@@ -100,13 +101,18 @@ def check_names(given: Any, wanted: Mapping[str, ServedTensor], what: str) -> No
 
 def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
     """A column as an array of the type and shape that the signature has."""
+    if not isinstance(value, list):
+        raise Refused(400, f"Input {name} expects a list with a value for each row. Received: {type(value).__name__}.")
     if wanted.dtype == "string":
-        rows = value if isinstance(value, list) else [value]
-        found = np.empty(len(rows), object)
-        found[:] = [text(name, row) for row in rows]
+        found = np.empty(len(value), object)
+        found[:] = [text(name, row) for row in value]
         return found
+    kind = NUMBERS[wanted.dtype]
     try:
-        numbers = np.array(value, NUMBERS[wanted.dtype])
+        given = np.array(value)
+        if value and (given.dtype.kind == "b" or not np.can_cast(given.dtype, kind, "same_kind")):
+            raise TypeError(f"these are {given.dtype}")
+        numbers = np.array(value, kind)
     except (ValueError, TypeError, OverflowError) as error:
         raise Refused(400, f"Input {name} expects numbers of the type {wanted.dtype}: {error}.") from error
     sides = [-1, *wanted.shape[1:]]
@@ -200,8 +206,3 @@ def model_status(version: int) -> bytes:
     """What `/v1/models/NAME` answers."""
     good = {"error_code": "OK", "error_message": ""}
     return dump({"model_version_status": [{"version": str(version), "state": "AVAILABLE", "status": good}]})
-
-
-def named(names: Sequence[str]) -> str:
-    """Names in a sentence."""
-    return ", ".join(names) or "none"

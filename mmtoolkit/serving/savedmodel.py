@@ -10,15 +10,13 @@ from typing import Any
 from google.protobuf.message import DecodeError
 from tensorflow.core.framework import types_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow.python.framework import op_def_registry
 
 from mmtoolkit.errors import InputError
 
 EXTRA = "assets.extra"  # a server loads nothing from there but the warm-up
 SERVE = "serve"
 PYTHON_OPS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
-# Of tensorflow-text: what the build file of the stock server links, as far as this project uses it.
-TEXT_OPS = {"NormalizeUTF8", "CaseFoldUTF8"}
+TEXT_OPS = {"NormalizeUTF8", "CaseFoldUTF8"}  # of tensorflow-text: what the stock server links and this project uses
 COMPILED = "_XlaMustCompile"
 
 
@@ -45,6 +43,12 @@ class ServedSignature:
     outputs: Mapping[str, ServedTensor]
 
 
+def versions_in(folder: Path) -> list[Path]:
+    """The versions in a model's directory, the newest last; none where it is no such directory."""
+    found = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()] if folder.is_dir() else []
+    return sorted(found, key=lambda path: int(path.name))
+
+
 def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
     """The graph that is served.
 
@@ -55,8 +59,8 @@ def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
     try:
         saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     except FileNotFoundError as error:
-        versions = sorted(version.name for version in folder.glob("[0-9]*")) if folder.is_dir() else []
-        hint = f"name one of its versions: {', '.join(versions)}" if versions else "export a preset to it first"
+        versions = ", ".join(path.name for path in versions_in(folder))
+        hint = f"name one of its versions: {versions}" if versions else "export a preset to it first"
         raise InputError(f"Expected the directory of an exported version. Received: {folder}; {hint}.") from error
     except DecodeError as error:
         raise InputError(f"{path} is damaged; export the preset again.") from error
@@ -86,18 +90,16 @@ def tensor(info: Any) -> ServedTensor:
 
 
 def foreign_ops(model: meta_graph_pb2.MetaGraphDef) -> tuple[list[str], list[str]]:
-    """Why the stock server would not run a graph, a sentence each; and the operations of tensorflow-text in it."""
+    """Why the stock server would load a graph but not run it, a sentence each; and tensorflow-text's operations in it.
+
+    Operations that it does not have at all keep a graph from being loaded.
+    """
     library = model.graph_def.library.function
     nodes = [*model.graph_def.node, *(node for function in library for node in function.node_def)]
     ops = {node.op for node in nodes} - {function.signature.name for function in library}
     compiled = [node.name for node in nodes if node.attr[COMPILED].b]
     compiled += [function.signature.name for function in library if function.attr[COMPILED].b]
     refused = [f"operation {op}: only a Python process can run it" for op in sorted(ops & PYTHON_OPS)]
-    refused += [
-        f"operation {op}: the stock server does not have it"
-        for op in sorted(ops - PYTHON_OPS - TEXT_OPS)
-        if op_def_registry.get(op) is None
-    ]
     if compiled:
         refused.append(f"{COMPILED} in {compiled[0]}: the stock server has no XLA for the processor")
     return refused, sorted(ops & TEXT_OPS)

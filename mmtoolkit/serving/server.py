@@ -5,9 +5,12 @@ It is not the production server: it neither batches requests nor loads new versi
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Callable, Iterable, Mapping
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 import waitress
 import waitress.server
@@ -15,21 +18,20 @@ import waitress.server
 from mmtoolkit.errors import InputError
 from mmtoolkit.serving.loaded import ServedModel
 from mmtoolkit.serving.page import PAGE_HEADERS, served_page
-from mmtoolkit.serving.rest import Refused, error_body, metadata, model_status, named, read_request, write_answer
+from mmtoolkit.serving.rest import Refused, error_body, metadata, model_status, read_request, write_answer
 
 LOCAL = "127.0.0.1"
 MEGABYTES, SECONDS, THREADS = 32, 30, 4
-PREDICT = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?:predict")
-ASKED = re.compile(r"/v1/models/([^/:]+)(?:/versions/(\d+))?(/metadata)?")
-REASONS = {
-    200: "OK",
-    400: "Bad Request",
-    404: "Not Found",
-    412: "Precondition Failed",
-    429: "Too Many Requests",
-    500: "Internal Server Error",
-    504: "Gateway Timeout",
-}
+MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,19}))?"
+PREDICT = re.compile(MODEL + ":predict")
+ASKED = re.compile(MODEL + "(/metadata)?")
+CLOSED = 499  # what TF Serving calls a request whose client went away; no name in the standard
+
+NO_SERVABLE = (
+    "Servable not found for request: Latest({name})",
+    "Servable not found for request: Specific({name}, {version})",
+)
+NO_STATUS = ("Could not find any versions of model {name}", "Could not find version {version} of model {name}")
 
 Environment = Mapping[str, Any]
 
@@ -50,9 +52,13 @@ class Served:
             status, kind, body = 200, *self.answer(environment)
         except Refused as refused:
             status, kind, body = refused.status, "application/json", error_body(refused.message)
+        except Exception as error:  # one request must not end without an answer that its client can read
+            logging.getLogger(__name__).exception("a request failed")
+            status, kind, body = 500, "application/json", error_body(f"{type(error).__name__}: {error}")
         headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        start(f"{status} {REASONS[status]}", headers + (PAGE_HEADERS if kind.startswith("text/html") else []))
-        return [body]
+        phrase = "Client Closed Request" if status == CLOSED else HTTPStatus(status).phrase
+        start(f"{status} {phrase}", headers + (PAGE_HEADERS if kind.startswith("text/html") else []))
+        return [] if environment["REQUEST_METHOD"] == "HEAD" else [body]
 
     def answer(self, environment: Environment) -> tuple[str, bytes]:
         """The kind and body of an answer.
@@ -61,10 +67,14 @@ class Served:
             Refused: The request is no good.
         """
         method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
+        path = path.encode("latin-1").decode(errors="replace")  # PEP 3333 has the bytes of UTF-8 as characters
         if path == "/" and method in ("GET", "HEAD"):
             return "text/html; charset=utf-8", served_page(self.models)
         if not path.startswith("/v1/"):
             raise Refused(404, f"Not found: {path:.200}")
+        origin = environment.get("HTTP_ORIGIN")
+        if origin and urlsplit(origin).netloc != environment.get("HTTP_HOST"):
+            raise Refused(403, f"Expected a request from this server's own page. Received: one from {origin:.200}.")
         if method == "POST" and (match := PREDICT.fullmatch(path)):
             model = self.model(*match.groups())
             body = environment["wsgi.input"].read()
@@ -73,24 +83,26 @@ class Served:
             return "application/json", write_answer(outputs, by_row=by_row)
         if method == "GET" and (match := ASKED.fullmatch(path)):
             name, version, about = match.groups()
-            model = self.model(name, version)
-            told = metadata(model.name, model.version, model.signatures) if about else model_status(model.version)
-            return "application/json", told
+            if about:
+                model = self.model(name, version)
+                return "application/json", metadata(model.name, model.version, model.signatures)
+            return "application/json", model_status(self.model(name, version, missing=NO_STATUS).version)
         raise Refused(400, f"Malformed request: {method} {path:.200}")
 
-    def model(self, name: str, version: str | None) -> ServedModel:
+    def model(self, name: str, version: str | None, *, missing: tuple[str, str] = NO_SERVABLE) -> ServedModel:
         """The model that a path names.
+
+        Args:
+            name: Of the model.
+            version: Digits, or `None` for the one that is there.
+            missing: What is said where there is no such model, and no such version.
 
         Raises:
             Refused: There is none.
         """
         model = self.models.get(name)
-        if model is None:
-            raise Refused(
-                404, f"Servable not found for request: Latest({name}). There are: {named(list(self.models))}."
-            )
-        if version is not None and int(version) != model.version:
-            raise Refused(404, f"Servable not found for request: Specific({name}, {version}).")
+        if model is None or (version is not None and int(version) != model.version):
+            raise Refused(404, missing[version is not None].format(name=name, version=version))
         return model
 
 
@@ -113,7 +125,7 @@ def make_server(
         host: Address; this machine only by default.
         port: 0 takes a free one.
         megabytes: Largest body; a larger one is refused before it is read.
-        seconds: How long a model may take over a request, and a client over nothing.
+        seconds: How long a model may take over a request, and how long a client may send nothing.
 
     Raises:
         InputError: The port cannot be had.

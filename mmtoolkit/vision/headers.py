@@ -5,21 +5,43 @@ from __future__ import annotations
 import tensorflow as tf
 
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
+MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
+MOST_EXTENSIONS = 64  # blocks before the first frame of a GIF
 HEAD = 32  # bytes: enough for the sizes of all formats but JPEG and GIF
 
 
-def pixel_count(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: the width times the height that a picture's header claims, 0 where there is none.
+def too_large(data: tf.Tensor) -> tf.Tensor:
+    """Graph form: whether a picture says it has more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
 
     Example:
-        >>> pixel_count(tf.io.read_file("a.jpg"))
-        187500
+        >>> too_large(tf.io.read_file("a.jpg"))
+        False
+
+    Args:
+        data: `<string>[]`, as for `claimed_sides`.
+
+    Returns:
+        `<bool>[]`.
+
+    Raises:
+        tf.errors.InvalidArgumentError: A JPEG without a header that can be read.
+    """
+    sides = claimed_sides(data)
+    return (tf.reduce_prod(sides) > MOST_PIXELS) | (tf.reduce_max(sides) > MOST_SIDE)
+
+
+def claimed_sides(data: tf.Tensor) -> tf.Tensor:
+    """Graph form: the width and height that a picture's header claims, zeros where there is none.
+
+    Example:
+        >>> claimed_sides(tf.io.read_file("a.jpg"))
+        [500, 375]
 
     Args:
         data: `<string>[]`, JPEG, PNG, GIF, BMP or WebP.
 
     Returns:
-        `<int64>[]`. Of a GIF, the larger of its screen and its first frame.
+        `<int64>[2]`. Of a GIF, the larger ones of its screen and its first frame.
 
     Raises:
         tf.errors.InvalidArgumentError: A JPEG without a header that can be read.
@@ -39,40 +61,47 @@ def pixel_count(data: tf.Tensor) -> tf.Tensor:
         return tf.equal(tf.strings.substr(head, start, len(word)), word)
 
     def jpeg() -> tf.Tensor:
-        return tf.reduce_prod(tf.cast(tf.image.extract_jpeg_shape(data)[:2], tf.int64))
+        return tf.reverse(tf.cast(tf.image.extract_jpeg_shape(data)[:2], tf.int64), [0])
 
     def gif() -> tf.Tensor:
-        return tf.maximum(number(7, 6) * number(9, 8), first_frame(data)[1])
+        return tf.maximum(tf.stack([number(7, 6), number(9, 8)]), first_frame(data)[1])
 
     def other() -> tf.Tensor:
         lossless = number(24, 21)
         rows = number(25, 22)  # of a BMP; negative where they go down
         forms = [
-            (says(0, b"\x89PNG"), number(16, 19) * number(20, 23)),
-            (says(12, b"VP8 "), (number(27, 26) & 0x3FFF) * (number(29, 28) & 0x3FFF)),
-            (says(12, b"VP8L"), ((lossless & 0x3FFF) + 1) * ((lossless // 2**14 & 0x3FFF) + 1)),
-            (says(12, b"VP8X"), (number(26, 24) + 1) * (number(29, 27) + 1)),
-            (says(0, b"BM"), number(21, 18) * tf.minimum(rows, 2**32 - rows)),
+            (says(0, b"\x89PNG"), (number(16, 19), number(20, 23))),
+            (says(12, b"VP8 "), (number(27, 26) & 0x3FFF, number(29, 28) & 0x3FFF)),
+            (says(12, b"VP8L"), ((lossless & 0x3FFF) + 1, (lossless // 2**14 & 0x3FFF) + 1)),
+            (says(12, b"VP8X"), (number(26, 24) + 1, number(29, 27) + 1)),
+            (says(0, b"BM"), (number(21, 18), tf.minimum(rows, 2**32 - rows))),
         ]
-        return tf.reduce_max([tf.where(found, size, 0) for found, size in forms])
+        return tf.reduce_max([tf.where(found, tf.stack(sides), 0) for found, sides in forms], axis=0)
 
     return tf.cond(says(0, b"\xff\xd8"), jpeg, lambda: tf.cond(says(0, b"GIF8"), gif, other))
 
 
 def still(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: a GIF without the frames after its first, other bytes as they came; `<string>[]`."""
-    is_gif = tf.equal(tf.strings.substr(data, 0, 4), b"GIF8")
-    return tf.cond(is_gif, lambda: first_frame(data)[0], lambda: data)
-
-
-def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Graph form: a GIF cut after its first frame, and the pixels of that frame; others would be decoded for nothing.
+    """Graph form: a GIF without the frames after its first, nothing of one without any, other bytes as they came.
 
     Args:
         data: `<string>[]`.
 
     Returns:
-        `<string>[]` and `<int64>[]`; the bytes as they came, and 0, where there is no frame.
+        `<string>[]`.
+    """
+    is_gif = tf.equal(tf.strings.substr(data, 0, 4), b"GIF8")
+    return tf.cond(is_gif, lambda: first_frame(data)[0], lambda: data)
+
+
+def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Graph form: a GIF cut after its first frame, and the sides of that frame; others would be decoded for nothing.
+
+    Args:
+        data: `<string>[]`.
+
+    Returns:
+        `<string>[]` and `<int64>[2]`; no bytes, and zeros, where there is no frame after `MOST_EXTENSIONS` at most.
 
     Source: GIF89a, sections 15 to 24: blocks hold chains of parts, each of which begins with its length.
     """
@@ -95,10 +124,13 @@ def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         return tf.gather(ends, tf.minimum(chain, end)) + 1
 
     (at,) = tf.while_loop(
-        lambda at: (code(at) == 0x21) & (at < end), lambda at: (after(at + 2),), (13 + table(code(tf.constant(10))),)
+        lambda at: (code(at) == 0x21) & (at < end),
+        lambda at: (after(at + 2),),
+        (13 + table(code(tf.constant(10))),),
+        maximum_iterations=MOST_EXTENSIONS,
     )
     sides = [tf.cast(code(at + place) + 256 * code(at + place + 1), tf.int64) for place in (5, 7)]
     is_frame = code(at) == 0x2C
     stop = tf.minimum(after(at + 11 + table(code(at + 9))), tf.strings.length(data))
     cut = tf.strings.join([tf.strings.substr(data, 0, stop), b";"])
-    return tf.where(is_frame, cut, data), tf.where(is_frame, sides[0] * sides[1], 0)
+    return tf.where(is_frame, cut, b""), tf.where(is_frame, tf.stack(sides), 0)

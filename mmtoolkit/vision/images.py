@@ -14,12 +14,12 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision.headers import MOST_PIXELS, pixel_count, still
+from mmtoolkit.vision.headers import MOST_PIXELS, MOST_SIDE, still, too_large
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
 GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # of BMP it reads some kinds only
-TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels"
+TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
 UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
@@ -33,15 +33,20 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
         TensorShape([224, 224, 3])
 
     Args:
-        data: `<string>[]`, JPEG, PNG, GIF (first frame), BMP or WebP, of `MOST_PIXELS` at most.
+        data: `<string>[]`, JPEG, PNG, GIF (first frame), BMP or WebP, that is not `too_large`.
         size: Side of the result in pixels.
 
     Raises:
         tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or claim to be a larger one.
     """
     data = still(data)
-    with tf.control_dependencies([tf.debugging.Assert(pixel_count(data) <= MOST_PIXELS, [TOO_LARGE])]):
-        pixels = decode(tf.identity(data))
+    with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(too_large(data)), [TOO_LARGE])]):
+        return decode_still(tf.identity(data), size=size)
+
+
+def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
+    """As `decode_image`, of bytes that `still` gave and that are not `too_large`."""
+    pixels = decode(data)
     has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
     squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
     return upright(squashed, exif_orientation(data))

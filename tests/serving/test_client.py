@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -115,6 +116,57 @@ def test_a_busy_server_is_asked_again(moody: str, tmp_path: Path, monkeypatch: p
 def test_its_words_come_when_it_stays_busy(moody: str) -> None:
     with pytest.raises(mm.InputError, match="answered 503: busy"):
         RestClient(moody, retries=0).ask([b""])
+
+
+class Odd(BaseHTTPRequestHandler):
+    """Says what `body` holds, with `status`, whatever it is asked."""
+
+    status, body = 200, b""
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(Odd.status)
+        self.send_header("Content-Length", str(len(Odd.body)))
+        self.end_headers()
+        self.wfile.write(Odd.body)
+
+    def log_message(self, *words: Any) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "told"),
+    [
+        (200, b"<html>hello</html>", r"answered 200: <html>hello</html>"),
+        (200, b'{"x": 1}', "has no named outputs; ask a model that mmtoolkit export wrote"),
+        (
+            200,
+            b'{"outputs": {"answers": [["a"]]}}',
+            r"'score', 'status'\]\. Received: \['answers'\]",
+        ),
+        (400, b"[1]", r"answered 400: \[1\]"),
+    ],
+)
+def test_what_is_no_server_of_models_is_said(status: int, body: bytes, told: str) -> None:
+    Odd.status, Odd.body = status, body
+    server = HTTPServer(("127.0.0.1", 0), Odd)
+    thread = threading.Thread(target=server.handle_request)
+    thread.start()
+    with pytest.raises(mm.InputError, match=told):
+        RestClient(f"http://127.0.0.1:{server.server_port}/v1/models/m").ask([b""])
+    thread.join()
+    server.server_close()
+
+
+def test_a_slow_server_is_not_given_the_same_work_again() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # it takes requests and never answers
+        client = RestClient(f"http://127.0.0.1:{silent.getsockname()[1]}/v1/models/m", timeout=0.2, retries=3)
+        with pytest.raises(mm.InputError, match="timed out"):
+            client.ask([b""])
+        silent.settimeout(0)
+        silent.accept()[0].close()
+        with pytest.raises(BlockingIOError):  # nobody else came
+            silent.accept()
 
 
 def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:

@@ -15,7 +15,8 @@ PICTURES = ServedTensor("a:0", "string", (-1,))
 ONE = ServedSignature({"image_bytes": PICTURES}, {})
 TWO = ServedSignature({"image_bytes": PICTURES, "question": PICTURES}, {})
 REGIONS = ServedSignature({"regions": ServedTensor("r:0", "float", (-1, 2, 3))}, {})
-SIGNATURES = {"serving_default": ONE, "asked": TWO, "from_regions": REGIONS}
+DRAWN = ServedSignature({"image_bytes": PICTURES, "seed": ServedTensor("s:0", "int32", (-1,))}, {})
+SIGNATURES = {"serving_default": ONE, "asked": TWO, "from_regions": REGIONS, "drawn": DRAWN}
 B64 = {"b64": "/9j/"}
 
 
@@ -50,13 +51,21 @@ def test_numbers_have_the_shape_of_the_signature() -> None:
         (b'{"instances": [], "inputs": []}', "either 'instances' (rows) or 'inputs' (columns)"),
         (b"{}", "either 'instances'"),
         (b'{"signature_name": "beams", "instances": ["a"]}', 'Serving signature name: "beams" not found'),
-        (b'{"instances": []}', "'instances' must be a list with a row at least"),
+        (b'{"instances": {}}', "'instances' must be a list of rows"),
+        (b'{"instances": []}', "A request has 1 to 64 rows. Received: 0."),
+        (b'{"inputs": {"image_bytes": []}}', "A request has 1 to 64 rows. Received: 0."),
+        (b'{"inputs": "abc"}', "Input image_bytes expects a list with a value for each row. Received: str."),
+        (b'{"inputs": {"image_bytes": {"b64": "/9j/"}}}', "expects a list with a value for each row. Received: dict."),
         (b'{"instances": [{"b64": "*"}]}', "Unable to base64 decode input image_bytes"),
         (b'{"instances": [7]}', 'expects strings or {"b64": '),
         (b'{"signature_name": "asked", "instances": [{"question": "a"}]}', "Expected instance 0 to have the inputs"),
         (b'{"signature_name": "asked", "inputs": {"image_bytes": ["a"], "question": ["a", "b"]}}', "as many rows"),
         (b'{"signature_name": "from_regions", "instances": [[[1, 2]]]}', "has the shape [-1, 2, 3]"),
         (b'{"signature_name": "from_regions", "instances": [["a"]]}', "expects numbers of the type float"),
+        (b'{"signature_name": "from_regions", "instances": [["1"]]}', "of the type float: these are <U1"),
+        (b'{"signature_name": "from_regions", "instances": [[null]]}', "of the type float: these are object"),
+        (b'{"signature_name": "from_regions", "instances": [[true]]}', "of the type float: these are bool"),
+        (b'{"signature_name": "drawn", "inputs": {"image_bytes": ["a"], "seed": [1.7]}}', "int32: these are float64"),
         (b'{"instances": ' + b"[" * 100_000, "JSON Parse error"),
     ],
 )

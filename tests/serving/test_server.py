@@ -18,7 +18,8 @@ import pytest
 import mmtoolkit as mm
 from mmtoolkit.serving.client import RestClient
 from mmtoolkit.serving.loaded import load_models
-from mmtoolkit.serving.server import make_server
+from mmtoolkit.serving.rest import Refused
+from mmtoolkit.serving.server import Served, make_server
 from mmtoolkit.serving.verify import replay
 
 
@@ -80,6 +81,12 @@ def test_status_and_metadata_are_told(address: str) -> None:
         ("/v1/models/captions:predict", None, 400, "Malformed request: GET /v1/models/captions:predict"),
         ("/v1/models/captions:classify", {"examples": []}, 400, "Malformed request: POST"),
         ("/v1/models", None, 400, "Malformed request"),
+        ("/v1/models/captions/versions/" + "9" * 5000, None, 400, "Malformed request"),
+        ("/v1/models/other", None, 404, "Could not find any versions of model other"),
+        ("/v1/models/captions/versions/7", None, 404, "Could not find version 7 of model captions"),
+        ("/v1/models/%EC%BA%A1%EC%85%98/metadata", None, 404, "Servable not found for request: Latest(캡션)"),
+        ("/v1/models/captions:predict", {"inputs": {"image_bytes": []}}, 400, "1 to 64 rows. Received: 0."),
+        ("/v1/models/captions:predict", {"instances": [""] * 65}, 400, "1 to 64 rows. Received: 65."),
         ("/secret", None, 404, "Not found: /secret"),
     ],
 )
@@ -88,6 +95,47 @@ def test_what_is_wrong_gets_the_status_that_the_server_would_give(
 ) -> None:
     found, answer = fetch(address + path, content)
     assert (found, list(answer)) == (status, ["error"]) and told in answer["error"]
+
+
+def test_what_tensorflow_says_is_told(address: str, models: Path) -> None:
+    """What the graph itself refuses, and that its time is up."""
+    model = load_models(models / "captions")["captions"]
+    with pytest.raises(Refused, match=r"^(?!Graph execution).*(?i:shape|dimension)") as refused:
+        model.predict(
+            "sample", {"image_bytes": np.array([b""] * 3, object), "seed": np.array([1, 2], np.int32)}, seconds=20
+        )
+    assert refused.value.status == 400
+    with pytest.raises(Refused, match=r"^(?!Graph execution)\w") as refused:
+        model.predict("serving_default", {"image_bytes": np.array([b""] * 64, object)}, seconds=0.001)
+    assert refused.value.status == 504
+    model.close()
+
+
+def test_a_failure_of_the_server_is_told_as_json(caplog: pytest.LogCaptureFixture) -> None:
+    told: list[str] = []
+    served = Served({"a": object()})  # type: ignore[dict-item]
+    environment = {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/models/a"}
+    (body,) = served(environment, lambda status, headers: told.append(status))
+    assert told == ["500 Internal Server Error"] and list(json.loads(body)) == ["error"]
+    assert "a request failed" in caplog.text
+
+
+def test_a_head_has_no_body(address: str) -> None:
+    place = urlsplit(address)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as line:
+        line.sendall(b"HEAD / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        found = b"".join(iter(lambda: line.recv(10_000), b""))
+    assert found.startswith(b"HTTP/1.1 200 ") and found.endswith(b"\r\n\r\n")
+
+
+@pytest.mark.parametrize(("origin", "expected"), [("http://elsewhere.example", 403), (None, 200)])
+def test_other_pages_of_the_browser_cannot_ask(address: str, origin: str | None, expected: int) -> None:
+    request = urllib.request.Request(f"{address}/v1/models/captions", headers={"Origin": origin or address})
+    try:
+        with urllib.request.urlopen(request, timeout=20) as answer:
+            assert answer.status == expected
+    except urllib.error.HTTPError as error:
+        assert error.code == expected and "own page" in json.loads(error.read())["error"]
 
 
 def test_a_bad_picture_is_told_in_its_row(predict: str, pictures: list[Path]) -> None:

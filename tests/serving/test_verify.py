@@ -24,6 +24,7 @@ from mmtoolkit.serving.signatures import Signature, signatures_of
 from mmtoolkit.serving.verify import differences, read_golden, replay, verify
 
 Export = Callable[..., Path]
+OTHERS = ("attention", "from_regions", "n_best", "sample")
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +54,11 @@ def with_golden(folder: Path, request: Golden) -> Path:
     return folder
 
 
+def problems_of(folder: Path) -> list[str]:
+    """What is wrong with a model of which only one request is compared."""
+    return [problem for problem in verify(folder).problems if ": its golden requests have " not in problem]
+
+
 def test_a_plain_save_of_a_keras_model_does_not_load(tmp_path: Path) -> None:
     """It reloads in Python, which is why Python's word is not taken."""
     module = tf.Module()
@@ -68,7 +74,7 @@ def test_a_plain_save_of_a_keras_model_does_not_load(tmp_path: Path) -> None:
     found = reloaded.signatures["serving_default"](image_bytes=tf.constant([b"1"]))["score"]
     np.testing.assert_allclose(found, expected, rtol=1e-6)
     request = Golden("serving_default", {"image_bytes": np.array([b"1"], object)}, {"score": expected}, [[]])
-    (problem,) = verify(with_golden(tmp_path / "1", request)).problems
+    (problem,) = problems_of(with_golden(tmp_path / "1", request))
     assert problem.startswith("signature serving_default, 1 rows of image_bytes: ") and "variable" in problem
 
 
@@ -79,7 +85,7 @@ def test_a_wrong_vocabulary_is_seen(captioner: mm.Captioner, plain: Export) -> N
     other = mm.Captioner.from_config(config)
     other.build(other.input_shapes())
     other.set_weights(captioner.get_weights())
-    problems = verify(plain(model=other)).problems
+    problems = problems_of(plain(model=other))
     assert any("row 0: caption is '" in problem and ", not '" in problem for problem in problems)
 
 
@@ -112,7 +118,7 @@ def test_a_table_whose_filling_was_lost_is_seen(models: Path, tmp_path: Path) ->
     graph.collection_def.clear()
     path.write_bytes(saved.SerializeToString())
     golden = [request for request in read_golden(folder)[0] if request.signature == "serving_default"]
-    problems = verify(with_golden(folder, golden[0])).problems
+    problems = problems_of(with_golden(folder, golden[0]))
     assert len(problems) == 1 and "Table not initialized" in problems[0]
 
 
@@ -127,7 +133,7 @@ def test_what_only_python_runs_is_refused_and_fails(plain: Export) -> None:
 
         return served
 
-    problems = verify(plain(in_python)).problems
+    problems = problems_of(plain(in_python))
     assert "operation PyFunc: only a Python process can run it" in problems[0] or "EagerPyFunc" in problems[0]
     assert len(problems) == 2 and "signature serving_default" in problems[1]
 
@@ -146,18 +152,40 @@ def test_what_the_server_would_have_to_compile_is_refused(plain: Export) -> None
     assert len(refused) == 1 and "_XlaMustCompile" in refused[0]
 
 
-def test_operations_that_the_server_lacks_are_named(models: Path) -> None:
-    model = read_model(models / "answers" / "1")
-    assert foreign_ops(model) == ([], ["NormalizeUTF8"])
+def test_operations_of_tensorflow_text_are_told(models: Path) -> None:
+    assert foreign_ops(read_model(models / "answers" / "1")) == ([], ["NormalizeUTF8"])
     assert foreign_ops(read_model(models / "captions" / "1")) == ([], [])  # pictures need no text operations
-    model.graph_def.node.add(name="own", op="MyOwnOp")
-    assert foreign_ops(model)[0] == ["operation MyOwnOp: the stock server does not have it"]
+
+
+def test_operations_that_this_process_has_and_the_server_lacks_are_seen(plain: Export) -> None:
+    def split(function: Any) -> Any:
+        import tensorflow_text
+
+        def served(image_bytes: tf.Tensor) -> Any:
+            words = tensorflow_text.WhitespaceTokenizer().tokenize(["a b"]).flat_values
+            with tf.control_dependencies([words]):
+                return {name: tf.identity(value) for name, value in function(image_bytes).items()}
+
+        return served
+
+    (problem,) = problems_of(plain(split))
+    assert problem.startswith("the server would not load it: Op type not registered 'TFText>WhitespaceTokenize")
+
+
+def test_every_signature_must_be_asked_alone_and_in_a_batch(models: Path, request_of: Golden, tmp_path: Path) -> None:
+    folder = tmp_path / "1"
+    shutil.copytree(models / "captions" / "1", folder)
+    problems = verify(with_golden(folder, request_of)).problems
+    assert [problem.partition(": ")[::2] for problem in problems] == [
+        ("signature serving_default", "its golden requests have [3] rows, not [1, 3]; export again"),
+        *((f"signature {name}", "its golden requests have no rows, not [1, 3]; export again") for name in OTHERS),
+    ]
 
 
 def test_a_missing_signature_is_named(models: Path, request_of: Golden, tmp_path: Path) -> None:
     folder = tmp_path / "1"
     shutil.copytree(models / "captions" / "1", folder)
-    problems = verify(with_golden(folder, replace(request_of, signature="beams"))).problems
+    problems = problems_of(with_golden(folder, replace(request_of, signature="beams")))
     assert len(problems) == 1 and problems[0].startswith("signature beams: it is missing; there are serving_default, ")
 
 
@@ -176,6 +204,8 @@ def test_numbers_may_differ_by_the_tolerance_and_strings_in_a_tie() -> None:
     (wrong,) = compared([b"a", b"b"], [-1.0, -2.001])
     assert wrong == "signature serving_default, 2 rows of image_bytes, row 1: score differs by 0.001, more than 0.0001"
     assert compared([b"c", b"b"], [-1.00005, -2.0]) == []
+    (wrong,) = compared([b"c", b"b"], [-1.001, -2.0])
+    assert wrong.endswith("row 0: score differs by 0.001, more than 0.0002")
     (wrong,) = compared([b"d", b"b"], [-1.5, -2.0])[:1]
     assert wrong.endswith("row 0: caption is 'd', not 'a'")
     assert compared([b"a", b"b"], [float("nan"), -2.0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -85,30 +84,23 @@ def test_the_image_runs_as_a_user_and_gets_all_it_copies() -> None:
 
 
 def test_the_stock_server_answers_as_the_presets_do(models: Path, compose: Any) -> None:
-    """The real thing, where there is an engine to run it."""
+    """The real thing with the configs of the compose file, where there is an engine to run it."""
     docker = shutil.which("docker")
     if not docker or subprocess.run([docker, "info"], capture_output=True, check=False).returncode:
         pytest.skip("needs a Docker engine")
-    image = compose["services"]["serving"]["image"]
-    run = [docker, "run", "--rm", "--detach", "--publish", "127.0.0.1:0:8501", "--volume", f"{models}:/models:ro"]
-    command = [*run, "--env", "MODEL_NAME=captions", image]
+    service = compose["services"]["serving"]
+    run = [docker, "run", "--rm", "--detach", "--publish", "127.0.0.1:0:8501", "--read-only", "--tmpfs", "/tmp"]
+    mounts = [word for place in (f"{models}:/models:ro", f"{DOCKER}:/config:ro") for word in ("--volume", place)]
+    command = [*run, *mounts, service["image"], *service["command"]]
     container = subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     try:
+        follow = [docker, "logs", "--follow", container]
+        with subprocess.Popen(follow, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as logs:
+            lines = iter(logs.stdout.readline, "")  # type: ignore[union-attr]  # they end when the server does
+            assert any("Exporting HTTP/REST API" in line for line in lines)
+            logs.terminate()
         told = subprocess.run([docker, "port", container, "8501"], capture_output=True, text=True, check=True).stdout
         client = RestClient(f"http://{told.split()[0]}/v1/models/captions", retries=10)
-        deadline = time.monotonic() + 120
-        while "AVAILABLE" not in str(state(client)) and time.monotonic() < deadline:
-            pass  # each try waits by itself
         assert replay(models / "captions" / "1", client.predict).problems == []
     finally:
         subprocess.run([docker, "kill", container], capture_output=True, check=False)
-
-
-def state(client: RestClient) -> Any:
-    """What the server says of its model."""
-    from mmtoolkit.errors import InputError
-
-    try:
-        return client.send("GET", client.url)
-    except InputError as error:
-        return error

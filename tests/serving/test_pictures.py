@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+import resource
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
+from mmtoolkit.serving.client import RestClient
 from mmtoolkit.serving.golden import bomb
 from mmtoolkit.serving.pictures import EMPTY, OK, STATUS, TOO_LARGE, UNREADABLE, decode_rows
 from mmtoolkit.vision import read_image
+from mmtoolkit.vision.images import image_decoder
 
 SIDE = 32
 
@@ -61,32 +64,58 @@ def mutated(data: bytes, seed: int) -> bytes:
     return bytes(found)
 
 
-def test_mutated_pictures_neither_fail_a_batch_nor_decode_otherwise_than_in_python(
-    decode: object, tmp_path: Path
-) -> None:
-    """500 of them, and bombs: what Python reads is good, and the same picture; what it refuses has a status."""
+@pytest.fixture(scope="module")
+def fuzzed() -> list[bytes]:
+    """500 mutated pictures, and what says that it is huge or is a line of pixels."""
     picture = Image.fromarray(np.random.default_rng(0).integers(0, 256, (40, 60, 3), np.uint8))
-    seeds = []
-    for kind in ("JPEG", "PNG", "GIF", "WEBP"):
-        buffer = io.BytesIO()
-        picture.save(buffer, kind)
-        seeds.append(buffer.getvalue())
-    batch = [mutated(seeds[number % 4], number) for number in range(500)]
-    batch += [bomb(), bomb(65_000), *seeds]
-    images, status = decode(tf.constant(batch))  # type: ignore[operator]
+    seeds = [encoded(picture, kind) for kind in ("JPEG", "PNG", "GIF", "WEBP", "BMP")]
+    return [mutated(seeds[number % 5], number) for number in range(500)] + large(seeds)
+
+
+def encoded(picture: Image.Image, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def large(seeds: list[bytes]) -> list[bytes]:
+    """A bomb of each format."""
+    jpeg, _, gif, _, bmp = map(bytearray, seeds)
+    frame = jpeg.index(b"\xff\xc0")
+    jpeg[frame + 5 : frame + 9] = b"\xff\xdc" * 2
+    gif[6:10] = b"\xff" * 4
+    bmp[18:26] = (60_000).to_bytes(4, "little") * 2
+    webp = b"RIFF\x1e\0\0\0WEBPVP8X\x0a\0\0\0\0\0\0\0" + b"\xff\x3f\0" * 2 + bytes(8)
+    line = encoded(Image.new("RGB", (200_000, 1)), "PNG")
+    return [*map(bytes, (jpeg, gif, bmp)), webp, line, bomb(), bomb(65_000)]
+
+
+def test_mutated_pictures_neither_fail_a_batch_nor_decode_otherwise_than_in_python(
+    decode: object, fuzzed: list[bytes]
+) -> None:
+    """What Python reads is good, and the same picture; what Python refuses has a status."""
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    images, status = decode(tf.constant(fuzzed))  # type: ignore[operator]
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # KB; a bomb alone would be gigabytes
     found = status.numpy()
-    assert found[-6:].tolist() == [TOO_LARGE, TOO_LARGE, OK, OK, OK, OK]
-    assert 50 < (found == OK).sum() < 450 and set(found.tolist()) <= set(range(len(STATUS)))
-    for row in range(0, 500, 7):
-        path = tmp_path / f"{row}"
-        path.write_bytes(batch[row])
-        if found[row] == OK:
-            # of WebP the graph reads only what is sure to have neither alpha nor frames
-            np.testing.assert_allclose(images[row], tf.cast(decode_alone(batch[row]), tf.float32), atol=0)
+    assert found[500:].tolist() == [TOO_LARGE] * 7
+    assert 100 < (found[:500] == OK).sum() < 400 and set(found.tolist()) <= set(range(len(STATUS)))
+    for data, image, told in zip(fuzzed, images, found, strict=True):
+        if told == OK:
+            np.testing.assert_array_equal(image, image_decoder(SIDE)(data))
+        else:
+            with pytest.raises(tf.errors.InvalidArgumentError):
+                image_decoder(SIDE)(data)
 
 
-def decode_alone(data: bytes) -> tf.Tensor:
-    """A picture by the decoder of training."""
-    from mmtoolkit.vision.images import image_decoder
-
-    return image_decoder(SIDE)(data)
+def test_a_server_tells_of_each_what_the_graph_tells(
+    decode: object, fuzzed: list[bytes], address: str, pictures: list[Path]
+) -> None:
+    client, good = RestClient(f"{address}/v1/models/captions"), pictures[0].read_bytes()
+    (expected,) = client.ask([good])
+    for start in range(0, len(fuzzed), 50):
+        batch = [*fuzzed[start : start + 50], good]
+        told = client.ask(batch)
+        _, status = decode(tf.constant(batch))  # type: ignore[operator]
+        assert [each.status for each in told] == [STATUS[number] for number in status.numpy()]
+        assert (told[-1].text, told[-1].score) == (expected.text, pytest.approx(expected.score, abs=1e-4))

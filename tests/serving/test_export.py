@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +17,7 @@ from mmtoolkit.serving import export as exporting
 from mmtoolkit.serving.export import Fixed, NotServable, export
 from mmtoolkit.serving.loaded import ServedModel
 from mmtoolkit.serving.savedmodel import read_model, served_signatures
+from mmtoolkit.vision.sources import extractor_key
 
 
 def ask(model: ServedModel, signature: str, **inputs: Any) -> dict[str, np.ndarray]:
@@ -110,6 +112,27 @@ def test_every_weight_is_stored_once(captioner: mm.Captioner, models: Path) -> N
     sizes = [int(np.prod(shape)) for name, shape in reader.get_variable_to_shape_map().items() if "OBJECT" not in name]
     used = [weight for weight in captioner.weights if "seed_generator" not in weight.path]
     assert sum(sizes) == sum(int(np.prod(weight.shape)) for weight in used)
+
+
+def test_vgg19_is_stored_and_proven_as_it_computes(captioner: mm.Captioner, tmp_path: Path) -> None:
+    """In bfloat16: half the bytes of the 20,024,384 numbers that Keras documents for VGG19 without its top."""
+    keras.utils.set_random_seed(0)
+    seeing = mm.Captioner.from_config({**captioner.get_config(), "encoder": "vgg19"})
+    seeing.build(seeing.input_shapes())
+    seeing.extractor = extractor_key("random", precision="bfloat16")
+    place, verdict = export(seeing, tmp_path / "seeing", fixed=Fixed("bfloat16"))
+    assert verdict.problems == [] and verdict.requests > 10
+    reader: Any = tf.train.load_checkpoint(str(place / "variables" / "variables"))
+    shapes, kinds = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+    assert sum(int(np.prod(shapes[name])) for name, kind in kinds.items() if kind == tf.bfloat16) == 20_024_384
+    card = json.loads((place / "assets.extra" / "card.json").read_text(encoding="utf-8"))
+    assert (card["precision"], card["text_ops"], card["n_best"]) == ("bfloat16", [], 3)
+
+
+def test_a_precision_is_for_vgg19_alone(captioner: mm.Captioner, tmp_path: Path) -> None:
+    with pytest.raises(mm.InputError, match="that of VGG19, which this preset does not see through"):
+        export(captioner, tmp_path / "out", fixed=Fixed("bfloat16"))
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_warms_up_and_what_is_told_lies_beside(models: Path) -> None:

@@ -29,7 +29,7 @@ import numpy as np
 import mmtoolkit as mm
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 from mmtoolkit.pipelines.seeing import load_model
-from mmtoolkit.serving.client import RestClient, array
+from mmtoolkit.serving.client import RestClient, strings
 
 CLIENTS = (1, 8, 32)
 LARGE = (4000, 3000)  # pixels: twelve million
@@ -88,7 +88,7 @@ def in_graph(served: Any, model: Any, precision: str, data: Sequence[bytes], ver
     from mmtoolkit.vision.vgg import extractor_graph
 
     def ask(batch: Sequence[bytes]) -> dict[str, np.ndarray]:
-        return served.predict("serving_default", {"image_bytes": array(batch)}, seconds=600)
+        return served.predict("serving_default", {"image_bytes": strings(batch)}, seconds=600)
 
     extractor = served_extractor(at_precision(model, Fixed(precision)))
     forward = extractor_graph(extractor)

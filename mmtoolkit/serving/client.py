@@ -65,9 +65,9 @@ class Client(ABC):
         Raises:
             InputError: A file cannot be read, or the server does not answer, or not as such a model.
         """
-        inputs = {"image_bytes": array([picture_bytes(picture) for picture in pictures])} if pictures else {}
+        inputs = {"image_bytes": strings([picture_bytes(picture) for picture in pictures])} if pictures else {}
         if questions:
-            inputs["question"] = array([question.encode() for question in questions])
+            inputs["question"] = strings(questions)
         found = self.predict("serving_default", inputs)
         wanted = {"answers", "probabilities", "status"} if questions else {"caption", "score", "status"}
         if not wanted <= set(found):
@@ -106,10 +106,10 @@ def picture_bytes(picture: Picture) -> bytes:
         raise InputError(f"Expected a picture file. Received: {picture} ({error.strerror}).") from error
 
 
-def array(texts: Sequence[bytes]) -> np.ndarray:
-    """Bytes as an array."""
+def strings(texts: Sequence[bytes | str]) -> np.ndarray:
+    """Texts as an array of bytes."""
     found = np.empty(len(texts), object)
-    found[:] = texts
+    found[:] = [text.encode() if isinstance(text, str) else text for text in texts]
     return found
 
 
@@ -198,8 +198,7 @@ def from_json(value: Any) -> np.ndarray:
     found = np.array(value)
     if found.dtype.kind != "U":
         return found
-    flat = array([str(text).encode() for text in found.reshape(-1)])
-    return flat.reshape(found.shape)
+    return strings(found.reshape(-1).tolist()).reshape(found.shape)
 
 
 class GrpcClient(Client):

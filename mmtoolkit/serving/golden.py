@@ -19,6 +19,7 @@ import tensorflow as tf
 from mmtoolkit.decoding import Sample, Search
 from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.scenes import draw_scene, sample_scene
+from mmtoolkit.serving.client import strings
 from mmtoolkit.serving.pictures import EMPTY, OK, STATUS, TOO_LARGE, UNREADABLE
 from mmtoolkit.serving.signatures import ANSWERS, best_of, chances
 
@@ -76,13 +77,6 @@ def unpack(value: Mapping[str, Any]) -> np.ndarray:
     if value["dtype"] == "string":
         return strings(list(map(base64.b64decode, value["data"]))).reshape(value["shape"])
     return np.frombuffer(base64.b64decode(value["data"]), value["dtype"]).reshape(value["shape"])
-
-
-def strings(texts: Sequence[bytes | str]) -> np.ndarray:
-    """Texts as an array of bytes."""
-    array = np.empty(len(texts), object)
-    array[:] = [text.encode() if isinstance(text, str) else text for text in texts]
-    return array
 
 
 def encoded(picture: Any, kind: str, **options: Any) -> bytes:

@@ -14,7 +14,7 @@ demo: .venv/demo.stamp  ## trains on drawn scenes and shows what it says
 	$(BIN)/mmtoolkit demo --overwrite
 
 test: .venv/test.stamp lint  ## everything that must hold before a change is merged
-	$(BIN)/python -m pytest -n 2 --dist worksteal
+	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal  # a thread for each of the two
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

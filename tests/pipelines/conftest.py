@@ -15,7 +15,7 @@ from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.scenes import write_scenes
 
 TINY = ("--encoder", "small", "--units", 16, "--attention-units", 8, "--embedding-dim", 8, "--min-count", 1)
-QUICK = ("--epochs", 8, "--batch-size", 8, "--learning-rate", 0.02, "--averaging", 0.5, "--max-length", 12, "--beam", 2)
+QUICK = ("--epochs", 4, "--batch-size", 8, "--learning-rate", 0.02, "--averaging", 0.5, "--max-length", 12, "--beam", 2)
 QUICK += ("--no-repeat-ngram", 0)
 PLAIN = tuple(word for name in ("dropout", "word-dropout", "memory-dropout") for word in (f"--{name}", 0))
 PLAIN += ("--label-smoothing", 0, "--attention-penalty", 0)
@@ -97,7 +97,7 @@ def answerer(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A question-answerer trained for a few epochs by `mmtoolkit vqa`, with its twin."""
     out = tmp_path_factory.mktemp("runs") / "answers"
     small = ("--units", 32, "--attention-units", 16, "--embedding-dim", 8, "--dropout", 0, "--hops", 2)
-    quick = ("--epochs", 6, "--batch-size", 32, "--learning-rate", 0.01, "--averaging", 0.5)
+    quick = ("--epochs", 3, "--batch-size", 32, "--learning-rate", 0.01, "--averaging", 0.5)
     done = call("vqa", "--data", scenes, "--out", out, *small, *quick)
     assert done.code == 0, done.err
     return Run(scenes, out, done)

@@ -14,7 +14,7 @@ import pytest
 import mmtoolkit as mm
 from mmtoolkit.scenes import NEW_COLOURS, NEW_KINDS, write_scenes
 
-QUICK = ("--epochs", 4, "--learning-rate", 0.01, "--batch-size", 8, "--averaging", 0.5)
+QUICK = ("--epochs", 2, "--learning-rate", 0.01, "--batch-size", 8, "--averaging", 0.5)
 Job = Callable[..., Any]
 
 
@@ -80,9 +80,8 @@ def test_the_stage_decoder_leaves_the_encoder_as_it_was(job: Job, trained: Any, 
 def test_a_question_answerer_learns_new_answers(job: Job, answerer: Any, strange: Path, tmp_path: Path) -> None:
     out = tmp_path / "run"
     questions = strange / "questions.csv"
-    done = job(
-        "finetune", "--preset", answerer.preset, "--data", questions, "--out", out, "--stages", "decoder", *QUICK
-    )
+    words = ("--preset", answerer.preset, "--data", questions, "--out", out, "--stages", "decoder")
+    done = job("finetune", *words, *QUICK, "--epochs", 6)
     assert done.code == 0, done.err
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert set(report["new"]["answers"]) >= {"hexagon", "cyan"}

@@ -44,7 +44,7 @@ def test_a_run_leaves_a_preset_a_report_and_a_config(answerer: Any) -> None:
     config = yaml.safe_load((answerer.out / "config.yaml").read_text(encoding="utf-8"))
     assert (config["encoder"], config["hops"], config["valid_share"]) == ("small", 2, 0.2)
     assert (answerer.out / "samples" / "epoch-01.png").is_file()
-    lines = (answerer.out / "samples" / "epoch-06.txt").read_text(encoding="utf-8").splitlines()
+    lines = (answerer.out / "samples" / "epoch-03.txt").read_text(encoding="utf-8").splitlines()
     assert len(lines) == 12 and all("(reference: " in line for line in lines)
 
 

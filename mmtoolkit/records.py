@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,9 +34,37 @@ class CaptionRecord:
     source: str = field(default="", compare=False)
     sources: tuple[str, ...] = field(default=(), compare=False)
 
+    noun: ClassVar[str] = "caption"
+
+    @property
+    def id(self) -> str:
+        """The name that results use: the image's."""
+        return self.image_id
+
+    @property
+    def group(self) -> str:
+        """What is split and resampled together: the image."""
+        return self.image_id
+
+    @property
+    def input(self) -> str:
+        """The text that goes into a model: none."""
+        return ""
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What a model's output is scored against."""
+        return self.captions
+
+    @property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """Each caption with the place where it was read."""
+        places = self.sources or (self.source,) * len(self.captions)
+        return tuple(zip(self.captions, places, strict=True))
+
     @property
     def content(self) -> tuple[Any, ...]:
-        """What is learnt from it."""
+        """What a model is trained on, for the digest of a data set."""
         return self.image_id, self.captions
 
 
@@ -68,9 +98,36 @@ class QuestionRecord:
     split: str | None = None
     source: str = field(default="", compare=False)
 
+    noun: ClassVar[str] = "question"
+
+    @property
+    def id(self) -> str:
+        """The name that results use: the question's."""
+        return self.question_id
+
+    @property
+    def group(self) -> str:
+        """What is split and resampled together: the image."""
+        return self.image_id
+
+    @property
+    def input(self) -> str:
+        """The text that goes into a model: the question."""
+        return self.question
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What a model's output is scored against."""
+        return self.answers
+
+    @property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """The question with the place where it was read."""
+        return ((self.question, self.source),)
+
     @property
     def content(self) -> tuple[Any, ...]:
-        """What is learnt from it."""
+        """What a model is trained on, for the digest of a data set."""
         return self.image_id, self.question, self.answers
 
 
@@ -108,6 +165,12 @@ class WordPair:
     first: str
     second: str
     score: float
+
+
+def digest(records: Iterable[CaptionRecord | QuestionRecord]) -> str:
+    """Computes the SHA-256 of what a model is trained on, in order."""
+    content = json.dumps([record.content for record in records])
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def texts(records: Iterable[CaptionRecord]) -> list[str]:

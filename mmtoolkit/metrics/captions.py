@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
@@ -12,6 +12,7 @@ from mmtoolkit.metrics.intervals import Bootstrap, Interval
 from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import sentence_rouge_l
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
+from mmtoolkit.task import Metric
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -145,3 +146,31 @@ def some(identities: Iterable[Hashable]) -> str:
     named = [repr(identity) for identity in identities]
     shown = ", ".join(named[:5]) + (", …" if len(named) > 5 else "")
     return f"{len(named)} image{'s' if len(named) > 1 else ''}: {shown}"
+
+
+class CaptionMetric(Metric):
+    """BLEU, ROUGE-L and CIDEr as a task's metric; BLEU-4 decides, and CIDEr where it is the same.
+
+    Few short captions often have no run of four words right, so that BLEU-4 alone cannot rank the states of a model.
+
+    Example:
+        >>> CaptionMetric().score({"1": "a dog"}, {"1": ["a dog"]})["BLEU-1"]
+        100.0
+    """
+
+    names = ("BLEU-4", "BLEU-1", "BLEU-2", "BLEU-3", "ROUGE-L", "CIDEr")
+    columns: ClassVar[tuple[str, ...]] = STATISTICS
+    ties = ("CIDEr",)
+    row_scores = ("CIDEr", "ROUGE-L")
+    corpus_weighted = frozenset({"CIDEr"})
+
+    def statistics(
+        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[float, ...]]:
+        return dict(zip(outputs, caption_statistics(outputs, references), strict=True))
+
+    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+        return corpus_scores(sums)
+
+    def digits(self, name: str) -> int:
+        return 3 if name == "CIDEr" else 2

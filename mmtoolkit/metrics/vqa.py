@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.task import Metric
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -177,3 +178,24 @@ def answer_kind(answer: str) -> str:
     if answer.strip().lower() in YES_NO:
         return "yes/no"
     return "number" if plain_answer(answer).isdecimal() else "other"
+
+
+class AnswerMetric(Metric):
+    """Exact match and, where every question has several annotators, the official VQA accuracy, in percent.
+
+    Example:
+        >>> AnswerMetric().score({"1": "red", "2": "2"}, {"1": ["red"], "2": ["3"]})
+        {'accuracy': 50.0}
+    """
+
+    names = ("accuracy", "vqa_accuracy")
+    columns = STATISTICS
+    row_scores = ("accuracy",)
+
+    def statistics(
+        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[float, ...]]:
+        return answer_statistics(outputs, references)
+
+    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+        return mean_scores(sums)

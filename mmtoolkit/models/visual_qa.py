@@ -40,6 +40,11 @@ class Answer(NamedTuple):
     text: str
     probability: float
 
+    @property
+    def score(self) -> float:
+        """What the search ranks by: the probability."""
+        return self.probability
+
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VisualQA(Seeing):
@@ -206,6 +211,10 @@ class VisualQA(Seeing):
             return self.choose(joint, training)
         memory = self.memory(inputs, joint, regions, training)
         return self.decoder(inputs["tokens"], memory, joint, training=training)[0]
+
+    @property
+    def uses_images(self) -> bool:
+        return not self.question_only
 
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """What is looked at: `<float>[batch, regions, features]`, or `None` for questions alone."""

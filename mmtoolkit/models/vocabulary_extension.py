@@ -81,7 +81,8 @@ def extend_vocabulary(
         name = codec_of(model, old.path)
         count = len(codecs[name].vocabulary)
         target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
-    copy.card, copy.image_distribution = dict(model.card), model.image_distribution
+    copy.card = dict(model.card)
+    copy.take_facts(model)
     told = {
         token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
         for name in new
@@ -210,6 +211,7 @@ def with_trainable_vgg19(model: SeeingT) -> SeeingT:
         if (name := weight.path.partition("/")[2]) in known:
             weight.assign(known[name])
     deeper.card = dict(model.card)
+    deeper.take_facts(model)
     return deeper
 
 

@@ -6,7 +6,7 @@ from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_
 from mmtoolkit.readers.images import find_images
 from mmtoolkit.readers.questions import UsableQuestions, load_questions, read_questions
 from mmtoolkit.readers.sentences import read_sentences
-from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_name
+from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_as_trained, split_name
 from mmtoolkit.readers.word_tests import read_word_test
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "read_sentences",
     "read_word_test",
     "split",
+    "split_as_trained",
     "split_name",
     "load_captions",
     "load_questions",

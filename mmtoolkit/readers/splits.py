@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.tables import near
+from mmtoolkit.records import digest
 
 SPLIT_NAMES = {
     "train": "train",
@@ -85,7 +86,7 @@ def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> 
 
 
 def split(
-    records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0, valid_share: float = 0.1
+    records: Iterable[ExampleT], *, by: str = "group", seed: int = 0, valid_share: float = 0.1
 ) -> Splits[ExampleT]:
     """Sorts records into train, valid and test, so that no group is in two of them.
 
@@ -135,14 +136,14 @@ def group_values(examples: Sequence[ExampleT], by: str) -> list[Hashable]:
     if not examples:
         raise InputError("expected records to split. Received: none. Give at least three.")
     names = [field.name for field in dataclasses.fields(examples[0])]
-    if by not in names:
+    if by not in names and not (by == "group" and hasattr(examples[0], by)):
         raise InputError(f"expected `by` to be one of {', '.join(names)}. Received: {by!r}.{near(by, names)}")
     return [getattr(example, by) for example in examples]
 
 
 def named(by: str) -> str:
     """What a cut is by, as a person calls it."""
-    return "pictures" if by == "image_id" else f"different values of {by}"
+    return "pictures" if by in ("group", "image_id") else f"different values of {by}"
 
 
 def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str]:
@@ -182,3 +183,19 @@ def given_splits(
         held = min(len(train) - 1, max(1, round(len(train) * valid_share)))
         assigned |= dict.fromkeys(random.Random(seed).sample(train, held), "valid")
     return assigned
+
+
+def split_as_trained(records: Sequence[ExampleT], card: Mapping[str, Any]) -> tuple[Splits[ExampleT], bool]:
+    """Splits a data set as the training of a preset did.
+
+    Args:
+        records: The records of the data set; those without references are left out.
+        card: The preset's card.
+
+    Returns:
+        The splits, and whether the data is that of the training.
+    """
+    usable = [record for record in records if record.references]  # type: ignore[attr-defined]
+    splits = split(usable, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
+    everything: list[Any] = [record for part in splits for record in part]
+    return splits, card.get("data_sha256") == digest(everything)

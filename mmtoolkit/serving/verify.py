@@ -16,7 +16,6 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.serving.golden import GOLDEN, Golden, pack, unpack
 from mmtoolkit.serving.savedmodel import EXTRA, ServedSignature, foreign_ops, read_model, served_signatures
 
-SCORES = {"caption": "score", "captions": "scores", "answers": "probabilities"}  # what a string is compared by
 BATCHES = (1, 3)  # rows with which every signature is asked
 TIMES = 5  # runs of a request; the first warms up
 RUNNER = Path(__file__).with_name("c_session.py")
@@ -187,7 +186,7 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
     may differ by as much again, and what hangs on it, its tokens and where it looked, is not compared then.
     """
     tied = np.zeros(rows(request), bool)
-    for name in sorted(request.outputs, key=lambda name: (name not in SCORES, name)):  # the sentences first
+    for name in sorted(request.outputs, key=lambda name: (name not in request.scored, name)):  # the sentences first
         expected, got = request.outputs[name], np.asarray(found.get(name))
         if got.shape != expected.shape:
             yield f"{named(request)}: {name} has the shape {list(got.shape)}, not {list(expected.shape)}"
@@ -196,9 +195,9 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
             if expected.dtype != object:
                 wrong = np.abs(got[row].astype(np.float64) - expected[row]).max(initial=0.0)
                 limit = 2 * tolerance if tied[row] else tolerance
-                if not wrong <= limit and not (tied[row] and name not in SCORES.values()):
+                if not wrong <= limit and not (tied[row] and name not in request.scored.values()):
                     yield f"{named(request)}, row {row}: {name} differs by {wrong:.2g}, more than {limit:g}"
-            elif name in SCORES:
+            elif name in request.scored:
                 ties = tied_texts(request, name, row, tolerance)
                 texts = zip(np.ravel(got[row]), np.ravel(expected[row]), ties, strict=True)
                 for text, wanted, good in texts:
@@ -214,7 +213,7 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
 
 def tied_texts(request: Golden, name: str, row: int, tolerance: float) -> list[set[str]]:
     """For each string of a row, the others that the preset likes as well."""
-    scores = np.ravel(request.outputs[SCORES[name]][row])
+    scores = np.ravel(request.outputs[request.scored[name]][row])
     return [{text for text, other in request.others[row] if abs(other - score) <= tolerance} for score in scores]
 
 

@@ -121,6 +121,30 @@ class Pictures:
         return pixels
 
 
+class ReadImages:
+    """Images that another source has read already.
+
+    Example:
+        >>> ReadImages(store, {Path("a.jpg"): regions}).read([Path("a.jpg")]).shape
+        (1, 196, 512)
+
+    Args:
+        source: What read them.
+        rows: The array of each image.
+        errors: Why other images could not be read.
+    """
+
+    def __init__(
+        self, source: ImageSource, rows: Mapping[Path, np.ndarray], errors: Mapping[Path, InputError] | None = None
+    ) -> None:
+        self.input_name, self.shape, self.dtype = source.input_name, source.shape, source.dtype
+        self.rows, self.errors = dict(rows), dict(errors or {})
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        """Stacks the arrays of some of the images."""
+        return np.stack([self.rows[image] for image in images])
+
+
 class LiveRegions:
     """VGG19 regions made when asked for: what `predict` uses on a few pictures.
 

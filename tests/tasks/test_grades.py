@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.evaluation import answer_group, caption_groups
-from mmtoolkit.evaluation.groups import grouped
+from mmtoolkit.evaluation.report import by_grade
 from mmtoolkit.metrics.cider import cider_by_image
+from mmtoolkit.tasks.captioning import caption_grades
+from mmtoolkit.tasks.question_answering import answer_grade
 
 SUBJECTS = ["a red dog", "two old men", "the small girl", "a brown horse", "some tall birds", "one yellow boat"]
 DEEDS = ["runs on the grass", "sits near a lake", "jumps over the wall", "waits for a bus"]
@@ -36,7 +37,8 @@ def test_marks_and_groups_by_hand(seed: int) -> None:
         [text.split() for text in captions.values()],
         [[text.split() for text in texts] for texts in references.values()],
     )
-    found, (right, minor, related) = caption_groups(captions, references, seed=seed)
+    found, marks = caption_grades(captions, references, seed=seed)
+    right, minor, related = marks["right"], marks["minor errors"], marks["related"]
     people = cider_by_image([first for first, _ in wanted], [[second] for _, second in wanted])
     ring = random.Random(seed).sample(range(60), 60)  # each gets the caption of the next one
     after = {ring[n]: ring[(n + 1) % 60] for n in range(60)}
@@ -59,14 +61,14 @@ def test_marks_and_groups_by_hand(seed: int) -> None:
 
 def test_with_one_reference_each_only_its_repetition_is_right() -> None:
     captions = {"a": "a dog runs fast", "b": "a cat sits there", "c": "two men walk home"}
-    found, marks = caption_groups(captions, {"a": ["A dog runs fast."], "b": ["a cat sits down"], "c": ["a boat"]})
+    found, marks = caption_grades(captions, {"a": ["A dog runs fast."], "b": ["a cat sits down"], "c": ["a boat"]})
     assert found["a"] == "right" and found["b"] != "right" and found["c"] == "unrelated"
-    assert marks[0] == 10.0
+    assert marks["right"] == 10.0
 
 
 def test_one_picture_alone_has_groups() -> None:
-    assert caption_groups({"a": "a dog"}, {"a": ["a dog"]})[0] == {"a": "right"}
-    assert caption_groups({"a": "a dog"}, {"a": ["a cat"]})[0] == {"a": "unrelated"}
+    assert caption_grades({"a": "a dog"}, {"a": ["a dog"]}).of == {"a": "right"}
+    assert caption_grades({"a": "a dog"}, {"a": ["a cat"]}).of == {"a": "unrelated"}
 
 
 @pytest.mark.parametrize(
@@ -81,13 +83,14 @@ def test_one_picture_alone_has_groups() -> None:
     ],
 )
 def test_groups_of_answers(answers: list[str], given: list[str], group: str) -> None:
-    assert answer_group([mm.Answer(text, 0.5) for text in answers], given) == group
+    assert answer_grade([mm.Answer(text, 0.5) for text in answers], given) == group
 
 
 def test_examples_are_spread_and_shares_are_of_all() -> None:
-    found = grouped(list(range(20)), ["even", "odd", "none"], lambda n: "even" if n % 2 == 0 else "odd")
-    assert found == {
-        "even": {"share": 50.0, "examples": [0, 4, 10, 14]},
-        "odd": {"share": 50.0, "examples": [1, 5, 11, 15]},
-        "none": {"share": 0.0, "examples": []},
+    rows = [{"id": n, "grade": "even" if n % 2 == 0 else "odd"} for n in range(20)]
+    found = by_grade(rows, ["even", "odd", "none"])
+    assert {grade: (each["share"], [row["id"] for row in each["examples"]]) for grade, each in found.items()} == {
+        "even": (50.0, [0, 4, 10, 14]),
+        "odd": (50.0, [1, 5, 11, 15]),
+        "none": (0.0, []),
     }

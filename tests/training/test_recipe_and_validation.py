@@ -13,7 +13,8 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation import CAPTIONS
+from mmtoolkit.metrics import CaptionMetric
+from mmtoolkit.tasks import Captioning, captioning
 
 # --- the optimizer ---
 
@@ -92,17 +93,23 @@ class Model:
 RECORDS = [mm.CaptionRecord(Path("1.png"), "1", ("a dog", "the dog"))]
 
 
+class Metric(CaptionMetric):
+    """Gives the scores of one epoch after the other."""
+
+    def __init__(self, scores: list[dict[str, float]]) -> None:
+        self.epochs = iter(scores)
+
+    def score(self, outputs: Any, references: Any) -> dict[str, float]:
+        assert (outputs, references) == ({"1": "a cat"}, {"1": ("a dog", "the dog")})
+        return next(self.epochs)
+
+
 def validated(scores: list[dict[str, float]], monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Any, Any, list]:
     """Runs one epoch for each of the scores, until told to stop; the logs of each epoch come back."""
-    epochs = iter(scores)
-
-    def score(captions: dict[str, str], references: dict[str, tuple[str, ...]]) -> dict[str, float]:
-        assert (captions, references) == ({"1": "a cat"}, {"1": ("a dog", "the dog")})
-        return next(epochs)
-
-    monkeypatch.setattr("mmtoolkit.evaluation.captions.write_captions", lambda model, records, source: {"1": "a cat"})
-    monkeypatch.setattr("mmtoolkit.evaluation.captions.score_captions", score)
-    callback = mm.DecodedValidation(RECORDS, None, Path("run/preset"), **options)  # type: ignore[arg-type]
+    task = Captioning()
+    monkeypatch.setattr(task, "metric", options.pop("metric", Metric)(scores), raising=False)
+    monkeypatch.setattr("mmtoolkit.training.validation.texts", lambda *given: {"1": "a cat"})
+    callback = mm.DecodedValidation(task, RECORDS, source=None, preset=Path("run/preset"), **options)
     model, logs = Model(), []
     callback.set_model(model)
     for epoch in range(len(scores)):
@@ -149,6 +156,19 @@ def test_another_score_may_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (callback.best_epoch, len(model.saved)) == (1, 2)
 
 
+class Lower(Metric):
+    """The same scores, of which the lowest is the best."""
+
+    def better(self, name: str) -> Any:
+        return "lower"
+
+
+def test_a_lower_score_may_be_the_better_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [{"BLEU-4": value} for value in (3.0, 5.0, 2.0, 2.5)]
+    callback, model, _ = validated(values, monkeypatch, metric=Lower)
+    assert (callback.best, callback.best_epoch, len(model.saved)) == (2.0, 2, 2)
+
+
 def test_a_model_without_a_right_word_is_kept_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a run always leaves a preset."""
     _, model, _ = validated([{"BLEU-4": 0.0}], monkeypatch)
@@ -156,9 +176,10 @@ def test_a_model_without_a_right_word_is_kept_all_the_same(monkeypatch: pytest.M
 
 
 def test_an_unknown_score_is_refused_before_training() -> None:
-    assert set(mm.score_captions({1: "a"}, {1: ["a"]})) == set(CAPTIONS.scores) and CAPTIONS.scores[0] == "BLEU-4"
+    assert set(mm.score_captions({1: "a"}, {1: ["a"]})) == set(captioning.metric.names)
+    assert captioning.metric.names[0] == "BLEU-4"
     with pytest.raises(mm.InputError, match=r"BLEU-4.*Received: 'BLEU4'"):
-        mm.DecodedValidation(RECORDS, None, Path("preset"), monitor="BLEU4")  # type: ignore[arg-type]
+        mm.DecodedValidation(captioning, RECORDS, source=None, preset=Path("preset"), monitor="BLEU4")
 
 
 # --- the averaged weights are the ones that are validated and saved ---
@@ -187,7 +208,7 @@ def test_the_averaged_weights_are_saved(tmp_path: Path) -> None:
     captioner.compile(mm.adam(0.05, steps=8, averaging=0.6), loss=mm.token_loss(), run_eagerly=True)
     dataset = mm.caption_dataset(records, captioner.codec, features=captioner.image_source(), batch_size=2)
     steps = Steps()
-    validation = mm.DecodedValidation(records, captioner.image_source(), tmp_path / "preset")
+    validation = mm.DecodedValidation(captioning, records, source=captioner.image_source(), preset=tmp_path / "preset")
     captioner.fit(dataset, epochs=2, callbacks=[steps, validation], verbose=0, shuffle=False)
 
     averages = [weights := steps.weights[0]]

@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
-from mmtoolkit.training import DecodedValidation
+from mmtoolkit.training.validation import DecodedValidation
 
 FORMAT = 1
 

@@ -1,4 +1,4 @@
-"""Whose caption or picture another one gets where a report shows what chance alone scores."""
+"""A random derangement: the outputs of other examples show what chance alone scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 def derangement(keys: Sequence[KeyT], seed: int) -> dict[KeyT, KeyT]:
-    """For each key another one, each once: they stand in one ring, so that none stays in its place.
+    """Returns another key for each key, each used once: a random cycle through all, so that none keeps its own.
 
     Example:
         >>> sorted(derangement(["a", "b"], seed=0).items())

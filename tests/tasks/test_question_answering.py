@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.evaluation import answer_questions, evaluate_answers, most_frequent_answers
-from mmtoolkit.evaluation.answers import shuffled
+from mmtoolkit.evaluation import evaluate, predict
+from mmtoolkit.models.model import Companions
+from mmtoolkit.tasks import question_answering
+from mmtoolkit.tasks.question_answering import deranged_images, most_frequent_answers
 
 ASKED = ["how many dogs?", "how many cats?", "what is it?", "is it red?"]
 GIVEN = [("2", "2", "3"), ("3", "3", "3"), ("dog", "dog", "cat"), ("yes", "no", "yes")]
@@ -35,11 +37,14 @@ class Reciter:
     """Gives its answer to a question about the right picture, and "what?" to one about another."""
 
     card: dict[str, Any] = {}
+    baselines: dict[str, Any] = {}
+    companions = Companions()
     decoder = None
     answers_codec = mm.TextCodec.fit(["2", "3", "dog"], level="whole")
 
     def __init__(self, *, question_only: bool = False) -> None:
         self.question_only, self.batches = question_only, list[int]()
+        self.uses_images = not question_only
 
     def best(self, top: int) -> Any:
         return top
@@ -63,8 +68,14 @@ class Reciter:
 def test_every_question_is_answered_in_batches() -> None:
     told: list[tuple[int, int]] = []
     model: Any = Reciter()
-    found = answer_questions(
-        model, RECORDS, source=Numbers(), top=2, batch_size=3, progress=lambda *at: told.append(at)
+    found = predict(
+        question_answering,
+        model,
+        RECORDS,
+        source=Numbers(),
+        search=model.best(2),
+        batch_size=3,
+        progress=lambda *at: told.append(at),
     )
     assert {key: best[0].text for key, best in found.items()} == {
         f"q{number}": text for number, text in enumerate(SAID)
@@ -83,8 +94,10 @@ def test_usual_answers_of_each_kind() -> None:
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     model: Any = Reciter()
-    twin: Any = Reciter(question_only=True)
-    return evaluate_answers(model, RECORDS, source=Numbers(), usual=most_frequent_answers(RECORDS), twin=twin)
+    baseline: Any = Reciter(question_only=True)
+    model.companions = Companions({"question_only": baseline})
+    model.baselines = question_answering.fit_baselines(RECORDS)
+    return evaluate(question_answering, model, RECORDS, source=Numbers())
 
 
 def test_scores_by_hand(report: dict[str, Any]) -> None:
@@ -117,7 +130,7 @@ def test_kinds_and_coverage(report: dict[str, Any]) -> None:
     assert kinds == {"number": (2, 50.0), "other": (1, 100.0), "yes/no": (1, 0.0)}
     assert report["coverage"] == 75.0  # yes is no known answer
     assert (report["questions"], report["images"]) == (4, 2)
-    assert report["rows"][0]["answer"] == "2" and report["rows"][0]["accuracy"] == 1.0
+    assert report["rows"][0]["output"] == "2" and report["rows"][0]["accuracy"] == 1.0
 
 
 def test_wrong_answers_are_counted_in_pairs_and_by_probability(report: dict[str, Any]) -> None:
@@ -132,7 +145,14 @@ def test_wrong_answers_are_counted_in_pairs_and_by_probability(report: dict[str,
 def test_no_picture_stays_in_its_place() -> None:
     records = [mm.QuestionRecord(Path(f"{n}.jpg"), str(n), "what?", ("x",), str(n)) for n in range(50)]
     for seed in range(5):
-        mixed = shuffled(records, seed)
+        mixed = deranged_images(records, seed)
         assert all(a.image != b.image for a, b in zip(records, mixed, strict=True))
         assert sorted(record.image for record in mixed) == sorted(record.image for record in records)
         assert [record.question_id for record in mixed] == [record.question_id for record in records]
+
+
+def test_presets_of_version_0_1_have_their_answers_in_the_card() -> None:
+    model: Any = Reciter()
+    model.card = {"usual_answers": most_frequent_answers(RECORDS)}
+    baselines = evaluate(question_answering, model, RECORDS, source=Numbers())["baselines"]
+    assert baselines["most frequent answer"]["accuracy"] == 25.0 and "question only" not in baselines

@@ -15,8 +15,9 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.checkpoints import Checkpoints, Position, variables
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.tasks import captioning
+from mmtoolkit.training.checkpoints import Checkpoints, Position, variables
 
 SMALL = {"units": 4, "attention_units": 3, "embedding_dim": 3, "filters": (2, 2, 2, 2), "image_size": 32}
 STEPS, EPOCHS = 4, 3
@@ -54,7 +55,9 @@ class Run:
         self.model.build(self.model.input_shapes())
         self.model.compile(mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6), loss=mm.token_loss())
         self.source = self.model.image_source()
-        self.validation = mm.DecodedValidation(records, self.source, folder / "preset", patience=patience)
+        self.validation = mm.DecodedValidation(
+            captioning, records, source=self.source, preset=folder / "preset", patience=patience
+        )
         self.records = records
         settings = {"units": 4, "seed": 0} | settings
         path = folder / "checkpoints" / "last.h5"
@@ -152,7 +155,7 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 DYING = """
 import os, signal, sys
 from pathlib import Path
-from mmtoolkit import checkpoints
+from mmtoolkit.training import checkpoints
 from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.__main__ import start
 

@@ -1,0 +1,410 @@
+"""The vocabulary of every job: a task, its examples, its outputs, its metric and its views.
+
+A task is one value: what distinguishes captioning from question answering, or from any other job, is in one module
+of `mmtoolkit.tasks`. `predict`, `evaluate`, `fit`, `fine_tune`, `export`, `verify`, `compare`, the reports, samples,
+`label` and `doctor` are written once over a `Task` and never name one.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mmtoolkit.errors import InputError
+
+Direction = Literal["higher", "lower"]
+OnError = Literal["fail", "skip", "quarantine"]
+Statistics = Mapping[str, tuple[float, ...]]  # by the id of an example, what it adds to the scores
+Texts = Mapping[str, str]  # by the id of an example
+
+
+class Example(Protocol):
+    """One raw record, as a reader gives it."""
+
+    @property
+    def id(self) -> str:
+        """The name that results use; unique in a data set."""
+        ...
+
+    @property
+    def group(self) -> str:
+        """What is split and resampled together, e.g. the picture of a question."""
+        ...
+
+    @property
+    def input(self) -> str:
+        """The text that goes into the model; empty where there is none."""
+        ...
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What people gave as output; none where it is secret."""
+        ...
+
+    @property
+    def split(self) -> str | None:
+        """`"train"`, `"valid"`, `"test"`, or `None`."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Where it was read, e.g. `"captions.csv:7"`."""
+        ...
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What a model is trained on, for the digest of a data set."""
+        ...
+
+
+class Output(Protocol):
+    """One output of a model for one example."""
+
+    @property
+    def text(self) -> str:
+        """The output as text."""
+        ...
+
+    @property
+    def score(self) -> float:
+        """What the search ranks by: a probability or a log-probability."""
+        ...
+
+
+class Metric(ABC):
+    """Scores outputs against references: statistics of each example, and scores of their sums.
+
+    The statistics add up over a corpus, so that a bootstrap resample, a comparison and a report need no text. Reports,
+    validation, fine-tuning and curves read names, directions and digits here.
+
+    Example:
+        >>> metric.score({"1": "a dog"}, {"1": ["a dog"]})["BLEU-1"]  # doctest: +SKIP
+        100.0
+    """
+
+    names: ClassVar[tuple[str, ...]]  # the first one decides which state of a model is kept
+    columns: ClassVar[tuple[str, ...]]  # names of the statistics
+    ties: ClassVar[tuple[str, ...]] = ()  # further scores that decide, in their order, where the first one is the same
+    row_scores: ClassVar[tuple[str, ...]]  # statistics by which single examples are ranked, the preferred one first
+    corpus_weighted: ClassVar[frozenset[str]] = frozenset()  # statistics that weigh an example by all references
+
+    @abstractmethod
+    def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
+        """Computes what each example adds to the scores, named by `columns`.
+
+        Args:
+            outputs: By the id of an example, its output.
+            references: For the same ids, one or more references.
+
+        Raises:
+            InputError: There is nothing to score, or an id is on one side only.
+        """
+
+    @abstractmethod
+    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+        """Computes the scores by name from the sums of the statistics over a corpus."""
+
+    def better(self, name: str) -> Direction:
+        """Returns whether a higher or a lower score of that name is better."""
+        return "higher"
+
+    def digits(self, name: str) -> int:
+        """Returns the decimals that a score of that name is printed with."""
+        return 2
+
+    def score(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, float]:
+        """Computes the scores of a corpus."""
+        return self.scores(summed(self.statistics(outputs, references).values()))
+
+    def printed(self, name: str, value: float) -> str:
+        """Formats a score.
+
+        Example:
+            >>> metric.printed("BLEU-4", 21.456)  # doctest: +SKIP
+            '21.46'
+        """
+        return f"{value:.{self.digits(name)}f}"
+
+    def is_better(self, name: str, value: float, other: float) -> bool:
+        """Compares two values of the score of that name."""
+        return value > other if self.better(name) == "higher" else value < other
+
+    def worst(self, name: str) -> float:
+        """Returns the value that every other one is better than."""
+        return float("-inf") if self.better(name) == "higher" else float("inf")
+
+    def rank(self, scores: Mapping[str, float], name: str) -> tuple[float, ...]:
+        """Returns what states of a model are compared by, larger is better: the score of a name, then `ties`.
+
+        Scores are rounded to two decimals: less is no better state.
+        """
+        decisive = [each for each in (name, *self.ties) if each in scores]
+        return tuple(round(scores[each], 2) * (1 if self.better(each) == "higher" else -1) for each in decisive)
+
+    def as_json(self) -> dict[str, Any]:
+        """Describes the metric for a report."""
+        return {
+            "names": list(self.names),
+            "better": {name: self.better(name) for name in self.names},
+            "digits": {name: self.digits(name) for name in self.names},
+        }
+
+
+def summed(rows: Iterable[Sequence[float]]) -> list[float]:
+    """Sums statistics column by column."""
+    return [sum(column) for column in zip(*rows, strict=True)]
+
+
+@dataclass(frozen=True)
+class PictureView:
+    """A picture with attention over it, e.g. a map for each word of a caption.
+
+    Args:
+        pixels: `<uint8>[height, width, 3]`, as the model saw the picture.
+        words: What each map belongs to.
+        maps: `<float32>[words, rows, columns]`, not negative; `None` of a model without attention.
+        title: The heading of a drawing; the words, joined, by default.
+    """
+
+    pixels: NDArray[np.uint8]
+    words: Sequence[str]
+    maps: NDArray[np.float32] | None
+    title: str | None = None
+
+
+@dataclass(frozen=True)
+class MatrixView:
+    """Weights of the words of one text for the words of another, e.g. an alignment.
+
+    Args:
+        rows: The words that attend.
+        columns: The words that are attended to.
+        weights: `<float>[rows, columns]`, 0 to 1.
+    """
+
+    rows: Sequence[str]
+    columns: Sequence[str]
+    weights: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class WordsView:
+    """The words of one text with a weight each, e.g. which words a decision rests on.
+
+    Args:
+        words: The words.
+        weights: `<float>[words]`, 0 to 1.
+    """
+
+    words: Sequence[str]
+    weights: NDArray[np.floating[Any]]
+
+
+@dataclass(frozen=True)
+class SeriesView:
+    """Values over time, e.g. what was observed and what was forecast.
+
+    Args:
+        lines: Values by name; lines may have different lengths and end together.
+    """
+
+    lines: Mapping[str, Sequence[float]]
+
+
+View = PictureView | MatrixView | WordsView | SeriesView
+
+
+class Section(NamedTuple):
+    """One part of a report's page: a heading, a table whose first row is its head, and a remark."""
+
+    title: str
+    rows: list[list[str]]
+    note: str = ""
+
+
+class Evaluation(NamedTuple):
+    """What a task sees of an evaluation when it computes its baselines, grades and details.
+
+    Args:
+        model: The model.
+        records: What it is evaluated on.
+        source: Where the images of the records come from; `None` where there are none.
+        predictions: The model's outputs by id, best first.
+        statistics: What each record adds to the scores.
+        seed: Start of the random numbers of a derangement.
+        train_records: What the model was trained on, where that is known.
+        search: The search that was used.
+        predict: Predicts other records with the same model, or with another one: `(model, records, source) -> texts`.
+    """
+
+    model: Any
+    records: Sequence[Any]
+    source: Any
+    predictions: Mapping[str, Sequence[Output]]
+    statistics: Statistics
+    seed: int
+    train_records: Sequence[Any]
+    search: Any
+    predict: Callable[[Any, Sequence[Any], Any], dict[str, str]]
+
+    @property
+    def outputs(self) -> dict[str, str]:
+        """The best output of each record as text."""
+        return {key: found[0].text for key, found in self.predictions.items()}
+
+    @property
+    def references(self) -> dict[str, tuple[str, ...]]:
+        """The references of each record."""
+        return {record.id: record.references for record in self.records}
+
+
+class Grades(NamedTuple):
+    """A grade for each example, from right to wrong.
+
+    Args:
+        of: By id, one of the task's `grades`.
+        marks: Scores at which grades begin, by grade; none where no score decides.
+    """
+
+    of: Mapping[str, str]
+    marks: Mapping[str, float] = {}
+
+
+RecordT = TypeVar("RecordT", bound=Example)
+
+
+class Task(ABC, Generic[RecordT]):
+    """One task: how its records are read and fed to its model, what its outputs are, how they are scored and shown.
+
+    A further task is one subclass in `mmtoolkit.tasks`; the jobs are written over it and need no change.
+    """
+
+    name: ClassVar[str]  # in reports, e.g. "captioning"
+    model_class: ClassVar[str]  # class of its models in presets
+    noun: ClassVar[str]  # an output, e.g. "caption"
+    record_noun: ClassVar[str]  # what a record holds besides its picture, e.g. "question"
+    unit: ClassVar[str]  # what is counted, e.g. "questions"
+    group_unit: ClassVar[str] = "images"  # what is resampled together
+    columns: ClassVar[tuple[str, ...]]  # of a table of its data, besides the image
+    metric: ClassVar[Metric]
+    grades: ClassVar[tuple[str, ...]]
+    grade_rule: ClassVar[str] = ""  # how grades are cut, in a sentence
+    gains: ClassVar[tuple[str, ...]] = ()  # baselines whose difference to the model is reported with an interval
+    samples: ClassVar[int] = 4  # examples shown after each epoch
+    batch_size: ClassVar[int] = 50  # examples a forward pass
+    is_probability: ClassVar[bool] = False  # whether an output's score is a probability
+    asks: ClassVar[bool] = False  # whether each example has a text of its own as input, e.g. a question
+    best_shown: ClassVar[int] = 1  # outputs that `predict` prints unless told otherwise
+
+    # --- data ---
+
+    @abstractmethod
+    def files(self, folder: Path) -> list[Path]:
+        """Lists the files of a folder that `load` reads.
+
+        Raises:
+            InputError: There is none, or it is not clear which.
+        """
+
+    @abstractmethod
+    def load(
+        self,
+        path: Path,
+        *,
+        splits: Iterable[str] | None = None,
+        on_error: OnError = "fail",
+        exclude: Path | None = None,
+    ) -> tuple[list[RecordT], list[Any]]:
+        """Loads the records of a data set, and the faults for which others are left out."""
+
+    @abstractmethod
+    def example(self, image: Any, text: str = "") -> RecordT:
+        """Makes a record without references of what `predict` is given."""
+
+    @abstractmethod
+    def texts(self, records: Sequence[RecordT]) -> dict[str, list[str]]:
+        """Lists what each codec of the model is fitted on, by the codec's name."""
+
+    # --- model ---
+
+    @abstractmethod
+    def inputs(self, model: Any, examples: Sequence[RecordT], source: Any) -> dict[str, Any]:
+        """Makes the model's inputs for prediction."""
+
+    @abstractmethod
+    def dataset(
+        self, model: Any, records: Sequence[RecordT], source: Any, *, batch_size: int, seed: int, epoch: int, step: int
+    ) -> Any:
+        """Makes the `tf.data.Dataset` of training batches from a position on."""
+
+    @abstractmethod
+    def loss(self, model: Any, label_smoothing: float) -> Any:
+        """Returns the loss that training minimises."""
+
+    def search(self, model: Any, n_best: int = 1) -> Any:
+        """Returns a search for so many outputs of each example, based on the model's own."""
+        return model.decoding
+
+    # --- evaluation ---
+
+    def candidates(self, model: Any) -> int:
+        """Returns how many outputs of each example an evaluation needs."""
+        return 1
+
+    def fit_baselines(self, train: Sequence[RecordT]) -> dict[str, Any]:
+        """Computes what a preset keeps of its training data for baselines, as JSON."""
+        return {}
+
+    def baselines(self, evaluation: Evaluation) -> dict[str, Texts]:
+        """Computes the outputs of simpler predictors, by the baseline's name."""
+        return {}
+
+    @abstractmethod
+    def grade(self, evaluation: Evaluation) -> Grades:
+        """Grades the outputs, so that a reader sees failures as well as successes."""
+
+    def details(self, evaluation: Evaluation) -> dict[str, Any]:
+        """Computes what else a report of this task has, as JSON."""
+        return {}
+
+    def sections(self, report: Mapping[str, Any]) -> list[Section]:
+        """Lays out the details of a report for its page."""
+        return []
+
+    # --- views ---
+
+    def views(self, model: Any, examples: Sequence[RecordT], outputs: Sequence[str], source: Any) -> list[View]:
+        """Makes the view of each output: what went into the model, and what it attended to.
+
+        Args:
+            model: The model.
+            examples: Some examples.
+            outputs: The model's output for each.
+            source: Where features or pixels come from; `None` for a model without images.
+        """
+        return []
+
+    def sample(self, record: RecordT, output: str) -> str:
+        """Formats a record with an output for the samples of a training."""
+        asked = f" {record.input!r}" if record.input else ""
+        return f"{record.id}{asked} {output!r} (reference: {record.references[0]!r})"
+
+    def warnings(self, records: Sequence[RecordT], outputs: Texts, views: Sequence[View]) -> dict[str, str]:
+        """Lists signs that a training goes wrong, one sentence for each kind of sign."""
+        return {}
+
+    # --- serving ---
+
+    def signatures(self, model: Any, extractor: Any, *, n_best: int, sample: Any) -> dict[str, Any]:
+        """Makes the signatures of an exported model."""
+        raise InputError(f"Models of the task {self.name} have no serving signatures yet. Received: an export.")
+
+    def golden(self, model: Any, probes: Any, *, n_best: int, sample: Any, tolerance: float) -> Iterable[Any]:
+        """Makes the golden requests that prove an exported model; `probes` are images to send."""
+        return ()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmtoolkit.doctor.findings import Finding
-from mmtoolkit.readers.rows import where
+from mmtoolkit.readers.rows import place_phrase
 
 LONGEST, TIMES = 40, 4  # words: no text up to so many, or so many times the median, is long
 OWN_SCRIPT = 0.5  # share of a text's letters of the usual scripts below which it is foreign
@@ -66,8 +66,8 @@ def repeated(texts: Iterable[Text]) -> list[Finding]:
             if other is not text:
                 same = words_of(text.answer) == words_of(other.answer)
                 why = "" if same else f", with the answer {quoted(other.answer)} in place of {quoted(text.answer)}"
-                told = f"the {text.what} {quoted(text.text)} stands there already {where(other.source)}{why}; keep one"
-                found.append(Finding("repeated", told, text.image, text.source))
+                message = f"the {text.what} {quoted(text.text)} is already {place_phrase(other.source)}{why}; keep one"
+                found.append(Finding("repeated", message, text.image, text.source))
     return found
 
 

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers.images import picture_finder
-from mmtoolkit.readers.rows import HALF_CHARACTER
+from mmtoolkit.readers.rows import LONE_SURROGATE
 from mmtoolkit.readers.tables import BYTE_ORDER_MARK, csv_fields, csv_rows
 
 Label = tuple[str, ...]  # the texts of one row: a caption, or a question and its answer
@@ -193,8 +193,10 @@ def flat(text: str) -> str:
     Raises:
         InputError: It holds half a character.
     """
-    if half := HALF_CHARACTER.search(text):
-        raise InputError(f"expected whole characters of Unicode. Received: the half {half[0]!r}. Correct the text.")
+    if surrogate := LONE_SURROGATE.search(text):
+        raise InputError(
+            f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."
+        )
     return " ".join(text.split())
 
 
@@ -204,7 +206,7 @@ def check_name(name: str) -> None:
     Raises:
         InputError: It is not Unicode, or begins or ends with a space.
     """
-    if HALF_CHARACTER.search(name) or name != name.strip():
+    if LONE_SURROGATE.search(name) or name != name.strip():
         raise InputError(
             f"expected a file name in Unicode without spaces around it. Received: {name!r}; rename the picture."
         )

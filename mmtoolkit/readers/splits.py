@@ -1,4 +1,4 @@
-"""Train, valid and test: the names of splits, and the cut by group."""
+"""Splits: their names, and the cut into train, valid and test by group."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.tables import near
+from mmtoolkit.readers.tables import did_you_mean
 
 SPLIT_NAMES = {
     "train": "train",
@@ -34,7 +34,7 @@ ExampleT = TypeVar("ExampleT", bound=Example)
 
 
 class Splits(NamedTuple, Generic[ExampleT]):
-    """The records to learn from, to choose by and to report on."""
+    """The records to train on, to choose by, and to report on."""
 
     train: list[ExampleT]
     valid: list[ExampleT]
@@ -42,7 +42,7 @@ class Splits(NamedTuple, Generic[ExampleT]):
 
 
 def split_name(name: str) -> str:
-    """The project's name of a split: `train`, `valid` or `test`, whatever the case.
+    """Returns the canonical name of a split: `train`, `valid` or `test`, whatever the case.
 
     Example:
         >>> split_name("dev")
@@ -58,17 +58,17 @@ def split_name(name: str) -> str:
     if known is None:
         raise InputError(
             "expected a split: train, valid (val, dev, validation) or test. "
-            f"Received: {name!r}.{near(name, SPLIT_NAMES)}"
+            f"Received: {name!r}.{did_you_mean(name, SPLIT_NAMES)}"
         )
     return known
 
 
 class NoSuchSplit(InputError):
-    """The data does not name a split that is wanted."""
+    """A split is wanted that the data does not have."""
 
 
 def wanted_splits(splits: Iterable[str]) -> set[str]:
-    """The named splits under the project's names."""
+    """Returns the canonical names of the given splits."""
     names = {split_name(name) for name in ([splits] if isinstance(splits, str) else splits)}
     if not names:
         raise InputError("expected at least one split to keep. Received: none. Name train, valid or test.")
@@ -76,7 +76,7 @@ def wanted_splits(splits: Iterable[str]) -> set[str]:
 
 
 def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> None:
-    """Raises `NoSuchSplit` where the data lacks a wanted one."""
+    """Checks that the data has every wanted split."""
     names = sorted(name for name in present if name)
     lacking = sorted(wanted.difference(names))
     if lacking:
@@ -87,7 +87,7 @@ def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> 
 def split(
     records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0, valid_share: float = 0.1
 ) -> Splits[ExampleT]:
-    """Sorts records into train, valid and test, so that no group is in two of them.
+    """Splits records into train, valid and test, so that no group is in two of them.
 
     Splits that the records name are kept; where they name no `valid`, a share of the train groups becomes it. Without
     any, the groups are cut 80/10/10. The cut depends on the groups and the seed alone, not on the records' order.
@@ -131,17 +131,17 @@ def split(
 
 
 def group_values(examples: Sequence[ExampleT], by: str) -> list[Hashable]:
-    """The value of the attribute `by` of each record."""
+    """Returns the value of the attribute `by` of each record."""
     if not examples:
         raise InputError("expected records to split. Received: none. Give at least three.")
     names = [field.name for field in dataclasses.fields(examples[0])]
     if by not in names:
-        raise InputError(f"expected `by` to be one of {', '.join(names)}. Received: {by!r}.{near(by, names)}")
+        raise InputError(f"expected `by` to be one of {', '.join(names)}. Received: {by!r}.{did_you_mean(by, names)}")
     return [getattr(example, by) for example in examples]
 
 
 def named(by: str) -> str:
-    """What a cut is by, as a person calls it."""
+    """Returns the words for the groups of a cut."""
     return "pictures" if by == "image_id" else f"different values of {by}"
 
 
@@ -161,7 +161,7 @@ def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str
 def given_splits(
     examples: Sequence[ExampleT], groups: Sequence[Hashable], *, by: str, seed: int, valid_share: float
 ) -> dict[Hashable, str]:
-    """The split that each group's records name, with `valid` cut from `train` where none is named."""
+    """Returns the split that each group's records name; cuts `valid` from `train` where none is named."""
     assigned: dict[Hashable, str] = {}
     for example, group in zip(examples, groups, strict=True):
         name = split_name(example.split or "")

@@ -140,7 +140,7 @@ def group_values(examples: Sequence[ExampleT], by: str) -> list[Hashable]:
     return [getattr(example, by) for example in examples]
 
 
-def named(by: str) -> str:
+def group_noun(by: str) -> str:
     """Returns the words for the groups of a cut."""
     return "pictures" if by == "image_id" else f"different values of {by}"
 
@@ -149,7 +149,7 @@ def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str
     """Cuts sorted groups 80/10/10, at least one for each of valid and test."""
     if len(groups) < 3:
         raise InputError(
-            f"expected at least 3 {named(by)} to cut train, valid and test from. "
+            f"expected at least 3 {group_noun(by)} to cut train, valid and test from. "
             f"Received: {len(groups)}. Add records, or name their splits."
         )
     shuffled = random.Random(seed).sample(groups, len(groups))
@@ -176,7 +176,7 @@ def given_splits(
         train = sorted((group for group, name in assigned.items() if name == "train"), key=repr)
         if len(train) < 2:
             raise InputError(
-                f"expected at least 2 {named(by)} in train, to cut valid from. "
+                f"expected at least 2 {group_noun(by)} in train, to cut valid from. "
                 f"Received: {len(train)}. Add records, or name the split valid."
             )
         held = min(len(train) - 1, max(1, round(len(train) * valid_share)))

@@ -1,4 +1,4 @@
-"""Pictures of attention: where the captioner looked for each word, in any script that the font at hand can draw."""
+"""Draws attention weights: where the captioner attended for each word, in any script that the font has."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def attention_picture(
     """Draws the picture once plain under its caption, and once per word with the attention laid over it.
 
     Example:
-        >>> grid = np.zeros((2, 4)); grid[:, 3] = 1.0  # both words look at the bottom right of a 2 by 2 grid
+        >>> grid = np.zeros((2, 4)); grid[:, 3] = 1.0  # both words attend to the bottom right of a 2 by 2 grid
         >>> attention_picture(Image.new("RGB", (96, 96)), ["a", "dog"], grid).width
         736
 
@@ -45,11 +45,11 @@ def attention_picture(
         words: The words of the caption, in order.
         attention_weights: `<float>[words, regions]`: the share of the attention that each region gets; the regions are
             a square grid (196 = 14 × 14) in reading order over the whole picture.
-        title: What is written above; the words, joined, by default.
+        title: The text above; the words, joined, by default.
 
     Raises:
-        InputError: The alignments are not finite, do not match the words or are not a square grid, the picture is
-            something else, or the font lacks a character.
+        InputError: The attention weights are not finite, do not match the words or are not a square grid, the picture
+            is something else, or the font lacks a character.
     """
     words = [unicodedata.normalize("NFC", word) for word in words]  # fonts have 한, seldom its separate letters
     title = unicodedata.normalize("NFC", " ".join(words) if title is None else title)
@@ -96,7 +96,7 @@ def heat_overlay(picture: Image.Image, grid: NDArray[np.float32]) -> Image.Image
 
 @functools.lru_cache(maxsize=64)
 def font(size: int) -> Font:
-    """The font of every picture: NanumGothic where `mmtoolkit[plots]` is installed, else Pillow's own.
+    """Returns the font of every picture: NanumGothic if `mmtoolkit[plots]` is installed, else Pillow's own.
 
     Example:
         >>> font(20).getlength("a dog") > 0
@@ -111,7 +111,7 @@ def font(size: int) -> Font:
 
 
 def check_glyphs(text: str, font: Font) -> None:
-    """Refuses a text that the font cannot draw, since a box in the place of a letter says nothing.
+    """Checks that the font can draw a text, as a box in place of a letter means nothing.
 
     Example:
         >>> check_glyphs("a dog", ImageFont.load_default(20))
@@ -134,7 +134,7 @@ def _drawn(letter: str, font: Font) -> tuple[tuple[int, int], bytes]:
 
 
 def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """The picture as it is shown: upright, RGB, no side over `TILE`, none vanishing."""
+    """Returns the picture as shown: upright, RGB, scaled so that its longer side is `TILE`, no side empty."""
     if not isinstance(image, Image.Image):
         pixels = np.asarray(image)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
@@ -148,16 +148,16 @@ def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
 
 
 def _grids(words: Sequence[str], attention_weights: ArrayLike) -> NDArray[np.float32]:
-    """Checks the alignments and folds each row into its square grid."""
+    """Checks the attention weights and folds each row into its square grid."""
     rows = np.asarray(attention_weights, np.float32)
     side = math.isqrt(rows.shape[1]) if rows.ndim == 2 else 0
     if rows.ndim != 2 or len(rows) != len(words) or side == 0 or side * side != rows.shape[1]:
         raise InputError(
-            f"alignments must be [words, regions] with one row for each of the {len(words)} words and a square number "
-            f"of regions (14 × 14 = 196). Received: {list(rows.shape)}."
+            f"attention_weights must be [words, regions] with one row for each of the {len(words)} words and a square "
+            f"number of regions (14 × 14 = 196). Received: {list(rows.shape)}."
         )
     if not np.isfinite(rows).all() or (rows < 0).any():
-        raise InputError("alignments must be finite and not negative. Received: some that are not.")
+        raise InputError("attention_weights must be finite and not negative. Received: some that are not.")
     return rows.reshape(-1, side, side)
 
 
@@ -177,7 +177,7 @@ def _lines(text: str, font: Font, width: float) -> list[str]:
 
 
 def _write(sheet: Image.Image, text: str, at: tuple[int, int], size: int, width: int, *, centred: bool) -> None:
-    """Writes one line, in smaller letters where it would be wider than `width`."""
+    """Draws one line, in smaller letters where it would be wider than `width`."""
     while size > SMALLEST_SIZE and font(size).getlength(text) > width:
         size -= 1
     ImageDraw.Draw(sheet).text(at, text, fill=INK, font=font(size), anchor="ma" if centred else "la")

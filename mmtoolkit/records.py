@@ -43,7 +43,7 @@ class QuestionRecord:
     """One question about one picture, with its answers.
 
     Example:
-        >>> QuestionRecord(Path("images/1.jpg"), "1.jpg", "what is it?", ("dog", "dog", "puppy")).answers[2]
+        >>> QuestionRecord(Path("images/1.jpg"), "1.jpg", "what is it?", ("dog", "dog", "puppy"), "1").answers[2]
         'puppy'
 
     Args:

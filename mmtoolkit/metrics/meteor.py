@@ -28,7 +28,7 @@ class Meteor:
     Args:
         questions: Its standard input.
         answers: Its standard output.
-        complaints: What it writes on its standard error.
+        complaints: Its standard error.
     """
 
     questions: IO[str]

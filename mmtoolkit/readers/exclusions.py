@@ -107,7 +107,7 @@ def entries(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def parse_object(line: str) -> dict[str, Any]:
-    """Parses a line as a JSON object; returns an empty one where it is none."""
+    """Parses a line as a JSON object; returns an empty one if it is none."""
     try:
         value = json.loads(line)
     except ValueError:

@@ -39,7 +39,7 @@ class Fault(InputError):
         self.source, self.reason, self.image, self.kind, self.whole = source, reason, image, kind, whole
 
     def as_line(self) -> dict[str, str]:
-        """Returns the fault as a line of a quarantine, without `source` where it concerns a whole picture."""
+        """Returns the fault as a line of a quarantine, without `source` if it concerns a whole picture."""
         if self.whole:
             return {"image": self.image, "reason": str(self) if self.source else self.reason}
         return {"image": self.image, "source": self.source, "reason": self.reason}

@@ -40,7 +40,7 @@ class QuestionRow(NamedTuple):
     source: str
     image: str
     question: str
-    answers: tuple[str, ...]  # none where they are kept secret
+    answers: tuple[str, ...]  # none if they are kept secret
     split: str | None = None
     id: str | None = None
     image_id: str | None = None

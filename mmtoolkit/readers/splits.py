@@ -89,7 +89,7 @@ def split(
 ) -> Splits[ExampleT]:
     """Splits records into train, valid and test, so that no group is in two of them.
 
-    Splits that the records name are kept; where they name no `valid`, a share of the train groups becomes it. Without
+    Splits that the records name are kept; if they name no `valid`, a share of the train groups becomes it. Without
     any, the groups are cut 80/10/10. The cut depends on the groups and the seed alone, not on the records' order.
 
     Example:
@@ -103,7 +103,7 @@ def split(
         records: Frozen dataclasses with a `split` and the attribute `by`; all of them name a split or none does.
         by: The attribute whose equal values stay together.
         seed: Another seed, another cut.
-        valid_share: Share of the train groups that becomes `valid` where that alone is not named.
+        valid_share: The share of the train groups that becomes `valid` if only that is not named.
 
     Returns:
         The three lists, each in the order given; a record that was cut carries its new split.

@@ -134,7 +134,7 @@ def captions(scene: Scene, *, language: Language = "en", seed: int) -> tuple[str
         '빨간색 동그라미가 주황색 별 위쪽에 있다'
 
     Args:
-        scene: What to describe.
+        scene: The scene.
         language: `"en"` or `"ko"`; the same seed chooses the same forms in both.
         seed: Chooses the paraphrases.
 

@@ -94,7 +94,7 @@ def sample_scene(generator: random.Random, *, kinds: Sequence[str] = KINDS, colo
         True
 
     Args:
-        generator: Of random numbers.
+        generator: The source of random numbers.
         kinds: Names of shapes.
         colours: Names in `PALETTE`; with two kinds or more, or two colours or more.
     """

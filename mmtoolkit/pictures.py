@@ -179,7 +179,7 @@ def heat_overlay(picture: Image.Image, grid: NDArray[np.float32]) -> Image.Image
 
 @functools.lru_cache(maxsize=64)
 def font(size: int) -> Font:
-    """The font of every picture: NanumGothic where `mmtoolkit[plots]` is installed, else Pillow's own.
+    """Returns the font of every picture: NanumGothic if `mmtoolkit[plots]` is installed, else Pillow's own.
 
     Example:
         >>> font(20).getlength("a dog") > 0
@@ -194,7 +194,7 @@ def font(size: int) -> Font:
 
 
 def check_glyphs(text: str, font: Font) -> None:
-    """Refuses a text that the font cannot draw, since a box in the place of a letter says nothing.
+    """Checks that the font can draw a text, as a box in place of a letter means nothing.
 
     Example:
         >>> check_glyphs("a dog", ImageFont.load_default(20))
@@ -217,7 +217,7 @@ def _drawn(letter: str, font: Font) -> tuple[tuple[int, int], bytes]:
 
 
 def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """The picture as it is shown: upright, RGB, no side over `TILE`, none vanishing."""
+    """Returns the picture as shown: upright, RGB, scaled so that its longer side is `TILE`, no side empty."""
     if not isinstance(image, Image.Image):
         pixels = np.asarray(image)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
@@ -259,7 +259,7 @@ def _lines(text: str, font: Font, width: float) -> list[str]:
 
 
 def _write(sheet: Image.Image, text: str, at: tuple[int, int], size: int, width: int, *, centred: bool) -> None:
-    """Writes one line, in smaller letters where it would be wider than `width`."""
+    """Draws one line, in smaller letters where it would be wider than `width`."""
     while size > SMALLEST_SIZE and font(size).getlength(text) > width:
         size -= 1
     ImageDraw.Draw(sheet).text(at, text, fill=INK, font=font(size), anchor="ma" if centred else "la")

@@ -1,4 +1,4 @@
-"""A preset is a directory of plain files: what a trained model needs, and a card that says where it comes from.
+"""Reads and writes presets: directories of plain files with all that a trained model needs, and a card of its origin.
 
 `config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and,
 not in all, `seen_pictures.h5` (the distribution of the training images), `baselines.json` (what simpler predictors
@@ -26,15 +26,15 @@ from mmtoolkit.vision.image_distribution import ImageDistribution
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
-SEEN, BASELINES = "seen_pictures.h5", "baselines.json"  # not in every preset
+IMAGE_DISTRIBUTION, BASELINES = "seen_pictures.h5", "baselines.json"  # not in every preset
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The files of a preset, read.
+    """The files of a preset, without the weights.
 
     Args:
-        folder: Where they are.
+        folder: The directory.
         config: Class, constructor arguments and default decoding.
         codecs: The model's codecs by name.
         card: Data, licence, command, seed, scores, limits.
@@ -53,18 +53,18 @@ class Preset:
 
     @property
     def weights(self) -> Path:
-        """The weights file."""
+        """The path of the weights file."""
         return self.folder / WEIGHTS
 
 
 def shipped() -> dict[str, Path]:
-    """The presets that come with the package, by name."""
+    """Returns the presets that come with the package, by name."""
     root = Path(str(resources.files("mmtoolkit.pretrained")))
     return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CONFIG).is_file()}
 
 
 def find_preset(name: str | Path) -> Path:
-    """The folder of a preset given by path or by the name of a shipped one.
+    """Returns the folder of a preset given by path or by the name of a shipped one.
 
     Raises:
         InputError: There is no such folder or name; the message lists what there is.
@@ -102,7 +102,7 @@ def read_preset(name: str | Path) -> Preset:
         if not (folder / needed).is_file():
             raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
     codecs = {codec: TextCodec.load(folder / CODECS / codec) for codec in names}
-    seen = ImageDistribution.load(folder / SEEN) if (folder / SEEN).is_file() else None
+    seen = ImageDistribution.load(folder / IMAGE_DISTRIBUTION) if (folder / IMAGE_DISTRIBUTION).is_file() else None
     baselines = read_json(folder / BASELINES) if (folder / BASELINES).is_file() else {}
     companions = {inner.name: inner for inner in sorted(folder.iterdir()) if (inner / CONFIG).is_file()}
     return Preset(folder, config, codecs, card, seen, baselines, companions)
@@ -124,7 +124,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def pack(path: str, save: Callable[[str], Any]) -> None:
-    """Saves weights and compresses them: the digits that rounding has made zero take no room.
+    """Saves weights compressed: the digits that rounding has made zero take no space.
 
     Args:
         path: The file.
@@ -171,7 +171,7 @@ def write_preset(
             codec.save(fresh / CODECS / name)
         save_weights(str(fresh / WEIGHTS))
         if image_distribution:
-            image_distribution.save(fresh / SEEN)
+            image_distribution.save(fresh / IMAGE_DISTRIBUTION)
         if baselines:
             write_json(fresh / BASELINES, dict(baselines))
         for name, companion in (companions or {}).items():
@@ -188,7 +188,7 @@ def write_preset(
 
 
 def settle(folder: Path) -> None:
-    """Puts the old preset back where a write that was killed left none, and takes away what else it left."""
+    """Restores the old preset after a write that was killed, and deletes the leftovers."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two moves
         os.replace(old, folder)

@@ -1,4 +1,4 @@
-"""One raw example of each kind of data, as a frozen dataclass."""
+"""Frozen dataclasses of one raw example each."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class CaptionRecord:
         'train'
 
     Args:
-        image: Where the picture is.
+        image: The path of the picture.
         image_id: The name that groups, splits and results use; unique in a data set.
         captions: One or more reference captions, as written, in file order.
-        split: `"train"`, `"valid"`, `"test"`, or `None` where the data set gives none.
-        source: Where its first caption stands, `"captions.csv:7"` say; two records that differ in it alone are equal.
-        sources: Where each caption stands, of a record that was read.
+        split: `"train"`, `"valid"`, `"test"`, or `None` if the data set has none.
+        source: The place of its first caption, e.g. `"captions.csv:7"`; ignored when records are compared.
+        sources: The place of each caption, in a record that was read; likewise ignored.
     """
 
     image: Path
@@ -73,19 +73,19 @@ class QuestionRecord:
     """One question about one picture, with its answers.
 
     Example:
-        >>> QuestionRecord(Path("images/1.jpg"), "1.jpg", "what is it?", ("dog", "dog", "puppy")).answers[2]
+        >>> QuestionRecord(Path("images/1.jpg"), "1.jpg", "what is it?", ("dog", "dog", "puppy"), "1").answers[2]
         'puppy'
 
     Args:
-        image: Where the picture is.
+        image: The path of the picture.
         image_id: The name that groups and splits use.
-        question: As written.
-        answers: What each annotator answered, as written; one for many data sets, none where answers are kept secret.
+        question: The question, as written.
+        answers: The answer of each annotator, as written; one in many data sets, none if answers are kept secret.
         question_id: The name that results use; unique in a data set.
-        question_type: What the data set calls this kind of question, `"how many"` say.
-        answer_type: What the data set calls this kind of answer, `"yes/no"` say.
-        split: `"train"`, `"valid"`, `"test"`, or `None` where the data set gives none.
-        source: Where it stands, `"questions.csv:7"` say; two records that differ in it alone are equal.
+        question_type: The data set's name for this kind of question, e.g. `"how many"`.
+        answer_type: The data set's name for this kind of answer, e.g. `"yes/no"`.
+        split: `"train"`, `"valid"`, `"test"`, or `None` if the data set has none.
+        source: The place of the question, e.g. `"questions.csv:7"`; ignored when records are compared.
     """
 
     image: Path
@@ -133,7 +133,7 @@ class QuestionRecord:
 
 @dataclass(frozen=True, slots=True)
 class Analogy:
-    """A question to word vectors: the first word is to the second as the third is to which?
+    """An analogy question to word vectors: the first word is to the second as the third is to which?
 
     Example:
         >>> Analogy("family", ("boy", "girl", "king", "queen")).words[3]
@@ -150,7 +150,7 @@ class Analogy:
 
 @dataclass(frozen=True, slots=True)
 class WordPair:
-    """Two words and how alike people find them.
+    """Two words and how similar people find them.
 
     Example:
         >>> WordPair("tiger", "cat", 7.35).score
@@ -159,7 +159,7 @@ class WordPair:
     Args:
         first: A word.
         second: Another word.
-        score: Higher is more alike; every data set has its own scale.
+        score: Their similarity; every data set has its own scale.
     """
 
     first: str
@@ -174,7 +174,7 @@ def digest(records: Iterable[CaptionRecord | QuestionRecord]) -> str:
 
 
 def texts(records: Iterable[CaptionRecord]) -> list[str]:
-    """All captions of the records, in order.
+    """Returns all captions of the records, in order.
 
     Example:
         >>> texts([CaptionRecord(Path("1.jpg"), "1", ("a dog", "a cat"))])

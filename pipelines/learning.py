@@ -14,7 +14,7 @@ from mmtoolkit.pipelines.kinds import kind_of
 from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, is_stopped, lasting
 from mmtoolkit.readers import Fault, Splits
-from mmtoolkit.readers.tables import near
+from mmtoolkit.readers.tables import did_you_mean
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ExtractorKey, ImageSource
@@ -48,7 +48,7 @@ def check_options(
     if options["embeddings"] not in embeddings and not Path(options["embeddings"]).is_file():
         raise mm.InputError(
             f"--embeddings expects {', '.join(embeddings)} or a file of word vectors. Received: "
-            f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], embeddings)}"
+            f"{options['embeddings']!r}, which is none of them.{did_you_mean(options['embeddings'], embeddings)}"
         )
     check_ranges(options, least=least, shares=shares)
 

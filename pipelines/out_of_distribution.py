@@ -28,7 +28,7 @@ def fit_distribution(model: Any, splits: Splits[Any], source: ImageSource | None
         preset: The folder of the preset.
         seed: Of the pictures drawn where there are many.
     """
-    from mmtoolkit.presets import SEEN
+    from mmtoolkit.presets import IMAGE_DISTRIBUTION
 
     if source is None:
         return
@@ -36,9 +36,9 @@ def fit_distribution(model: Any, splits: Splits[Any], source: ImageSource | None
     if len(train) + len(valid) < LEAST:
         tell(f"fewer than {LEAST} pictures: predict will not say which ones are unlike them")
         model.image_distribution = None  # what a fine-tuned model had is of another encoder, maybe
-        (preset / SEEN).unlink(missing_ok=True)
+        (preset / IMAGE_DISTRIBUTION).unlink(missing_ok=True)
         return
-    model.fit_distribution(train, valid, source=source).save(preset / SEEN)
+    model.fit_distribution(train, valid, source=source).save(preset / IMAGE_DISTRIBUTION)
 
 
 def out_of_distribution(model: Any, records: Sequence[Any], source: ImageSource | None) -> dict[str, Any]:

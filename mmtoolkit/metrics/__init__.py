@@ -1,4 +1,4 @@
-"""How good the answers are: pure Python, strings in, numbers out; METEOR alone asks Java."""
+"""Metrics of captions and answers: pure Python, strings in, numbers out; only METEOR needs Java."""
 
 from mmtoolkit.metrics.bleu import bleu
 from mmtoolkit.metrics.calibration import calibration, calibration_error

@@ -1,4 +1,4 @@
-"""Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
+"""Readers of captions, questions, pictures, sentences and word-vector tests, and the cut into splits."""
 
 from mmtoolkit.readers.captions import UsableCaptions, load_captions, read_captions
 from mmtoolkit.readers.exclusions import Excluded

@@ -110,7 +110,7 @@ def keep_distribution(
         seed: Start of the random numbers, where images are drawn from many.
         tell: Called where there are too few images.
     """
-    from mmtoolkit.presets import SEEN
+    from mmtoolkit.presets import IMAGE_DISTRIBUTION
 
     if source is None:
         return
@@ -118,9 +118,9 @@ def keep_distribution(
     if len(train) + len(valid) < LEAST:
         tell(f"fewer than {LEAST} pictures: predict will not say which ones are unlike them")
         model.image_distribution = None  # that of a fine-tuned model may be of another encoder
-        (preset / SEEN).unlink(missing_ok=True)
+        (preset / IMAGE_DISTRIBUTION).unlink(missing_ok=True)
         return
-    model.fit_distribution(train, valid, source=source).save(preset / SEEN)
+    model.fit_distribution(train, valid, source=source).save(preset / IMAGE_DISTRIBUTION)
 
 
 @contextlib.contextmanager

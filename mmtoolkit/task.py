@@ -11,12 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
+
+if TYPE_CHECKING:  # metrics and readers need no arrays
+    import numpy as np
+    from numpy.typing import NDArray
 
 Direction = Literal["higher", "lower"]
 OnError = Literal["fail", "skip", "quarantine"]

@@ -59,17 +59,16 @@ def examine(
 
 def texts_of(records: Sequence[Record]) -> list[Text]:
     """Returns all captions or questions, each with its place."""
-    texts = []
-    for record in records:
-        if isinstance(record, CaptionRecord):
-            places = record.sources or (record.source,) * len(record.captions)
-            texts += [
-                Text(caption, record.image_id, source) for caption, source in zip(record.captions, places, strict=True)
-            ]
-        else:
-            answer = most_frequent_answer(record.answers) if record.answers else ""
-            texts.append(Text(record.question, record.image_id, record.source, "question", answer))
-    return texts
+    return [
+        Text(text, record.image_id, source, record.noun, answer_to(record))
+        for record in records
+        for text, source in record.texts
+    ]
+
+
+def answer_to(record: Record) -> str:
+    """Returns the most frequent answer to the input of a record; empty if it has no input or no answers."""
+    return most_frequent_answer(record.references) if record.input and record.references else ""
 
 
 def figures_of(records: Sequence[Record], seed: int) -> dict[str, list[list[str]]]:
@@ -81,12 +80,5 @@ def figures_of(records: Sequence[Record], seed: int) -> dict[str, list[list[str]
     train, valid = parts.train, parts.valid or parts.test
     written = ([text.text for text in texts_of(part)] for part in (train, valid))
     tables = {"Vocabulary": vocabulary_table(*written)}
-    answered = [
-        [
-            most_frequent_answer(record.answers).lower()
-            for record in part
-            if isinstance(record, QuestionRecord) and record.answers
-        ]
-        for part in (train, valid)
-    ]
+    answered = [[answer_to(record).lower() for record in part if answer_to(record)] for part in (train, valid)]
     return tables | ({"Answers": answer_table(answered[0], answered[1])} if all(answered) else {})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
@@ -66,6 +66,10 @@ class Model(keras.Model):
 
     def distances(self, inputs: Mapping[str, Any]) -> np.ndarray | None:
         """Computes how far each row's image is from the training images: `<float64>[batch]`, or `None` if unknown."""
+        return None
+
+    def fit_distribution(self, train: Sequence[Any], valid: Sequence[Any], *, source: Any = None) -> Any:
+        """Fits the distribution of its training images; a model without vectors of images has none."""
         return None
 
     def search(
@@ -149,6 +153,10 @@ class Model(keras.Model):
     def codec_attribute(name: str) -> str:
         """The attribute and constructor argument that holds the codec called `name`."""
         return "codec" if name == "words" else f"{name}_codec"
+
+    def codec_of(self, weight: keras.Variable) -> str:
+        """Returns the name of the codec whose tokens the rows of a weight belong to, if they belong to any."""
+        return self.codec_names[-1]
 
     @classmethod
     def from_preset(cls, name: str | Path, **arguments: Any) -> Self:

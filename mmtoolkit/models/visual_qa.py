@@ -200,6 +200,9 @@ class VisualQA(Seeing):
             self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.fusion.width))
         self.built = True
 
+    def codec_of(self, weight: keras.Variable) -> str:
+        return "words" if weight is self.embedding.table else "answers"
+
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         pictures = {} if self.question_only else self.picture_shapes()
         return {**pictures, "question": (None, None), **({"tokens": (None, None)} if self.decoder else {})}

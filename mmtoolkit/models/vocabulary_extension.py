@@ -78,7 +78,7 @@ def extend_vocabulary(
     read = [text for each in (texts, known or {}) for written in each.values() for text in written]
     made_of = parents(codecs, new, read, neighbours or {}, seed)
     for old, target in zip(model.weights, copy.weights, strict=True):
-        name = codec_of(model, old.path)
+        name = model.codec_of(old)
         count = len(codecs[name].vocabulary)
         target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
     copy.card = dict(model.card)
@@ -162,11 +162,6 @@ def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str
 def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
     """A codec that knows more tokens; the ids of the old ones stay."""
     return TextCodec(Vocabulary((*codec.vocabulary.tokens, *tokens)), level=codec.level, lower=codec.lower)
-
-
-def codec_of(model: Model, path: str) -> str:
-    """The codec whose tokens the rows of a weight are, if they are any: of a question-answerer its words or answers."""
-    return model.codec_names[0] if "/words/" in f"/{path}" else model.codec_names[-1]
 
 
 def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequence[Sequence[int]]) -> np.ndarray:

@@ -120,7 +120,8 @@ def keep_distribution(
         model.image_distribution = None  # that of a fine-tuned model may be of another encoder
         (preset / IMAGE_DISTRIBUTION).unlink(missing_ok=True)
         return
-    model.fit_distribution(train, valid, source=source).save(preset / IMAGE_DISTRIBUTION)
+    if distribution := model.fit_distribution(train, valid, source=source):
+        distribution.save(preset / IMAGE_DISTRIBUTION)
 
 
 @contextlib.contextmanager

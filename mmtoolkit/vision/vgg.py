@@ -1,4 +1,4 @@
-"""VGG19 as a describer of regions."""
+"""Extracts features of picture regions with VGG19."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Regions(keras.layers.Layer):
-    """The 14 x 14 grid of `block5_conv4`, one row a region, that before its block, or the vector of `fc2` as only row.
+    """VGG19 up to one layer: its 14 x 14 grid with one row per region, or the vector of `fc2` as the only row.
 
     Example:
         >>> extractor = VGG19Regions.from_weights(path, precision="float32")
@@ -49,7 +49,7 @@ class VGG19Regions(keras.layers.Layer):
 
     Args:
         layer: `"block5_conv4"`; `"block5_pool"`, as many regions of a picture of 448 x 448, which show smaller things;
-            `"block4_pool"`, as wide and as fine, for a last block that is trained along; or `"fc2"`
+            `"block4_pool"`, of the same shape, for a last block that is trained with the model; or `"fc2"`
             (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; `block5_conv4` is the layer
@@ -76,8 +76,8 @@ class VGG19Regions(keras.layers.Layer):
         Args:
             path: An HDF5 file of VGG19 as Keras publishes it, without its top or, for `fc2`, with it.
             precision: `"float32"` or `"bfloat16"`.
-            layer: As above.
-            seed: Of the random weights.
+            layer: As in the class.
+            seed: Seed of the random weights.
 
         Raises:
             InputError: The file does not hold VGG19's convolutions.
@@ -113,21 +113,21 @@ class VGG19Regions(keras.layers.Layer):
 
 
 class Extractor(Protocol):
-    """What makes regions: `VGG19Regions`, or anything else with its `call`."""
+    """Extractor of regions: `VGG19Regions`, or any object with its `call`."""
 
     def call(self, images: Any) -> Any:
-        """`<uint8>[batch, side, side, 3]` to `<float16>[batch, regions, features]`."""
+        """Maps `<uint8>[batch, side, side, 3]` to `<float16>[batch, regions, features]`."""
         ...
 
 
 def extractor_graph(extractor: Extractor, side: int = IMAGE_SIZE) -> Callable[[Any], tf.Tensor]:
-    """The extractor's forward pass as one graph for any number of pictures of a side."""
+    """Compiles the extractor's forward pass as one graph for any number of pictures of one size."""
     signature = [tf.TensorSpec((None, side, side, 3), tf.uint8)]
     return tf.function(extractor.call, input_signature=signature)
 
 
 def cache_folder() -> Path:
-    """Where downloaded weights and feature stores are kept: `$MMTOOLKIT_CACHE` or `~/.cache/mmtoolkit`."""
+    """Returns the folder of downloaded weights and feature stores: `$MMTOOLKIT_CACHE` or `~/.cache/mmtoolkit`."""
     return Path(os.environ.get("MMTOOLKIT_CACHE") or Path.home() / ".cache" / "mmtoolkit")
 
 
@@ -155,7 +155,7 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
 
 
 def kept_weights(layer: str) -> Path | None:
-    """The published weights of a layer in the cache, downloaded or given by their path before."""
+    """Finds the published weights of a layer in the cache, downloaded or given by their path before."""
     name, md5 = PUBLISHED[layer]
     if (published := cache_folder() / name).is_file():
         return published
@@ -164,7 +164,7 @@ def kept_weights(layer: str) -> Path | None:
 
 
 def download(kept: Path, md5: str) -> None:
-    """Fetches the published weights; the file gets its name once it is whole."""
+    """Downloads the published weights; the file gets its name once it is complete."""
     partial = kept.with_name(f"{kept.name}.part")
     folder = {"cache_dir": str(kept.parent), "cache_subdir": ""}
     try:
@@ -180,7 +180,7 @@ def download(kept: Path, md5: str) -> None:
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The digest of a file, in hexadecimal."""
+    """Computes the digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
@@ -210,12 +210,12 @@ def keep_weights(path: Path, *, layer: str) -> str:
 
 
 def weights_by_digest(digest: str) -> Path:
-    """Where the cache keeps the weights file with that SHA-256."""
+    """Returns the path in the cache of the weights file with a SHA-256."""
     return cache_folder() / "weights" / f"{digest}.h5"
 
 
 def choose_precision(precision: str) -> str:
-    """`auto` is bfloat16 where the processor multiplies it in hardware, else float32.
+    """Resolves `auto`: bfloat16 where the processor multiplies it in hardware, else float32.
 
     Example:
         >>> choose_precision("float32")

@@ -93,9 +93,9 @@ class StopAtNaN(keras.callbacks.Callback):
             self.stop("weights were not finite")
 
     def stop(self, problem: str) -> None:
-        kept = f"the best weights are kept in {self.preset}" if self.preset.is_dir() else "there is no preset yet"
+        weights = f"the best weights are kept in {self.preset}" if self.preset.is_dir() else "there is no preset yet"
         raise FloatingPointError(
-            f"{problem} at step {self.step} of epoch {self.epoch}, training stopped and {kept}; "
+            f"{problem} at step {self.step} of epoch {self.epoch}, training stopped and {weights}; "
             "try a lower --learning-rate, and --precision float32 where it was bfloat16."
         )
 

@@ -118,9 +118,9 @@ def squared_gradients(now: ArrayLike, before: ArrayLike, *, steps: int, decay: f
 
     Source: Kingma & Ba, "Adam", 2015, algorithm 1.
     """
-    kept = decay**steps
-    gone = np.asarray(now, np.float64) - kept * np.asarray(before, np.float64)
-    return np.maximum(gone, 0.0) / (1.0 - kept)
+    remaining = decay**steps  # of the moment before
+    added = np.asarray(now, np.float64) - remaining * np.asarray(before, np.float64)
+    return np.maximum(added, 0.0) / (1.0 - remaining)
 
 
 def exploding_gradients(norm: float, clip: float | None) -> str | None:

@@ -59,9 +59,9 @@ class Vocabulary:
     @classmethod
     def from_counts(cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
         """Builds the same vocabulary from the count of each token."""
-        kept = [token for token, count in counts.items() if count >= min_count and token not in SPECIAL]
-        kept.sort(key=lambda token: (-counts[token], token))
-        return cls(SPECIAL + tuple(kept[: None if max_size is None else max(0, max_size - 4)]))
+        frequent = [token for token, count in counts.items() if count >= min_count and token not in SPECIAL]
+        frequent.sort(key=lambda token: (-counts[token], token))
+        return cls(SPECIAL + tuple(frequent[: None if max_size is None else max(0, max_size - 4)]))
 
     @cached_property
     def id_of(self) -> dict[str, int]:

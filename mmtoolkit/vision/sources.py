@@ -16,9 +16,9 @@ from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
     VGG19Regions,
     cache_folder,
+    cache_weights,
     choose_precision,
     extractor_graph,
-    keep_weights,
     vgg19_weights,
     weights_by_digest,
 )
@@ -29,7 +29,7 @@ LeaveOut = Callable[[Path, str], None]  # called with a picture that cannot be r
 
 
 class UnreadablePictures(InputError):
-    """Raised where some pictures cannot be read."""
+    """Raised if some pictures cannot be read."""
 
 
 class ImageSource(Protocol):
@@ -88,7 +88,7 @@ class Pictures:
 
     def __init__(self, size: int, *, keep: bool = True) -> None:
         self.size, self.shape, self.keep = size, (size, size, 3), keep
-        self.kept: dict[Path, np.ndarray] = {}
+        self.decoded: dict[Path, np.ndarray] = {}
 
     def add(self, images: Iterable[Path], *, progress: Progress | None = None) -> dict[Path, str]:
         """Decodes pictures ahead and keeps them in memory.
@@ -102,7 +102,7 @@ class Pictures:
                 if isinstance(pixels, str):  # the reason why there are none
                     failures[path] = pixels
                 else:
-                    self.kept[path] = pixels
+                    self.decoded[path] = pixels
             if progress:
                 progress(min(number * BATCH, len(paths)), len(paths))
         return failures
@@ -113,11 +113,11 @@ class Pictures:
 
     def picture(self, path: Path) -> np.ndarray:
         """Returns one picture, `<uint8>[size, size, 3]`."""
-        if path in self.kept:
-            return self.kept[path]
+        if path in self.decoded:
+            return self.decoded[path]
         pixels = read_image(path, size=self.size)
         if self.keep:
-            self.kept[path] = pixels
+            self.decoded[path] = pixels
         return pixels
 
 
@@ -152,7 +152,7 @@ class LiveRegions:
 def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_conv4") -> ExtractorKey:
     """Returns the key for `--vgg19-weights imagenet|PATH|random`; a file is copied into the cache under its hash."""
     path = vgg19_weights(source, layer=layer)
-    digest = RANDOM if path is None else keep_weights(path, layer=layer)
+    digest = RANDOM if path is None else cache_weights(path, layer=layer)
     return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
 
 

@@ -147,35 +147,35 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
                 "which does not exist."
             )
         return path
-    if kept := kept_weights(layer):
-        return kept
+    if cached := cached_weights(layer):
+        return cached
     name, md5 = PUBLISHED[layer]
     download(cache_folder() / name, md5)
     return cache_folder() / name
 
 
-def kept_weights(layer: str) -> Path | None:
+def cached_weights(layer: str) -> Path | None:
     """Finds the published weights of a layer in the cache, downloaded or given by their path before."""
     name, md5 = PUBLISHED[layer]
     if (published := cache_folder() / name).is_file():
         return published
-    given = weights_by_digest("").parent.glob("*.h5")
-    return next((kept for kept in given if file_digest(kept, "md5") == md5), None)
+    by_digest = weights_by_digest("").parent.glob("*.h5")
+    return next((path for path in by_digest if file_digest(path, "md5") == md5), None)
 
 
-def download(kept: Path, md5: str) -> None:
+def download(target: Path, md5: str) -> None:
     """Downloads the published weights; the file gets its name once it is complete."""
-    partial = kept.with_name(f"{kept.name}.part")
-    folder = {"cache_dir": str(kept.parent), "cache_subdir": ""}
+    partial = target.with_name(f"{target.name}.part")
+    folder = {"cache_dir": str(target.parent), "cache_subdir": ""}
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for a command's results
-            keras.utils.get_file(partial.name, URL + kept.name, file_hash=md5, hash_algorithm="md5", **folder)
-        os.replace(partial, kept)
+            keras.utils.get_file(partial.name, URL + target.name, file_hash=md5, hash_algorithm="md5", **folder)
+        os.replace(partial, target)
     except Exception as error:  # get_file raises plain Exception for every network failure
         raise InputError(
-            f"VGG19's weights are not here and could not be downloaded; put {kept.name} at {kept}, or give its path "
-            "with --vgg19-weights."
+            f"VGG19's weights are not here and could not be downloaded; put {target.name} at {target}, or give its "
+            "path with --vgg19-weights."
         ) from error
 
 
@@ -185,23 +185,23 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def keep_weights(path: Path, *, layer: str) -> str:
+def cache_weights(path: Path, *, layer: str) -> str:
     """Copies a weights file into the cache under its SHA-256, so that later commands find it; returns the hash.
 
     Raises:
         InputError: The file does not hold VGG19's convolutions; it is not copied.
     """
     digest = file_digest(path)
-    kept = weights_by_digest(digest)
-    if kept.is_file() and kept.stat().st_size == path.stat().st_size:  # another size: it was cut off since
+    target = weights_by_digest(digest)
+    if target.is_file() and target.stat().st_size == path.stat().st_size:  # another size: it was cut off since
         return digest
-    copy = kept.with_name(f"{digest}.part.h5")  # Keras goes by the ending
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    copy = target.with_name(f"{digest}.part.h5")  # Keras goes by the ending
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as weights:
             write_atomically(copy, lambda file: shutil.copyfileobj(weights, file))
         VGG19Regions.from_weights(copy, precision="float32", layer=layer)
-        os.replace(copy, kept)
+        os.replace(copy, target)
     except InputError as error:
         raise InputError(str(error).replace(str(copy), str(path))) from error
     finally:

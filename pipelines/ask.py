@@ -11,7 +11,7 @@ import tyro
 
 import mmtoolkit as mm
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
-from mmtoolkit.serving.client import Client, GrpcClient, RestClient, Told
+from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
 
 Name = Path | str | None  # of a picture, or the question where there is none
 BATCH, BYTES = 16, 10**7  # pictures of a request; bytes, which a few photos of a telephone have
@@ -42,18 +42,18 @@ def main(
     if timeout <= 0 or retries < 0:
         raise mm.InputError(f"--timeout is above 0 and --retries 0 or more. Received: {timeout}, {retries}.")
     client = client_for(url, timeout, retries)
-    told: list[tuple[Name, Told]] = []
+    results: list[tuple[Name, Prediction]] = []
     for batch in batches(mm.find_images(images) if images or question is None else []):
-        found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
+        predictions = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
         names: Sequence[Name] = batch or [question]
-        rows = list(zip(names, found, strict=True))
-        told += rows
+        rows = list(zip(names, predictions, strict=True))
+        results += rows
         if not json:
             show(rows)
     if json:
-        results = [as_json(name, each) for name, each in told]
-        print(json_format.dumps({"results": results}, indent=1, ensure_ascii=False))
-    return 0 if all(each.status == "ok" for _, each in told) else 1
+        rendered = [as_json(name, each) for name, each in results]
+        print(json_format.dumps({"results": rendered}, indent=1, ensure_ascii=False))
+    return 0 if all(each.status == "ok" for _, each in results) else 1
 
 
 def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
@@ -71,7 +71,7 @@ def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def client_for(url: str, timeout: float, retries: int) -> Client:
-    """The client that a URL asks for."""
+    """Creates the client for the model that a URL names."""
     if not url.startswith("grpc://"):
         return RestClient(url, timeout=timeout, retries=retries)
     target, _, model = url.removeprefix("grpc://").partition("/")
@@ -81,8 +81,8 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
     return GrpcClient(target, model, timeout=timeout, retries=retries)
 
 
-def show(rows: Sequence[tuple[Name, Told]]) -> None:
-    """Prints what was said of each picture."""
+def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
+    """Prints the prediction of each picture."""
     for name, each in rows:
         if each.status != "ok":
             tell(f"error: {name}: {each.status}")
@@ -93,10 +93,11 @@ def show(rows: Sequence[tuple[Name, Told]]) -> None:
             print(f"{name}\t{each.text}", flush=True)
 
 
-def as_json(name: Name, told: Told) -> dict[str, Any]:
-    """What was said of a picture, as JSON."""
-    others = [{"text": text, "score": share} for text, share in told.others]
-    return {"image": str(name), "text": told.text, "score": told.score, "status": told.status, "others": others}
+def as_json(name: Name, prediction: Prediction) -> dict[str, Any]:
+    """Converts the prediction of a picture to JSON."""
+    others = [{"text": text, "score": share} for text, share in prediction.others]
+    fields = {"text": prediction.text, "score": prediction.score, "status": prediction.status}
+    return {"image": str(name), **fields, "others": others}
 
 
 if __name__ == "__main__":

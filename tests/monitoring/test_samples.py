@@ -98,7 +98,7 @@ def test_always_the_same_caption_is_told_once_and_not_in_the_first_epochs(tmp_pa
 
 @pytest.mark.parametrize(
     ("attention", "told"),
-    [(even, "looks at all regions alike"), (lambda words: moving(1).repeat(words, axis=0), "does not move")],
+    [(even, "spread evenly over all regions"), (lambda words: moving(1).repeat(words, axis=0), "does not move")],
 )
 def test_attention_that_does_nothing_is_told_once(
     attention: Callable[[int], np.ndarray], told: str, tmp_path: Path

@@ -297,6 +297,7 @@ class Task(ABC, Generic[RecordT]):
     grades: ClassVar[tuple[str, ...]]
     grade_rule: ClassVar[str] = ""  # how grades are cut, in a sentence
     gains: ClassVar[tuple[str, ...]] = ()  # baselines whose difference to the model is reported with an interval
+    companions: ClassVar[tuple[str, ...]] = ()  # further models that a training makes, for baselines
     samples: ClassVar[int] = 4  # examples shown after each epoch
     batch_size: ClassVar[int] = 50  # examples a forward pass
     is_probability: ClassVar[bool] = False  # whether an output's score is a probability

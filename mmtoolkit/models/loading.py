@@ -10,7 +10,7 @@ from typing import Any
 from mmtoolkit.errors import InputError
 from mmtoolkit.models.model import Model, on_this_machine
 from mmtoolkit.presets import read_preset
-from mmtoolkit.vision import ExtractorKey, extractor_key, has_weights
+from mmtoolkit.vision import ExtractorKey, block5_weights, extractor_key, has_weights
 
 
 def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[str], Any] = warnings.warn) -> Any:
@@ -43,6 +43,14 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
     if vgg19_weights is None and has_weights(own):
         return Model.from_preset(name)
     return Model.from_preset(name, extractor=other_extractor(own, vgg19_weights, warn))
+
+
+def start_at_vgg19(model: Any) -> Any:
+    """Builds a new model; a trainable last block of VGG19 starts at its published weights."""
+    model.build(model.input_shapes())
+    if model.extractor and model.encoder:
+        model.encoder.start(block5_weights(model.extractor))
+    return model
 
 
 def other_extractor(own: ExtractorKey, vgg19_weights: str | None, warn: Callable[[str], Any]) -> ExtractorKey:

@@ -1,7 +1,7 @@
 """Reports to look at: one HTML page with views and curves, its table of rows, and two runs compared."""
 
 from mmtoolkit.reports.comparison import Change, Comparison, compare, comparison_page
-from mmtoolkit.reports.files import read_report, read_table, write_report
+from mmtoolkit.reports.files import read_report, read_table, save_report, write_report
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import read_rows, write_rows
 
@@ -15,6 +15,7 @@ __all__ = [
     "read_rows",
     "read_table",
     "report_page",
+    "save_report",
     "write_report",
     "write_rows",
 ]

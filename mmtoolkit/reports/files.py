@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically, write_json
-from mmtoolkit.reports.report_html import report_page
+from mmtoolkit.records import digest
+from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import read_rows, write_rows
 from mmtoolkit.task import Metric, Task, View
 
@@ -40,6 +41,29 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
     page = report_page(task, content, title(path), views_of=views)
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
     return [path, path.with_suffix(PAGE), path.with_suffix(TABLE)]
+
+
+def save_report(
+    path: Path, task: Task[Any], report: Mapping[str, Any], *, model: Any, records: Sequence[Any], source: Any
+) -> list[Path]:
+    """Writes a report on a model's records, with the views of its examples and what the result depends on.
+
+    Args:
+        path: The JSON file.
+        task: The task of the report.
+        report: What an evaluation gave, and what a job added to it.
+        model: The model.
+        records: What it was evaluated on.
+        source: Where features or pixels come from; `None` for a model without images.
+
+    Returns:
+        The files that were written.
+    """
+    whole = {**report, "data_sha256": digest(records), **model.provenance}
+    held, shown = {record.id: record for record in records}, examples_of(report)
+    outputs = [row["output"] for row in shown]
+    views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
+    return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -48,6 +48,7 @@ class QuestionAnswering(Task[QuestionRecord]):
     metric: ClassVar[AnswerMetric] = AnswerMetric()
     grades = ("right", "partly right", "right among the first five", "wrong")
     gains = (QUESTION_ONLY, OTHER_IMAGES)
+    companions = (COMPANION,)
     samples = 12
     batch_size = 100
     is_probability = True

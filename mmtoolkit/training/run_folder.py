@@ -17,7 +17,6 @@ from mmtoolkit.readers import Fault, write_quarantine
 
 QUARANTINE = "quarantine.jsonl"
 CHECKPOINT = "checkpoints/last.h5"
-COMPANIONS = ("question_only",)  # further models that a run trains
 STAGES = "stage-[0-9]"  # the folders of a fine-tuning's stages, each like a run's
 REPORTS = ("report.json", "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
@@ -41,7 +40,9 @@ def check_free(out: Path, *, overwrite: bool) -> None:
         raise InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
 
 
-def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, keep: bool) -> None:
+def begin(
+    out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, keep: bool, companions: Sequence[str] = ()
+) -> None:
     """Makes the folder of a run, removes an earlier run from it unless that goes on, and writes its options.
 
     Args:
@@ -49,15 +50,16 @@ def begin(out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, kee
         options: The options of the run, written where `--config` finds them.
         faults: What of the data is left out; written down where `on_error` is `"quarantine"`.
         keep: Whether the run in the folder goes on.
+        companions: The names of further models, each trained in a folder of its own.
     """
     out.mkdir(parents=True, exist_ok=True)
     if keep:
-        for preset in (out / "preset", *(folder / "preset" for folder in companion_runs(out))):
+        for preset in (out / "preset", *(out / name / "preset" for name in companions)):
             settle(preset)
         for partial in checkpoint_in(out).parent.glob(".*.part"):
             partial.unlink()
     else:
-        clear(out)
+        clear(out, companions)
     settings = yaml.safe_dump(dict(options), sort_keys=False, allow_unicode=True).encode()
     write_atomically(out / "config.yaml", lambda file: file.write(settings))
     if options["on_error"] == "quarantine":
@@ -86,18 +88,13 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
     return True
 
 
-def clear(out: Path) -> None:
+def clear(out: Path, companions: Sequence[str] = ()) -> None:
     """Removes a run from its folder; other files stay."""
     for pattern in RUN:
         for path in out.glob(pattern):
             path.unlink()
-    for folder in (out / "preset", *out.glob(".preset.*"), *companion_runs(out), *out.glob(STAGES)):
+    for folder in (out / "preset", *out.glob(".preset.*"), *(out / name for name in companions), *out.glob(STAGES)):
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def companion_runs(out: Path) -> list[Path]:
-    """Lists the folders of the trainings of a model's companions, each like a run's."""
-    return [out / name for name in COMPANIONS]
 
 
 def checkpoint_in(out: Path) -> Path:

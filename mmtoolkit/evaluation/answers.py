@@ -86,7 +86,7 @@ def judge_answers(
     return answers, score_answers(answers, references(records))
 
 
-ANSWERS = Judge(judge_answers, ("accuracy", "vqa_accuracy"))
+ANSWERS: Judge = Judge(judge_answers, ("accuracy", "vqa_accuracy"))
 
 
 def answer_sheet(model: VisualQA, image: Path, question: str, answer: str, alignments: ArrayLike) -> Image.Image:

@@ -72,7 +72,7 @@ def judge_captions(
     return captions, score_captions(captions, {record.image_id: record.captions for record in records})
 
 
-CAPTIONS = Judge(judge_captions, ("BLEU-4", "BLEU-1", "BLEU-2", "BLEU-3", "ROUGE-L", "CIDEr"))
+CAPTIONS: Judge = Judge(judge_captions, ("BLEU-4", "BLEU-1", "BLEU-2", "BLEU-3", "ROUGE-L", "CIDEr"))
 
 
 def evaluate_captions(

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import keras
 import numpy as np
@@ -19,10 +19,15 @@ from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 
+if TYPE_CHECKING:  # Keras has no types: a checker would accept any attribute of what derives from it
+    from mmtoolkit.models.keras_model import Model
+else:
+    from keras import Model
+
 MANY = 16  # pictures; compiling takes longer than it gains for fewer
 
 
-class Task(keras.Model):
+class Task(Model):
     """A Keras model with codecs and a default decoding, that can be saved as a preset.
 
     Args:
@@ -186,7 +191,7 @@ def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return fitting
 
 
-class SearchGraph(keras.Model):
+class SearchGraph(Model):
     """A task's search as a model of its own, so that the backend compiles it; it owns no weights.
 
     Args:

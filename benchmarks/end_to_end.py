@@ -75,8 +75,8 @@ def main(
         shutil.rmtree(out / name / "cache")
     if grow:
         small, large = figures[0], figures[-1]
-        growth = {key: large[key] / max(small[key], 1) for key in ("seconds", "peak_mib")}
-        print(f"four times the photos: {growth['seconds']:.2f} x the time, {growth['peak_mib']:.2f} x the memory")
+        extension = {key: large[key] / max(small[key], 1) for key in ("seconds", "peak_mib")}
+        print(f"four times the photos: {extension['seconds']:.2f} x the time, {extension['peak_mib']:.2f} x the memory")
     if json:
         json.write_text(dumps({"scores": figures, "versions": mm.versions()}, indent=1) + "\n", encoding="utf-8")
 

@@ -28,7 +28,7 @@ from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.vision import choose_precision, load_extractor
 
 WIDTH, WORDS, VOCABULARY = 5, 12, 2500
-START, END, NEVER = 1, 2, [0, 1, 3]
+START, END, BANNED = 1, 2, [0, 1, 3]
 
 
 def main(
@@ -57,7 +57,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         for kind, path in photos(Path(folder), Image.open(photo) if photo else made_photo()).items():
             both: tuple[Callable[[], Any], ...] = (
-                lambda path=path: captioner.write({source.input_name: source.read([path])})[0][0].text,
+                lambda path=path: captioner.decode({source.input_name: source.read([path])})[0][0].text,
                 lambda path=path: usual.caption(path),
             )
             taken: list[list[float]] = [[], []]
@@ -124,7 +124,7 @@ class UsualWay:
             scores = np.array(keras.ops.log_softmax(logits))
             for row, (_, words) in enumerate(alive):
                 scores[row, repeated(words, search.no_repeat_ngram)] = -1e9
-            scores[:, NEVER if length > search.min_length else [*NEVER, END]] = -1e9
+            scores[:, BANNED if length > search.min_length else [*BANNED, END]] = -1e9
             totals = scores + np.array([total for total, _ in alive])[:, None]
             best = np.argsort(-totals, axis=None)[: search.width]
             rows, tokens = np.unravel_index(best, totals.shape)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-START, END, NEVER = 1, 2, [0, 1, 3]
+START, END, BANNED = 1, 2, [0, 1, 3]
 
 
 class TorchCaptioner(nn.Module):
@@ -75,7 +75,7 @@ class TorchCaptioner(nn.Module):
         for time in range(max_length):
             state = self.move(self.words(self.embedding(tokens)), state, keys, values)
             steps = torch.log_softmax(self.output(state[0]).float(), -1)
-            steps[..., NEVER] = -1e9
+            steps[..., BANNED] = -1e9
             alive, places = (alive[..., None] + steps).flatten(1).topk(width)
             parents, tokens = places // vocabulary, places % vocabulary
             state = tuple(part[rows, parents] for part in state)

@@ -27,7 +27,11 @@ HEAT = np.array([(24, 16, 60), (110, 28, 110), (214, 56, 72), (250, 146, 48), (2
 
 
 def attention_picture(
-    image: Image.Image | NDArray[np.uint8], words: Sequence[str], alignments: ArrayLike, *, title: str | None = None
+    image: Image.Image | NDArray[np.uint8],
+    words: Sequence[str],
+    attention_weights: ArrayLike,
+    *,
+    title: str | None = None,
 ) -> Image.Image:
     """Draws the picture once plain under its caption, and once per word with the attention laid over it.
 
@@ -39,8 +43,8 @@ def attention_picture(
     Args:
         image: A Pillow picture (its EXIF orientation is applied) or `<uint8>[height, width, 3]`.
         words: The words of the caption, in order.
-        alignments: `<float>[words, regions]`: how much of the attention each region gets; the regions are a square
-            grid (196 = 14 × 14) in reading order over the whole picture.
+        attention_weights: `<float>[words, regions]`: the share of the attention that each region gets; the regions are
+            a square grid (196 = 14 × 14) in reading order over the whole picture.
         title: What is written above; the words, joined, by default.
 
     Raises:
@@ -50,7 +54,7 @@ def attention_picture(
     words = [unicodedata.normalize("NFC", word) for word in words]  # fonts have 한, seldom its separate letters
     title = unicodedata.normalize("NFC", " ".join(words) if title is None else title)
     check_glyphs(title + "".join(words), font(WORD_SIZE))
-    grids = _grids(words, alignments)
+    grids = _grids(words, attention_weights)
     plain = _fitted(image)
     tiles = [plain, *(heat_overlay(plain, grid) for grid in grids)]
     columns = min(COLUMNS, len(tiles))
@@ -143,9 +147,9 @@ def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
     )
 
 
-def _grids(words: Sequence[str], alignments: ArrayLike) -> NDArray[np.float32]:
+def _grids(words: Sequence[str], attention_weights: ArrayLike) -> NDArray[np.float32]:
     """Checks the alignments and folds each row into its square grid."""
-    rows = np.asarray(alignments, np.float32)
+    rows = np.asarray(attention_weights, np.float32)
     side = math.isqrt(rows.shape[1]) if rows.ndim == 2 else 0
     if rows.ndim != 2 or len(rows) != len(words) or side == 0 or side * side != rows.shape[1]:
         raise InputError(

@@ -20,8 +20,8 @@ import h5py
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_json
-from mmtoolkit.novelty import SeenPictures
 from mmtoolkit.text import TextCodec
+from mmtoolkit.vision.image_distribution import ImageDistribution
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
@@ -37,14 +37,14 @@ class Preset:
         config: Class, constructor arguments and default decoding.
         codecs: The model's codecs by name.
         card: Data, licence, command, seed, scores, limits.
-        seen_pictures: What the training pictures look like; nothing in older presets.
+        image_distribution: What the training pictures look like; nothing in older presets.
     """
 
     folder: Path
     config: dict[str, Any]
     codecs: dict[str, TextCodec]
     card: dict[str, Any]
-    seen_pictures: SeenPictures | None = None
+    image_distribution: ImageDistribution | None = None
 
     @property
     def weights(self) -> Path:
@@ -97,7 +97,7 @@ def read_preset(name: str | Path) -> Preset:
         if not (folder / needed).is_file():
             raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
     codecs = {codec: TextCodec.load(folder / CODECS / codec) for codec in names}
-    seen = SeenPictures.load(folder / SEEN) if (folder / SEEN).is_file() else None
+    seen = ImageDistribution.load(folder / SEEN) if (folder / SEEN).is_file() else None
     return Preset(folder, config, codecs, card, seen)
 
 
@@ -146,7 +146,7 @@ def write_preset(
     codecs: Mapping[str, TextCodec],
     card: Mapping[str, Any],
     save_weights: Callable[[str], Any],
-    seen_pictures: SeenPictures | None = None,
+    image_distribution: ImageDistribution | None = None,
 ) -> None:
     """Writes a preset beside its place and then puts it there, so that a half-written one is never seen."""
     fresh, old = folder.with_name(f".{folder.name}.{os.getpid()}.new"), folder.with_name(f".{folder.name}.old")
@@ -158,8 +158,8 @@ def write_preset(
         for name, codec in codecs.items():
             codec.save(fresh / CODECS / name)
         save_weights(str(fresh / WEIGHTS))
-        if seen_pictures:
-            seen_pictures.save(fresh / SEEN)
+        if image_distribution:
+            image_distribution.save(fresh / SEEN)
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)

@@ -12,7 +12,7 @@ import keras
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import CAPTIONS, Judge
-from mmtoolkit.models import Task
+from mmtoolkit.models import Model
 from mmtoolkit.vision import ImageSource
 
 
@@ -115,7 +115,7 @@ class DecodedValidation(keras.callbacks.Callback):
 
     def validate(self, epoch: int, logs: dict[str, Any]) -> None:
         """Scores the captions, and keeps the model or loses patience."""
-        model: Task = self.model
+        model: Model = self.model
         started = time.perf_counter()
         said, scores = self.judge.run(model, self.records, self.source)
         logs.update({f"val_{name}": score for name, score in scores.items()})

@@ -6,7 +6,7 @@ from typing import Any
 
 import mmtoolkit as mm
 from mmtoolkit.pipelines.command import tell
-from mmtoolkit.pipelines.learning import EMBEDDINGS, Sight, check_options
+from mmtoolkit.pipelines.learning import EMBEDDINGS, VisionSetup, check_options
 
 ONE_HOT = "one-hot"
 ANSWERS_KEPT = 1000
@@ -51,16 +51,16 @@ def check_all(options: dict[str, Any]) -> None:
     check_options(options, least=LEAST, shares=SHARES, embeddings=(*EMBEDDINGS, ONE_HOT))
 
 
-def settle(options: dict[str, Any], sight: Sight) -> None:
+def settle(options: dict[str, Any], vision: VisionSetup) -> None:
     """Puts values in the place of options that were left open, and checks the one that needs to know the pictures.
 
     Raises:
         mm.InputError: The regions cannot be pooled so.
     """
-    small, blind = sight.encoder == "small", options["question_only"]
-    grid = 1 if options["layer"] == "fc2" else GRID if sight.key else sight.image_size // 8
-    usual: dict[str, Any] = {"dropout": 0.0 if small and not blind else 0.5}
-    usual["crop"] = 0.0 if small or blind or grid == 1 else 0.5
+    small, question_only = vision.encoder == "small", options["question_only"]
+    grid = 1 if options["layer"] == "fc2" else GRID if vision.key else vision.image_size // 8
+    usual: dict[str, Any] = {"dropout": 0.0 if small and not question_only else 0.5}
+    usual["crop"] = 0.0 if small or question_only or grid == 1 else 0.5
     if options["head"] == "classify":
         usual["answers"] = ANSWERS_KEPT
     options |= {name: value for name, value in usual.items() if options[name] is None}

@@ -10,9 +10,9 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines.command import run, start_tensorflow
 from mmtoolkit.pipelines.learning import (
     EMBEDDINGS,
-    Sight,
+    VisionSetup,
     check_options,
-    choose_sight,
+    choose_vision,
     finish,
     fit,
     started_at_vgg19,
@@ -21,10 +21,10 @@ from mmtoolkit.pipelines.learning import (
     trainable,
     word_vectors,
 )
-from mmtoolkit.pipelines.novelty import remember, unlike
+from mmtoolkit.pipelines.out_of_distribution import fit_distribution, out_of_distribution
 from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
 from mmtoolkit.pipelines.seeing import image_source, readable, tell_left_out
-from mmtoolkit.readers import Fault, OnError, Splits, usable_captions
+from mmtoolkit.readers import Fault, OnError, Splits, load_captions
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
@@ -143,16 +143,16 @@ def main(
     if deterministic:
         start_deterministic()
     splits, faults = train_and_valid(data, seed, on_error, exclude)
-    sight = choose_sight(options, [record.image for record in splits.train])
-    options |= {"encoder": sight.encoder, "precision": sight.precision}
+    vision = choose_vision(options, [record.image for record in splits.train])
+    options |= {"encoder": vision.encoder, "precision": vision.precision}
     records = [record for part in splits for record in part]
     card = {"data": str(data), "data_sha256": digest(records), "command": "mmtoolkit caption", "seed": seed}
-    source, unreadable = image_source(sight.key, sight.image_size, records, features=features, on_error=on_error)
+    source, unreadable = image_source(vision.key, vision.image_size, records, features=features, on_error=on_error)
     faults += unreadable
     tell_left_out(faults)
     splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
     prepared = time.perf_counter()
-    captioner = new_captioner(splits.train, sight, options)
+    captioner = new_captioner(splits.train, vision, options)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
     with told_how_to_go_on(out):
         best, report = train(captioner, splits, source=source, out=out, options=options, card=card)
@@ -169,11 +169,11 @@ def train_and_valid(
     import keras
 
     keras.utils.set_random_seed(seed)
-    records, faults = usable_captions(data, on_error=on_error, exclude=exclude)
+    records, faults = load_captions(data, on_error=on_error, exclude=exclude)
     return trainable(mm.split(records, seed=seed), data), faults
 
 
-def new_captioner(records: list[mm.CaptionRecord], sight: Sight, options: dict[str, Any]) -> mm.Captioner:
+def new_captioner(records: list[mm.CaptionRecord], vision: VisionSetup, options: dict[str, Any]) -> mm.Captioner:
     """A captioner for the words of these records, with word2vec vectors of them."""
     texts = mm.texts(records)
     codec = mm.TextCodec.fit(texts, min_count=options["min_count"])
@@ -182,9 +182,9 @@ def new_captioner(records: list[mm.CaptionRecord], sight: Sight, options: dict[s
     width = {} if table is None else {"embedding_dim": table.shape[1]}
     captioner = mm.Captioner(
         codec,
-        encoder=sight.encoder,
-        extractor=sight.key,
-        image_size=sight.image_size,
+        encoder=vision.encoder,
+        extractor=vision.key,
+        image_size=vision.image_size,
         attention_penalty=options["attention_penalty"],
         decoding=mm.BeamSearch(
             width=options["beam"],
@@ -193,7 +193,7 @@ def new_captioner(records: list[mm.CaptionRecord], sight: Sight, options: dict[s
         ),
         max_length=options["max_length"],
         embeddings=table,
-        dtype=sight.dtype,
+        dtype=vision.dtype,
         **{name: options[name] for name in DECODER} | width,
     )
     return started_at_vgg19(captioner)
@@ -211,11 +211,11 @@ def train(
     """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
     history, epoch = fit(captioner, splits, source=source, out=out, options=options, card=card)
     best = mm.Captioner.from_preset(out / "preset")
-    remember(best, splits, source, out / "preset", seed=options["seed"])
-    report = mm.evaluate_captions(best, splits.valid, source=source, learnt=splits.train, seed=options["seed"])
+    fit_distribution(best, splits, source, out / "preset", seed=options["seed"])
+    report = mm.evaluate_captions(best, splits.valid, source=source, train_records=splits.train, seed=options["seed"])
     if splits.test:
         test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
-        test |= unlike(best, splits.test, source)
+        test |= out_of_distribution(best, splits.test, source)
         report |= {f"test_{part}": test[part] for part in ("scores", "intervals", "unlike") if part in test}
     return best, report | {"split": "valid", "epoch": epoch, "history": history, "options": options}
 

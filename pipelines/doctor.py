@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.command import aligned, check_target, progress_bar, run, tell
-from mmtoolkit.readers import Excluded, Fault, usable_captions, usable_questions, write_quarantine
+from mmtoolkit.readers import Excluded, Fault, load_captions, load_questions, write_quarantine
 from mmtoolkit.readers.caption_files import captions_files
 from mmtoolkit.readers.question_files import questions_files
 
@@ -78,7 +78,7 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
     refused: list[mm.InputError] = []
     broken: dict[Path, Fault] = {}
     read: list[Path] = []
-    for usable, files in ((usable_captions, captions_files), (usable_questions, questions_files)):
+    for usable, files in ((load_captions, captions_files), (load_questions, questions_files)):
         try:
             found = usable(data, on_error="skip", exclude=exclude)
         except mm.InputError as error:

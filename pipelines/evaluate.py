@@ -13,7 +13,7 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.pipelines.novelty import unlike
+from mmtoolkit.pipelines.out_of_distribution import out_of_distribution
 from mmtoolkit.pipelines.reporting import PAGE, TABLE, provenance, write_report
 from mmtoolkit.pipelines.runs import cut_as_trained
 from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
@@ -21,14 +21,14 @@ from mmtoolkit.readers import (
     Fault,
     NoSuchSplit,
     OnError,
+    load_captions,
+    load_questions,
     none_left,
     split_name,
-    usable_captions,
-    usable_questions,
     write_quarantine,
 )
 
-Usable = Callable[..., tuple[list[Any], list[Fault]]]  # reads a data set: `usable_captions` or `usable_questions`
+Usable = Callable[..., tuple[list[Any], list[Fault]]]  # reads a data set: `load_captions` or `load_questions`
 
 
 def main(
@@ -97,8 +97,8 @@ def main(
         check_answerer(preset, searches)
     else:
         decoding = check_captioner(model, preset, results, searches)
-    usable: Usable = partial(usable_questions if answers else usable_captions, on_error=on_error, exclude=exclude)
-    records, faults, learnt = records_of(data, usable, split=split, card=model.card)
+    usable: Usable = partial(load_questions if answers else load_captions, on_error=on_error, exclude=exclude)
+    records, faults, train_records = records_of(data, usable, split=split, card=model.card)
     source, unreadable = pictures_for(model, records, features=features, on_error=on_error)
     records, faults = readable(records, unreadable), [*faults, *unreadable]
     tell_left_out(faults)
@@ -107,8 +107,8 @@ def main(
     if answers:
         report = answers_report(model, preset, records, source, results)
     else:
-        report = captions_report(model, records, source, decoding, learnt)
-    report |= unlike(model, records, source)
+        report = captions_report(model, records, source, decoding, train_records)
+    report |= out_of_distribution(model, records, source)
     report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
     report |= provenance(model, records)
     rows = report.pop("rows", [])
@@ -151,11 +151,13 @@ def check_captioner(
 
 
 def captions_report(
-    captioner: mm.Captioner, records: list[Any], source: Any, decoding: Any, learnt: list[Any]
+    captioner: mm.Captioner, records: list[Any], source: Any, decoding: Any, train_records: list[Any]
 ) -> dict[str, Any]:
     """The report on a captioner."""
     bar = progress_bar("captions")
-    return mm.evaluate_captions(captioner, records, source=source, decoding=decoding, learnt=learnt, progress=bar)
+    return mm.evaluate_captions(
+        captioner, records, source=source, decoding=decoding, train_records=train_records, progress=bar
+    )
 
 
 def answers_report(
@@ -168,12 +170,14 @@ def answers_report(
     Raises:
         mm.InputError: There are no answers, and no results to write.
     """
-    from mmtoolkit.evaluation import answer_questions, tops
+    from mmtoolkit.evaluation import answer_questions, candidates_needed
 
     answered = [record for record in records if record.answers]
     if not answered and not results:
         raise mm.InputError("Scores need answers. Received: questions that have none; add --results FILE.")
-    found = answer_questions(model, records, source=source, top=tops(model), progress=progress_bar("answers"))
+    found = answer_questions(
+        model, records, source=source, top=candidates_needed(model), progress=progress_bar("answers")
+    )
     if results:
         write_results(results, found)
     if not answered:

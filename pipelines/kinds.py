@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mmtoolkit as mm
-from mmtoolkit.readers import usable_captions, usable_questions
+from mmtoolkit.readers import load_captions, load_questions
 
 if TYPE_CHECKING:
     from mmtoolkit.checkpoints import Position
@@ -49,7 +49,7 @@ def kind_of(model: Any) -> Kind:
 
 def caption_batches(model: Any, records: Sequence[Any], source: Any, options: Mapping[str, Any]) -> Batches:
     """Batches of captions."""
-    same: dict[str, Any] = {"features": source, "together": TOGETHER if model.encoder else 1}
+    same: dict[str, Any] = {"features": source, "per_group": TOGETHER if model.encoder else 1}
     return lambda at: mm.caption_dataset(records, model.codec, **same, **order(options, at))
 
 
@@ -74,14 +74,14 @@ def evaluated(name: str) -> Any:
 
 def samples(name: str) -> Any:
     """What shows samples, by name."""
-    from mmtoolkit import watching
+    from mmtoolkit import monitoring
 
-    return getattr(watching, name)
+    return getattr(monitoring, name)
 
 
 CAPTIONS = Kind(
     "caption",
-    usable_captions,
+    load_captions,
     lambda records: {"words": mm.texts(records)},
     caption_batches,
     lambda model, smoothing: mm.token_loss(smoothing),
@@ -92,7 +92,7 @@ CAPTIONS = Kind(
 )
 ANSWERS = Kind(
     "question",
-    usable_questions,
+    load_questions,
     lambda records: {
         "words": [record.question for record in records],
         "answers": [answer for record in records for answer in record.answers],
@@ -101,6 +101,8 @@ ANSWERS = Kind(
     lambda model, smoothing: model.answer_loss(smoothing),
     lambda: evaluated("ANSWERS"),
     lambda: samples("SampleAnswers"),
-    lambda model, records, source, learnt=(), **options: mm.evaluate_answers(model, records, source=source, **options),
+    lambda model, records, source, train_records=(), **options: mm.evaluate_answers(
+        model, records, source=source, **options
+    ),
     lambda *given: evaluated("answer_looks")(*given),
 )

@@ -83,7 +83,7 @@ def trainable(splits: Splits[RecordT], data: Path, unreadable: Sequence[Fault] =
     return splits
 
 
-class Sight(NamedTuple):
+class VisionSetup(NamedTuple):
     """How a model sees.
 
     Args:
@@ -104,7 +104,7 @@ class Sight(NamedTuple):
         return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
 
 
-def choose_sight(options: Mapping[str, Any], images: Sequence[Path]) -> Sight:
+def choose_vision(options: Mapping[str, Any], images: Sequence[Path]) -> VisionSetup:
     """The encoder and the precision for some pictures where `auto` leaves the choice."""
     from mmtoolkit.vision import choose_precision
 
@@ -112,10 +112,10 @@ def choose_sight(options: Mapping[str, Any], images: Sequence[Path]) -> Sight:
     encoder = choose_encoder("vgg19" if options["layer"] != "block5_conv4" else options["encoder"], weights, images)
     exact = choose_precision(precision) if encoder != "small" or precision != "auto" else "float32"
     if encoder == "small":
-        return Sight(encoder, exact, None, picture_side(images))
+        return VisionSetup(encoder, exact, None, picture_side(images))
     layer = "block4_pool" if encoder == "vgg19-block5" else options["layer"]
     key = mm.extractor_key(weights or "imagenet", precision=exact, layer=layer)
-    return Sight(encoder, exact, key, key.side)
+    return VisionSetup(encoder, exact, key, key.side)
 
 
 def choose_encoder(encoder: str, weights: str | None, images: Sequence[Path]) -> str:
@@ -194,7 +194,7 @@ def fit(
         options: The options of the job; those that last must be the same in a run that goes on.
         card: What the preset's card says besides.
     """
-    from mmtoolkit import watching
+    from mmtoolkit import monitoring
     from mmtoolkit.checkpoints import Position
 
     kind = kind_of(model)
@@ -208,7 +208,7 @@ def fit(
     )
     model.compile(optimizer, loss=kind.loss(model, options["label_smoothing"]))
     extractor = {"vgg19_sha256": key.weights if key else None, "precision": options["precision"]}
-    events, notes = watching.Events(out / "logs"), watching.AfterBar(tell)
+    events, notes = monitoring.Events(out / "logs"), monitoring.AfterBar(tell)
     samples = None
     if source:
         samples = kind.samples()(splits.valid, source, out / "samples", events=events, tell=notes.add)
@@ -225,7 +225,7 @@ def fit(
     checkpoints = mm.Checkpoints(
         checkpoint_in(out), steps=steps, settings=settings, validation=validation, every=options["checkpoint_every"]
     )
-    watched = [watching.StopAtNaN(out / "preset"), validation, watching.Curves(events, tell=notes.add), notes]
+    watched = [monitoring.StopAtNaN(out / "preset"), validation, monitoring.Curves(events, tell=notes.add), notes]
     with keras_bar():  # stdout is for results
         history = checkpoints.fit(model, data, epochs=options["epochs"], callbacks=watched)
     return Trained(history, validation.best_epoch + 1)

@@ -20,13 +20,13 @@ import mmtoolkit as mm
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
 from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
-from mmtoolkit.pipelines.novelty import note
+from mmtoolkit.pipelines.out_of_distribution import note
 from mmtoolkit.pipelines.seeing import check_answerer, draw_attention, load_model
 
 if TYPE_CHECKING:
     from mmtoolkit.decoding import Search
-    from mmtoolkit.novelty import SeenPictures
     from mmtoolkit.vision import ImageSource
+    from mmtoolkit.vision.image_distribution import ImageDistribution
 
 BATCH, ANSWERS = 16, 5
 NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
@@ -103,7 +103,7 @@ def main(
                 if not json:
                     print("\n".join(f"{path}\t{line(text)}" for text in texts), flush=True)
                     if far.get("unlike"):
-                        tell(note(path, far["distance"], model.seen_pictures.threshold))
+                        tell(note(path, far["distance"], model.image_distribution.threshold))
                 if attention:
                     draw_attention(model, path, inputs, texts[0].text, attention / name, question=question)
                     results[-1]["attention"] = str(attention / name)
@@ -196,7 +196,7 @@ def said(
     """
     asked = None if question is None else model.inputs_for([], [question], None)["question"]
     if asked is not None and model.question_only:
-        (answers,) = model.write({"question": asked}, decoding)
+        (answers,) = model.decode({"question": asked}, decoding)
         yield from ((path, {"question": asked}, answers, {}) for path in paths)
         return
     source = model.image_source()
@@ -204,14 +204,14 @@ def said(
         rows = read(paths[start : start + BATCH], source)
         inputs = [model_inputs(source, row, asked) for row in rows if not isinstance(row, mm.InputError)]
         batch = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]} if inputs else {}
-        written = iter(zip(inputs, model.write(batch, decoding), known(model, batch), strict=True) if inputs else ())
+        written = iter(zip(inputs, model.decode(batch, decoding), known(model, batch), strict=True) if inputs else ())
         for path, row in zip(paths[start:], rows, strict=False):
             yield (path, {}, row, {}) if isinstance(row, mm.InputError) else (path, *next(written))
 
 
 def known(model: Any, batch: dict[str, np.ndarray]) -> list[dict[str, Any]]:
     """How far each picture of a batch lies from those of the training, as JSON, where the preset knows it."""
-    seen: SeenPictures | None = model.seen_pictures
+    seen: ImageDistribution | None = model.image_distribution
     if seen is None:
         return [{} for _ in next(iter(batch.values()))]
     return [

@@ -140,8 +140,8 @@ def draw_attention(
     from mmtoolkit.evaluation import answer_sheet, attention_sheet
 
     if question is None:
-        (alignments,) = model.attend(inputs, [text])
-        attention_sheet(model, path, text, alignments).save(target)
+        (attention_weights,) = model.attention_weights(inputs, [text])
+        attention_sheet(model, path, text, attention_weights).save(target)
     else:
-        (alignments,) = model.attend(inputs)
-        answer_sheet(model, path, question, text, alignments).save(target)
+        (attention_weights,) = model.attention_weights(inputs)
+        answer_sheet(model, path, question, text, attention_weights).save(target)

@@ -46,8 +46,8 @@ def main(
         raise mm.InputError(
             f"serve needs the package waitress. Received: {error}; install it with pip install 'mmtoolkit[serving]'."
         ) from error
+    from mmtoolkit.serving.demo_html import served_page
     from mmtoolkit.serving.loaded import load_models
-    from mmtoolkit.serving.page import served_page
 
     loaded = load_models(models)
     if page:

@@ -11,13 +11,13 @@ import mmtoolkit as mm
 from mmtoolkit.pipelines.command import tell
 from mmtoolkit.pipelines.kinds import Kind
 from mmtoolkit.pipelines.learning import fit
-from mmtoolkit.pipelines.novelty import remember
+from mmtoolkit.pipelines.out_of_distribution import fit_distribution
 from mmtoolkit.pipelines.runs import digest
 from mmtoolkit.pipelines.seeing import pictures_for
 from mmtoolkit.readers import Splits
 
 if TYPE_CHECKING:
-    from mmtoolkit.models.growing import Growth
+    from mmtoolkit.models.vocabulary_extension import VocabularyExtension
     from mmtoolkit.vision import ImageSource
 
 Stage = Literal["decoder", "encoder"]
@@ -75,8 +75,8 @@ def tuned(
     origin = dict(model.card)
     states = [State("before", rank(before["scores"], name), out / "stage-0")]
     model.save_preset(states[0].folder)
-    model, growth = larger(model, kind, splits, source, old, options)
-    tell_growth(growth)
+    model, extension = larger(model, kind, splits, source, old, options)
+    tell_extension(extension)
     histories: dict[str, Any] = {}
     for number, stage in enumerate(options["stages"] or usual_stages(model), start=1):
         tell(f"stage {number}: {stage}")
@@ -96,15 +96,15 @@ def tuned(
     records = [record for part in splits for record in part]
     source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
     if best.name != "before":  # which has what its own training left
-        remember(model, splits, source, out / "preset", seed=options["seed"])
+        fit_distribution(model, splits, source, out / "preset", seed=options["seed"])
     if test:
         test["after"] = scored(kind, model, splits.test, source, options)
-    report = kind.evaluate(model, splits.valid, source, learnt=splits.train, seed=options["seed"]) | {
+    report = kind.evaluate(model, splits.valid, source, train_records=splits.train, seed=options["seed"]) | {
         "split": "valid",
         "before": {key: before[key] for key in ("scores", "intervals")},
         **({"test": test} if test else {}),
-        "new": {codec: list(tokens) for codec, tokens in growth.words.items()},
-        "neighbours": growth.neighbours,
+        "new": {codec: list(tokens) for codec, tokens in extension.words.items()},
+        "neighbours": extension.neighbours,
         "best": best.name,
         "history": histories,
         "options": options,
@@ -127,25 +127,25 @@ def larger(
     source: ImageSource | None,
     old: Splits[Any] | None,
     options: Mapping[str, Any],
-) -> tuple[Any, Growth]:
+) -> tuple[Any, VocabularyExtension]:
     """The model with the new words, made of what is most like them.
 
     With the old data word2vec finds that. Without it the texts may hold no word of the old kind: the model says what it
     would have said.
     """
     from mmtoolkit.checkpoints import Position
-    from mmtoolkit.models.growing import grown, said_instead
+    from mmtoolkit.models.vocabulary_extension import extend_vocabulary, predicted_neighbours
 
     texts = kind.texts(splits.train)
     same = {"known": kind.texts(old.train) if old else None, "min_count": options["min_count"], "seed": options["seed"]}
-    found, growth = grown(model, texts, **same)
+    found, extension = extend_vocabulary(model, texts, **same)
     for _ in range(GUESSES):  # what stands before a new word is often another one, which the first guess has placed
-        if old or not growth.words[model.codec_names[-1]]:
+        if old or not extension.words[model.codec_names[-1]]:
             break
         batches = kind.batches(found, splits.train, source, options)(Position())
-        neighbours = said_instead(found, growth, itertools.islice(batches, GUESSED))
-        found, growth = grown(model, texts, neighbours=neighbours, **same)
-    return found, growth
+        neighbours = predicted_neighbours(found, extension, itertools.islice(batches, GUESSED))
+        found, extension = extend_vocabulary(model, texts, neighbours=neighbours, **same)
+    return found, extension
 
 
 def usual_stages(model: Any) -> tuple[Stage, ...]:
@@ -159,12 +159,12 @@ def check_stages(stages: Sequence[Stage], model: Any) -> None:
     Raises:
         mm.InputError: One comes twice, or the model has no encoder that could be trained.
     """
-    from mmtoolkit.models.growing import check_deepens
+    from mmtoolkit.models.vocabulary_extension import check_trainable_vgg19
 
     if len(set(stages)) < len(stages):
         raise mm.InputError(f"--stages expects each stage once. Received: {' '.join(stages)}.")
     if "encoder" in stages and not model.encoder:
-        check_deepens(model)
+        check_trainable_vgg19(model)
 
 
 def unfrozen(
@@ -175,14 +175,14 @@ def unfrozen(
     Raises:
         mm.InputError: The model has no encoder that could be trained.
     """
-    from mmtoolkit.models.growing import deepened
+    from mmtoolkit.models.vocabulary_extension import with_trainable_vgg19
 
     if stage == "decoder":
         if model.encoder:
             model.encoder.trainable = False
         return model, source
     if not model.encoder:
-        model = deepened(model)
+        model = with_trainable_vgg19(model)
         records = [record for part in splits for record in part]
         source, _ = pictures_for(model, records, features=place_of(options), on_error="fail")
     model.encoder.trainable = True
@@ -201,16 +201,16 @@ def place_of(options: Mapping[str, Any]) -> Path | None:
 
 def card_of(model: Any, kind: Kind, splits: Splits[Any], options: Mapping[str, Any]) -> dict[str, Any]:
     """What the card says of the fine-tuning, in place of the first training."""
-    from mmtoolkit.evaluation import usual_answers
+    from mmtoolkit.evaluation import most_frequent_answers
 
     records = [record for part in splits for record in part]
     told = {"data": options["data"], "data_sha256": digest(records), "command": "mmtoolkit finetune"}
     told |= {"preset": options["preset"], "seed": options["seed"], "valid_share": options["valid_share"]}
-    return told | ({"usual_answers": usual_answers(splits.train)} if kind.what == "question" else {})
+    return told | ({"usual_answers": most_frequent_answers(splits.train)} if kind.what == "question" else {})
 
 
-def tell_growth(growth: Growth) -> None:
+def tell_extension(extension: VocabularyExtension) -> None:
     """Says how many words are new, and what the first ones start from."""
-    for codec, tokens in growth.words.items():
-        shown = [f"{token} (like {', '.join(growth.neighbours[token]) or 'all'})" for token in tokens[:3]]
+    for codec, tokens in extension.words.items():
+        shown = [f"{token} (like {', '.join(extension.neighbours[token]) or 'all'})" for token in tokens[:3]]
         tell(f"new {codec}: {len(tokens)}" + (f", {', '.join(shown)}" if shown else ""))

@@ -12,8 +12,8 @@ from mmtoolkit.pipelines.answering import ONE_HOT, check_all, settle, tell_basel
 from mmtoolkit.pipelines.command import run, start_tensorflow, tell
 from mmtoolkit.pipelines.learning import (
     SMALL_SIDE,
-    Sight,
-    choose_sight,
+    VisionSetup,
+    choose_vision,
     finish,
     fit,
     started_at_vgg19,
@@ -22,15 +22,15 @@ from mmtoolkit.pipelines.learning import (
     trainable,
     word_vectors,
 )
-from mmtoolkit.pipelines.novelty import remember, unlike
+from mmtoolkit.pipelines.out_of_distribution import fit_distribution, out_of_distribution
 from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
 from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_out
-from mmtoolkit.readers import Fault, OnError, Splits, usable_questions
+from mmtoolkit.readers import Fault, OnError, Splits, load_questions
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
-BLIND = Sight("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
+NO_VISION = VisionSetup("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),
@@ -149,19 +149,19 @@ def main(
         start_deterministic()
     splits, faults = train_and_valid(data, seed, valid_share, on_error, exclude)
     images = list(dict.fromkeys(record.image for record in splits.train))
-    sight = BLIND if question_only else choose_sight(options, images)
-    options |= {"encoder": sight.encoder, "precision": sight.precision}
-    settle(options, sight)
+    vision = NO_VISION if question_only else choose_vision(options, images)
+    options |= {"encoder": vision.encoder, "precision": vision.precision}
+    settle(options, vision)
     records = [record for part in splits for record in part]
     source, unreadable = None, list[Fault]()
     if not question_only:
-        source, unreadable = image_source(sight.key, sight.image_size, records, features=features, on_error=on_error)
+        source, unreadable = image_source(vision.key, vision.image_size, records, features=features, on_error=on_error)
     faults += unreadable
     tell_left_out(faults)
     splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
     prepared = time.perf_counter()
     card = card_of(data, records, splits, seed, valid_share)
-    model = new_answerer(splits.train, sight, options, question_only=question_only)
+    model = new_answerer(splits.train, vision, options, question_only=question_only)
     begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
     with told_how_to_go_on(out):
         best, report = train(model, splits, source=source, out=out, options=options, card=card)
@@ -176,7 +176,7 @@ def train_and_valid(
     data: Path, seed: int, valid_share: float, on_error: OnError, exclude: Path | None
 ) -> tuple[Splits[mm.QuestionRecord], list[Fault]]:
     """The records of a data set that have answers, and what is left out of it."""
-    records, faults = usable_questions(data, on_error=on_error, exclude=exclude)
+    records, faults = load_questions(data, on_error=on_error, exclude=exclude)
     answered = [record for record in records if record.answers]
     if not answered:
         raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
@@ -187,7 +187,7 @@ def card_of(
     data: Path, records: list[mm.QuestionRecord], splits: Splits[mm.QuestionRecord], seed: int, valid_share: float
 ) -> dict[str, Any]:
     """Where the model comes from, and the most frequent answers, which reports compare with."""
-    from mmtoolkit.evaluation import usual_answers
+    from mmtoolkit.evaluation import most_frequent_answers
 
     return {
         "data": str(data),
@@ -195,12 +195,12 @@ def card_of(
         "command": "mmtoolkit vqa",
         "seed": seed,
         "valid_share": valid_share,
-        "usual_answers": usual_answers(splits.train),
+        "usual_answers": most_frequent_answers(splits.train),
     }
 
 
 def new_answerer(
-    records: list[mm.QuestionRecord], sight: Sight, options: dict[str, Any], *, question_only: bool
+    records: list[mm.QuestionRecord], vision: VisionSetup, options: dict[str, Any], *, question_only: bool
 ) -> mm.VisualQA:
     """A question-answerer for the words and the answers of these records, with word2vec vectors of the questions."""
     import keras
@@ -227,12 +227,12 @@ def new_answerer(
         codec,
         answers_codec,
         question_only=question_only,
-        encoder=sight.encoder,
-        extractor=sight.key,
-        image_size=sight.image_size,
+        encoder=vision.encoder,
+        extractor=vision.key,
+        image_size=vision.image_size,
         embeddings=table,
         bidirectional=not options["forwards_only"],
-        dtype=sight.dtype,
+        dtype=vision.dtype,
         **{name: options[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
     )
     return started_at_vgg19(model)
@@ -249,19 +249,21 @@ def train(
 ) -> tuple[mm.VisualQA, dict[str, Any]]:
     """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
     best, trained = fitted(model, splits, source, out, options, card)
-    remember(best, splits, source, out / "preset", seed=options["seed"])
+    fit_distribution(best, splits, source, out / "preset", seed=options["seed"])
     twin = None
     if not options["no_twin"] and not model.question_only:
         tell("the twin that reads the questions only:")
-        blind = new_answerer(splits.train, BLIND._replace(precision=options["precision"]), options, question_only=True)
-        twin, _ = fitted(blind, splits, None, out / TWIN, options, card)
+        question_only = new_answerer(
+            splits.train, NO_VISION._replace(precision=options["precision"]), options, question_only=True
+        )
+        twin, _ = fitted(question_only, splits, None, out / TWIN, options, card)
         kept = out / "preset" / TWIN
         shutil.rmtree(kept, ignore_errors=True)
         shutil.copytree(out / TWIN / "preset", kept)
     report = mm.evaluate_answers(best, splits.valid, source=source, twin=twin, seed=options["seed"])
     if splits.test:
         test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
-        test |= unlike(best, splits.test, source)
+        test |= out_of_distribution(best, splits.test, source)
         parts = ("scores", "intervals", "baselines", "gains", "unlike")
         report |= {f"test_{part}": test[part] for part in parts if part in test}
     shutil.rmtree(out / TWIN, ignore_errors=True)

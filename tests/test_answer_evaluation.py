@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.evaluation import answer_questions, evaluate_answers, usual_answers
+from mmtoolkit.evaluation import answer_questions, evaluate_answers, most_frequent_answers
 from mmtoolkit.evaluation.answers import shuffled
 
 ASKED = ["how many dogs?", "how many cats?", "what is it?", "is it red?"]
@@ -51,7 +51,7 @@ class Reciter:
         )
         return {"pictures": pictures, "questions": [ASKED.index(question) for question in questions]}
 
-    def write(self, inputs: dict[str, Any], top: int) -> list[list[mm.Answer]]:
+    def decode(self, inputs: dict[str, Any], top: int) -> list[list[mm.Answer]]:
         self.batches.append(len(inputs["questions"]))
         said = "yes" if self.question_only else None
         return [
@@ -74,17 +74,17 @@ def test_every_question_is_answered_in_batches() -> None:
 
 def test_usual_answers_of_each_kind() -> None:
     """Of what most annotators said: 2, 3, dog, yes; letter case, blanks and the order of sets apart."""
-    assert usual_answers(RECORDS) == {"": "2", "how many": "2", "what is": "dog", "is it": "yes"}
+    assert most_frequent_answers(RECORDS) == {"": "2", "how many": "2", "what is": "dog", "is it": "yes"}
     spelt = ["b, a", "dog", "A,b"]
     records = [mm.QuestionRecord(Path("0.jpg"), "0", "what?", (text,), text) for text in spelt]
-    assert usual_answers(records) == {"": "b, a", "what": "b, a"}
+    assert most_frequent_answers(records) == {"": "b, a", "what": "b, a"}
 
 
 @pytest.fixture(scope="module")
 def report() -> dict[str, Any]:
     model: Any = Reciter()
     twin: Any = Reciter(question_only=True)
-    return evaluate_answers(model, RECORDS, source=Numbers(), usual=usual_answers(RECORDS), twin=twin)
+    return evaluate_answers(model, RECORDS, source=Numbers(), usual=most_frequent_answers(RECORDS), twin=twin)
 
 
 def test_scores_by_hand(report: dict[str, Any]) -> None:

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_PIPELINES = {
-    *("models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "pages", "reports", "novelty"),
+    *("models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
     *BELOW_MODELS,
 }
 
@@ -34,26 +34,26 @@ ARROWS: dict[str, set[str]] = {
     "scenes": set(),
     "pictures": set(),
     "word_map": {"pictures"},
-    "pages": set(),
-    "novelty": set(),
-    "doctor": {"readers", "metrics", "pages"},
-    "reports": {"metrics", "pages", "pictures"},
-    "labelling": {"readers", "pages"},
+    "html": set(),
+    "doctor": {"readers", "metrics", "html"},
+    "reports": {"metrics", "html", "pictures"},
+    "labelling": {"readers", "html"},
     "text": set(),
     "vision": set(),
     "layers": set(),
     "decoding": set(),
     "losses": set(),
-    "models": BELOW_MODELS | {"presets", "novelty"},
+    "models": BELOW_MODELS | {"presets"},
     "data": {"readers", "text", "vision"},
-    "presets": {"text", "novelty"},  # files only; a model turns them into itself
+    "presets": {"text", "vision"},  # files only; a model turns them into itself
     "evaluation": BELOW_PIPELINES | {"presets"},
     "training": BELOW_PIPELINES | {"presets", "evaluation"},
     "checkpoints": BELOW_PIPELINES | {"presets", "evaluation", "training"},
-    "watching": BELOW_PIPELINES | {"presets", "evaluation"},  # not training: what is watched and who watches stay apart
+    "monitoring": BELOW_PIPELINES
+    | {"presets", "evaluation"},  # not training: what is monitored and who monitors stay apart
     "serving": BELOW_PIPELINES | {"presets", "evaluation"},
     "pipelines": BELOW_PIPELINES
-    | {"presets", "evaluation", "training", "checkpoints", "watching", "serving", "doctor", "labelling"},
+    | {"presets", "evaluation", "training", "checkpoints", "monitoring", "serving", "doctor", "labelling"},
 }
 
 PURE_PYTHON = {
@@ -66,8 +66,7 @@ PURE_PYTHON = {
     "scenes",
     "pictures",
     "word_map",
-    "pages",
-    "novelty",
+    "html",
     "doctor",
     "reports",
     "labelling",

@@ -47,7 +47,7 @@ class Reciter:
     def __init__(self) -> None:
         self.asked: list[tuple[int, Any]] = []
 
-    def write(self, inputs: dict[str, np.ndarray], decoding: Any = None) -> list[list[mm.Caption]]:
+    def decode(self, inputs: dict[str, np.ndarray], decoding: Any = None) -> list[list[mm.Caption]]:
         (numbers,) = inputs.values()
         self.asked.append((len(numbers), decoding))
         return [[mm.Caption(WRITTEN[n], -0.5), mm.Caption("worse", -1.0)] for n in numbers[:, 0]]
@@ -93,7 +93,7 @@ def test_the_report_holds_scores_baseline_and_examples(reciter: Any) -> None:
 
 def test_the_report_says_how_the_captions_are_written(reciter: Any) -> None:
     """By hand: 18 words in five captions, 29 in the eight references; two captions were learnt by heart."""
-    report = evaluate_captions(reciter, RECORDS, source=Numbers(), learnt=RECORDS[:1] + RECORDS[3:4])
+    report = evaluate_captions(reciter, RECORDS, source=Numbers(), train_records=RECORDS[:1] + RECORDS[3:4])
     people = [text for record in RECORDS for text in record.captions]
     assert (report["mean_words"], report["repeated_captions"]) == (18 / 5, 0)
     assert report["reference_words"] == sum(len(text.split()) for text in people) / 8

@@ -41,8 +41,8 @@ def test_marks_and_groups_by_hand(seed: int) -> None:
     ring = random.Random(seed).sample(range(60), 60)  # each gets the caption of the next one
     after = {ring[n]: ring[(n + 1) % 60] for n in range(60)}
     assert all(n != other for n, other in after.items())
-    strangers = cider_by_image([said[after[n]] for n in range(60)], wanted)
-    assert related == pytest.approx(np.quantile(strangers, 0.75))
+    derangement = cider_by_image([said[after[n]] for n in range(60)], wanted)
+    assert related == pytest.approx(np.quantile(derangement, 0.75))
     assert right == pytest.approx(max(statistics.median(people), related)) and minor == (right + related) / 2
     for (name, group), words, others, score in zip(
         found.items(), said, wanted, cider_by_image(said, wanted), strict=True

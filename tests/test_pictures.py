@@ -151,8 +151,8 @@ def test_hangul_has_glyphs_and_renders():
 
 def test_separate_letters_of_hangul_are_put_together():
     apart = "\u1107\u1167\u11af"  # 별, letter by letter
-    together = attention_picture(GREY, ["별"], spots(0))
-    assert np.array_equal(attention_picture(GREY, [apart], spots(0)), together)
+    per_group = attention_picture(GREY, ["별"], spots(0))
+    assert np.array_equal(attention_picture(GREY, [apart], spots(0)), per_group)
 
 
 def test_a_missing_glyph_is_named_and_never_drawn():

@@ -38,18 +38,18 @@ def test_a_shipped_preset_loads_and_answers(name: str, tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) < LARGEST[name]
     model = getattr(models, read_preset(name).config["class"]).from_preset(name)
     assert {"data", "licence", "command", "seed", "options", "valid_scores", "limits"} <= set(model.card)
-    assert (folder / "seen_pictures.h5").stat().st_size < 64_000 and model.seen_pictures.threshold > 1
+    assert (folder / "seen_pictures.h5").stat().st_size < 64_000 and model.image_distribution.threshold > 1
     if model.extractor:  # the test below shows it photos
         regions = np.random.default_rng(0).normal(size=(2, *model.extractor.shape)).astype(np.float16)
-        assert all(best[0].text for best in model.write({"regions": regions}))
+        assert all(best[0].text for best in model.decode({"regions": regions}))
         return
     scenes = write_scenes(tmp_path / "scenes", count=10, seed=987_654, size=model.image_size)
     captions = model.generate(sorted((scenes / "images").iterdir()))
     assert all(captions) and len(set(captions)) > 1
     assert {word for caption in captions for word in caption.split()} <= set(model.codec.vocabulary.tokens)
     noise = np.random.default_rng(0).integers(0, 256, (5, *model.image_source().shape), np.uint8)
-    assert not model.seen_pictures.unlike(model.vectors(sorted((scenes / "images").iterdir()))).any()
-    assert model.seen_pictures.unlike(model.vector({"images": noise})).all()
+    assert not model.image_distribution.out_of_distribution(model.vectors(sorted((scenes / "images").iterdir()))).any()
+    assert model.image_distribution.out_of_distribution(model.vector({"images": noise})).all()
 
 
 HUNDRED = {"BLEU-1": 61.9, "CIDEr": 0.580}  # measured with the weights that ship

@@ -35,7 +35,7 @@ mm.Captioner(codec, image_size="64")  # error: Argument "image_size" to "Caption
 mm.BeamSearch(widht=3)  # error: Unexpected keyword argument "widht" for "BeamSearch"; did you mean "width"?
 captioner.compile(mm.adam(1e-3, steps=100), loss=mm.token_loss())
 captioner.fit(mm.caption_dataset(splits.train, codec, features=mm.Pictures(64)), epochs=2)
-captioner.fit([], epoch=2)  # error: Unexpected keyword argument "epoch" for "fit" of "Model"; did you mean "epochs"?
+captioner.fit([], epoch=2)  # error: Unexpected keyword argument "epoch" for "fit" of "KerasModel"
 
 loaded = mm.Captioner.from_preset("shapes_demo")
 sentences: list[str] = loaded.generate(["a.jpg", Path("b.jpg")], decoding=mm.Greedy())

@@ -26,7 +26,7 @@ def caption_dataset(
     features: ImageSource,
     batch_size: int = 64,
     max_length: int = 40,
-    together: int = 1,
+    per_group: int = 1,
     seed: int = 0,
     epoch: int = 0,
     step: int = 0,
@@ -47,8 +47,8 @@ def caption_dataset(
         features: A `FeatureStore` or `Pictures`.
         batch_size: Captions a batch.
         max_length: Longer captions are cut to so many tokens before END.
-        together: Captions of one picture that come in one batch, at most; with more than 1 they share what is read and
-            made of it, and `inputs["picture"]`, `<int32>[64]`, says whose is whose.
+        per_group: Captions of one picture that come in one batch, at most; with more than 1 they share what is read and
+            made of it, and `inputs["image_index"]`, `<int32>[64]`, says whose is whose.
         seed: Start of the order.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread. Keras takes the first pass to be as long as the others:
@@ -68,11 +68,11 @@ def caption_dataset(
     def read(chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
         tokens, targets, weights = token_batch([captions[index] for index in chosen])
         images = [records[owner].image for owner in owners[chosen]]
-        pictures = shared_pictures(features, images) if together > 1 else {features.input_name: features.read(images)}
+        pictures = shared_pictures(features, images) if per_group > 1 else {features.input_name: features.read(images)}
         return {**pictures, "tokens": tokens}, targets, weights
 
-    specs = {**picture_specs(features, shared=together > 1), "tokens": WORDS}
-    order: dict[str, Any] = {"batch_size": batch_size, "owners": owners.tolist(), "together": together, "seed": seed}
+    specs = {**picture_specs(features, shared=per_group > 1), "tokens": WORDS}
+    order: dict[str, Any] = {"batch_size": batch_size, "owners": owners.tolist(), "per_group": per_group, "seed": seed}
     plan = partial(batch_plan, list(map(len, captions)), **order)
     return in_batches(read, (specs, WORDS, WEIGHTS), plan, epoch=epoch, step=step)
 
@@ -86,7 +86,7 @@ def question_dataset(
     batch_size: int = 64,
     max_question: int = 60,
     max_length: int = 12,
-    together: int = 4,
+    per_group: int = 4,
     seed: int = 0,
     epoch: int = 0,
     step: int = 0,
@@ -100,7 +100,7 @@ def question_dataset(
     Example:
         >>> inputs, targets, weights = next(iter(question_dataset(records, codec, answers, features=store)))
         >>> inputs["question"]                          # <int32>[64, time]
-        >>> inputs["regions"], inputs["picture"]        # <float16>[pictures, 196, 512], <int32>[64]: whose is whose
+        >>> inputs["regions"], inputs["image_index"]        # <float16>[pictures, 196, 512], <int32>[64]: whose is whose
         >>> targets, weights                            # <float32>[64, answers], <float32>[64]
 
     Args:
@@ -111,7 +111,7 @@ def question_dataset(
         batch_size: Questions a batch.
         max_question: Longer questions are cut to so many words.
         max_length: Longer answers are cut to so many tokens before END.
-        together: Questions about one picture that come in one batch, at most: they share what is read and made of it.
+        per_group: Questions about one picture that come in one batch, at most: they share what is read and made of it.
         seed: Start of the order.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread; see `caption_dataset`.
@@ -140,14 +140,14 @@ def question_dataset(
         specs |= picture_specs(features, shared=True)
     # Not by their lengths: the questions of one length are of one kind, and a batch of one kind teaches little.
     owners = [record.image for record in records]
-    order: dict[str, Any] = {"batch_size": batch_size, "owners": owners, "together": together}
+    order: dict[str, Any] = {"batch_size": batch_size, "owners": owners, "per_group": per_group}
     plan = partial(batch_plan, np.zeros(len(records), int), **order, seed=seed)
     return in_batches(read, (specs, *taught.specs), plan, epoch=epoch, step=step)
 
 
 def picture_specs(features: ImageSource, *, shared: bool) -> dict[str, tf.TensorSpec]:
     """The pictures of a batch and, where they are shared, whose is whose."""
-    whose = {"picture": tf.TensorSpec((None,), tf.int32)} if shared else {}
+    whose = {"image_index": tf.TensorSpec((None,), tf.int32)} if shared else {}
     return {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), **whose}
 
 

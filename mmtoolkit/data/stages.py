@@ -16,7 +16,7 @@ def batch_plan(
     *,
     batch_size: int,
     owners: Sequence[Hashable] | None = None,
-    together: int = 1,
+    per_group: int = 1,
     seed: int = 0,
     epoch: int = 0,
     shuffle: bool = True,
@@ -28,14 +28,14 @@ def batch_plan(
     Example:
         >>> batch_plan([3, 9, 3, 9], batch_size=2, seed=0)
         [array([1, 3]), array([2, 0])]
-        >>> batch_plan([3, 9, 3, 9], batch_size=2, owners=["a.jpg", "a.jpg", "b.jpg", "b.jpg"], together=2)
+        >>> batch_plan([3, 9, 3, 9], batch_size=2, owners=["a.jpg", "a.jpg", "b.jpg", "b.jpg"], per_group=2)
         [array([2, 3]), array([0, 1])]
 
     Args:
         lengths: `<int>[examples]`; the same for all gives an order without regard to it.
         batch_size: Examples a batch; the last batch of an epoch may hold fewer.
         owners: Of each example, the picture of a caption say: what it costs is shared by those in one batch.
-        together: Examples of one owner that stand beside each other, at most.
+        per_group: Examples of one owner that stand beside each other, at most.
         seed: Start of the random numbers, with `epoch`.
         epoch: Every epoch has an order of its own.
         shuffle: Without it the examples come in their own order, whatever their lengths and owners.
@@ -44,12 +44,12 @@ def batch_plan(
         A list of `<int64>[batch]`; each example is in one batch.
 
     Raises:
-        InputError: `batch_size` or `together` is less than 1, or some examples have no owner.
+        InputError: `batch_size` or `per_group` is less than 1, or some examples have no owner.
     """
-    for name, value in (("batch_size", batch_size), ("together", together)):
+    for name, value in (("batch_size", batch_size), ("per_group", per_group)):
         if value < 1:
             raise InputError(f"{name} must be at least 1. Received: {value}.")
-    if (together > 1) > (owners is not None) or (owners is not None and len(owners) != len(lengths)):
+    if (per_group > 1) > (owners is not None) or (owners is not None and len(owners) != len(lengths)):
         told = "no owners" if owners is None else f"{len(owners)} owners of {len(lengths)} examples"
         raise InputError(f"Examples that stand together need an owner each. Received: {told}.")
     lengths = np.asarray(lengths)
@@ -60,8 +60,8 @@ def batch_plan(
         return np.split(order, range(batch_size, len(order), batch_size))
     random = np.random.default_rng([seed, epoch])
     random.shuffle(order)
-    if owners is not None and together > 1:
-        order, heap = heaped(order, owners, together, random)
+    if owners is not None and per_group > 1:
+        order, heap = grouped_order(order, owners, per_group, random)
         longest = np.zeros(heap.max() + 1, lengths.dtype)
         np.maximum.at(longest, heap, lengths[order])
         lengths = np.empty_like(lengths)
@@ -73,15 +73,15 @@ def batch_plan(
     return [batches[index] for index in random.permutation(len(batches))]
 
 
-def heaped(
-    order: np.ndarray, owners: Sequence[Hashable], together: int, random: np.random.Generator
+def grouped_order(
+    order: np.ndarray, owners: Sequence[Hashable], per_group: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """The examples of an order in heaps of one owner's, the heaps in random order, and the number of each one's."""
     numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
     owned = np.array([numbers[owners[index]] for index in order], np.int64)
     order, owned = order[np.argsort(owned, kind="stable")], np.sort(owned)
     rank = np.arange(len(owned)) - np.searchsorted(owned, owned)  # of an example among its owner's
-    heap = np.cumsum(rank % together == 0) - 1
+    heap = np.cumsum(rank % per_group == 0) - 1
     heap = random.permutation(heap.max() + 1)[heap]
     sorting = np.argsort(heap, kind="stable")
     return order[sorting], heap[sorting]

@@ -7,7 +7,7 @@ picture. It reorders whatever nested state it is given with one gather and never
 from __future__ import annotations
 
 from mmtoolkit.decoding.beam import BeamSearch
-from mmtoolkit.decoding.one_by_one import Greedy, Sample, draw
+from mmtoolkit.decoding.sampling import Greedy, Sample, draw
 from mmtoolkit.decoding.tokens import IMPOSSIBLE
 
 Search = Greedy | BeamSearch | Sample

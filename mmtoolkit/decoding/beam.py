@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtoolkit.decoding.tokens import IMPOSSIBLE, MINUS_INFINITY, NEVER, Step, forbid, pick, write
+from mmtoolkit.decoding.tokens import BANNED, IMPOSSIBLE, MINUS_INFINITY, Step, forbid, gather_rows, write
 from mmtoolkit.errors import InputError
 
 
@@ -72,19 +72,19 @@ class BeamSearch:
                 raise InputError(f"A beam's {name} must not be negative. Received: {getattr(self, name)}.")
 
     def __call__(
-        self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
+        self, step: Step, state: Any, *, start: int, end: int, max_length: int, banned: Sequence[int] = BANNED
     ) -> tuple[Any, Any]:
         groups, size = self.groups, self.width // self.groups
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
 
-        def proceed(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> Any:
-            hope = ops.max(alive, axis=-1)
-            may_win = hope / self.longest(max_length) > scores[..., -1]
-            return ops.any(ops.logical_and(may_win, hope > IMPOSSIBLE))
+        def cond(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> Any:
+            upper_bound = ops.max(alive, axis=-1)
+            may_win = upper_bound / self.longest(max_length) > scores[..., -1]
+            return ops.any(ops.logical_and(may_win, upper_bound > IMPOSSIBLE))
 
-        def move(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> tuple[Any, ...]:
+        def body(time: Any, ids: Any, last: Any, alive: Any, done: Any, scores: Any, state: Any) -> tuple[Any, ...]:
             logits, state = step(ops.reshape(last, (-1,)), state)
-            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
+            log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), banned)
             log_probabilities = self.allow(log_probabilities, ids, time, end)
             shape = (batch, groups, size, log_probabilities.shape[-1])
             alive, origin, last = self.choose(ops.expand_dims(alive, -1) + ops.reshape(log_probabilities, shape))
@@ -96,7 +96,7 @@ class BeamSearch:
             length = ops.cast(time + 1, "float32") ** self.length_penalty
             finished = ops.where(ended, alive / length, MINUS_INFINITY)
             scores, best = ops.top_k(ops.concatenate([scores, finished], axis=-1), kept)
-            done = pick(ops.concatenate([done, ops.reshape(written, sentences)], axis=-2), best)
+            done = gather_rows(ops.concatenate([done, ops.reshape(written, sentences)], axis=-2), best)
             alive = ops.where(last == end, MINUS_INFINITY, alive)  # a finished sentence leaves the beam
             return time + 1, written, last, alive, done, scores, state
 
@@ -113,7 +113,7 @@ class BeamSearch:
             ops.full((batch, groups, kept), MINUS_INFINITY, "float32"),
             keras.tree.map_structure(lambda leaf: ops.repeat(leaf, self.width, axis=0), state),
         )
-        _, ids, _, alive, done, scores, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+        _, ids, _, alive, done, scores, _ = ops.while_loop(cond, body, first, maximum_iterations=max_length)
         # Sentences cut off at max_length only fill the places that no finished sentence took.
         cut = ops.where(alive > IMPOSSIBLE, alive / self.longest(max_length), MINUS_INFINITY)
         scores, places = (
@@ -122,7 +122,7 @@ class BeamSearch:
         _, best = ops.top_k(places, self.n_best)
         ids = ops.concatenate([done, ops.reshape(ids, sentences)], axis=-2)
         ids = ops.reshape(ids, (batch, -1, max_length))
-        return pick(ids, best), ops.take_along_axis(scores, best, axis=1)
+        return gather_rows(ids, best), ops.take_along_axis(scores, best, axis=1)
 
     def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
         """Makes the tokens impossible that would repeat a run or end too early; `<float32>[rows, vocabulary]`."""

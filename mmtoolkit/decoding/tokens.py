@@ -8,7 +8,7 @@ from typing import Any
 from keras import ops
 
 Step = Callable[[Any, Any], tuple[Any, Any]]
-NEVER = (0, 1, 3)  # PAD, START and UNK of a Vocabulary: no search writes them
+BANNED = (0, 1, 3)  # PAD, START and UNK of a Vocabulary: no search writes them
 MINUS_INFINITY = -1e9
 IMPOSSIBLE = -1e8  # below this a total holds a forbidden token
 
@@ -29,7 +29,7 @@ def write(ids: Any, time: Any, tokens: Any) -> Any:
     return ops.where(here, tokens, ids)
 
 
-def pick(rows: Any, chosen: Any) -> Any:
+def gather_rows(rows: Any, chosen: Any) -> Any:
     """Takes `<int>[..., k]` of the rows `<int32>[..., n, length]`.
 
     As `take_along_axis`, which is many more operations where the number of pictures is not known.

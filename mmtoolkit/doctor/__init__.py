@@ -2,6 +2,6 @@
 
 from mmtoolkit.doctor.findings import Finding, Health
 from mmtoolkit.doctor.health import examine
-from mmtoolkit.doctor.page import health_page
+from mmtoolkit.doctor.health_html import health_page
 
 __all__ = ["Finding", "Health", "examine", "health_page"]

@@ -9,7 +9,7 @@ from mmtoolkit.doctor.findings import ERRORS, Finding, Health
 from mmtoolkit.doctor.pictures import Progress, look_at_all
 from mmtoolkit.doctor.texts import Text, answer_table, text_findings, vocabulary_table
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics import usual_answer
+from mmtoolkit.metrics import most_frequent_answer
 from mmtoolkit.readers import Fault, split
 from mmtoolkit.records import CaptionRecord, QuestionRecord
 
@@ -26,7 +26,7 @@ def examine(
     """Examines a data set: its pictures, what is written about them, and what a model could learn from it.
 
     Example:
-        >>> records, faults = usable_captions("my_photos", on_error="skip")     # doctest: +SKIP
+        >>> records, faults = load_captions("my_photos", on_error="skip")     # doctest: +SKIP
         >>> examine(records, faults).scores                                     # doctest: +SKIP
         {'errors': 0, 'warnings': 2}
 
@@ -67,7 +67,7 @@ def texts_of(records: Sequence[Record]) -> list[Text]:
                 Text(caption, record.image_id, source) for caption, source in zip(record.captions, places, strict=True)
             ]
         else:
-            answer = usual_answer(record.answers) if record.answers else ""
+            answer = most_frequent_answer(record.answers) if record.answers else ""
             found.append(Text(record.question, record.image_id, record.source, "question", answer))
     return found
 
@@ -83,7 +83,7 @@ def figures_of(records: Sequence[Record], seed: int) -> dict[str, list[list[str]
     tables = {"Vocabulary": vocabulary_table(*written)}
     answered = [
         [
-            usual_answer(record.answers).lower()
+            most_frequent_answer(record.answers).lower()
             for record in part
             if isinstance(record, QuestionRecord) and record.answers
         ]

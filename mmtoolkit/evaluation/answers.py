@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from PIL import Image
 
-from mmtoolkit.evaluation.groups import ANSWER_GROUPS, answer_group, grouped, tops
+from mmtoolkit.evaluation.derangement import derangement
+from mmtoolkit.evaluation.groups import ANSWER_GROUPS, answer_group, candidates_needed, grouped
 from mmtoolkit.evaluation.judge import Judge
 from mmtoolkit.evaluation.rows import fingerprint
-from mmtoolkit.evaluation.strangers import strangers
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
@@ -25,10 +25,10 @@ from mmtoolkit.metrics import (
     calibration_error,
     is_match,
     mean_scores,
+    most_frequent_answer,
     paired,
     question_kind,
     score_answers,
-    usual_answer,
 )
 from mmtoolkit.metrics.vqa import STATISTICS, parts
 from mmtoolkit.models import Answer, VisualQA
@@ -38,8 +38,8 @@ from mmtoolkit.text import UNK, TextCodec
 from mmtoolkit.vision import ImageSource, read_image
 
 CONFUSED = 10  # pairs of answers that are shown
-BLIND, MIXED = "question only", "pictures of other questions"
-SEEING = (BLIND, MIXED)  # the baselines that show what the picture adds
+NO_VISION, MIXED = "question only", "pictures of other questions"
+SEEING = (NO_VISION, MIXED)  # the baselines that show what the picture adds
 Rows = Mapping[str, tuple[float, ...]]  # what each question adds to the scores
 
 
@@ -66,7 +66,7 @@ def answer_questions(
     for start in range(0, len(records), batch_size):
         chunk = records[start : start + batch_size]
         inputs = model.inputs_for([record.image for record in chunk], [record.question for record in chunk], source)
-        for record, found in zip(chunk, model.write(inputs, model.best(top)), strict=True):
+        for record, found in zip(chunk, model.decode(inputs, model.best(top)), strict=True):
             answers[record.question_id] = found
         if progress:
             progress(len(answers), len(records))
@@ -89,7 +89,7 @@ def judge_answers(
 ANSWERS: Judge = Judge(judge_answers, ("accuracy", "vqa_accuracy"))
 
 
-def answer_sheet(model: VisualQA, image: Path, question: str, answer: str, alignments: ArrayLike) -> Image.Image:
+def answer_sheet(model: VisualQA, image: Path, question: str, answer: str, attention_weights: ArrayLike) -> Image.Image:
     """The picture once per look at it, as the model saw it, with the attention over it.
 
     Args:
@@ -97,14 +97,16 @@ def answer_sheet(model: VisualQA, image: Path, question: str, answer: str, align
         image: The picture's file.
         question: What was asked.
         answer: What the model answered.
-        alignments: `<float>[hops, regions]`, from `model.attend`.
+        attention_weights: `<float>[hops, regions]`, from `model.attention_weights`.
 
     Raises:
         InputError: The font lacks a character of the question or the answer.
     """
-    looks = [str(number) for number in range(1, len(np.asarray(alignments)))]  # the answer stands under the last one
+    looks = [
+        str(number) for number in range(1, len(np.asarray(attention_weights)))
+    ]  # the answer stands under the last one
     pixels = read_image(image, size=model.image_size)
-    return attention_picture(pixels, [*looks, answer], alignments, title=question)
+    return attention_picture(pixels, [*looks, answer], attention_weights, title=question)
 
 
 def references(records: Sequence[QuestionRecord]) -> dict[str, tuple[str, ...]]:
@@ -117,17 +119,17 @@ def kind_of_question(record: QuestionRecord) -> str:
     return record.question_type or question_kind(record.question)
 
 
-def usual_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
+def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
     """The most frequent answer to each kind of question, and under the empty name of all: the baselines of a report.
 
     Example:
-        >>> usual_answers(train)["how many"]        # doctest: +SKIP
+        >>> most_frequent_answers(train)["how many"]        # doctest: +SKIP
         '2'
     """
     counts: dict[str, Counter[frozenset[str]]] = {}
     spelt: dict[frozenset[str], str] = {}  # what counts as one answer, as it was written first
     for record in records:
-        usual = usual_answer(record.answers)
+        usual = most_frequent_answer(record.answers)
         spelt.setdefault(parts(usual), usual)
         for kind in ("", kind_of_question(record)):
             counts.setdefault(kind, Counter())[parts(usual)] += 1
@@ -151,7 +153,7 @@ def evaluate_answers(
         model: The model.
         records: Questions with answers.
         source: Where the features or pixels come from.
-        usual: The most frequent answers, as `usual_answers` gives them; by default those in the model's card.
+        usual: The most frequent answers, as `most_frequent_answers` gives them; by default those in the model's card.
         twin: The same model trained on questions only.
         found: The model's answers, as `answer_questions` gives them, where they are known already; five to each tell
             whether the right one is among the first.
@@ -164,7 +166,7 @@ def evaluate_answers(
         questions; `gains` say how far the model is above the last two, with intervals of the difference. `groups` are
         examples from right to wrong, `rows` hold each answer with its group and what it adds to the scores.
     """
-    found = found or answer_questions(model, records, source=source, top=tops(model), progress=progress)
+    found = found or answer_questions(model, records, source=source, top=candidates_needed(model), progress=progress)
     answers, given = {record.question_id: found[record.question_id][0].text for record in records}, references(records)
     rows = answer_statistics(answers, given)
     usual = model.card.get("usual_answers", {}) if usual is None else usual
@@ -174,7 +176,7 @@ def evaluate_answers(
         kinds = {record.question_id: usual.get(kind_of_question(record), usual[""]) for record in records}
         others["most frequent answer per question type"] = kinds
     if twin:
-        others[BLIND] = first_answers(twin, records, None)
+        others[NO_VISION] = first_answers(twin, records, None)
     if not model.question_only and len({record.image for record in records}) > 1:
         others[MIXED] = first_answers(model, shuffled(records, seed), source)
     compared = {name: answer_statistics(theirs, given) for name, theirs in others.items()}
@@ -188,7 +190,7 @@ def evaluate_answers(
         "question_types": by_kind(rows, {record.question_id: kind_of_question(record) for record in records}),
         "answer_types": by_kind(rows, {record.question_id: kind_of_answer(record) for record in records}),
         "confused": confused(told, rows),
-        "calibration": sureness(told, rows),
+        "calibration": calibration_of(told, rows),
         "questions": len(records),
         "images": len({record.image_id for record in records}),
         "groups": grouped(told, ANSWER_GROUPS, lambda example: example["group"]),
@@ -228,13 +230,13 @@ def gain(records: Sequence[QuestionRecord], ours: Rows, theirs: Rows) -> dict[st
 def shuffled(records: Sequence[QuestionRecord], seed: int) -> list[QuestionRecord]:
     """The same questions, each about a picture that another one was asked about: pictures change places as wholes."""
     images = list(dict.fromkeys(record.image for record in records))
-    taken = strangers(images, seed)
+    taken = derangement(images, seed)
     return [replace(record, image=taken[record.image]) for record in records]
 
 
 def coverage(codec: TextCodec, records: Sequence[QuestionRecord]) -> float:
     """The percentage of questions whose usual answer can be given: the highest score that there is."""
-    usual = [usual_answer(record.answers) for record in records]
+    usual = [most_frequent_answer(record.answers) for record in records]
     ids = codec.encode_batch(usual)
     written = zip(usual, codec.decode_all(ids), (UNK in row for row in ids), strict=True)
     return 100 * sum(not unknown and is_match(given, text) for given, text, unknown in written) / len(records)
@@ -242,7 +244,7 @@ def coverage(codec: TextCodec, records: Sequence[QuestionRecord]) -> float:
 
 def kind_of_answer(record: QuestionRecord) -> str:
     """The kind of answer that the data set names, or else what the usual answer looks like."""
-    return record.answer_type or answer_kind(usual_answer(record.answers))
+    return record.answer_type or answer_kind(most_frequent_answer(record.answers))
 
 
 def by_kind(rows: Rows, kinds: Mapping[str, str]) -> dict[str, dict[str, float]]:
@@ -270,11 +272,11 @@ def example(record: QuestionRecord, found: Sequence[Answer]) -> dict[str, Any]:
 def confused(examples: Sequence[Mapping[str, Any]], rows: Rows) -> list[dict[str, Any]]:
     """The wrong answers that are given most, each with the right one and how often."""
     wrong = (each for each in examples if not rows[each["question_id"]][1])
-    pairs = Counter((usual_answer(each["references"]), each["answer"]) for each in wrong)
+    pairs = Counter((most_frequent_answer(each["references"]), each["answer"]) for each in wrong)
     return [{"right": pair[0], "given": pair[1], "questions": count} for pair, count in pairs.most_common(CONFUSED)]
 
 
-def sureness(examples: Sequence[Mapping[str, Any]], rows: Rows) -> dict[str, Any]:
+def calibration_of(examples: Sequence[Mapping[str, Any]], rows: Rows) -> dict[str, Any]:
     """How far the probabilities are from the accuracy, in percentage points, and both in bins."""
     bins = calibration([each["probability"] for each in examples], [rows[each["question_id"]][1] for each in examples])
     return {"error": calibration_error(bins), "bins": [each._asdict() for each in bins]}

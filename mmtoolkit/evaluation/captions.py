@@ -10,10 +10,10 @@ from numpy.typing import ArrayLike
 from PIL import Image
 
 from mmtoolkit.decoding import Search
+from mmtoolkit.evaluation.derangement import derangement
 from mmtoolkit.evaluation.groups import CAPTION_GROUPS, caption_groups, grouped
 from mmtoolkit.evaluation.judge import Judge
 from mmtoolkit.evaluation.rows import fingerprint
-from mmtoolkit.evaluation.strangers import strangers
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import (
     Bootstrap,
@@ -29,7 +29,7 @@ from mmtoolkit.metrics import (
 )
 from mmtoolkit.metrics.captions import STATISTICS
 from mmtoolkit.models import Captioner
-from mmtoolkit.models.task import search_config
+from mmtoolkit.models.model import search_config
 from mmtoolkit.pictures import attention_picture
 from mmtoolkit.records import CaptionRecord
 from mmtoolkit.vision import ImageSource, read_image
@@ -57,7 +57,7 @@ def write_captions(
     captions: dict[str, str] = {}
     for start in range(0, len(records), batch_size):
         chunk = records[start : start + batch_size]
-        written = captioner.write({source.input_name: source.read([record.image for record in chunk])}, decoding)
+        written = captioner.decode({source.input_name: source.read([record.image for record in chunk])}, decoding)
         captions.update({record.image_id: best[0].text for record, best in zip(chunk, written, strict=True)})
         if progress:
             progress(len(captions), len(records))
@@ -81,7 +81,7 @@ def evaluate_captions(
     *,
     source: ImageSource,
     decoding: Search | None = None,
-    learnt: Sequence[CaptionRecord] = (),
+    train_records: Sequence[CaptionRecord] = (),
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
 ) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def evaluate_captions(
     """
     captions = write_captions(captioner, records, source=source, decoding=decoding, progress=progress)
     references = {record.image_id: list(record.captions) for record in records}
-    shuffled = {name: captions[other] for name, other in strangers(list(captions), seed).items()}
+    shuffled = {name: captions[other] for name, other in derangement(list(captions), seed).items()}
     statistics, bootstrap = caption_statistics(captions, references), Bootstrap()
     kinds, marks = caption_groups(captions, references, seed=seed)
     examples: list[dict[str, Any]] = [
@@ -115,7 +115,7 @@ def evaluate_captions(
         "intervals": bootstrap(statistics, corpus_scores),
         "baselines": {"captions of other pictures": score_captions(shuffled, references)} if len(captions) > 1 else {},
         "images": len(records),
-        **habits(list(captions.values()), references.values(), learnt),
+        **style_of(list(captions.values()), references.values(), train_records),
         "signature": signature(references.values(), bootstrap=bootstrap),
         "decoding": search_config(decoding or captioner.decoding),
         "groups": grouped(examples, CAPTION_GROUPS, lambda example: kinds[example["image_id"]]),
@@ -130,29 +130,29 @@ def evaluate_captions(
     }
 
 
-def habits(
-    captions: Sequence[str], references: Iterable[Sequence[str]], learnt: Sequence[CaptionRecord]
+def style_of(
+    captions: Sequence[str], references: Iterable[Sequence[str]], train_records: Sequence[CaptionRecord]
 ) -> dict[str, float]:
     """How varied the captions are, and how long beside those of people."""
     found = {"unique_captions": unique_share(captions), "repeated_captions": repeated_share(captions)}
     found |= {"mean_words": mean_words(captions)}
     found |= {"reference_words": mean_words([caption for given in references for caption in given])}
-    if learnt:
-        found["learnt_captions"] = known_share(captions, (text for record in learnt for text in record.captions))
+    if train_records:
+        found["learnt_captions"] = known_share(captions, (text for record in train_records for text in record.captions))
     return found
 
 
-def attention_sheet(captioner: Captioner, image: Path, caption: str, alignments: ArrayLike) -> Image.Image:
+def attention_sheet(captioner: Captioner, image: Path, caption: str, attention_weights: ArrayLike) -> Image.Image:
     """The picture once per word of a caption, as the model saw it, with the attention over it.
 
     Args:
         captioner: The model.
         image: The picture's file.
         caption: What the model wrote.
-        alignments: `<float>[words, regions]`, from `captioner.attend`.
+        attention_weights: `<float>[words, regions]`, from `captioner.attention_weights`.
 
     Raises:
         InputError: The font lacks a character of the caption.
     """
     (words,) = captioner.codec.split([caption])
-    return attention_picture(read_image(image, size=captioner.image_size), words, alignments)
+    return attention_picture(read_image(image, size=captioner.image_size), words, attention_weights)

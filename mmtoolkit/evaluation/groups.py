@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from mmtoolkit.evaluation.strangers import strangers
-from mmtoolkit.metrics import in_words, is_match, usual_answer
+from mmtoolkit.evaluation.derangement import derangement
+from mmtoolkit.metrics import in_words, is_match, most_frequent_answer
 from mmtoolkit.metrics.cider import cider_by_image
 from mmtoolkit.metrics.vqa import parts
 from mmtoolkit.models import Answer, VisualQA
@@ -43,7 +43,7 @@ def caption_groups(
     """
     said, wanted = in_words(captions, references, tokenize="ptb")
     scores = cider_by_image(said, wanted)
-    words_of, taken = dict(zip(captions, said, strict=True)), strangers(list(captions), seed)
+    words_of, taken = dict(zip(captions, said, strict=True)), derangement(list(captions), seed)
     others_said = cider_by_image([words_of[taken[name]] for name in captions], wanted)
     people = [(others[0], others[1:]) for others in wanted if len(others) > 1]
     usual = statistics.median(cider_by_image(*zip(*people, strict=True))) if people else PERFECT
@@ -71,7 +71,7 @@ def answer_group(answers: Sequence[Answer], given: Sequence[str]) -> str:
         answers: The likeliest answers, best first.
         given: What people answered; the usual one of it is right, others and parts of it partly.
     """
-    best, usual = answers[0].text, usual_answer(given)
+    best, usual = answers[0].text, most_frequent_answer(given)
     if is_match(best, usual):
         return ANSWER_GROUPS[0]
     if parts(best) & parts(usual) or any(is_match(best, each) for each in given):
@@ -79,7 +79,7 @@ def answer_group(answers: Sequence[Answer], given: Sequence[str]) -> str:
     return ANSWER_GROUPS[2 if any(is_match(each.text, usual) for each in answers[1:FIRST]) else 3]
 
 
-def tops(model: VisualQA) -> int:
+def candidates_needed(model: VisualQA) -> int:
     """How many answers tell the group: one of a model that writes them, whose search more would make another one."""
     return 1 if model.decoder else FIRST
 

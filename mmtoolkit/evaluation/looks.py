@@ -28,8 +28,8 @@ def caption_looks(
     captions = [example["caption"] for example in found]
     images = [held[example["image_id"]].image for example in found]
     maps: list[Any] = [()] * len(found)
-    if found and captioner.looks:
-        maps = captioner.attend({source.input_name: source.read(images)}, captions)
+    if found and captioner.has_attention:
+        maps = captioner.attention_weights({source.input_name: source.read(images)}, captions)
     pictures = [picture(captioner, image) for image in images]
     split = captioner.codec.split(captions)
     return {
@@ -46,9 +46,9 @@ def answer_looks(
     found = shown(report)
     asked = [held[example["question_id"]] for example in found]
     maps: list[Any] = [()] * len(found)
-    if found and model.looks:
+    if found and model.has_attention:
         inputs = model.inputs_for([record.image for record in asked], [record.question for record in asked], source)
-        maps = list(model.attend(inputs))
+        maps = list(model.attention_weights(inputs))
     looks: dict[str, Look] = {}
     for example, record, rows in zip(found, asked, maps, strict=True):
         words = [*(f"look {number}" for number in range(1, len(rows))), example["answer"]]

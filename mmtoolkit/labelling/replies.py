@@ -13,10 +13,10 @@ from threading import Lock
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.labelling.page import label_page
+from mmtoolkit.html import jpeg, upright
+from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
 from mmtoolkit.labelling.table import Sheet, check_name, labels, save
-from mmtoolkit.pages import jpeg, upright
 
 SIDE = 1600  # pixels: the longer side of a picture on the page, at most
 AHEAD = 8  # proposals made for the pictures after the current one

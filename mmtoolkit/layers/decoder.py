@@ -199,12 +199,12 @@ class AttentionDecoder(keras.layers.Layer):
             return tuple(layer(condition) for layer in self.initial)
         projection = self.condition_to_gates(condition)
         nothing = ops.zeros((ops.shape(projection)[0], self.units), projection.dtype)
-        return self.recur(projection, (nothing,) * (self.cell.states * self.layers), memory)[0]
+        return self.recurrence(projection, (nothing,) * (self.cell.states * self.layers), memory)[0]
 
     def step(self, tokens: Any, state: State, memory: Memory, *, loop: Direct = DIRECT) -> tuple[Any, State]:
         """Reads one token `<int32>[rows]` and gives the next one's logits `<float32>[rows, vocabulary]`."""
         words = self.embedding(tokens)
-        state, seen = self.recur(self.project(words, memory), state, memory, loop)
+        state, seen = self.recurrence(self.project(words, memory), state, memory, loop)
         return self.logits(words, state[0], seen[0] if seen else None), state
 
     def project(self, words: Any, memory: Memory) -> Any:
@@ -225,7 +225,7 @@ class AttentionDecoder(keras.layers.Layer):
             gates = gates + mean
         return ops.concatenate([gates, self.words_to_query(words)], axis=-1) if self.words_to_query else gates
 
-    def recur(self, read: Any, state: State, memory: Memory, loop: Direct = DIRECT) -> tuple[State, tuple[Any, ...]]:
+    def recurrence(self, read: Any, state: State, memory: Memory, loop: Direct = DIRECT) -> tuple[State, tuple]:
         """One move of the recurrence; the state begins with the output.
 
         Args:
@@ -263,7 +263,7 @@ class AttentionDecoder(keras.layers.Layer):
             return ()
         return (per_row(memory.values[:, 0], query),)  # one region: the mean of all
 
-    def nothing_seen(self, memory: Memory) -> tuple[Any, ...]:
+    def empty_context(self, memory: Memory) -> tuple[Any, ...]:
         """Zeros in the shapes of what `look` gives for a row a picture."""
         batch, regions = ops.shape(memory.values)[0], ops.shape(memory.values)[1]
         context = ops.zeros((batch, memory.values.shape[-1]), self.compute_dtype)
@@ -297,12 +297,12 @@ class AttentionDecoder(keras.layers.Layer):
         reads = loop.reads(projections)
 
         def move(carry: tuple[Any, ...], read: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            moved = self.recur(read, carry[0], memory, loop)
+            moved = self.recurrence(read, carry[0], memory, loop)
             return moved, moved
 
         state = self.initial_state(memory, condition)
         if tokens.shape[1] is None:
-            _, (states, seen) = ops.scan(move, (state, self.nothing_seen(memory)), reads)
+            _, (states, seen) = ops.scan(move, (state, self.empty_context(memory)), reads)
         else:
             moves = [(state, ())]
             for read in ops.unstack(reads, tokens.shape[1]):

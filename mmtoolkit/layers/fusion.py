@@ -32,7 +32,7 @@ class Fusion(keras.layers.Layer):
         attention_units: Width in which question and regions are compared; `units` by default.
         hops: Looks at the regions, each with what the one before has seen; 1 or 2. Of attention only.
         dropout: Share of the joint vector, and of the features that attention sees, dropped while training.
-        blind: Whether there is no picture: the question goes through the same layers without what joins it to one.
+        question_only: Whether there is no picture: the question goes through the same layers without what joins them.
 
     Raises:
         InputError: There is no such kind, or `hops` is out of range.
@@ -50,7 +50,7 @@ class Fusion(keras.layers.Layer):
         attention_units: int | None = None,
         hops: int = 1,
         dropout: float = 0.0,
-        blind: bool = False,
+        question_only: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -60,7 +60,7 @@ class Fusion(keras.layers.Layer):
             raise InputError(f"A fusion looks once or twice. Received: hops={hops!r}.")
         self.kind, self.units, self.attention_units = kind, units, attention_units or units
         self.hops = hops if kind == "attention" else 1
-        self.dropout, self.blind = dropout, blind
+        self.dropout, self.question_only = dropout, question_only
         # What attention adds and multiplies stays linear: a tanh at its ends no longer learns what is to be compared.
         same, activation = {"dtype": self.dtype_policy}, None if kind == "attention" else "tanh"
 
@@ -68,9 +68,9 @@ class Fusion(keras.layers.Layer):
             return keras.layers.Dense(units, activation=activation, name=name, **same)
 
         self.question_layer: Any = dense("question") if kind != "concat" else None
-        self.image_layer: Any = dense("image") if kind == "product" and not blind else None
+        self.image_layer: Any = dense("image") if kind == "product" and not question_only else None
         self.both_layer: Any = dense("both") if kind == "concat" else None
-        looks = range(self.hops if kind == "attention" and not blind else 0)
+        looks = range(self.hops if kind == "attention" and not question_only else 0)
         self.attentions = [BahdanauAttention(self.attention_units, name=f"attention_{hop}", **same) for hop in looks]
         self.seen_layers = [dense(f"seen_{hop}") for hop in looks]
         self.drop = keras.layers.Dropout(dropout, **same)
@@ -105,12 +105,12 @@ class Fusion(keras.layers.Layer):
             picture: `<int32>[batch]`, the picture of each question; `None` where each has its own, in their order.
             training: Whether features are dropped.
         """
-        if self.blind:
+        if self.question_only:
             alone = self.both_layer or self.question_layer
             return self.drop(alone(question), training=training), None
         if self.kind == "attention":
-            joint, alignments = self.look(question, regions, picture, training)
-            return self.drop(joint, training=training), alignments
+            joint, attention_weights = self.look(question, regions, picture, training)
+            return self.drop(joint, training=training), attention_weights
         image = ops.cast(one_length(masked_mean(ops.cast(regions, "float32"))), self.compute_dtype)
         if self.kind == "product":
             joint = self.question_layer(question) * rows_of(self.image_layer(image), picture)
@@ -122,17 +122,17 @@ class Fusion(keras.layers.Layer):
         """The question with what it has seen, added and multiplied, and where it looked."""
         regions = self.drop_regions(ops.cast(normalise(regions), self.compute_dtype), training=training)
         asked = joint = self.question_layer(question)
-        alignments = []
+        attention_weights = []
         for attention, seen in zip(self.attentions, self.seen_layers, strict=True):
             memory = memory_of(attention.prepare(regions), picture)
             context, alignment = attention(joint, memory)
             joint = joint + seen(context)
-            alignments.append(alignment)
+            attention_weights.append(alignment)
         joint = ops.concatenate([joint, asked * (joint - asked)], axis=-1)
-        return joint, ops.stack(alignments, axis=1)
+        return joint, ops.stack(attention_weights, axis=1)
 
     def get_config(self) -> dict[str, Any]:
-        names = ("kind", "units", "attention_units", "hops", "dropout", "blind")
+        names = ("kind", "units", "attention_units", "hops", "dropout", "question_only")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -16,9 +16,9 @@ from mmtoolkit.metrics.vqa import (
     answer_statistics,
     is_match,
     mean_scores,
+    most_frequent_answer,
     question_kind,
     score_answers,
-    usual_answer,
     vqa_accuracy,
 )
 
@@ -48,7 +48,7 @@ __all__ = [
     "signature",
     "start_meteor",
     "totals",
-    "usual_answer",
+    "most_frequent_answer",
     "vqa_accuracy",
     "unique_share",
 ]

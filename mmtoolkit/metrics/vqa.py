@@ -101,11 +101,11 @@ def parts(answer: str) -> frozenset[str]:
     return frozenset(" ".join(piece.split()) for piece in pieces)
 
 
-def usual_answer(given: Sequence[str]) -> str:
+def most_frequent_answer(given: Sequence[str]) -> str:
     """The answer that most annotators gave; of several the first.
 
     Example:
-        >>> usual_answer(["dog", "puppy", "dog"])
+        >>> most_frequent_answer(["dog", "puppy", "dog"])
         'dog'
     """
     return Counter(given).most_common(1)[0][0]
@@ -148,7 +148,7 @@ def answer_statistics(answers: Mapping[Id, str], references: Mapping[Id, Sequenc
     for key, answer in answers.items():
         given = references[key]
         official = (vqa_accuracy(answer, given),) if several else ()
-        rows[key] = (1.0, float(is_match(answer, usual_answer(given))), *official)
+        rows[key] = (1.0, float(is_match(answer, most_frequent_answer(given))), *official)
     return rows
 
 

@@ -1,8 +1,8 @@
 """Models: Keras models with `generate` and presets."""
 
 from mmtoolkit.models.captioner import Caption, Captioner
+from mmtoolkit.models.model import Model
 from mmtoolkit.models.seeing import Seeing
-from mmtoolkit.models.task import Task
 from mmtoolkit.models.visual_qa import Answer, VisualQA
 
-__all__ = ["Answer", "Caption", "Captioner", "Seeing", "Task", "VisualQA"]
+__all__ = ["Answer", "Caption", "Captioner", "Model", "Seeing", "VisualQA"]

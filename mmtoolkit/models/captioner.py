@@ -14,8 +14,8 @@ from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import DIRECT, AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
+from mmtoolkit.models.model import revived, search_config, search_from_config
 from mmtoolkit.models.seeing import Seeing
-from mmtoolkit.models.task import revived, search_config, search_from_config
 from mmtoolkit.text import END, PAD, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource
 
@@ -44,8 +44,8 @@ class Captioner(Seeing):
         ['a dog runs', 'two children play']
 
     Inputs: `{"regions": <float>[batch, regions, features], "tokens": <int32>[batch, time]}`, or `"images"`
-    `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model. With `"picture"`
-    `<int32>[batch]` there may be fewer pictures than captions: it says whose is whose.
+    `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model. With
+    `"image_index" <int32>[batch]` there may be fewer pictures than captions: it says whose is whose.
     Output: logits `<float32>[batch, time, vocabulary]`.
 
     Args:
@@ -102,18 +102,18 @@ class Captioner(Seeing):
         return {**self.picture_shapes(), "tokens": (None, None)}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        logits, alignments = self.teach(inputs, training=training)
-        if training and self.attention_penalty and alignments is not None:
+        logits, attention_weights = self.teacher_forced(inputs, training=training)
+        if training and self.attention_penalty and attention_weights is not None:
             tokens = inputs["tokens"]  # what END is followed by is padding: no step of the caption
             real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")
-            looked_at = ops.sum(alignments * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
+            looked_at = ops.sum(attention_weights * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
             self.add_loss(self.attention_penalty * ops.mean(ops.square(1.0 - looked_at)))
         return logits
 
-    def teach(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
+    def teacher_forced(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
         """Teacher forcing: the logits `[batch, time, vocabulary]` and the alignments `[batch, time, regions]`."""
         memory = self.decoder.prepare(self.regions(inputs, training), training=training)
-        memory = memory_of(memory, inputs.get("picture"))
+        memory = memory_of(memory, inputs.get("image_index"))
         return self.decoder(inputs["tokens"], memory, training=training)
 
     def search(
@@ -121,11 +121,11 @@ class Captioner(Seeing):
     ) -> tuple[Any, Any]:
         """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
 
-        With the input `"chances"` a `Sample` draws with those in place of its own.
+        With the input `"uniforms"` a `Sample` draws with those in place of its own.
         """
         memory = self.decoder.prepare(self.regions(inputs))
         loop = self.decoder.fused(memory) if fused else DIRECT
-        drawn = {"chances": inputs["chances"]} if "chances" in inputs else {}
+        drawn = {"uniforms": inputs["uniforms"]} if "uniforms" in inputs else {}
         return (decoding or self.decoding)(
             lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
             self.decoder.initial_state(memory),
@@ -135,7 +135,7 @@ class Captioner(Seeing):
             **drawn,
         )
 
-    def write(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:
+    def decode(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:
         """The captions of a batch of prepared pictures, best first."""
         return [[Caption(*found) for found in row] for row in self.sentences(inputs, decoding, self.codec)]
 
@@ -161,15 +161,15 @@ class Captioner(Seeing):
         source, paths, captions = source or self.image_source(), [Path(image) for image in images], []
         for start in range(0, len(paths), batch_size):
             inputs = {source.input_name: source.read(paths[start : start + batch_size])}
-            captions += [best[0].text for best in self.write(inputs, decoding)]
+            captions += [best[0].text for best in self.decode(inputs, decoding)]
         return captions
 
     @property
-    def looks(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether it looks somewhere for each word: a picture of that can be drawn."""
         return self.decoder.attention is not None
 
-    def attend(self, inputs: Mapping[str, Any], captions: Sequence[str]) -> list[np.ndarray]:
+    def attention_weights(self, inputs: Mapping[str, Any], captions: Sequence[str]) -> list[np.ndarray]:
         """Where the model looks while it writes each word of finished captions.
 
         Returns:
@@ -178,15 +178,15 @@ class Captioner(Seeing):
         Raises:
             InputError: The model has no attention.
         """
-        if not self.looks:
+        if not self.has_attention:
             raise InputError(
                 "Only a captioner with attention looks somewhere for each word. Received: one with "
                 f"attention={self.decoder.attention_name!r}; leave the picture of its attention out."
             )
         tokens = self.codec.encode_batch(captions)
-        _, alignments = self.teach({**inputs, "tokens": tokens})
+        _, attention_weights = self.teacher_forced({**inputs, "tokens": tokens})
         words = (tokens != PAD).sum(axis=1) - 2  # without START and END
-        return [row[:count] for row, count in zip(ops.convert_to_numpy(alignments), words, strict=True)]
+        return [row[:count] for row, count in zip(ops.convert_to_numpy(attention_weights), words, strict=True)]
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Captioner:

@@ -9,7 +9,7 @@ from typing import Any, Self
 
 import numpy as np
 
-class Model:
+class KerasModel:
     name: str
     built: bool
     trainable: bool

@@ -12,15 +12,15 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import RegionCrop, RegionPool, SmallCNN, VGG19Block5
-from mmtoolkit.models.task import Task
-from mmtoolkit.novelty import SeenPictures
+from mmtoolkit.models.model import Model
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
+from mmtoolkit.vision.image_distribution import ImageDistribution
 
 ENCODERS = ("vgg19", "vgg19-block5", "small")
 BATCH = 64  # pictures of which vectors are made at a time
 
 
-class Seeing(Task):
+class Seeing(Model):
     """A task that looks at the regions of a picture.
 
     Args:
@@ -128,15 +128,15 @@ class Seeing(Task):
         parts = [paths[start : start + BATCH] for start in range(0, len(paths), BATCH)]
         return np.concatenate([self.vector({source.input_name: source.read(part)}) for part in parts])
 
-    def remember(
+    def fit_distribution(
         self, train: Sequence[str | Path], valid: Sequence[str | Path], *, source: ImageSource | None = None
-    ) -> SeenPictures:
+    ) -> ImageDistribution:
         """Describes the pictures that it was trained on, so that it can say which others are unlike them.
 
         The description is a part of the preset that `save_preset` writes; trainings make it by themselves.
 
         Example:
-            >>> captioner.remember(train, valid).save("runs/older/preset/seen_pictures.h5")
+            >>> captioner.fit_distribution(train, valid).save("runs/older/preset/seen_pictures.h5")
 
         Args:
             train: Picture files that it was trained on.
@@ -147,8 +147,8 @@ class Seeing(Task):
             InputError: There are fewer than 16 pictures, or one cannot be read.
         """
         found = (self.vectors(images, source=source) for images in (train, valid))
-        self.seen_pictures = SeenPictures.fit(*found)
-        return self.seen_pictures
+        self.image_distribution = ImageDistribution.fit(*found)
+        return self.image_distribution
 
     def image_source(self) -> ImageSource:
         """Reads picture files as this model needs them."""

@@ -16,8 +16,8 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.layers import DIRECT, AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
+from mmtoolkit.models.model import revived, search_config, search_from_config
 from mmtoolkit.models.seeing import Seeing
-from mmtoolkit.models.task import revived, search_config, search_from_config
 from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
 
@@ -56,7 +56,7 @@ class VisualQA(Seeing):
 
     Inputs: `{"regions": <float>[batch, regions, features], "question": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model; neither with
-    `question_only`. With `"picture" <int32>[batch]`, which says whose picture each question is about, several share
+    `question_only`. With `"image_index" <int32>[batch]`, which says whose picture each question is about, several share
     the work on one: `[pictures, …]` come in then. The head `"generate"` also reads `"tokens" <int32>[batch, time]`, the
     answer so far.
     Output: logits `<float32>[batch, answers]`, or `<float32>[batch, time, vocabulary]` of the head `"generate"`.
@@ -152,14 +152,14 @@ class VisualQA(Seeing):
     def make_layers(self, reads: Mapping[str, Any], looks: Mapping[str, Any], embeddings: np.ndarray | None) -> None:
         """The layers from words to answers, with the options of the reader and of the fusion."""
         codec, answers_codec, dropout = self.codec, self.answers_codec, self.dropout
-        units, embedding_dim, blind = self.units, self.embedding_dim, self.question_only
+        units, embedding_dim, question_only = self.units, self.embedding_dim, self.question_only
         same = {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(len(codec.vocabulary), embedding_dim, table=embeddings, name="words", **same)
         self.embedding.trainable = not self.freeze_embeddings
         self.drop_words = keras.layers.Dropout(self.word_dropout, noise_shape=(None, None, 1), **same)
         self.drop_word_features = keras.layers.Dropout(dropout, **same)
         self.reader = SequenceEncoder(units, **reads, dropout=dropout, name="reader", **same)
-        self.fusion = Fusion(**looks, units=units, dropout=dropout, blind=blind, name="fusion", **same)
+        self.fusion = Fusion(**looks, units=units, dropout=dropout, question_only=question_only, name="fusion", **same)
         self.hidden_layer: Any = None
         self.output_layer: Any = None
         self.decoder: Any = None
@@ -174,7 +174,7 @@ class VisualQA(Seeing):
                 len(answers_codec.vocabulary),
                 cell=reads["cell"],
                 units=units,
-                attention="none" if blind else "bahdanau",
+                attention="none" if question_only else "bahdanau",
                 attention_units=looks["attention_units"],
                 embedding_dim=embedding_dim,
                 dropout=dropout,
@@ -215,7 +215,7 @@ class VisualQA(Seeing):
         """What the writing decoder looks at: one region of nothing, at which it does not look, for questions alone."""
         nothing = ops.zeros((ops.shape(joint)[0], *NOTHING[1:]), self.compute_dtype)
         memory = self.decoder.prepare(nothing if regions is None else regions, training=training)
-        return memory_of(memory, inputs.get("picture"))
+        return memory_of(memory, inputs.get("image_index"))
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
         """The joint vector `<float>[batch, width]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
@@ -224,7 +224,7 @@ class VisualQA(Seeing):
         words = self.drop_word_features(words, training=training)
         _, read = self.reader(words, real, training=training)
         asked = ops.concatenate([read, ops.cast(normalise(masked_mean(words, real)), self.compute_dtype)], axis=-1)
-        return self.fusion(asked, regions, inputs.get("picture"), training=training)
+        return self.fusion(asked, regions, inputs.get("image_index"), training=training)
 
     def choose(self, joint: Any, training: bool | None = None) -> Any:
         """The logits of the known answers: `<float32>[batch, answers]`."""
@@ -255,7 +255,7 @@ class VisualQA(Seeing):
             max_length=self.max_length,
         )
 
-    def write(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Answer]]:
+    def decode(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Answer]]:
         """The answers to a batch of prepared questions, best first."""
         found = self.sentences(inputs, decoding, self.answers_codec)
         return [[Answer(text, float(np.exp(score))) for text, score in row] for row in found]
@@ -263,7 +263,7 @@ class VisualQA(Seeing):
     def inputs_for(
         self, images: Sequence[Path], questions: Sequence[str], source: ImageSource | None
     ) -> dict[str, np.ndarray]:
-        """The inputs of `write` and `attend` for questions about picture files, which a source reads."""
+        """The inputs of `decode` and `attention_weights` for questions about picture files, which a source reads."""
         asked = {"question": self.codec.encode_batch(questions, self.max_question)}
         return asked if self.question_only or not source else {**shared_pictures(source, images), **asked}
 
@@ -298,7 +298,7 @@ class VisualQA(Seeing):
         paths, answers = [Path(image) for image in images], list[list[Answer]]()
         for start in range(0, len(paths), batch_size):
             part = slice(start, start + batch_size)
-            answers += self.write(self.inputs_for(paths[part], questions[part], source), self.best(top))
+            answers += self.decode(self.inputs_for(paths[part], questions[part], source), self.best(top))
         return answers
 
     def best(self, top: int) -> Search:
@@ -306,17 +306,17 @@ class VisualQA(Seeing):
         return replace(self.decoding, width=max(top, self.decoding.width), n_best=top)
 
     @property
-    def looks(self) -> bool:
+    def has_attention(self) -> bool:
         """Whether it looks somewhere: a picture of that can be drawn."""
         return self.fusion.kind == "attention" and not self.question_only
 
-    def attend(self, inputs: Mapping[str, Any]) -> np.ndarray:
+    def attention_weights(self, inputs: Mapping[str, Any]) -> np.ndarray:
         """Where the question looks: `<float32>[batch, hops, regions]`.
 
         Raises:
             InputError: The model has no attention over regions.
         """
-        if not self.looks:
+        if not self.has_attention:
             raise InputError(
                 "Only a question-answerer with attention looks somewhere. Received: one with "
                 f"fusion={self.fusion.kind!r}, question_only={self.question_only}; leave the picture of it out."

@@ -1,10 +1,10 @@
 """Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
 
-from mmtoolkit.readers.captions import UsableCaptions, read_captions, usable_captions
+from mmtoolkit.readers.captions import UsableCaptions, load_captions, read_captions
 from mmtoolkit.readers.exclusions import Excluded
 from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_quarantine
 from mmtoolkit.readers.images import find_images
-from mmtoolkit.readers.questions import UsableQuestions, read_questions, usable_questions
+from mmtoolkit.readers.questions import UsableQuestions, load_questions, read_questions
 from mmtoolkit.readers.sentences import read_sentences
 from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_name
 from mmtoolkit.readers.word_tests import read_word_test
@@ -26,7 +26,7 @@ __all__ = [
     "read_word_test",
     "split",
     "split_name",
-    "usable_captions",
-    "usable_questions",
+    "load_captions",
+    "load_questions",
     "write_quarantine",
 ]

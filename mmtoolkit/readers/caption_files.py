@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import is_flickr30k_table, line_captions
-from mmtoolkit.readers.faults import Refuse
+from mmtoolkit.readers.faults import OnFault
 from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder, pictures_beside
 from mmtoolkit.readers.published import COCO_NAME, json_captions
 from mmtoolkit.readers.rows import Row, checked
@@ -73,29 +73,29 @@ def no_captions_file(folder: Path) -> InputError:
     return InputError(f"{folder}: {expected}. Received: {received}. {advice}")
 
 
-def open_captions(path: Path, refuse: Refuse) -> CaptionsFile:
-    """Opens a captions file; `refuse` will get each fault that is met in its rows."""
+def open_captions(path: Path, on_fault: OnFault) -> CaptionsFile:
+    """Opens a captions file; `on_fault` will get each fault that is met in its rows."""
     if path.suffix.lower() == ".json":
-        return open_published(path, refuse)
+        return open_published(path, on_fault)
     lists: dict[str, str] = {}
     folders: tuple[str, ...] = PICTURE_FOLDERS
     if path.suffix.lower() == ".txt":
         lists = FLICKR8K_LISTS
     elif path.suffix.lower() == ".token" or is_flickr30k_table(path):
         lists, folders = FLICKR30K_LISTS, (*FLICKR30K_FOLDERS, *PICTURE_FOLDERS)
-    rows = checked(line_captions(path, refuse), refuse)
-    if listed := read_split_lists(path.parent, lists, refuse):
-        rows = in_lists(rows, listed, path, refuse)
+    rows = checked(line_captions(path, on_fault), on_fault)
+    if listed := read_split_lists(path.parent, lists, on_fault):
+        rows = in_lists(rows, listed, path, on_fault)
     return CaptionsFile(path, rows, picture_finder(path.parent, folders), path.parent, folders)
 
 
-def open_published(path: Path, refuse: Refuse) -> CaptionsFile:
+def open_published(path: Path, on_fault: OnFault) -> CaptionsFile:
     """Opens a published JSON file, whose pictures may also be in another folder than it says."""
     in_annotations = path.absolute().parent.name == "annotations"
     folder = Path(os.path.normpath(path.parent / os.pardir)) if in_annotations else path.parent
     folders = published_folders(path.name)
     find = picture_finder(folder, folders)
-    rows = checked(json_captions(path, refuse), refuse)
+    rows = checked(json_captions(path, on_fault), on_fault)
     return CaptionsFile(path, rows, lambda name: find(name) or find(os.path.basename(name)), folder, folders)
 
 

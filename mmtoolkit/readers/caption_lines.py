@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.rows import Row, rows_of, wrong_field
 from mmtoolkit.readers.tables import csv_rows, decoded, json_objects, numbered_lines
 
@@ -24,18 +24,18 @@ def header(path: Path, separator: str) -> list[str]:
     return [name.strip() for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
 
 
-def line_captions(path: Path, refuse: Refuse) -> Iterator[Row]:
+def line_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
     """The rows of a captions file of lines, by its ending and its first line."""
     if path.suffix.lower() == ".jsonl":
-        return rows_of(placed(path, json_objects(path, refuse)), json_rows, refuse)
+        return rows_of(placed(path, json_objects(path, on_fault)), json_rows, on_fault)
     if is_flickr30k_table(path):
-        return rows_of(placed(path, lines_below_header(path, refuse)), flickr30k_rows, refuse)
+        return rows_of(placed(path, lines_below_header(path, on_fault)), flickr30k_rows, on_fault)
     if path.suffix.lower() == ".csv":
-        table = csv_rows(path, required=("image", "caption"), refuse=refuse)
-        return rows_of(placed(path, table), table_rows, refuse)
+        table = csv_rows(path, required=("image", "caption"), on_fault=on_fault)
+        return rows_of(placed(path, table), table_rows, on_fault)
     if header(path, ",") == ["image", "caption"]:
-        return rows_of(placed(path, lines_below_header(path, refuse)), kaggle_rows, refuse)
-    return rows_of(placed(path, numbered_lines(path, refuse)), token_rows, refuse)
+        return rows_of(placed(path, lines_below_header(path, on_fault)), kaggle_rows, on_fault)
+    return rows_of(placed(path, numbered_lines(path, on_fault)), token_rows, on_fault)
 
 
 def is_flickr30k_table(path: Path) -> bool:
@@ -43,9 +43,9 @@ def is_flickr30k_table(path: Path) -> bool:
     return path.suffix.lower() == ".csv" and header(path, "|") == ["image_name", "comment_number", "comment"]
 
 
-def lines_below_header(path: Path, refuse: Refuse) -> Iterator[tuple[int, str]]:
+def lines_below_header(path: Path, on_fault: OnFault) -> Iterator[tuple[int, str]]:
     """The numbered lines after the first."""
-    lines = numbered_lines(path, refuse)
+    lines = numbered_lines(path, on_fault)
     next(lines)
     return lines
 

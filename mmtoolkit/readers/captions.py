@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
 from mmtoolkit.readers.exclusions import Exclusions, read_exclusions
-from mmtoolkit.readers.faults import Fault, OnError, Refuse, check_quarantine, hand_over, none_left, policy
-from mmtoolkit.readers.images import refuse_missing
-from mmtoolkit.readers.rows import Row, composed, where
+from mmtoolkit.readers.faults import Fault, OnError, OnFault, check_quarantine, hand_over, none_left, policy
+from mmtoolkit.readers.images import check_missing
+from mmtoolkit.readers.rows import Row, nfc, where
 from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import CaptionRecord
 
@@ -67,12 +67,12 @@ def read_captions(
             cannot be left out: no such file, a missing column, nothing that is usable.
     """
     check_quarantine(on_error, quarantine)
-    records, faults = usable_captions(path, splits=splits, on_error=on_error, exclude=exclude)
+    records, faults = load_captions(path, splits=splits, on_error=on_error, exclude=exclude)
     hand_over(faults, quarantine)
     return records
 
 
-def usable_captions(
+def load_captions(
     path: str | os.PathLike[str],
     *,
     splits: Iterable[str] | None = None,
@@ -82,16 +82,16 @@ def usable_captions(
     """The records that `read_captions` gives, and what it would leave out, which nobody is told of yet.
 
     Example:
-        >>> records, faults = usable_captions("my_photos", on_error="skip")  # doctest: +SKIP
+        >>> records, faults = load_captions("my_photos", on_error="skip")  # doctest: +SKIP
         >>> str(faults[0])  # doctest: +SKIP
         "my_photos/captions.csv:3: expected a caption of '2.jpg'. Received: an empty one. Write it or delete the line."
     """
-    refuse, faults = policy(on_error)
+    on_fault, faults = policy(on_error)
     excluded = read_exclusions(exclude, faults)
-    refuse = excluded.refusing(refuse)
+    on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
-    files = [open_captions(file, refuse) for file in captions_files(Path(path))]
-    groups = {picture: consistent(rows, refuse) for picture, rows in by_picture(files, excluded).items()}
+    files = [open_captions(file, on_fault) for file in captions_files(Path(path))]
+    groups = {picture: consistent(rows, on_fault) for picture, rows in by_picture(files, excluded).items()}
     if not groups:
         raise none_left(files[0].path, faults)
     if wanted is not None:
@@ -99,8 +99,8 @@ def usable_captions(
         groups = {picture: rows for picture, rows in groups.items() if rows[0].split in wanted}
     for file in files:
         missing = [rows[0] for picture, rows in groups.items() if is_missing(picture, file)]
-        refuse_missing([(row.source, row.image) for row in missing], file.folder, file.folders, refuse)
-    records = records_from(groups, refuse)
+        check_missing([(row.source, row.image) for row in missing], file.folder, file.folders, on_fault)
+    records = records_from(groups, on_fault)
     if not records:
         raise none_left(files[0].path, faults)
     return UsableCaptions(records, faults)
@@ -111,22 +111,22 @@ def by_picture(files: Iterable[CaptionsFile], excluded: Exclusions) -> Groups:
     groups: Groups = {}
     for file in files:
         for row in excluded.kept(file.rows, file.find):
-            picture = file.find(row.image) or Missing(file.path, composed(row.image))
+            picture = file.find(row.image) or Missing(file.path, nfc(row.image))
             groups.setdefault(picture, []).append(row)
     return groups
 
 
-def consistent(rows: list[Row], refuse: Refuse) -> list[Row]:
+def consistent(rows: list[Row], on_fault: OnFault) -> list[Row]:
     """The rows of one picture without those that give it another split or another id than the first does."""
     first, kept = rows[0], []
     for row in rows:
         if row.split != first.split:
             message = f"expected {row.image!r} in one split. Received: {row.split or 'none'} here and "
             message += f"{first.split or 'none'} {where(first.source)}. Correct one."
-            refuse(Fault(row.source, message, row.image))
+            on_fault(Fault(row.source, message, row.image))
         elif row.image_id != first.image_id:
             message = f"expected one id of {row.image!r}. Received: {row.image_id} here and {first.image_id} "
-            refuse(Fault(row.source, f"{message}{where(first.source)}. Correct one.", row.image))
+            on_fault(Fault(row.source, f"{message}{where(first.source)}. Correct one.", row.image))
         else:
             kept.append(row)
     return kept
@@ -137,17 +137,17 @@ def is_missing(picture: Path | Missing, file: CaptionsFile) -> bool:
     return isinstance(picture, Missing) and picture.file == file.path
 
 
-def records_from(groups: Groups, refuse: Refuse) -> list[CaptionRecord]:
-    """One record for each picture that was found; `refuse` gets those whose id another one has."""
+def records_from(groups: Groups, on_fault: OnFault) -> list[CaptionRecord]:
+    """One record for each picture that was found; `on_fault` gets those whose id another one has."""
     sources: dict[str, str] = {}
     records = []
     for picture, rows in groups.items():
         if isinstance(picture, Missing):
             continue
-        source, image_id = rows[0].source, rows[0].image_id or composed(rows[0].image)
+        source, image_id = rows[0].source, rows[0].image_id or nfc(rows[0].image)
         if (first := sources.setdefault(image_id, source)) != source:
             message = f"expected every picture's id once. Received: {image_id!r}, also {where(first)}. Rename one."
-            refuse(Fault(source, message, str(picture), whole=True))
+            on_fault(Fault(source, message, str(picture), whole=True))
             continue
         captions = tuple(row.caption for row in rows)
         sources_here = tuple(row.source for row in rows)

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.faults import Fault, Refuse
-from mmtoolkit.readers.rows import QuestionRow, Row, composed
+from mmtoolkit.readers.faults import Fault, OnFault
+from mmtoolkit.readers.rows import QuestionRow, Row, nfc
 
 RowT = TypeVar("RowT", Row, QuestionRow)
 ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path behind which its folders are not known
@@ -46,16 +46,16 @@ class Exclusions(NamedTuple):
             else:
                 yield row
 
-    def refusing(self, refuse: Refuse) -> Refuse:
-        """A `refuse` that only notes what is on the list."""
+    def filtering(self, on_fault: OnFault) -> OnFault:
+        """A `on_fault` that only notes what is on the list."""
 
         def refuse_others(fault: Fault) -> None:
             if self.has_row(fault.source) or self.has_picture(fault.image, Path(fault.image)):
                 self.faults.append(Excluded(fault.source, fault.reason, fault.image))
             else:
-                refuse(fault)
+                on_fault(fault)
 
-        return refuse_others if self.rows or self.images else refuse
+        return refuse_others if self.rows or self.images else on_fault
 
     def has_row(self, source: str) -> bool:
         """Whether the list names this row."""
@@ -63,7 +63,7 @@ class Exclusions(NamedTuple):
 
     def has_picture(self, image: str, path: Path | None) -> bool:
         """Whether the list names this picture, as its row does or, with a folder, by where it is."""
-        name, where = composed(image), composed(str(path or image))
+        name, where = nfc(image), nfc(str(path or image))
         return name in self.images.get(base(name), ()) or any(
             same_place(where, place) for place in self.images.get(base(where), ()) if base(place) != place
         )
@@ -83,7 +83,7 @@ def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) ->
     """
     found = Exclusions({}, {}, faults)
     for source, image in entries(Path(path)) if path is not None else ():
-        known, place = (found.rows, source) if source else (found.images, composed(image))
+        known, place = (found.rows, source) if source else (found.images, nfc(image))
         known.setdefault(base(place), []).append(place)
     return found
 

@@ -45,10 +45,10 @@ class Fault(InputError):
         return {"image": self.image, "source": self.source, "reason": self.reason}
 
 
-Refuse = Callable[[Fault], None]
+OnFault = Callable[[Fault], None]
 
 
-def policy(on_error: str) -> tuple[Refuse, list[Fault]]:
+def policy(on_error: str) -> tuple[OnFault, list[Fault]]:
     """What to do with each fault under a policy, and the list that gets those that are left out.
 
     Raises:

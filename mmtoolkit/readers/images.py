@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.tables import near
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
@@ -101,14 +101,14 @@ def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Ca
     return find
 
 
-def refuse_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Sequence[str], refuse: Refuse) -> None:
+def check_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Sequence[str], on_fault: OnFault) -> None:
     """Refuses pictures that were not found; with the first comes the count of all.
 
     Args:
         missing: The place that names each picture, and the name.
         folder: Where the file that names them is.
         folders: The folders in it that may hold the pictures.
-        refuse: Gets each.
+        on_fault: Gets each.
     """
     places = ", ".join(f"{name}/" for name in folders)
     for number, (source, image) in enumerate(missing):
@@ -118,7 +118,7 @@ def refuse_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Se
             guess = near(os.path.basename(image), pictures_beside(folder, folders))
         expected = f"expected the picture {image!r} beside the file that names it or in {places}. "
         message = f"{expected}Received: no such file{count}.{guess} Add it or correct the name."
-        refuse(Fault(source, message, image, "missing", whole=True))
+        on_fault(Fault(source, message, image, "missing", whole=True))
 
 
 def picture_places(folder: Path, folders: Sequence[str]) -> list[str]:

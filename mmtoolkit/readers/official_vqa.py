@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.published import field, items
 from mmtoolkit.readers.rows import QuestionRow, rows_of, where, wrong_field
 from mmtoolkit.readers.tables import read_json
@@ -21,7 +21,7 @@ PREFIXES = {"mscoco": ("COCO", "jpg"), "abstract_v002": ("abstract_v002", "png")
 SUBFOLDERS = ("annotations", "questions")
 
 
-def official_questions(path: Path, content: Any, refuse: Refuse) -> Iterator[QuestionRow]:
+def official_questions(path: Path, content: Any, on_fault: OnFault) -> Iterator[QuestionRow]:
     """The rows of a file of questions, with the answers of the annotations file that belongs to it.
 
     Questions of a test split, whose annotations are kept secret, have no answers.
@@ -33,7 +33,7 @@ def official_questions(path: Path, content: Any, refuse: Refuse) -> Iterator[Que
     """
     match = VQA_NAME.fullmatch(path.name)
     split = match["split"].removesuffix("-dev") if match else None
-    name, annotations = image_name(path, content), annotations_of(path, refuse)
+    name, annotations = image_name(path, content), annotations_of(path, on_fault)
     asked = dict(annotations or {})
 
     def question_rows(source: str, item: Any) -> Iterator[QuestionRow]:
@@ -48,9 +48,11 @@ def official_questions(path: Path, content: Any, refuse: Refuse) -> Iterator[Que
             raise Fault(source, f"expected answers to question {question_id}. Received: none. Add or delete it.", image)
         yield annotated(row, *annotations[question_id])
 
-    yield from rows_of(items(f"{path}:questions", content["questions"]), question_rows, refuse)
+    yield from rows_of(items(f"{path}:questions", content["questions"]), question_rows, on_fault)
     for question_id, (source, _) in asked.items():
-        refuse(Fault(source, f"expected the question {question_id} in {path.name}. Received: none. Add or delete it."))
+        on_fault(
+            Fault(source, f"expected the question {question_id} in {path.name}. Received: none. Add or delete it.")
+        )
 
 
 def annotated(row: QuestionRow, source: str, item: dict[str, Any]) -> QuestionRow:
@@ -65,7 +67,7 @@ def annotated(row: QuestionRow, source: str, item: dict[str, Any]) -> QuestionRo
     return row._replace(answers=tuple(answers), **types)
 
 
-def annotations_of(path: Path, refuse: Refuse) -> dict[str, tuple[str, dict[str, Any]]] | None:
+def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[str, Any]]] | None:
     """The annotations of a file of questions, each with its place, by question id; `None` where they are secret."""
     name = path.name.replace("OpenEnded_", "").replace("_questions.json", "_annotations.json")
     parent = path.parent
@@ -89,7 +91,7 @@ def annotations_of(path: Path, refuse: Refuse) -> dict[str, tuple[str, dict[str,
                 message = f"expected every question once. Received: {question_id}, also {where(first)}. Delete one."
                 raise Fault(source, message)
         except Fault as fault:
-            refuse(fault)
+            on_fault(fault)
     return found
 
 

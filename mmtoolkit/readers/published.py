@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.rows import Row, rows_of, where, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
 from mmtoolkit.readers.tables import read_json
@@ -18,7 +18,7 @@ COCO_NAME = re.compile(r"captions_(train|val|test)(\d*)\.json")
 KINDS = {str: "a string", list: "a list", int: "a whole number"}
 
 
-def json_captions(path: Path, refuse: Refuse) -> Iterator[Row]:
+def json_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
     """The rows of a published JSON file; what it holds, not its name, tells COCO's form from Karpathy's.
 
     Raises:
@@ -33,16 +33,16 @@ def json_captions(path: Path, refuse: Refuse) -> Iterator[Row]:
         if not isinstance(content.get(name), list):
             raise InputError(f"{path}: {wrong_field(name, 'a list', content, 'file')}")
     captions = coco_captions if "annotations" in content else karpathy_captions
-    return captions(path, content, refuse)
+    return captions(path, content, on_fault)
 
 
-def coco_captions(path: Path, content: dict[str, Any], refuse: Refuse) -> Iterator[Row]:
+def coco_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
     """Rows of COCO captions: `images` with `id` and `file_name`, `annotations` with `image_id` and `caption`.
 
     Source: the data format of the COCO captioning challenge, https://cocodataset.org/#format-data.
     """
     split = split_in(path.name)
-    images = coco_images(path, content["images"], refuse)
+    images = coco_images(path, content["images"], on_fault)
     lacking = dict(images)
 
     def annotation_rows(source: str, annotation: Any) -> Iterator[Row]:
@@ -56,12 +56,12 @@ def coco_captions(path: Path, content: dict[str, Any], refuse: Refuse) -> Iterat
         lacking.pop(image_id, None)
         yield Row(source, name, caption.strip(), split, row_id, image_id)
 
-    yield from rows_of(items(f"{path}:annotations", content["annotations"]), annotation_rows, refuse)
+    yield from rows_of(items(f"{path}:annotations", content["annotations"]), annotation_rows, on_fault)
     for source, name in lacking.values():
-        refuse(Fault(source, f"expected captions of {name!r}. Received: none. Add one or delete the image.", name))
+        on_fault(Fault(source, f"expected captions of {name!r}. Received: none. Add one or delete the image.", name))
 
 
-def coco_images(path: Path, images: list[Any], refuse: Refuse) -> dict[str, tuple[str, str]]:
+def coco_images(path: Path, images: list[Any], on_fault: OnFault) -> dict[str, tuple[str, str]]:
     """The place and the file name of each image of a COCO file, by its id."""
     known: dict[str, tuple[str, str]] = {}
     for source, image in items(f"{path}:images", images):
@@ -73,7 +73,7 @@ def coco_images(path: Path, images: list[Any], refuse: Refuse) -> dict[str, tupl
                 message = f"expected every id once. Received: {image_id!r}, also {where(first)}. Rename one."
                 raise Fault(source, message, name)
         except Fault as fault:
-            refuse(fault)
+            on_fault(fault)
     return known
 
 
@@ -88,7 +88,7 @@ def split_in(name: str) -> str | None:
     return SPLIT_NAMES[match[1]] if match else None
 
 
-def karpathy_captions(path: Path, content: dict[str, Any], refuse: Refuse) -> Iterator[Row]:
+def karpathy_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
     """Rows of Karpathy's form: `images` with `filename`, `split` and `sentences`, each with its caption in `raw`.
 
     The images of COCO go by their `cocoid`, as in COCO's own files; the split `restval` is for training.
@@ -104,10 +104,10 @@ def karpathy_captions(path: Path, content: dict[str, Any], refuse: Refuse) -> It
                 message = f"expected every picture once. Received: {name!r}, also {where(first)}. Delete one."
                 raise Fault(source, message, picture.image)
         except Fault as fault:
-            refuse(fault)
+            on_fault(fault)
         else:
             yield from rows_of(
-                items(f"{source}.sentences", image["sentences"]), partial(sentence_rows, picture), refuse
+                items(f"{source}.sentences", image["sentences"]), partial(sentence_rows, picture), on_fault
             )
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import placed
-from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder
 from mmtoolkit.readers.official_vqa import VQA_NAME, official_questions, picture_folders
 from mmtoolkit.readers.published import field, items
@@ -82,33 +82,33 @@ def without_split(name: str) -> str:
     return base if EASY_NAME.fullmatch(name) else name
 
 
-def open_questions(path: Path, refuse: Refuse, sources: dict[str, str]) -> QuestionsFile:
-    """Opens a file of questions; `refuse` will get each fault of its rows, `sources` where each id stands."""
+def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> QuestionsFile:
+    """Opens a file of questions; `on_fault` will get each fault of its rows, `sources` where each id stands."""
     folder: Path = path.parent
     folders: tuple[str, ...] = PICTURE_FOLDERS
     endings: tuple[str, ...] = ("",)
     if path.suffix.lower() == ".json":
         content = read_json(path)
         if isinstance(content, list):
-            rows = rows_of(items(str(path), content), easy_rows(path), refuse)
+            rows = rows_of(items(str(path), content), easy_rows(path), on_fault)
         else:
             folder, folders = picture_folders(path, content)
-            rows = official_questions(path, content, refuse)
+            rows = official_questions(path, content, on_fault)
     elif path.suffix.lower() == ".txt":
         folders = DAQUAR_FOLDERS
         endings = (".jpg", ".png")
-        rows = daquar_rows(path, refuse)
+        rows = daquar_rows(path, on_fault)
     elif path.suffix.lower() == ".jsonl":
-        rows = rows_of(placed(path, json_objects(path, refuse)), json_rows, refuse)
+        rows = rows_of(placed(path, json_objects(path, on_fault)), json_rows, on_fault)
     else:
-        table = csv_rows(path, required=("image", "question", "answer"), refuse=refuse)
-        rows = rows_of(placed(path, table), table_rows, refuse)
+        table = csv_rows(path, required=("image", "question", "answer"), on_fault=on_fault)
+        rows = rows_of(placed(path, table), table_rows, on_fault)
     find = picture_finder(folder, folders)
 
     def find_any(name: str) -> Path | None:
         return next(filter(None, (find(name + ending) for ending in endings)), None)
 
-    return QuestionsFile(path, checked(rows, refuse, sources), find_any, folder, folders)
+    return QuestionsFile(path, checked(rows, on_fault, sources), find_any, folder, folders)
 
 
 def table_rows(source: str, fields: dict[str, str]) -> Iterator[QuestionRow]:
@@ -150,17 +150,17 @@ def easy_rows(path: Path) -> Callable[[str, Any], Iterator[QuestionRow]]:
     return parse
 
 
-def daquar_rows(path: Path, refuse: Refuse) -> Iterator[QuestionRow]:
+def daquar_rows(path: Path, on_fault: OnFault) -> Iterator[QuestionRow]:
     """The rows of DAQUAR: a line with a question that names its picture, and a line with its answers.
 
     Source: Malinowski & Fritz, "A Multi-World Approach to Question Answering about Real-World Scenes", 2014.
     """
     match = DAQUAR_NAME.fullmatch(path.name)
     split, asked = match["split"] if match else None, None
-    for line, text in numbered_lines(path, refuse):
+    for line, text in numbered_lines(path, on_fault):
         if found := DAQUAR_IMAGE.search(text):
             if asked:
-                refuse(Fault(asked.source, "expected an answer on the next line. Received: a question. Add it."))
+                on_fault(Fault(asked.source, "expected an answer on the next line. Received: a question. Add it."))
             question = DAQUAR_END.sub("", text).strip()
             question = DAQUAR_IMAGE.sub("image", question).rstrip(" ?") + "?"
             asked = QuestionRow(f"{path}:{line}", found[0], question, (), split, f"{path.stem}:{line}", found[0])
@@ -169,6 +169,6 @@ def daquar_rows(path: Path, refuse: Refuse) -> Iterator[QuestionRow]:
             asked = None
         else:
             received = f"Received: {text[:60]!r}. Correct the line."
-            refuse(Fault(f"{path}:{line}", f"expected a question that names its picture, 'image3' say. {received}"))
+            on_fault(Fault(f"{path}:{line}", f"expected a question that names its picture, 'image3' say. {received}"))
     if asked:
-        refuse(Fault(asked.source, "expected an answer on the next line. Received: the end of the file. Add it."))
+        on_fault(Fault(asked.source, "expected an answer on the next line. Received: the end of the file. Add it."))

@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from mmtoolkit.readers.exclusions import read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, hand_over, none_left, policy
-from mmtoolkit.readers.images import refuse_missing
+from mmtoolkit.readers.images import check_missing
 from mmtoolkit.readers.question_files import open_questions, questions_files
-from mmtoolkit.readers.rows import QuestionRow, composed
+from mmtoolkit.readers.rows import QuestionRow, nfc
 from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import QuestionRecord
 
@@ -57,12 +57,12 @@ def read_questions(
             cannot be left out: no such file, a missing column, nothing that is usable.
     """
     check_quarantine(on_error, quarantine)
-    records, faults = usable_questions(path, splits=splits, on_error=on_error, exclude=exclude)
+    records, faults = load_questions(path, splits=splits, on_error=on_error, exclude=exclude)
     hand_over(faults, quarantine)
     return records
 
 
-def usable_questions(
+def load_questions(
     path: str | os.PathLike[str],
     *,
     splits: Iterable[str] | None = None,
@@ -70,12 +70,12 @@ def usable_questions(
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableQuestions:
     """The records that `read_questions` gives, and what it would leave out, which nobody is told of yet."""
-    refuse, faults = policy(on_error)
+    on_fault, faults = policy(on_error)
     excluded = read_exclusions(exclude, faults)
-    refuse = excluded.refusing(refuse)
+    on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
     sources: dict[str, str] = {}  # where each id was seen first, in whichever file
-    files = [open_questions(file, refuse, sources) for file in questions_files(Path(path))]
+    files = [open_questions(file, on_fault, sources) for file in questions_files(Path(path))]
     found = [(file, row) for file in files for row in excluded.kept(file.rows, file.find)]
     if not found:
         raise none_left(files[0].path, faults, "question")
@@ -87,13 +87,13 @@ def usable_questions(
     missing: dict[Path, dict[str, str]] = {}  # of each file: picture -> the place that names it first
     for file, row in found:
         if picture := file.find(row.image):
-            name = row.image_id or names.setdefault(picture, composed(row.image))
+            name = row.image_id or names.setdefault(picture, nfc(row.image))
             records.append(record_of(row, picture, name))
         else:
             missing.setdefault(file.path, {}).setdefault(row.image, row.source)
     for file in files:
         pictures = [(source, image) for image, source in missing.get(file.path, {}).items()]
-        refuse_missing(pictures, file.folder, file.folders, refuse)
+        check_missing(pictures, file.folder, file.folders, on_fault)
     if not records:
         raise none_left(files[0].path, faults, "question")
     return UsableQuestions(records, faults)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.faults import Fault, Refuse
+from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.splits import split_name
 from mmtoolkit.readers.tables import near
 
@@ -55,14 +55,14 @@ class QuestionRow(NamedTuple):
 
 
 def rows_of(
-    items: Iterable[tuple[str, ItemT]], parse: Callable[[str, ItemT], Iterable[RowT]], refuse: Refuse
+    items: Iterable[tuple[str, ItemT]], parse: Callable[[str, ItemT], Iterable[RowT]], on_fault: OnFault
 ) -> Iterator[RowT]:
-    """The rows of each item, which comes with its place; `refuse` gets the items that cannot be used."""
+    """The rows of each item, which comes with its place; `on_fault` gets the items that cannot be used."""
     for source, item in items:
         try:
             yield from parse(source, item)
         except Fault as fault:
-            refuse(fault)
+            on_fault(fault)
 
 
 def wrong_field(name: str, kind: str, fields: dict[str, Any], unit: str = "line") -> str:
@@ -73,8 +73,8 @@ def wrong_field(name: str, kind: str, fields: dict[str, Any], unit: str = "line"
     return f"expected a field {name!r}, {kind}. Received: {received}.{near(name, fields)} Correct the {unit}."
 
 
-def checked(rows: Iterable[RowT], refuse: Refuse, sources: dict[str, str] | None = None) -> Iterator[RowT]:
-    """The rows of one file, with their splits under the project's names; `refuse` gets those that cannot be used.
+def checked(rows: Iterable[RowT], on_fault: OnFault, sources: dict[str, str] | None = None) -> Iterator[RowT]:
+    """The rows of one file, with their splits under the project's names; `on_fault` gets those that cannot be used.
 
     `sources` says where each id was seen first; files whose ids must differ share it.
     """
@@ -83,7 +83,7 @@ def checked(rows: Iterable[RowT], refuse: Refuse, sources: dict[str, str] | None
         try:
             yield checked_row(row, sources)
         except Fault as fault:
-            refuse(fault)
+            on_fault(fault)
 
 
 def checked_row(row: RowT, sources: dict[str, str]) -> RowT:
@@ -117,6 +117,6 @@ def where(source: str) -> str:
     return f"on line {line}" if line.isdecimal() else f"in {source}"
 
 
-def composed(name: str) -> str:
+def nfc(name: str) -> str:
     """The name in Unicode's composed form, in which names are compared."""
     return unicodedata.normalize("NFC", name)

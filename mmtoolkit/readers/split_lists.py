@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from mmtoolkit.readers.faults import Fault, Refuse
-from mmtoolkit.readers.rows import Row, composed
+from mmtoolkit.readers.faults import Fault, OnFault
+from mmtoolkit.readers.rows import Row, nfc
 from mmtoolkit.readers.tables import numbered_lines
 
 FLICKR8K_LISTS = {
@@ -27,25 +27,25 @@ class Listed(NamedTuple):
     line: int
 
 
-def read_split_lists(folder: Path, files: Mapping[str, str], refuse: Refuse) -> dict[str, Listed]:
+def read_split_lists(folder: Path, files: Mapping[str, str], on_fault: OnFault) -> dict[str, Listed]:
     """The pictures of the lists that a folder holds, by the names that stand there."""
     listed: dict[str, Listed] = {}
     for file_name, name in files.items():
         path = folder / file_name
-        for line, text in numbered_lines(path, refuse) if path.is_file() else ():
-            image = composed(text.strip())
+        for line, text in numbered_lines(path, on_fault) if path.is_file() else ():
+            image = nfc(text.strip())
             first = listed.setdefault(image, Listed(name, path, line))
             if first.split != name:
                 message = f"expected each picture in one split. Received: {image!r}, also in {first.path.name}. "
-                refuse(Fault(f"{path}:{line}", message + "Delete it from one list.", image))
+                on_fault(Fault(f"{path}:{line}", message + "Delete it from one list.", image))
     return listed
 
 
-def in_lists(rows: Iterable[Row], listed: Mapping[str, Listed], path: Path, refuse: Refuse) -> Iterator[Row]:
+def in_lists(rows: Iterable[Row], listed: Mapping[str, Listed], path: Path, on_fault: OnFault) -> Iterator[Row]:
     """The rows of listed pictures, each with its list's split; a list may leave the ending `.jpg` away."""
     captioned = set()
     for row in rows:
-        name = composed(row.image)
+        name = nfc(row.image)
         image = name if name in listed else os.path.splitext(name)[0]
         if image in listed:
             captioned.add(image)
@@ -55,4 +55,4 @@ def in_lists(rows: Iterable[Row], listed: Mapping[str, Listed], path: Path, refu
         count = f"; {len(lacking)} listed pictures have none" if image == lacking[0] and len(lacking) > 1 else ""
         message = f"expected captions of {image!r} in {path.name}. Received: none{count}. "
         place = f"{listed[image].path}:{listed[image].line}"
-        refuse(Fault(place, message + "Add captions or delete the name from the list.", image))
+        on_fault(Fault(place, message + "Add captions or delete the name from the list.", image))

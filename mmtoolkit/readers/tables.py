@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.readers.faults import Fault, Refuse, at, stop
+from mmtoolkit.readers.faults import Fault, OnFault, at, stop
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
@@ -69,19 +69,19 @@ def not_utf8(text: str, path: Path, line: int) -> Fault | None:
     return at(path, line + text.count("\n", 0, found.start()), message)
 
 
-def numbered_lines(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file that hold more than spaces, numbered from 1; `refuse` gets those that are not UTF-8.
+def numbered_lines(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, str]]:
+    """The lines of a UTF-8 file that hold more than spaces, numbered from 1; `on_fault` gets those that are not UTF-8.
 
     Only a line feed ends a line: `str.splitlines` would also cut a caption at U+2028 or U+0085.
     """
     for number, line in enumerate(decoded(path).split("\n"), start=1):
         if fault := not_utf8(line, path, number):
-            refuse(fault)
+            on_fault(fault)
         elif line.strip():
             yield number, line.rstrip("\r")
 
 
-def csv_rows(path: Path, *, required: Sequence[str], refuse: Refuse = stop) -> Iterator[tuple[int, dict[str, str]]]:
+def csv_rows(path: Path, *, required: Sequence[str], on_fault: OnFault = stop) -> Iterator[tuple[int, dict[str, str]]]:
     """The rows of a CSV file with a header, each with the number of its first line; empty rows are skipped.
 
     Example:
@@ -91,7 +91,7 @@ def csv_rows(path: Path, *, required: Sequence[str], refuse: Refuse = stop) -> I
     Args:
         path: A comma-separated UTF-8 file; a field with a comma, a quote or a line end stands in double quotes.
         required: The columns that the header must name; others are kept as they are.
-        refuse: Gets each row that cannot be used; raises by default.
+        on_fault: Gets each row that cannot be used; raises by default.
 
     Raises:
         Fault: A required column is missing, a column is named twice, a row has more fields than the header, a double
@@ -100,7 +100,7 @@ def csv_rows(path: Path, *, required: Sequence[str], refuse: Refuse = stop) -> I
     header: list[str] = []
 
     def refuse_row(fault: Fault) -> None:
-        (refuse if header else stop)(fault)  # without its header no row can be read
+        (on_fault if header else stop)(fault)  # without its header no row can be read
 
     for line, fields in csv_fields(path, refuse_row):
         if not header:
@@ -109,12 +109,12 @@ def csv_rows(path: Path, *, required: Sequence[str], refuse: Refuse = stop) -> I
             continue
         if any(fields[len(header) :]):
             message = f"expected {len(header)} fields. Received: {len(fields)}. "
-            refuse(at(path, line, message + "Put a field that holds a comma in double quotes."))
+            on_fault(at(path, line, message + "Put a field that holds a comma in double quotes."))
             continue
         yield line, dict.fromkeys(header, "") | dict(zip(header, fields, strict=False))
 
 
-def csv_fields(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, list[str]]]:
+def csv_fields(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, list[str]]]:
     """The stripped fields of each CSV row that is not empty, with the number of the row's first line.
 
     A row of one line with wrong quotes is refused; where they swallow further lines the fault is raised, for nobody
@@ -130,12 +130,12 @@ def csv_fields(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, list[st
             fault = at(path, line, message + "Correct the quotes of this row.")
             if reader.line_num > line:
                 raise fault from error
-            refuse(fault)
+            on_fault(fault)
             continue
         if fields is None:
             return
         if not_text := not_utf8("".join(fields), path, line):
-            refuse(not_text)
+            on_fault(not_text)
             continue
         stripped = [field.strip() for field in fields]
         if any(stripped):
@@ -157,19 +157,19 @@ def check_header(path: Path, line: int, header: Sequence[str], *, required: Sequ
             raise at(path, line, f"expected every column once. {received} Rename or delete one {name!r}.")
 
 
-def json_objects(path: Path, refuse: Refuse = stop) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The objects of a JSON Lines file, each with its line number; `refuse` gets the lines that are not one object."""
+def json_objects(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the objects of a JSON Lines file with their line numbers; `on_fault` gets the lines that are none."""
     expected = "expected one JSON object on the line. Received: "
-    for number, line in numbered_lines(path, refuse):
+    for number, line in numbered_lines(path, on_fault):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            refuse(at(path, number, f"{expected}{line[:60]!r} ({error}). Correct the line."))
+            on_fault(at(path, number, f"{expected}{line[:60]!r} ({error}). Correct the line."))
             continue
         if isinstance(value, dict):
             yield number, value
         else:
-            refuse(at(path, number, f"{expected}{line[:60]!r}. Correct the line."))
+            on_fault(at(path, number, f"{expected}{line[:60]!r}. Correct the line."))
 
 
 def read_json(path: Path) -> Any:

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.html import escape, page, table
 from mmtoolkit.metrics import Bootstrap, corpus_scores, mean_scores, paired
 from mmtoolkit.metrics.captions import STATISTICS as CAPTION_STATISTICS
 from mmtoolkit.metrics.intervals import Interval
 from mmtoolkit.metrics.vqa import STATISTICS as ANSWER_STATISTICS
-from mmtoolkit.pages import escape, page, table
-from mmtoolkit.reports.page import flat, number
+from mmtoolkit.reports.report_html import flat, number
 
 STATISTICS = (*CAPTION_STATISTICS, *ANSWER_STATISTICS)
 CALLED = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from mmtoolkit.pages import escape
+from mmtoolkit.html import escape
 
 WIDTH, HEIGHT, EDGE = 260, 120, 6
 STYLE = """

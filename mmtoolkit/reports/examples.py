@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmtoolkit.pages import escape, inlined
+from mmtoolkit.html import escape, inlined
 from mmtoolkit.pictures import HEAT
 
 STYLE = """
@@ -24,7 +24,7 @@ ul.looks>li{background:var(--card);border-radius:.5rem;padding:.7rem;min-width:0
 border-radius:.25rem;border-bottom:2px solid var(--line);cursor:pointer}
 .words button:hover,.words button:focus-visible,.words button[aria-pressed=true]{
 background:var(--good);color:var(--paper)}
-ul.looks p{margin:.3rem 0;overflow-wrap:anywhere}
+ul.has_attention p{margin:.3rem 0;overflow-wrap:anywhere}
 """
 RULE = (
     "Groups are cut by CIDEr: what is right scores like the median of people's captions or is one of them; what is "

@@ -18,7 +18,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import versions
 from mmtoolkit.files import write_json
 from mmtoolkit.models import Captioner, VisualQA
-from mmtoolkit.models.task import search_config
+from mmtoolkit.models.model import search_config
 from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
 from mmtoolkit.serving.signatures import Signature, signatures_of

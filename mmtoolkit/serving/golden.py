@@ -21,7 +21,7 @@ from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.scenes import draw_scene, sample_scene
 from mmtoolkit.serving.client import strings
 from mmtoolkit.serving.pictures import EMPTY, OK, STATUS, TOO_LARGE, UNREADABLE
-from mmtoolkit.serving.signatures import ANSWERS, best_of, chances
+from mmtoolkit.serving.signatures import ANSWERS, best_of, uniforms
 
 GOLDEN = "golden.json"  # in assets.extra
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}  # of numbers; strings may differ within a tie of that size
@@ -178,9 +178,9 @@ def told(preset: Answering, *, n_best: int, sample: Sample, tolerance: float) ->
         yield Golden("n_best", {"image_bytes": strings(batch)}, list_values(captioner, listed, n_best), others[rows])
         ready = regions(captioner, inputs)
         yield Golden("from_regions", {"regions": ready}, answer, others[rows])
-        if captioner.looks:
+        if captioner.has_attention:
             looks = np.zeros((len(batch), captioner.max_length, ready_regions(captioner)), np.float32)
-            for place, seen in zip(looks, captioner.attend(inputs, [text for text, _ in best]), strict=True):
+            for place, seen in zip(looks, captioner.attention_weights(inputs, [text for text, _ in best]), strict=True):
                 place[: len(seen)] = seen
             yield Golden("attention", {"image_bytes": strings(batch)}, {**answer, "attention": looks}, others[rows])
         seeds, drawn = draws(preset, batch, sample, tolerance)
@@ -194,15 +194,15 @@ def asked(preset: Answering) -> Iterator[Golden]:
     pictures, questions = drawn_pictures()[:3], [QUESTION, "", "is there a red square?"]
     for rows in (slice(0, 1), slice(0, 3)):
         inputs = preset.inputs(pictures[rows], questions[rows])
-        wide = model.write(inputs, model.best(2 * ANSWERS))
+        wide = model.decode(inputs, model.best(2 * ANSWERS))
         answer = answer_values(model, [row[:ANSWERS] for row in wide])
         given: Values = {"question": strings(questions[rows])}
         if not model.question_only:
             given["image_bytes"] = strings(pictures[rows])
         others = [[(text, share) for text, share in row] for row in wide]
         yield Golden("serving_default", given, answer, others)
-        if model.looks:
-            looks = {**answer, "attention": model.attend(inputs)}
+        if model.has_attention:
+            looks = {**answer, "attention": model.attention_weights(inputs)}
             yield Golden("attention", given, looks, others)
     if not model.question_only:
         alone = {name: value[:1] for name, value in answer.items()}
@@ -291,10 +291,10 @@ def draws(preset: Answering, pictures: Sequence[bytes], sample: Sample, toleranc
     for picture in pictures:
         inputs = preset.inputs([picture])
         for seed in range(20):
-            numbers = chances(tf.constant([seed]), captioner.max_length).numpy()
+            numbers = uniforms(tf.constant([seed]), captioner.max_length).numpy()
             shifted = [np.clip(numbers + shift, 0, BELOW_ONE) for shift in (0, -tolerance, tolerance)]
             told = [
-                captioner.sentences({**inputs, "chances": drawn}, sample, captioner.codec)[0][0] for drawn in shifted
+                captioner.sentences({**inputs, "uniforms": drawn}, sample, captioner.codec)[0][0] for drawn in shifted
             ]
             if len({text for text, _ in told}) == 1:
                 break

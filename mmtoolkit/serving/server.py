@@ -16,8 +16,8 @@ import waitress
 import waitress.server
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.serving.demo_html import PAGE_HEADERS, served_page
 from mmtoolkit.serving.loaded import ServedModel
-from mmtoolkit.serving.page import PAGE_HEADERS, served_page
 from mmtoolkit.serving.rest import Refused, error_body, metadata, model_status, read_request, write_answer
 
 LOCAL = "127.0.0.1"

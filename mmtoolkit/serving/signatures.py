@@ -86,14 +86,14 @@ def captioning(captioner: Captioner, see: Callable[..., Any], *, n_best: int, sa
 
     def drawn(image_bytes: tf.Tensor, seed: tf.Tensor) -> Outputs:
         inputs, status = see(image_bytes)
-        return told({**inputs, "chances": chances(seed, captioner.max_length)}, status, sample)[1]
+        return told({**inputs, "uniforms": uniforms(seed, captioner.max_length)}, status, sample)[1]
 
     def attention(image_bytes: tf.Tensor) -> Outputs:
         inputs, status = see(image_bytes)
         ids, outputs = told(inputs, status, one)
-        _, alignments = captioner.teach({**inputs, "tokens": after_start(ids[:, 0])})
+        _, attention_weights = captioner.teacher_forced({**inputs, "tokens": after_start(ids[:, 0])})
         real = tf.cast(outputs["tokens"] != "", tf.float32)
-        return {**outputs, "attention": alignments * real[:, :, None]}
+        return {**outputs, "attention": attention_weights * real[:, :, None]}
 
     def from_regions(regions: tf.Tensor) -> Outputs:
         stored = regions if captioner.encoder_name == "small" else tf.cast(regions, tf.float16)
@@ -106,7 +106,7 @@ def captioning(captioner: Captioner, see: Callable[..., Any], *, n_best: int, sa
         "sample": Signature((PICTURES, SEEDS), drawn),
         "from_regions": Signature((tf.TensorSpec(shape, tf.float32, name="regions"),), from_regions),
     }
-    return {**found, "attention": Signature((PICTURES,), attention)} if captioner.looks else found
+    return {**found, "attention": Signature((PICTURES,), attention)} if captioner.has_attention else found
 
 
 def answering(model: VisualQA, see: Callable[..., Any]) -> dict[str, Signature]:
@@ -119,8 +119,8 @@ def answering(model: VisualQA, see: Callable[..., Any]) -> dict[str, Signature]:
     def told(inputs: Mapping[str, Any], status: tf.Tensor) -> Outputs:
         ids, scores = model.search(inputs, decoding)
         found = written(model.answers_codec, ids, scores)
-        chances = tf.where(scores > IMPOSSIBLE, tf.exp(scores), 0.0)
-        return shown({"answers": found["caption"], "probabilities": chances}, status)
+        uniforms = tf.where(scores > IMPOSSIBLE, tf.exp(scores), 0.0)
+        return shown({"answers": found["caption"], "probabilities": uniforms}, status)
 
     def blind(question: tf.Tensor) -> Outputs:
         return told(asked(question), tf.fill((tf.shape(question)[0],), OK))
@@ -132,13 +132,13 @@ def answering(model: VisualQA, see: Callable[..., Any]) -> dict[str, Signature]:
     def attention(image_bytes: tf.Tensor, question: tf.Tensor) -> Outputs:
         inputs, status = see(image_bytes)
         inputs = {**inputs, **asked(question)}
-        _, alignments = model.join(inputs, model.regions(inputs))
-        return {**told(inputs, status), **shown({"attention": alignments}, status)}
+        _, attention_weights = model.join(inputs, model.regions(inputs))
+        return {**told(inputs, status), **shown({"attention": attention_weights}, status)}
 
     if model.question_only:
         return {"serving_default": Signature((QUESTIONS,), blind)}
     found = {"serving_default": Signature((PICTURES, QUESTIONS), serving_default)}
-    return {**found, "attention": Signature((PICTURES, QUESTIONS), attention)} if model.looks else found
+    return {**found, "attention": Signature((PICTURES, QUESTIONS), attention)} if model.has_attention else found
 
 
 def best_of(decoding: Search, n_best: int) -> Search:
@@ -181,7 +181,7 @@ def shown(outputs: Outputs, status: tf.Tensor) -> Outputs:
     return {**{name: cleared(value) for name, value in outputs.items()}, "status": status_names(status)}
 
 
-def chances(seed: tf.Tensor, length: int) -> tf.Tensor:
+def uniforms(seed: tf.Tensor, length: int) -> tf.Tensor:
     """Each row's random numbers `<float32>[batch, length]` by its own seed, whatever the other rows are."""
     spec = tf.TensorSpec((length,), tf.float32)
     return tf.map_fn(lambda one: tf.random.stateless_uniform((length,), (one, 0)), seed, fn_output_signature=spec)

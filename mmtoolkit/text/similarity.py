@@ -108,12 +108,12 @@ def known_words(vectors: KeyedVectors, words: Sequence[str]) -> list[str]:
     Raises:
         InputError: Some have none; near ones are named.
     """
-    composed = [unicodedata.normalize("NFC", word) for word in words]
-    unknown = list(dict.fromkeys(word for word in composed if word not in vectors.key_to_index))
+    nfc = [unicodedata.normalize("NFC", word) for word in words]
+    unknown = list(dict.fromkeys(word for word in nfc if word not in vectors.key_to_index))
     if unknown:
         received = ", ".join(f"{word!r}{near(word, vectors.index_to_key)}" for word in unknown)
         raise InputError(f"expected words that have a vector. Received: {received}.")
-    return composed
+    return nfc
 
 
 def near(word: str, words: Sequence[str]) -> str:

@@ -60,7 +60,7 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
 
     Example:
         >>> shared_pictures(store, [Path("a.png"), Path("b.png"), Path("a.png")])
-        {"regions": <float16>[2, 196, 512], "picture": [0, 1, 0]}
+        {"regions": <float16>[2, 196, 512], "image_index": [0, 1, 0]}
 
     Args:
         source: Where they come from.
@@ -68,7 +68,7 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
     """
     places = {image: place for place, image in enumerate(dict.fromkeys(images))}
     picture = np.array([places[image] for image in images], np.int32)
-    return {source.input_name: source.read(list(places)), "picture": picture}
+    return {source.input_name: source.read(list(places)), "image_index": picture}
 
 
 class Pictures:
@@ -210,7 +210,7 @@ def stored_regions(
     """
     store = open_store(key, folder)
     failures = store.add(images, lambda: load_extractor(key), progress=progress)
-    refuse(failures, leave_out, "; the features of the others are kept")
+    check_readable(failures, leave_out, "; the features of the others are kept")
     stored = [image for image in images if image not in failures]
     for start in range(0, len(stored), BATCH):  # each row is checked when first read: now, not in the midst of training
         store.read(stored[start : start + BATCH])
@@ -227,11 +227,11 @@ def decoded_pictures(
             that gets them with the reasons instead.
     """
     pictures = Pictures(size)
-    refuse(pictures.add(images, progress=progress), leave_out)
+    check_readable(pictures.add(images, progress=progress), leave_out)
     return pictures
 
 
-def refuse(failures: Mapping[Path, str], leave_out: LeaveOut | None, consolation: str = "") -> None:
+def check_readable(failures: Mapping[Path, str], leave_out: LeaveOut | None, consolation: str = "") -> None:
     """Raises `UnreadablePictures` where there are some, or hands each to `leave_out`."""
     if leave_out:
         for path, why in failures.items():

@@ -117,7 +117,7 @@ def fusion(kind: str, **options: Any) -> Case:
         Fusion,
         lambda **more: Fusion(kind, units=UNITS, **{**options, **more}),
         {"question": floats(BATCH, 6), "regions": VALUES},
-        lambda layer, inputs: layer(inputs["question"], None if layer.blind else inputs["regions"]),
+        lambda layer, inputs: layer(inputs["question"], None if layer.question_only else inputs["regions"]),
     )
 
 
@@ -220,7 +220,7 @@ CASES = [
     fusion("concat"),
     fusion("attention"),
     fusion("attention", hops=2, attention_units=7),
-    fusion("product", blind=True),
+    fusion("product", question_only=True),
     *DECODERS,
     *CAPTIONERS,
     *ANSWERERS,
@@ -387,16 +387,16 @@ def test_padding_on_the_right_changes_no_penalty(case: Case) -> None:
 
 def stepped(layer: Any, tokens: Any, memory: Memory) -> list[Any]:
     """What looping `step` gives: logits, and the alignments of the same cell."""
-    state, logits, alignments = layer.initial_state(memory), [], []
+    state, logits, attention_weights = layer.initial_state(memory), [], []
     for time in range(tokens.shape[1]):
         step_logits, after = layer.step(tokens[:, time], state, memory)
         if layer.attention:  # the old state attends, or with two layers the new one of the lower
             query = after[layer.cell.states] if layer.lower else state[0]
             shift = layer.words_to_query(layer.embedding(tokens[:, time])) if layer.words_to_query else None
-            alignments.append(layer.attention(query, memory, shift)[1])
+            attention_weights.append(layer.attention(query, memory, shift)[1])
         logits.append(step_logits)
         state = after
-    return [ops.stack(parts, axis=1) for parts in (logits, alignments) if parts]
+    return [ops.stack(parts, axis=1) for parts in (logits, attention_weights) if parts]
 
 
 @every_decoder
@@ -440,10 +440,10 @@ def test_hypotheses_share_the_memory_of_their_picture(case: Case) -> None:
 @pytest.mark.parametrize("case", [c for c in DECODERS if c.make().attention], ids=lambda case: case.name)
 def test_masked_regions_get_no_attention(case: Case) -> None:
     layer = case.ready()
-    logits, alignments = layer(TOKENS, layer.prepare(VALUES, MASK))
-    alignments = np.moveaxis(np.asarray(alignments), 1, 0)  # [time, batch, regions]
-    assert (alignments[:, ~MASK] == 0.0).all() and (alignments[:, MASK] > 0.0).all()
-    np.testing.assert_allclose(alignments.sum(axis=-1), 1.0, atol=1e-6)
+    logits, attention_weights = layer(TOKENS, layer.prepare(VALUES, MASK))
+    attention_weights = np.moveaxis(np.asarray(attention_weights), 1, 0)  # [time, batch, regions]
+    assert (attention_weights[:, ~MASK] == 0.0).all() and (attention_weights[:, MASK] > 0.0).all()
+    np.testing.assert_allclose(attention_weights.sum(axis=-1), 1.0, atol=1e-6)
 
 
 @every_decoder
@@ -458,11 +458,11 @@ def test_what_masked_regions_hold_does_not_matter(case: Case) -> None:
 @every_captioner
 def test_attention_over_a_picture_sums_to_one(case: Case) -> None:
     model = case.ready()
-    logits, alignments = model.teach(case.inputs)
+    logits, attention_weights = model.teacher_forced(case.inputs)
     if not model.decoder.attention:
-        assert alignments is None
+        assert attention_weights is None
         return
-    np.testing.assert_allclose(np.asarray(alignments).sum(axis=-1), 1.0, atol=1e-6)
+    np.testing.assert_allclose(np.asarray(attention_weights).sum(axis=-1), 1.0, atol=1e-6)
     assert_same([logits], case.run(model), atol=1e-6)
 
 

@@ -93,11 +93,11 @@ def test_pictures_belong_to_their_captions() -> None:
 
 def test_captions_of_one_picture_may_share_it() -> None:
     lengths, owners = LENGTHS, np.repeat(range(9), 2).tolist()
-    plan = batch_plan(lengths, batch_size=4, owners=owners, together=2, seed=7)
-    found = list(make(together=2))
+    plan = batch_plan(lengths, batch_size=4, owners=owners, per_group=2, seed=7)
+    found = list(make(per_group=2))
     assert [examples(batch) for batch in found] == [chosen.tolist() for chosen in plan]
     for batch in found:
-        pictures, whose = batch[0]["regions"].numpy().ravel(), batch[0]["picture"].numpy()
+        pictures, whose = batch[0]["regions"].numpy().ravel(), batch[0]["image_index"].numpy()
         assert len(set(pictures)) == len(pictures)  # each is read once
         assert [int(pictures[picture]) for picture in whose] == [example // 2 for example in examples(batch)]
 

@@ -49,7 +49,7 @@ def test_targets_are_the_shares_of_the_known_answers() -> None:
     expected[at[1], place["yes"]] = expected[at[3], place["red, blue"]] = 1
     np.testing.assert_allclose(targets, expected, atol=1e-6)
     np.testing.assert_allclose(weights[at], [1 / 3, 1 / 3, 0, 1 / 3], atol=1e-6)
-    assert inputs["regions"][inputs["picture"][at], 0, 0].tolist() == [0, 1, 2, 0]
+    assert inputs["regions"][inputs["image_index"][at], 0, 0].tolist() == [0, 1, 2, 0]
 
 
 def test_a_written_answer_is_what_most_annotators_gave() -> None:
@@ -79,7 +79,7 @@ def test_the_order_is_that_of_the_plan_and_epochs_differ() -> None:
     orders = []
     for epoch in (1, 2):
         owners = [record.image for record in RECORDS]
-        plan = batch_plan([0] * 4, owners=owners, batch_size=2, together=4, seed=3, epoch=epoch)
+        plan = batch_plan([0] * 4, owners=owners, batch_size=2, per_group=4, seed=3, epoch=epoch)
         found = [[list(row[row != PAD]) for row in batch[0]["question"]] for batch in dataset.as_numpy_iterator()]
         assert found == [[list(questions[index]) for index in chosen] for chosen in plan]
         orders.append(found)
@@ -91,7 +91,7 @@ def test_questions_about_one_picture_share_it() -> None:
     ((inputs, _, _),) = batches(WHOLE, features=Numbers())
     assert sorted(inputs["regions"].ravel()) == [0, 1, 2]  # each was read once
     owners = {tuple(CODEC.encode(record.question)): float(record.image.stem) for record in RECORDS}
-    for question, picture in zip(inputs["question"], inputs["picture"], strict=True):
+    for question, picture in zip(inputs["question"], inputs["image_index"], strict=True):
         assert inputs["regions"][picture] == owners[tuple(question[question != PAD])]
 
 

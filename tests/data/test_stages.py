@@ -100,9 +100,9 @@ def heaps(order: np.ndarray) -> int:
     return 1 + int((OWNERS[order][1:] != OWNERS[order][:-1]).sum())
 
 
-@pytest.mark.parametrize("together", [1, 3, 8])
-def test_a_shared_plan_has_every_example_once_in_full_batches(together: int) -> None:
-    plan = shared(together=together, seed=1, epoch=2)
+@pytest.mark.parametrize("per_group", [1, 3, 8])
+def test_a_shared_plan_has_every_example_once_in_full_batches(per_group: int) -> None:
+    plan = shared(per_group=per_group, seed=1, epoch=2)
     assert sorted(np.concatenate(plan)) == list(range(333))
     assert sorted(len(batch) for batch in plan) == [13] + [16] * 20
 
@@ -110,23 +110,23 @@ def test_a_shared_plan_has_every_example_once_in_full_batches(together: int) -> 
 def test_examples_of_one_owner_stand_together_and_no_more_than_asked() -> None:
     chunks = sum(-(-count // 4) for count in np.bincount(OWNERS))
     batches = len(shared())  # whose order is random: a heap may be cut at each edge
-    assert 0.9 * chunks < heaps(np.concatenate(shared(together=4, seed=1))) <= chunks + batches
-    assert heaps(np.concatenate(shared(together=1, seed=1))) > 0.9 * 333
+    assert 0.9 * chunks < heaps(np.concatenate(shared(per_group=4, seed=1))) <= chunks + batches
+    assert heaps(np.concatenate(shared(per_group=1, seed=1))) > 0.9 * 333
 
 
 def test_heaps_of_one_length_share_a_batch() -> None:
     """A heap is as long as its longest example, and stays whole within a batch."""
     lengths = np.random.default_rng(6).integers(3, 30, 333)
-    plan = shared(lengths, together=4, seed=1)
+    plan = shared(lengths, per_group=4, seed=1)
     assert sum(heaps(batch) for batch in plan) <= sum(-(-count // 4) for count in np.bincount(OWNERS)) + len(plan)
     longest = [lengths[batch].max() for batch in plan]
-    at_random = [lengths[batch].max() for batch in shared(together=4, seed=1)]
+    at_random = [lengths[batch].max() for batch in shared(per_group=4, seed=1)]
     assert np.mean(longest) < np.mean(at_random) - 2
 
 
 def test_a_shared_plan_is_a_function_of_seed_and_epoch() -> None:
     def order(**other: int) -> np.ndarray:
-        return np.concatenate(shared(together=4, **other))
+        return np.concatenate(shared(per_group=4, **other))
 
     np.testing.assert_array_equal(order(seed=1, epoch=2), order(seed=1, epoch=2))
     for other in ({"seed": 2, "epoch": 2}, {"seed": 1, "epoch": 3}):
@@ -140,12 +140,12 @@ def test_owners_who_share_nothing_change_nothing() -> None:
 
 def test_the_example_of_a_shared_plan_and_what_it_refuses() -> None:
     pictures = ["a.jpg", "a.jpg", "b.jpg", "b.jpg"]
-    plan = batch_plan([3, 9, 3, 9], batch_size=2, owners=pictures, together=2)
+    plan = batch_plan([3, 9, 3, 9], batch_size=2, owners=pictures, per_group=2)
     assert [batch.tolist() for batch in plan] == [[2, 3], [0, 1]]
-    assert batch_plan([], batch_size=2, owners=[], together=2) == []
+    assert batch_plan([], batch_size=2, owners=[], per_group=2) == []
     with pytest.raises(InputError, match="together must be at least 1. Received: 0"):
-        batch_plan([3], batch_size=2, owners=["a"], together=0)
+        batch_plan([3], batch_size=2, owners=["a"], per_group=0)
     with pytest.raises(InputError, match="need an owner each. Received: 1 owners of 2 examples"):
-        batch_plan([3, 4], batch_size=1, owners=["a"], together=2)
+        batch_plan([3, 4], batch_size=1, owners=["a"], per_group=2)
     with pytest.raises(InputError, match="need an owner each. Received: no owners"):
-        batch_plan([3, 4], batch_size=1, together=2)
+        batch_plan([3, 4], batch_size=1, per_group=2)

@@ -194,7 +194,7 @@ def test_other_tokens_can_be_forbidden() -> None:
     model = PrefixModel(0, end_bonus=-5)
     for search in (Greedy(), BeamSearch(width=3), Sample()):
         ids, _ = search(
-            model.step, model.state(), start=START, end=END, max_length=LONGEST, never=(PAD, START, UNK, 4, 6, 7)
+            model.step, model.state(), start=START, end=END, max_length=LONGEST, banned=(PAD, START, UNK, 4, 6, 7)
         )
         assert set(np.unique(ids)) <= {PAD, END, 5}
 
@@ -239,7 +239,7 @@ def test_fewer_sentences_than_asked_for_leave_empty_places() -> None:
     model = PrefixModel(1)
     search = BeamSearch(width=6, n_best=5, length_penalty=0.0)
     ids, scores = search(
-        model.step, model.state(), start=START, end=END, max_length=2, never=(PAD, START, UNK, 5, 6, 7)
+        model.step, model.state(), start=START, end=END, max_length=2, banned=(PAD, START, UNK, 5, 6, 7)
     )
     ids, scores = np.asarray(ids), np.asarray(scores)
     for picture in range(BATCH):

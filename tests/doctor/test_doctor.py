@@ -20,12 +20,12 @@ from mmtoolkit.doctor.duplicates import duplicates, near_pairs, nearly_same
 from mmtoolkit.doctor.findings import USABLE
 from mmtoolkit.doctor.pictures import look_at_all
 from mmtoolkit.doctor.texts import Text, answer_table, foreign_script, foreign_words, text_findings, vocabulary_table
-from mmtoolkit.readers import usable_captions, usable_questions
+from mmtoolkit.readers import load_captions, load_questions
 from tests.doctor.conftest import PLANTED
 
 
 def test_every_planted_fault_is_found_and_nothing_else(planted: Path) -> None:
-    records, faults = usable_captions(planted, on_error="skip")
+    records, faults = load_captions(planted, on_error="skip")
     health = examine(records, faults)
     assert {finding.kind: finding.image for finding in health.findings} == PLANTED
     assert len(health.findings) == len(PLANTED)
@@ -33,7 +33,7 @@ def test_every_planted_fault_is_found_and_nothing_else(planted: Path) -> None:
 
 
 def test_clean_data_has_nothing(clean: Path) -> None:
-    for usable in (usable_captions, usable_questions):
+    for usable in (load_captions, load_questions):
         health = examine(*usable(clean))
         assert health.findings == [] and health.exit_code == 0
 
@@ -209,7 +209,7 @@ def test_the_tables_by_hand() -> None:
 
 
 def test_the_page_shows_doubles_side_by_side(planted: Path, tmp_path: Path) -> None:
-    health = examine(*usable_captions(planted, on_error="skip"))
+    health = examine(*load_captions(planted, on_error="skip"))
     page = health_page(health, "A title & more")
     doubles = re.findall(r"<li class=pair>(.*?)</li>", page)
     assert len(doubles) == 3 and all(double.count("<img ") == 2 for double in doubles)

@@ -18,7 +18,7 @@ def by_hand(
     query: np.ndarray, keys: np.ndarray, values: np.ndarray, v: np.ndarray, mask: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
     """Show, Attend and Tell, equations 4 to 6 (and Bahdanau's appendix), a region at a time."""
-    contexts, alignments = [], []
+    contexts, attention_weights = [], []
     for row in range(len(query)):
         there = [r for r in range(keys.shape[1]) if mask is None or mask[row, r]]
         energies = {r: np.dot(v, np.tanh(query[row] + keys[row, r])) for r in there}
@@ -26,9 +26,9 @@ def by_hand(
         alignment = np.zeros(keys.shape[1])
         for region in there:
             alignment[region] = np.exp(energies[region]) / total
-        alignments.append(alignment)
+        attention_weights.append(alignment)
         contexts.append(sum(alignment[region] * values[row, region] for region in there))
-    return np.array(contexts), np.array(alignments)
+    return np.array(contexts), np.array(attention_weights)
 
 
 @pytest.mark.parametrize("mask", [None, MASK], ids=["whole", "masked"])
@@ -79,10 +79,10 @@ def test_what_is_masked_does_not_matter() -> None:
 def test_hypotheses_share_the_memory_of_their_picture(mask: np.ndarray | None) -> None:
     """Rows 0..2 are hypotheses of picture 0, rows 3..5 of picture 1."""
     query = RANDOM.normal(size=(6, 4)).astype("float32")
-    together = additive_attention(query, KEYS, VALUES, V, mask)
+    per_group = additive_attention(query, KEYS, VALUES, V, mask)
     repeated = None if mask is None else np.repeat(mask, 3, axis=0)
     apart = by_hand(query, np.repeat(KEYS, 3, axis=0), np.repeat(VALUES, 3, axis=0), V, repeated)
-    for ours, expected in zip(together, apart, strict=True):
+    for ours, expected in zip(per_group, apart, strict=True):
         np.testing.assert_allclose(ours, expected, atol=1e-6)
 
 

@@ -43,7 +43,7 @@ def seen(decoder: AttentionDecoder) -> np.ndarray:
     return (VALUES - VALUES.mean(axis=-1, keepdims=True)) / np.sqrt(VALUES.var(axis=-1, keepdims=True) + 1e-5)
 
 
-def attend(decoder: AttentionDecoder, hidden: np.ndarray, word: np.ndarray, row: int) -> np.ndarray:
+def attention_weights(decoder: AttentionDecoder, hidden: np.ndarray, word: np.ndarray, row: int) -> np.ndarray:
     """Equations 4 to 6 and 13: the weighted mean of the regions that exist, scaled by beta of section 4.2.1.
 
     The word, where it has a part in the query, is added to it in the space of the comparison.
@@ -88,7 +88,7 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         query = lower[0]
         inputs = dense(decoder.lower_to_gates, query)
     if decoder.attention_name != "none":
-        context = attend(decoder, query, word, row)
+        context = attention_weights(decoder, query, word, row)
         inputs = inputs + dense(decoder.context_to_gates, context)
     new = move(decoder.cell, inputs, upper)
     output = new[0]

@@ -41,10 +41,10 @@ def mean_of_one_length() -> np.ndarray:
 
 def test_product() -> None:
     fusion = ready("product")
-    joint, alignments = fusion(QUESTION, IMAGE)
+    joint, attention_weights = fusion(QUESTION, IMAGE)
     expected = dense(fusion.question_layer, QUESTION) * dense(fusion.image_layer, mean_of_one_length())
     np.testing.assert_allclose(joint, expected, atol=1e-6)
-    assert alignments is None
+    assert attention_weights is None
 
 
 def test_concat() -> None:
@@ -61,7 +61,7 @@ def test_attention_in_hops(hops: int) -> None:
     Beside the sum stands the product of the question with all that was seen.
     """
     fusion = ready("attention", hops=hops, attention_units=7)
-    joint, alignments = fusion(QUESTION, IMAGE)
+    joint, attention_weights = fusion(QUESTION, IMAGE)
     regions = (IMAGE - IMAGE.mean(-1, keepdims=True)) / np.sqrt(IMAGE.var(-1, keepdims=True) + 1e-5)
     first = query = linear(fusion.question_layer, QUESTION)
     seen = []
@@ -74,7 +74,7 @@ def test_attention_in_hops(hops: int) -> None:
         query = query + linear(layer, (weights[..., None] * regions).sum(axis=1))
     np.testing.assert_allclose(joint, np.concatenate([query, first * (query - first)], axis=-1), atol=1e-5)
     assert joint.shape[-1] == fusion.width
-    np.testing.assert_allclose(alignments, np.stack(seen, axis=1), atol=1e-6)
+    np.testing.assert_allclose(attention_weights, np.stack(seen, axis=1), atol=1e-6)
     assert len(seen) == hops
 
 
@@ -90,11 +90,11 @@ def test_questions_that_share_a_picture_are_joined_as_if_each_had_its_own(option
 
 @pytest.mark.parametrize("kind", ["product", "concat", "attention"])
 def test_a_blind_one_has_no_weights_for_a_picture(kind: str) -> None:
-    fusion = Fusion(kind, units=UNITS, hops=2, blind=True)
-    joint, alignments = fusion(QUESTION)
+    fusion = Fusion(kind, units=UNITS, hops=2, question_only=True)
+    joint, attention_weights = fusion(QUESTION)
     layer, form = fusion.both_layer or fusion.question_layer, linear if kind == "attention" else dense
     np.testing.assert_allclose(joint, form(layer, QUESTION), atol=1e-6)
-    assert alignments is None and len(fusion.weights) == 2
+    assert attention_weights is None and len(fusion.weights) == 2
 
 
 @pytest.mark.parametrize("kind", ["product", "concat"])

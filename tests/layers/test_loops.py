@@ -60,9 +60,9 @@ def gradients(decoder: AttentionDecoder, *, training: bool, time: int | None = N
     def run(tokens: Any, values: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(values)
-            logits, alignments = decoder(tokens, decoder.prepare(values, MASK), training=training)
+            logits, attention_weights = decoder(tokens, decoder.prepare(values, MASK), training=training)
             loss = tf.reduce_sum(logits * WEIGHTS)
-            loss += 0.0 if alignments is None else tf.reduce_sum(alignments**2)
+            loss += 0.0 if attention_weights is None else tf.reduce_sum(attention_weights**2)
         return logits, [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, [*weights, values])]
 
     logits, found = run(TOKENS, VALUES)
@@ -97,8 +97,8 @@ def test_a_gradient_is_what_a_small_change_does() -> None:
             moved = start.copy()
             moved[index] += sign * step
             weight.assign(moved)
-            logits, alignments = decoder(TOKENS, decoder.prepare(VALUES, MASK))
-            sums.append(float(tf.reduce_sum(logits * WEIGHTS) + tf.reduce_sum(alignments**2)))
+            logits, attention_weights = decoder(TOKENS, decoder.prepare(VALUES, MASK))
+            sums.append(float(tf.reduce_sum(logits * WEIGHTS) + tf.reduce_sum(attention_weights**2)))
         weight.assign(start)
         assert (sums[0] - sums[1]) / (2 * step) == pytest.approx(found[place][index], rel=0.02), name
 

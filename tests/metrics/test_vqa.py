@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics import answer_kind, is_match, question_kind, score_answers, usual_answer, vqa_accuracy
+from mmtoolkit.metrics import answer_kind, is_match, most_frequent_answer, question_kind, score_answers, vqa_accuracy
 from mmtoolkit.metrics.vqa import CONTRACTIONS, plain_answer
 
 
@@ -96,8 +96,8 @@ def test_answers_with_commas_are_sets() -> None:
 
 
 def test_the_usual_answer_is_the_most_frequent_and_then_the_first() -> None:
-    assert usual_answer(["b", "a", "a"]) == "a"
-    assert usual_answer(["b", "a"]) == "b"
+    assert most_frequent_answer(["b", "a", "a"]) == "a"
+    assert most_frequent_answer(["b", "a"]) == "b"
 
 
 def test_kinds_of_questions_and_answers() -> None:

@@ -49,7 +49,7 @@ def test_greedy_captions_by_hand(described: mm.Captioner) -> None:
             total += logs[token]
             ids.append(token)
         expected.append((CODEC.decode(ids), total))
-    written = [best for (best,) in described.write({"regions": REGIONS}, mm.Greedy())]
+    written = [best for (best,) in described.decode({"regions": REGIONS}, mm.Greedy())]
     assert [caption.text for caption in written] == [text for text, _ in expected]
     assert len({text for text, _ in expected}) > 1
     np.testing.assert_allclose([caption.score for caption in written], [score for _, score in expected], rtol=1e-5)
@@ -60,7 +60,7 @@ def test_the_compiled_search_is_the_search(described: mm.Captioner, decoding: An
     """What is written is the search's ids in words, whatever the batch."""
     for pictures in (REGIONS, REGIONS[:1], REGIONS[1:]):
         ids, scores = map(np.asarray, described.search({"regions": pictures}, decoding))
-        written = described.write({"regions": pictures}, decoding)
+        written = described.decode({"regions": pictures}, decoding)
         assert [[caption.text for caption in row] for row in written] == [CODEC.decode_all(row) for row in ids]
         np.testing.assert_allclose([[caption.score for caption in row] for row in written], scores, rtol=1e-5)
 
@@ -69,19 +69,19 @@ def test_the_compiled_search_follows_the_weights_and_the_options(make_captioner:
     """Nothing of the first search stays when weights, the default search or the longest caption change."""
     captioner = make_captioner(CODEC, decoding=mm.BeamSearch(width=2, min_length=2), max_length=5)
     images = np.random.default_rng(0).integers(0, 255, (4, 32, 32, 3)).astype(np.uint8)
-    captioner.write({"images": images})
+    captioner.decode({"images": images})
     random = np.random.default_rng(1)
     captioner.set_weights([np.abs(random.normal(0, 0.5, weight.shape)) for weight in captioner.get_weights()])
     for attribute, value in (("max_length", 3), ("decoding", mm.Greedy()), ("decoding", mm.BeamSearch(n_best=2))):
         setattr(captioner, attribute, value)
         ids, _ = captioner.search({"images": images})
-        written = captioner.write({"images": images})
+        written = captioner.decode({"images": images})
         assert [[caption.text for caption in row] for row in written] == [CODEC.decode_all(np.asarray(r)) for r in ids]
 
 
 def test_a_search_leaves_no_trace_in_the_model(described: mm.Captioner) -> None:
     before = [weight.path for weight in described.weights]
-    described.write({"regions": REGIONS})
+    described.decode({"regions": REGIONS})
     assert [weight.path for weight in described.weights] == before
     assert not [layer for layer in described._flatten_layers() if "search" in layer.name]
 
@@ -107,7 +107,7 @@ def test_regions_come_from_a_store(described: mm.Captioner) -> None:
         def read(self, images: list[Path]) -> np.ndarray:
             return REGIONS[[int(path.stem) for path in images]]
 
-    expected = [best[0].text for best in described.write({"regions": REGIONS})]
+    expected = [best[0].text for best in described.decode({"regions": REGIONS})]
     assert described.generate(["2.jpg", "0.jpg"], source=Store()) == [expected[2], expected[0]]
 
 
@@ -128,9 +128,9 @@ def test_a_picture_s_vector_is_the_direction_of_its_mean_region(described: mm.Ca
     vectors = described.vectors(images, source=Store())
     assert vectors.dtype == np.float32 and asked == [64, 6]
     np.testing.assert_allclose(vectors, expected, rtol=1e-3, atol=1e-3)
-    monkeypatch.setattr(described, "seen_pictures", None)
-    seen = described.remember(images[:50], images[50:], source=Store())
-    assert described.seen_pictures is seen
+    monkeypatch.setattr(described, "image_distribution", None)
+    seen = described.fit_distribution(images[:50], images[50:], source=Store())
+    assert described.image_distribution is seen
     np.testing.assert_allclose(seen.mean, expected[:50].mean(axis=0), atol=1e-3)
     assert not described.vector({"regions": np.zeros((1, 5, 7))}).any()
     with pytest.raises(mm.InputError, match="Expected pictures. Received: none"):
@@ -156,7 +156,7 @@ def test_the_extractor_is_found_in_the_cache_or_missed_in_a_sentence(tmp_path: P
 
 def test_attention_has_a_row_for_each_word_and_each_row_sums_to_one(described: mm.Captioner) -> None:
     captions = ["a red circle", "", "A blue square above it ."]
-    rows = described.attend({"regions": REGIONS}, captions)
+    rows = described.attention_weights({"regions": REGIONS}, captions)
     assert [row.shape for row in rows] == [(3, 5), (0, 5), (5, 5)]
     for row in rows:
         np.testing.assert_allclose(row.sum(axis=1), np.ones(len(row)), atol=1e-6)
@@ -170,9 +170,9 @@ def test_attention_of_a_word_is_what_the_step_before_it_looked_at(described: mm.
     state, expected = described.decoder.initial_state(memory), []
     for token in ids[:3]:
         projection = described.decoder.project(described.decoder.embedding(np.array([token])), memory)
-        state, (_, alignment) = described.decoder.recur(projection, state, memory)
+        state, (_, alignment) = described.decoder.recurrence(projection, state, memory)
         expected.append(np.asarray(alignment)[0])
-    (rows,) = described.attend({"regions": REGIONS[:1]}, ["a red circle"])
+    (rows,) = described.attention_weights({"regions": REGIONS[:1]}, ["a red circle"])
     np.testing.assert_allclose(rows, expected, atol=1e-6)
     assert np.ptp(expected, axis=0).max() > 0.01  # the words do not all look at the same place
 
@@ -211,8 +211,8 @@ def test_the_attention_penalty_is_equation_14(penalised: mm.Captioner) -> None:
     expected = []
     for number, caption in enumerate(captions):
         ids = CODEC.encode(caption)[:-1]
-        _, alignments = penalised.decoder(np.array([ids] * 2), memory)
-        expected.append(np.square(1 - np.asarray(alignments)[number].sum(axis=0)).mean())
+        _, attention_weights = penalised.decoder(np.array([ids] * 2), memory)
+        expected.append(np.square(1 - np.asarray(attention_weights)[number].sum(axis=0)).mean())
     loss_of(penalised, REGIONS[:2], captions)
     (penalty,) = penalised.losses
     assert float(penalty) == pytest.approx(np.mean(expected), rel=1e-5)
@@ -222,9 +222,9 @@ def test_the_attention_penalty_is_equation_14(penalised: mm.Captioner) -> None:
 
 def test_one_batch_can_be_learnt_by_heart(learnt: Any) -> None:
     assert learnt.losses[0] > 2 and learnt.losses[-1] < 0.1
-    greedy = [best[0].text for best in learnt.captioner.write({"images": learnt.images}, mm.Greedy())]
+    greedy = [best[0].text for best in learnt.captioner.decode({"images": learnt.images}, mm.Greedy())]
     assert greedy == learnt.captions
-    assert [best[0].text for best in learnt.captioner.write({"images": learnt.images})] == learnt.captions
+    assert [best[0].text for best in learnt.captioner.decode({"images": learnt.images})] == learnt.captions
 
 
 def test_shuffling_the_images_hurts_the_scores(learnt: Any) -> None:
@@ -232,7 +232,7 @@ def test_shuffling_the_images_hurts_the_scores(learnt: Any) -> None:
     references = {record.image_id: record.captions for record in learnt.records}
 
     def scores(images: np.ndarray) -> dict[str, float]:
-        written = learnt.captioner.write({"images": images})
+        written = learnt.captioner.decode({"images": images})
         return mm.score_captions(
             {name: best[0].text for name, best in zip(references, written, strict=True)}, references
         )
@@ -273,8 +273,8 @@ def test_clipping_uses_the_norm_of_whole_embedding_rows(make_captioner: Make) ->
 def test_captions_that_share_a_picture_are_taught_as_if_each_had_it(learnt: Any) -> None:
     tokens = learnt.captioner.codec.encode_batch(learnt.captions[:4])
     whose = np.array([1, 0, 1, 2], np.int32)
-    found = learnt.captioner.teach({"images": learnt.images[:3], "tokens": tokens, "picture": whose})
-    expected = learnt.captioner.teach({"images": learnt.images[whose], "tokens": tokens})
+    found = learnt.captioner.teacher_forced({"images": learnt.images[:3], "tokens": tokens, "image_index": whose})
+    expected = learnt.captioner.teacher_forced({"images": learnt.images[whose], "tokens": tokens})
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.evaluation import evaluate_answers, usual_answers
+from mmtoolkit.evaluation import evaluate_answers, most_frequent_answers
 from mmtoolkit.scenes import write_scenes
 
 SIDE = 32
@@ -63,7 +63,9 @@ def test_what_was_learnt_by_heart_is_answered(learnt: Learnt) -> None:
 
 def test_the_wrong_picture_hurts(learnt: Learnt) -> None:
     """The report's own comparison: the same questions about pictures of others."""
-    report = evaluate_answers(learnt.model, learnt.records, source=learnt.source, usual=usual_answers(learnt.records))
+    report = evaluate_answers(
+        learnt.model, learnt.records, source=learnt.source, usual=most_frequent_answers(learnt.records)
+    )
     mixed = report["baselines"]["pictures of other questions"]
     assert report["scores"]["accuracy"] > mixed["accuracy"] + 20
     points = report["gains"]["pictures of other questions"]
@@ -118,9 +120,9 @@ def test_pictures_and_questions_come_in_pairs(learnt: Learnt) -> None:
 def test_attention_is_over_the_regions(learnt: Learnt) -> None:
     record = learnt.records[0]
     inputs = learnt.model.inputs_for([record.image], [record.question], learnt.source)
-    alignments = learnt.model.attend(inputs)
-    assert alignments.shape == (1, 1, 16)
-    np.testing.assert_allclose(alignments.sum(axis=-1), 1.0, atol=1e-6)
+    attention_weights = learnt.model.attention_weights(inputs)
+    assert attention_weights.shape == (1, 1, 16)
+    np.testing.assert_allclose(attention_weights.sum(axis=-1), 1.0, atol=1e-6)
 
 
 def test_attention_follows_the_regions_and_the_question(asked: list[mm.QuestionRecord]) -> None:
@@ -132,12 +134,12 @@ def test_attention_follows_the_regions_and_the_question(asked: list[mm.QuestionR
     regions, order = random.normal(size=(1, 196, 512)).astype(np.float32), random.permutation(196)
     inputs = {"regions": regions, **model.inputs_for([], ["how many shapes are there?"], None)}
     moved = {**inputs, "regions": regions[:, order]}
-    alignments = model.attend(inputs)
-    assert alignments.shape == (1, 2, 196) and alignments.std() > 1e-4
-    np.testing.assert_allclose(model.attend(moved), alignments[:, :, order], atol=1e-6)
+    attention_weights = model.attention_weights(inputs)
+    assert attention_weights.shape == (1, 2, 196) and attention_weights.std() > 1e-4
+    np.testing.assert_allclose(model.attention_weights(moved), attention_weights[:, :, order], atol=1e-6)
     np.testing.assert_allclose(model(moved), model(inputs), atol=1e-4)
     other = {**inputs, **model.inputs_for([], ["is there a red square?"], None)}
-    assert np.abs(model.attend(other) - alignments).max() > 1e-5
+    assert np.abs(model.attention_weights(other) - attention_weights).max() > 1e-5
 
 
 def test_regions_are_pooled_always_and_cropped_while_training(asked: list[mm.QuestionRecord]) -> None:
@@ -150,7 +152,7 @@ def test_regions_are_pooled_always_and_cropped_while_training(asked: list[mm.Que
         inputs = model.inputs_for([asked[0].image], [asked[0].question], mm.Pictures(SIDE))
         model.encoder.trainable = False  # whose norms would differ too
         found[crop, pool] = [np.asarray(model(inputs, training=training)) for training in (False, True)]
-        assert model.attend(inputs).shape == (1, 1, 16 // pool**2)
+        assert model.attention_weights(inputs).shape == (1, 1, 16 // pool**2)
         again = mm.VisualQA.from_config(model.get_config())
         assert (again.crop.share, again.pool.side) == (crop, pool)
     np.testing.assert_array_equal(found[0.0, 1][0], found[0.0, 1][1])
@@ -166,7 +168,7 @@ def test_a_model_of_questions_alone_sees_no_picture(asked: list[mm.QuestionRecor
     both = model.answer([asked[0].image, asked[-1].image], ["how many shapes are there?"] * 2)
     assert both[0][0].text == both[1][0].text and both[0][0].probability == pytest.approx(both[1][0].probability)
     with pytest.raises(mm.InputError, match="question_only=True"):
-        model.attend(model.inputs_for([], ["what?"], None))
+        model.attention_weights(model.inputs_for([], ["what?"], None))
     with pytest.raises(mm.InputError, match="reads questions alone"):
         model.vector(model.inputs_for([], ["what?"], None))
     assert not any("encoder" in weight.path or "attention" in weight.path for weight in model.weights)

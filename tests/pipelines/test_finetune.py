@@ -50,7 +50,7 @@ def test_a_captioner_learns_new_words_and_keeps_the_old_ids(
         assert set(new.codec.vocabulary.tokens[count:]) == set(report["new"]["words"])
     if report["best"] != "before":  # the new pictures are what it knows now
         images = [record.image for record in mm.read_captions(strange, splits=("train",))]
-        np.testing.assert_allclose(new.seen_pictures.mean, new.vectors(images).mean(axis=0), rtol=1e-3, atol=1e-5)
+        np.testing.assert_allclose(new.image_distribution.mean, new.vectors(images).mean(axis=0), rtol=1e-3, atol=1e-5)
     assert (out / "stage-2" / "samples" / "epoch-01.txt").is_file() and not (out / "stage-2" / "preset").exists()
     assert {path.name for path in out.iterdir()} == {
         "stage-1",

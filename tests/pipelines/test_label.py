@@ -111,7 +111,7 @@ def test_a_question_answerer_answers_what_is_typed(labelled: Any, answerer: Any,
     model = mm.VisualQA.from_preset(answerer.preset)
     source = model.image_source()
     inputs = model.inputs_for([picture], [question], source)
-    (expected,) = model.write(inputs, model.best(5))
+    (expected,) = model.decode(inputs, model.best(5))
 
     def act(person: Person) -> None:
         assert person.get("start")["fields"] == ["question", "answer"]

@@ -85,7 +85,7 @@ def test_n_best_lines_come_best_first(job: Job, trained: Any, pictures: list[Pat
     wide = mm.BeamSearch(width=5, n_best=3)
     captioner = mm.Captioner.from_preset(trained.preset)
     source = captioner.image_source()
-    expected = captioner.write({"images": source.read(pictures)}, wide)
+    expected = captioner.decode({"images": source.read(pictures)}, wide)
     done = job("predict", *pictures, "--preset", trained.preset, "--beam", 5, "--n-best", 3)
     lines = [tuple(line.split("\t")) for line in done.out.splitlines()]
     assert lines == [(str(path), c.text) for path, row in zip(pictures, expected, strict=True) for c in row]
@@ -102,7 +102,7 @@ def test_a_length_penalty_replaces_the_presets_own(job: Job, trained: Any, pictu
     )
     captioner = mm.Captioner.from_preset(trained.preset)
     images = {"images": captioner.image_source().read(pictures[:1])}
-    ((best,),) = captioner.write(images, mm.BeamSearch(width=2, length_penalty=0.0))
+    ((best,),) = captioner.decode(images, mm.BeamSearch(width=2, length_penalty=0.0))
     assert plain == pytest.approx(best._asdict())
     assert plain["score"] < default["score"]  # a sum of log-probabilities, against one divided by the length
 
@@ -125,7 +125,7 @@ def test_groups_and_draws_are_the_searches_of_those_options(job: Job, trained: A
     }
     for options, decoding in searches.items():
         done = job("predict", *pictures, "--preset", trained.preset, "--n-best", 3, *options)
-        written = [caption.text for row in captioner.write(inputs, decoding) for caption in row]
+        written = [caption.text for row in captioner.decode(inputs, decoding) for caption in row]
         assert [line.split("\t")[1] for line in done.out.splitlines()] == written, options
 
 

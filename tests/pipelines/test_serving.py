@@ -121,13 +121,13 @@ def test_a_dropped_picture_gets_its_caption_and_each_word_its_map(
     chromium: Any, server: tuple[Any, str], pictures: list[Path], job: Job, width: int, language: str
 ) -> None:
     context = chromium.new_context(viewport={"width": width, "height": 844}, locale=language)
-    page, errors, strangers = context.new_page(), list[str](), list[str]()
+    page, errors, derangement = context.new_page(), list[str](), list[str]()
     page.on("pageerror", lambda error: errors.append(str(error)))
     page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
     page.on(
         "request",
         lambda request: (
-            None if request.url.startswith((server[1], "blob:", "data:")) else strangers.append(request.url)
+            None if request.url.startswith((server[1], "blob:", "data:")) else derangement.append(request.url)
         ),
     )
     page.goto(server[1])
@@ -150,7 +150,7 @@ def test_a_dropped_picture_gets_its_caption_and_each_word_its_map(
     page.evaluate(DROP, ["bad.png", base64.b64encode(b"no picture").decode()])
     expect(page.locator("#status")).to_have_class("bad")
     expect(page.locator("#words button")).to_have_count(0)
-    assert (errors, strangers) == ([], [])
+    assert (errors, derangement) == ([], [])
     context.close()
 
 

@@ -232,8 +232,8 @@ def test_a_resumed_run_ends_with_the_same_weights(
     assert "nothing to resume" in job(*words, "--out", out, "--resume").err
     sees = mm.VisualQA.from_preset(out / "preset").get_config()
     assert (sees["crop"], sees["pool"]) == (0.5, 2)
-    blind = mm.VisualQA.from_preset(out / "preset" / "question_only").get_config()
-    assert (blind["crop"], blind["pool"]) == (0.0, 1)
+    question_only = mm.VisualQA.from_preset(out / "preset" / "question_only").get_config()
+    assert (question_only["crop"], question_only["pool"]) == (0.0, 1)
 
 
 def test_questions_only_and_other_forms(job: Job, scenes: Path, tmp_path: Path) -> None:

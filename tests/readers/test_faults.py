@@ -8,7 +8,7 @@ import warnings
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers import Fault, left_out, read_captions, usable_captions, write_quarantine
+from mmtoolkit.readers import Fault, left_out, load_captions, read_captions, write_quarantine
 
 TABLE = (
     "image,caption,split,id\n"
@@ -124,7 +124,7 @@ def test_a_path_or_a_split_that_is_not_there_fails(bad, refusal):
 
 def test_of_many_missing_pictures_each_is_a_fault_and_the_first_has_the_count(folder):
     table = "image,caption\n1.jpg,a dog\n2.JPG,b\n2.JPG,c\n3.jpg,d\n"
-    records, faults = usable_captions(folder({"captions.csv": table}, ["1.jpg", "2.jpg"]), on_error="skip")
+    records, faults = load_captions(folder({"captions.csv": table}, ["1.jpg", "2.jpg"]), on_error="skip")
     assert [record.image_id for record in records] == ["1.jpg"]
     assert [(fault.source.rpartition(":")[2], fault.image) for fault in faults] == [("3", "2.JPG"), ("5", "3.jpg")]
     assert "2 pictures are missing in all. Did you mean '2.jpg'" in faults[0].reason
@@ -144,7 +144,7 @@ def test_of_many_missing_pictures_each_is_a_fault_and_the_first_has_the_count(fo
     ],
 )
 def test_every_form_goes_on_behind_a_bad_line(folder, name, content, lines):
-    records, faults = usable_captions(folder({name: content}, ["1.jpg"]), on_error="skip")
+    records, faults = load_captions(folder({name: content}, ["1.jpg"]), on_error="skip")
     assert [record.captions for record in records] == [("a", "b")]
     assert [int(fault.source.rpartition(":")[2]) for fault in faults] == lines
 

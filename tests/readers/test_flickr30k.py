@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mmtoolkit.readers import read_captions, usable_captions
+from mmtoolkit.readers import load_captions, read_captions
 
 TOKEN = "".join(f"{number}.jpg#{k}\tDog {number} | caption {k} .\n" for number in (11, 12, 13, 14) for k in range(2))
 KAGGLE = "image_name| comment_number| comment\n" + TOKEN.replace(".jpg#", ".jpg| ").replace("\t", "| ")
@@ -71,7 +71,7 @@ def test_a_fault_in_kaggles_form(folder, refusal, row, message):
     lines.insert(3, row if isinstance(row, bytes) else row.encode())
     root = folder({"results.csv": b"\n".join(lines)}, pictures("flickr30k_images/"))
     assert refusal(root).startswith(message)
-    records, (fault,) = usable_captions(root, on_error="skip")
+    records, (fault,) = load_captions(root, on_error="skip")
     assert str(fault).startswith(f"{root}/{message}")
     assert sum(len(record.captions) for record in records) == 8
 
@@ -87,6 +87,6 @@ def test_a_fault_in_kaggles_form(folder, refusal, row, message):
 def test_a_fault_in_a_list(folder, refusal, lists, message):
     root = folder({"results_20130124.token": TOKEN, **LISTS, **lists}, pictures("flickr30k-images/"))
     assert refusal(root).startswith(message)
-    records, (fault,) = usable_captions(root, on_error="skip")
+    records, (fault,) = load_captions(root, on_error="skip")
     assert str(fault).startswith(f"{root}/{message}")
     assert [record.split for record in records] == ["train", "train", "valid"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mmtoolkit.readers import read_captions, usable_captions
+from mmtoolkit.readers import load_captions, read_captions
 
 TRAIN = {
     "info": {"year": 2014},
@@ -191,7 +191,7 @@ def test_a_fault_in_a_coco_file(folder, refusal, path, value, message):
     name = "annotations/captions_train2014.json"
     root = folder({**COCO, name: changed(TRAIN, *path, value=value)}, COCO_PICTURES)
     assert refusal(root).startswith(f"{name}:{message}")
-    records, faults = usable_captions(root, on_error="skip")
+    records, faults = load_captions(root, on_error="skip")
     assert any(str(fault).startswith(f"{root}/{name}:{message}") for fault in faults)
     assert "42" in {record.image_id for record in records} <= {"9", "25", "42"}
 
@@ -304,7 +304,7 @@ def test_a_fault_in_a_karpathy_file(folder, refusal, path, value, message):
     pictures = [f"{number}.jpg" for number in (1, 2, 3, 4)]
     root = folder({"dataset_flickr8k.json": changed(KARPATHY, *path, value=value)}, pictures)
     assert refusal(root).startswith(f"dataset_flickr8k.json:{message}")
-    records, (fault,) = usable_captions(root, on_error="skip")
+    records, (fault,) = load_captions(root, on_error="skip")
     assert str(fault).startswith(f"{root}/dataset_flickr8k.json:{message}")
     left = [KARPATHY_RECORDS[0], *KARPATHY_RECORDS[2:]]
     if path[1] == 0:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers import read_questions, split, usable_questions
+from mmtoolkit.readers import load_questions, read_questions, split
 
 QUESTIONS = "v2_OpenEnded_mscoco_train2014_questions.json"
 ANNOTATIONS = "v2_mscoco_train2014_annotations.json"
@@ -98,7 +98,7 @@ def test_annotations_of_a_missing_question(folder: Any, refused: Any) -> None:
     files[QUESTIONS]["questions"].pop()
     told = f"{ANNOTATIONS}:annotations[1]: expected the question 25000 in {QUESTIONS}. Received: none."
     assert refused(folder(files, PICTURES)).startswith(told)
-    records, (fault,) = usable_questions(folder(files), on_error="skip")
+    records, (fault,) = load_questions(folder(files), on_error="skip")
     assert len(records) == 1 and "25000" in str(fault)
 
 
@@ -239,7 +239,7 @@ def test_daquar_with_both_splits(folder: Any) -> None:
 
 def test_daquar_lines_out_of_step(folder: Any) -> None:
     text = "stray answer\n" + DAQUAR.replace("2\n", "", 1) + "what is it in the image5 ?\n"
-    records, faults = usable_questions(folder({"qa_train.txt": text}, ["images/image3.jpg"]), on_error="skip")
+    records, faults = load_questions(folder({"qa_train.txt": text}, ["images/image3.jpg"]), on_error="skip")
     assert [record.answers for record in records] == [("book, scissor",), ("lamp",)]
     reasons = [str(fault).rpartition("/")[2] for fault in faults]
     assert reasons[0].startswith(

@@ -14,7 +14,7 @@ from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
 from mmtoolkit.serving.client import RestClient
-from mmtoolkit.serving.page import PAGE_HEADERS
+from mmtoolkit.serving.demo_html import PAGE_HEADERS
 from mmtoolkit.serving.verify import replay
 
 ROOT = Path(__file__).resolve().parents[2]

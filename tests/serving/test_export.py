@@ -56,7 +56,7 @@ def test_the_captions_are_those_of_the_preset(
     for tokens, caption in zip(found["tokens"], expected, strict=True):
         assert " ".join(token.decode() for token in tokens if token) == caption
     several = ask(captions, "n_best", image_bytes=data)
-    written = captioner.write({"images": captioner.image_source().read(pictures)}, mm.BeamSearch(width=3, n_best=2))
+    written = captioner.decode({"images": captioner.image_source().read(pictures)}, mm.BeamSearch(width=3, n_best=2))
     assert several["captions"].tolist() == [[caption.text.encode() for caption in row] for row in written]
     np.testing.assert_allclose(several["scores"], [[caption.score for caption in row] for row in written], atol=1e-4)
 
@@ -66,7 +66,7 @@ def test_the_attention_is_that_of_the_preset(
 ) -> None:
     inputs = {"images": captioner.image_source().read(pictures)}
     found = ask(captions, "attention", image_bytes=[path.read_bytes() for path in pictures])
-    expected = captioner.attend(inputs, [caption.decode() for caption in found["caption"]])
+    expected = captioner.attention_weights(inputs, [caption.decode() for caption in found["caption"]])
     for looked, wanted in zip(found["attention"], expected, strict=True):
         np.testing.assert_allclose(looked[: len(wanted)], wanted, atol=1e-5)
         assert not looked[len(wanted) :].any()

@@ -226,10 +226,10 @@ def test_golden_requests_survive_the_file(request_of: Golden) -> None:
 def test_a_live_server_is_asked_the_same(models: Path) -> None:
     folder = models / "captions" / "1"
 
-    def refusing(signature: str, inputs: Any) -> Any:
+    def filtering(signature: str, inputs: Any) -> Any:
         raise mm.InputError("it answered 503")
 
-    verdict = replay(folder, refusing)
+    verdict = replay(folder, filtering)
     assert len(verdict.problems) == verdict.requests > 5 and verdict.problems[0].endswith("it answered 503")
 
 

@@ -10,11 +10,11 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import attention_sheet
 from mmtoolkit.files import write_atomically
 from mmtoolkit.models import Captioner
+from mmtoolkit.monitoring.callbacks import Tell, once_each
+from mmtoolkit.monitoring.diagnostics import flat_attention, same_captions, still_attention
+from mmtoolkit.monitoring.events import Events
 from mmtoolkit.records import CaptionRecord
 from mmtoolkit.vision import ImageSource
-from mmtoolkit.watching.callbacks import Tell, once_each
-from mmtoolkit.watching.events import Events
-from mmtoolkit.watching.signs import flat_attention, same_captions, still_attention
 
 RecordT = TypeVar("RecordT")
 SHOWN = 4
@@ -67,10 +67,10 @@ class SampleCaptions:
         """Draws the attention over the first picture; what cannot be drawn is said once and ends nothing."""
         inputs = {self.source.input_name: self.source.read([record.image for record in self.shown])}
         try:
-            alignments = model.attend(inputs, captions)
+            attention_weights = model.attention_weights(inputs, captions)
             if epoch > SETTLED:
-                self.warn("attention", flat_attention(alignments) or still_attention(alignments))
-            sheet = attention_sheet(model, self.shown[0].image, captions[0], alignments[0])
+                self.warn("attention", flat_attention(attention_weights) or still_attention(attention_weights))
+            sheet = attention_sheet(model, self.shown[0].image, captions[0], attention_weights[0])
         except InputError as error:  # no font with Hangul, say
             self.warn("picture", f"no picture of the attention: {error}")
             return

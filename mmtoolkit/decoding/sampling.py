@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding.tokens import MINUS_INFINITY, NEVER, Step, forbid, pick, write
+from mmtoolkit.decoding.tokens import BANNED, MINUS_INFINITY, Step, forbid, gather_rows, write
 from mmtoolkit.errors import InputError
 
 
@@ -27,12 +27,12 @@ class Greedy:
     """
 
     def __call__(
-        self, step: Step, state: Any, *, start: int, end: int, max_length: int, never: Sequence[int] = NEVER
+        self, step: Step, state: Any, *, start: int, end: int, max_length: int, banned: Sequence[int] = BANNED
     ) -> tuple[Any, Any]:
         def likeliest(log_probabilities: Any, time: Any) -> Any:
             return ops.argmax(log_probabilities, axis=-1)
 
-        ids, scores = one_by_one(likeliest, step, state, start=start, end=end, max_length=max_length, never=never)
+        ids, scores = sampling(likeliest, step, state, start=start, end=end, max_length=max_length, banned=banned)
         return ops.expand_dims(ids, 1), ops.expand_dims(scores, 1)
 
 
@@ -85,21 +85,21 @@ class Sample:
         start: int,
         end: int,
         max_length: int,
-        never: Sequence[int] = NEVER,
-        chances: Any = None,
+        banned: Sequence[int] = BANNED,
+        uniforms: Any = None,
     ) -> tuple[Any, Any]:
-        """As every search; `chances <float32>[batch * n_best, max_length]` from 0 to below 1 stand in for a draw."""
+        """As every search; `uniforms <float32>[batch * n_best, max_length]` from 0 to below 1 stand in for a draw."""
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
-        if chances is None:
-            chances = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
+        if uniforms is None:
+            uniforms = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
 
         def drawn(log_probabilities: Any, time: Any) -> Any:
-            return draw(self.narrow(log_probabilities / self.temperature), ops.take(chances, time, axis=1))
+            return draw(self.narrow(log_probabilities / self.temperature), ops.take(uniforms, time, axis=1))
 
         state = keras.tree.map_structure(lambda leaf: ops.repeat(leaf, self.n_best, axis=0), state)
-        ids, scores = one_by_one(drawn, step, state, start=start, end=end, max_length=max_length, never=never)
+        ids, scores = sampling(drawn, step, state, start=start, end=end, max_length=max_length, banned=banned)
         scores, best = ops.top_k(ops.reshape(scores, (batch, self.n_best)), self.n_best)
-        return pick(ops.reshape(ids, (batch, self.n_best, max_length)), best), scores
+        return gather_rows(ops.reshape(ids, (batch, self.n_best, max_length)), best), scores
 
     def narrow(self, logits: Any) -> Any:
         """Makes the tokens impossible that `top_k` and `top_p` leave out of `<float32>[rows, vocabulary]`."""
@@ -108,14 +108,14 @@ class Sample:
             logits = ops.where(logits < least, MINUS_INFINITY, logits)
         if self.top_p < 1:
             likeliest = ops.flip(ops.sort(logits, axis=-1), axis=-1)
-            chances = ops.softmax(likeliest, axis=-1)
-            before = ops.cumsum(chances, axis=-1) - chances  # of all likelier tokens
+            uniforms = ops.softmax(likeliest, axis=-1)
+            before = ops.cumsum(uniforms, axis=-1) - uniforms  # of all likelier tokens
             least = ops.min(ops.where(before < self.top_p, likeliest, np.inf), axis=-1, keepdims=True)
             logits = ops.where(logits < least, MINUS_INFINITY, logits)
         return logits
 
 
-def one_by_one(
+def sampling(
     choose: Callable[[Any, Any], Any],
     step: Step,
     state: Any,
@@ -123,7 +123,7 @@ def one_by_one(
     start: int,
     end: int,
     max_length: int,
-    never: Sequence[int],
+    banned: Sequence[int],
 ) -> tuple[Any, Any]:
     """Writes one sentence a row, each token chosen from the log-probabilities of its moment, until all have ended.
 
@@ -134,19 +134,19 @@ def one_by_one(
         start: Read first.
         end: Ends a sentence; 0 follows.
         max_length: Most tokens of a sentence.
-        never: Tokens that are impossible.
+        banned: Tokens that are impossible.
 
     Returns:
         `ids <int32>[rows, max_length]` and `scores <float32>[rows]`, the sums of the log-probabilities.
     """
     rows = ops.shape(keras.tree.flatten(state)[0])[0]
 
-    def proceed(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> Any:
+    def cond(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> Any:
         return ops.logical_not(ops.all(done))
 
-    def move(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> tuple[Any, ...]:
+    def body(time: Any, ids: Any, last: Any, scores: Any, done: Any, state: Any) -> tuple[Any, ...]:
         logits, state = step(last, state)
-        log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), never)
+        log_probabilities = forbid(ops.log_softmax(ops.cast(logits, "float32")), banned)
         chosen = ops.cast(choose(log_probabilities, time), "int32")
         gained = ops.take_along_axis(log_probabilities, ops.expand_dims(chosen, -1), axis=-1)[:, 0]
         scores = scores + ops.where(done, 0.0, gained)
@@ -161,11 +161,11 @@ def one_by_one(
         ops.zeros((rows,), "bool"),
         state,
     )
-    _, ids, _, scores, _, _ = ops.while_loop(proceed, move, first, maximum_iterations=max_length)
+    _, ids, _, scores, _, _ = ops.while_loop(cond, body, first, maximum_iterations=max_length)
     return ids, scores
 
 
-def draw(logits: Any, chances: Any) -> Any:
+def draw(logits: Any, uniforms: Any) -> Any:
     """The token whose share of the cumulated softmax holds the chance: `<int32>[rows]`.
 
     Example:
@@ -181,5 +181,5 @@ def draw(logits: Any, chances: Any) -> Any:
     """
     cumulated = ops.cumsum(ops.softmax(logits, axis=-1), axis=-1)
     # Times the last sum, which rounding leaves a little beside 1: no chance then falls past the last possible token.
-    reached = cumulated > ops.expand_dims(chances, -1) * cumulated[:, -1:]
+    reached = cumulated > ops.expand_dims(uniforms, -1) * cumulated[:, -1:]
     return ops.cast(ops.argmax(reached, axis=-1), "int32")

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.models import Captioner, Task
-from mmtoolkit.models.task import search_config, search_from_config
-from mmtoolkit.novelty import SeenPictures
+from mmtoolkit.models import Captioner, Model
+from mmtoolkit.models.model import search_config, search_from_config
 from mmtoolkit.vision import ExtractorKey
+from mmtoolkit.vision.image_distribution import ImageDistribution
 
 Make = Callable[..., Captioner]
 
@@ -49,7 +49,7 @@ def edited(path: Path, **changes: Any) -> Path:
 def test_a_loaded_preset_gives_the_same_logits_and_captions(learnt: Any, preset: Path, inputs: Any) -> None:
     loaded = Captioner.from_preset(preset)
     np.testing.assert_array_equal(loaded(inputs), learnt.captioner(inputs))
-    mine, theirs = (model.write({"images": learnt.images}) for model in (loaded, learnt.captioner))
+    mine, theirs = (model.decode({"images": learnt.images}) for model in (loaded, learnt.captioner))
     assert [best[0].text for best in mine] == [best[0].text for best in theirs]
     np.testing.assert_allclose([best[0].score for best in mine], [best[0].score for best in theirs], rtol=1e-4)
     assert loaded.codec.vocabulary == learnt.captioner.codec.vocabulary
@@ -65,22 +65,22 @@ def test_a_preset_may_be_saved_again_with_its_card(preset: Path, inputs: Any, tm
     np.testing.assert_array_equal(Captioner.from_preset(tmp_path / "copy")(inputs), loaded(inputs))
 
 
-@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("float16", [False, True])
 def test_what_the_training_pictures_look_like_is_a_part_of_the_preset(
-    learnt: Any, tmp_path: Path, half: bool, monkeypatch: pytest.MonkeyPatch
+    learnt: Any, tmp_path: Path, float16: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a file of its own, that older presets lack; it is kept by copies and by saving again."""
     vectors = np.random.default_rng(0).normal(size=(40, 32))
-    monkeypatch.setattr(learnt.captioner, "seen_pictures", SeenPictures.fit(vectors[:30], vectors[30:]))
-    learnt.captioner.save_preset(tmp_path / "preset", half=half)
+    monkeypatch.setattr(learnt.captioner, "image_distribution", ImageDistribution.fit(vectors[:30], vectors[30:]))
+    learnt.captioner.save_preset(tmp_path / "preset", float16=float16)
     loaded = Captioner.from_preset(tmp_path / "preset")
-    assert loaded.seen_pictures.threshold == learnt.captioner.seen_pictures.threshold
+    assert loaded.image_distribution.threshold == learnt.captioner.image_distribution.threshold
     loaded.bare().save_preset(tmp_path / "copy")
     kept = (tmp_path / "copy" / "seen_pictures.h5").read_bytes()
     assert kept == (tmp_path / "preset" / "seen_pictures.h5").read_bytes()
     (tmp_path / "copy" / "seen_pictures.h5").unlink()
     older = Captioner.from_preset(tmp_path / "copy")
-    assert older.seen_pictures is None
+    assert older.image_distribution is None
     older.save_preset(tmp_path / "preset")
     assert not (tmp_path / "preset" / "seen_pictures.h5").exists()
 
@@ -93,7 +93,7 @@ def test_a_damaged_description_of_the_training_pictures_is_named(preset: Path) -
 def test_its_default_search_and_options_come_back(
     make_captioner: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mmtoolkit.models.task.choose_precision", lambda precision: "bfloat16")
+    monkeypatch.setattr("mmtoolkit.models.model.choose_precision", lambda precision: "bfloat16")
     codec = mm.TextCodec.fit(["ab", "b"], level="char", lower=False)
     search = mm.BeamSearch(width=4, length_penalty=1.5, n_best=2, min_length=1, no_repeat_ngram=3)
     options = {"cell": "gru", "gated_context": "none", "deep_output": False, "attention_penalty": 0.25}
@@ -113,7 +113,7 @@ def test_bfloat16_becomes_float32_where_the_processor_lacks_it(
     made = make_captioner(codec, encoder="vgg19", image_size=224, extractor=key, dtype="mixed_bfloat16")
     made.save_preset(tmp_path / "preset")
     for precision, dtype in (("bfloat16", "mixed_bfloat16"), ("float32", "float32")):
-        monkeypatch.setattr("mmtoolkit.models.task.choose_precision", lambda asked, here=precision: here)
+        monkeypatch.setattr("mmtoolkit.models.model.choose_precision", lambda asked, here=precision: here)
         loaded = Captioner.from_preset(tmp_path / "preset")
         assert (loaded.extractor, loaded.dtype_policy.name) == (ExtractorKey("random", precision), dtype)
         for ours, theirs in zip(loaded.get_weights(), made.get_weights(), strict=True):
@@ -135,16 +135,16 @@ def test_a_preset_holds_the_weights_and_no_optimizer(preset: Path, learnt: Any) 
 def test_a_half_precision_preset_holds_the_rounded_weights(
     preset: Path, learnt: Any, inputs: Any, tmp_path: Path
 ) -> None:
-    learnt.captioner.save_preset(tmp_path / "half", half=True)
+    learnt.captioner.save_preset(tmp_path / "half", float16=True)
     loaded = mm.Captioner.from_preset(tmp_path / "half")
     for ours, theirs in zip(loaded.get_weights(), learnt.captioner.get_weights(), strict=True):
         assert ours.dtype == np.float32
         np.testing.assert_array_equal(ours, theirs.astype(np.float16).astype(np.float32))
     assert loaded.compute_dtype == "float32"
-    half, full = ((folder / "model.weights.h5").stat().st_size for folder in (tmp_path / "half", preset))
+    float16, full = ((folder / "model.weights.h5").stat().st_size for folder in (tmp_path / "half", preset))
     numbers = sum(weight.size for weight in learnt.captioner.get_weights())
-    assert half < full - 2 * numbers
-    assert [c[0].text for c in loaded.write(inputs)] == learnt.captions
+    assert float16 < full - 2 * numbers
+    assert [c[0].text for c in loaded.decode(inputs)] == learnt.captions
 
 
 def test_a_half_precision_preset_of_a_bfloat16_model_holds_what_it_computes_with(
@@ -153,16 +153,16 @@ def test_a_half_precision_preset_of_a_bfloat16_model_holds_what_it_computes_with
     """To the bit where float16 reaches: what is smaller than its smallest numbers has no part in any sum."""
     captioner = make_captioner(learnt.captioner.codec, encoder="vgg19", dtype="mixed_bfloat16")
     inputs = {"regions": np.random.default_rng(0).normal(size=(3, 196, 512)).astype(np.float16)}
-    captioner.save_preset(tmp_path / "half", half=True)
+    captioner.save_preset(tmp_path / "half", float16=True)
     captioner.save_preset(tmp_path / "full")
     loaded = mm.Captioner.from_preset(tmp_path / "half")
     for ours, theirs in zip(loaded.get_weights(), captioner.get_weights(), strict=True):
         rounded = theirs.astype(ml_dtypes.bfloat16).astype(np.float32)
         np.testing.assert_allclose(ours, rounded, rtol=0, atol=2.0**-25)
     if loaded.compute_dtype == captioner.compute_dtype:
-        assert loaded.write(inputs) == captioner.write(inputs)
-    half, full = ((tmp_path / name / "model.weights.h5").stat().st_size for name in ("half", "full"))
-    assert half < 0.45 * full
+        assert loaded.decode(inputs) == captioner.decode(inputs)
+    float16, full = ((tmp_path / name / "model.weights.h5").stat().st_size for name in ("half", "full"))
+    assert float16 < 0.45 * full
 
 
 def test_weights_that_half_precision_does_not_hold_are_refused(
@@ -171,7 +171,7 @@ def test_weights_that_half_precision_does_not_hold_are_refused(
     captioner = make_captioner(learnt.captioner.codec)
     captioner.decoder.cell.bias.assign(captioner.decoder.cell.bias + 7e4)
     with pytest.raises(mm.InputError, match="65,504.*cell/bias; save without half"):
-        captioner.save_preset(tmp_path / "half", half=True)
+        captioner.save_preset(tmp_path / "half", float16=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -227,11 +227,11 @@ def test_a_save_that_is_stopped_leaves_the_old_preset(
 
 
 @keras.saving.register_keras_serializable("tests")
-class Answerer(Task):
+class Answerer(Model):
     """Another kind of model."""
 
 
-def refused(path: str | Path, cls: type[Task] = Captioner) -> str:
+def refused(path: str | Path, cls: type[Model] = Captioner) -> str:
     with pytest.raises(mm.InputError) as caught:
         cls.from_preset(path)
     assert "\n" not in str(caught.value)
@@ -319,7 +319,7 @@ def test_fewer_words_than_the_weights_have_rows(preset: Path) -> None:
 
 def test_a_keras_file_gives_the_same_model(learnt: Any, inputs: Any, tmp_path: Path) -> None:
     """Also after a search, and with the compiled loss and optimizer."""
-    learnt.captioner.write({"images": learnt.images})
+    learnt.captioner.decode({"images": learnt.images})
     learnt.captioner.save(tmp_path / "captioner.keras")
     loaded = keras.models.load_model(tmp_path / "captioner.keras")
     assert isinstance(loaded, Captioner)
@@ -332,7 +332,7 @@ def test_a_keras_file_gives_the_same_model(learnt: Any, inputs: Any, tmp_path: P
 def test_weights_saved_before_and_after_a_search_are_the_same(make_captioner: Make, tmp_path: Path) -> None:
     captioner = make_captioner(mm.TextCodec.fit(["a b"]))
     captioner.save_weights(tmp_path / "before.weights.h5")
-    captioner.write({"images": np.zeros((1, 32, 32, 3), np.uint8)})
+    captioner.decode({"images": np.zeros((1, 32, 32, 3), np.uint8)})
     captioner.save_weights(tmp_path / "after.weights.h5")
     fresh = make_captioner(mm.TextCodec.fit(["a b"]), seed=1)
     fresh.load_weights(tmp_path / "after.weights.h5")

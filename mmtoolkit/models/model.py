@@ -14,34 +14,34 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.novelty import SeenPictures
 from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
+from mmtoolkit.vision.image_distribution import ImageDistribution
 
 if TYPE_CHECKING:  # Keras has no types: a checker would accept any attribute of what derives from it
-    from mmtoolkit.models.keras_model import Model
+    from mmtoolkit.models.keras_model import KerasModel
 else:
-    from keras import Model
+    from keras import Model as KerasModel
 
 MANY = 16  # pictures; compiling takes longer than it gains for fewer
 
 
-class Task(Model):
+class Model(KerasModel):
     """A Keras model with codecs and a default decoding, that can be saved as a preset.
 
     Args:
         decoding: The search that `generate`, evaluation and export use unless told otherwise.
         max_length: Longest sentence, END included.
         card: Where a loaded preset came from; empty for a new model.
-        seen_pictures: What its training pictures look like, where that is known; a part of the preset.
+        image_distribution: What its training pictures look like, where that is known; a part of the preset.
     """
 
     codec_names: ClassVar[tuple[str, ...]] = ("words",)
     decoding: Search
     max_length: int
     card: Mapping[str, Any]
-    seen_pictures: SeenPictures | None = None
+    image_distribution: ImageDistribution | None = None
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -79,25 +79,25 @@ class Task(Model):
         copy = self.from_config(config if dtype is None else {**config, "dtype": dtype})
         copy.build(copy.input_shapes())
         copy.set_weights(self.get_weights())
-        copy.seen_pictures = self.seen_pictures
+        copy.image_distribution = self.image_distribution
         return copy
 
-    def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None, half: bool = False) -> None:
+    def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None, float16: bool = False) -> None:
         """Writes the preset directory; an existing one is replaced in one move.
 
         Args:
             folder: Where.
             card: Where the model comes from, in place of the card it was loaded with.
-            half: Whether the weights are rounded to float16 and packed, in a file less than half as large. Those of
+            float16: Whether the weights are rounded to float16 and packed, in a file less than half as large. Those of
                 a model that computes in bfloat16 are rounded to that first, so that a decoder writes what it wrote
                 (batch norms, which compute in float32, are rounded too). The model loaded from it has the rounded
                 weights in its own precision.
 
         Raises:
-            InputError: `half`, and a weight is larger than float16 holds.
+            InputError: `float16`, and a weight is larger than float16 holds.
         """
-        model = self.bare("float16" if half else None)
-        if half:
+        model = self.bare("float16" if float16 else None)
+        if float16:
             fine = "bfloat16" if self.compute_dtype == "bfloat16" else "float32"
             model.set_weights([ops.convert_to_numpy(ops.cast(weight, fine)) for weight in self.get_weights()])
             check_finite(model)
@@ -111,8 +111,8 @@ class Task(Model):
             config={"class": type(self).__name__, "model": arguments},
             codecs=codecs,
             card=self.card if card is None else card,
-            save_weights=lambda path: pack(path, model.save_weights) if half else model.save_weights(path),
-            seen_pictures=self.seen_pictures,
+            save_weights=lambda path: pack(path, model.save_weights) if float16 else model.save_weights(path),
+            image_distribution=self.image_distribution,
         )
 
     @staticmethod
@@ -159,7 +159,7 @@ class Task(Model):
                 f"{preset.weights} does not hold the weights that {CONFIG} describes ({first_line(error)}); "
                 "copy the whole directory again."
             ) from error
-        model.card, model.seen_pictures = preset.card, preset.seen_pictures
+        model.card, model.image_distribution = preset.card, preset.image_distribution
         return model
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
@@ -167,7 +167,7 @@ class Task(Model):
         raise NotImplementedError
 
 
-def check_finite(model: Task) -> None:
+def check_finite(model: Model) -> None:
     """Refuses weights that float16 does not hold.
 
     Raises:
@@ -176,7 +176,7 @@ def check_finite(model: Task) -> None:
     for variable in model.weights:
         if not np.isfinite(ops.convert_to_numpy(variable)).all():
             raise InputError(
-                f"half=True holds weights up to 65,504. Received: a larger one in {variable.path}; save without half."
+                f"float16=True holds weights up to 65,504. Received: a larger one in {variable.path}; leave it out."
             )
 
 
@@ -191,7 +191,7 @@ def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return fitting
 
 
-class SearchGraph(Model):
+class SearchGraph(KerasModel):
     """A task's search as a model of its own, so that the backend compiles it; it owns no weights.
 
     Args:
@@ -200,7 +200,7 @@ class SearchGraph(Model):
         fused: Whether parts of it are compiled.
     """
 
-    def __init__(self, task: Task, decoding: Search, *, fused: bool) -> None:
+    def __init__(self, task: Model, decoding: Search, *, fused: bool) -> None:
         super().__init__(name="search", dtype=task.dtype_policy)
         self.task, self.decoding, self.fused = task, decoding, fused
 
@@ -212,7 +212,7 @@ class SearchGraph(Model):
 
 
 def compiled_search(
-    task: Task, decoding: Search, max_length: int, fused: bool
+    task: Model, decoding: Search, max_length: int, fused: bool
 ) -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]:
     """The search of a task as one graph; `max_length` is part of the graph, so it is part of the cache's key."""
     return SearchGraph(task, decoding, fused=fused).predict_on_batch

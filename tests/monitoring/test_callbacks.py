@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.watching import AfterBar, Curves, Events, StopAtNaN
-from mmtoolkit.watching.callbacks import once_each
+from mmtoolkit.monitoring import AfterBar, Curves, Events, StopAtNaN
+from mmtoolkit.monitoring.callbacks import once_each
 
 
 def test_each_kind_is_told_once() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.novelty import AXES, SeenPictures, auroc
+from mmtoolkit.vision.image_distribution import AXES, ImageDistribution, auroc
 
 
 def made(count: int, features: int, *, seed: int = 0) -> np.ndarray:
@@ -39,7 +39,7 @@ def by_covariance(train: np.ndarray, others: np.ndarray, axes: int) -> np.ndarra
 def test_the_distance_is_that_under_the_covariance_matrix(count: int, features: int, axes: int) -> None:
     """With more pictures than features and with fewer; with all axes but one it is the plain Mahalanobis distance."""
     train, others = made(count, features), 2 * made(50, features, seed=1)
-    seen = SeenPictures.fit(train, others)
+    seen = ImageDistribution.fit(train, others)
     assert (seen.axes.shape, seen.axes.dtype) == ((axes, features), np.float16)
     np.testing.assert_allclose(seen.distance(others), by_covariance(train, others, axes), rtol=2e-3)
     np.testing.assert_allclose(np.mean(seen.distance(train) ** 2), (count - 1) / count, rtol=2e-3)  # a trace
@@ -47,17 +47,17 @@ def test_the_distance_is_that_under_the_covariance_matrix(count: int, features: 
 
 def test_the_threshold_leaves_a_hundredth_of_the_validation_pictures_beyond() -> None:
     train, valid = made(300, 40), made(400, 40, seed=1)
-    seen = SeenPictures.fit(train, valid)
-    assert seen.unlike(valid).sum() == 3  # the 397th of 400 lies at the 99 % quantile
+    seen = ImageDistribution.fit(train, valid)
+    assert seen.out_of_distribution(valid).sum() == 3  # the 397th of 400 lies at the 99 % quantile
     assert seen.threshold == np.sort(seen.distance(valid))[396]
-    assert 0 < seen.unlike(made(2000, 40, seed=2)).mean() < 0.04
-    assert seen.unlike(made(100, 40, seed=2)[:, ::-1]).all()
+    assert 0 < seen.out_of_distribution(made(2000, 40, seed=2)).mean() < 0.04
+    assert seen.out_of_distribution(made(100, 40, seed=2)[:, ::-1]).all()
 
 
 def test_with_few_validation_pictures_the_farthest_of_all_held_out_sets_the_threshold() -> None:
     """Each fifth of the training pictures is described by the other four."""
     train, valid = made(16, 128), made(4, 128, seed=1)
-    seen = SeenPictures.fit(train, valid)
+    seen = ImageDistribution.fit(train, valid)
     assert len(seen.axes) == 5
     held_out = [by_covariance(train, valid, 5)]
     for fold in range(5):
@@ -65,27 +65,27 @@ def test_with_few_validation_pictures_the_farthest_of_all_held_out_sets_the_thre
         held_out.append(by_covariance(train[~left_out], train[left_out], 4))
     assert seen.threshold == pytest.approx(np.concatenate(held_out).max(), rel=2e-3)
     assert seen.threshold > seen.distance(train).max()
-    assert seen.unlike(made(200, 128, seed=2)).mean() < 0.15
-    assert seen.unlike(made(200, 128, seed=2) + 9).all()
+    assert seen.out_of_distribution(made(200, 128, seed=2)).mean() < 0.15
+    assert seen.out_of_distribution(made(200, 128, seed=2) + 9).all()
 
 
 @pytest.mark.parametrize("features", [8, 64])  # fewer and more than pictures
 @pytest.mark.parametrize("value", [0.0, 2.5])
 def test_pictures_that_are_all_the_same(value: float, features: int) -> None:
     """What differs by less than the rounding of float16 is the same; what differs by more is unlike."""
-    seen = SeenPictures.fit(np.full((30, features), value), np.full((4, features), value))
+    seen = ImageDistribution.fit(np.full((30, features), value), np.full((4, features), value))
     assert (seen.threshold, np.isfinite(seen.axes).all()) == (1.0, True)
     given = [[value] * features, [value * (1 + 4e-4)] * features, [value + 0.1] * features]
-    assert seen.unlike(given).tolist() == [False, False, True]
+    assert seen.out_of_distribution(given).tolist() == [False, False, True]
     assert np.isfinite(seen.distance(given)).all()
 
 
 def test_one_direction_alone() -> None:
     """Pictures on a line: what lies off it is far, however near the mean."""
     line = np.outer(np.linspace(-1, 1, 60), [3.0, 0.0, 4.0]) + 10
-    seen = SeenPictures.fit(line[::2], line[1::2])
-    assert not seen.unlike(line[1::2]).any()
-    assert seen.unlike([[10.0, 10.5, 10.0]]).all()
+    seen = ImageDistribution.fit(line[::2], line[1::2])
+    assert not seen.out_of_distribution(line[1::2]).any()
+    assert seen.out_of_distribution([[10.0, 10.5, 10.0]]).all()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +100,7 @@ def test_one_direction_alone() -> None:
 )
 def test_what_cannot_be_described_is_refused(train: np.ndarray, valid: np.ndarray, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        SeenPictures.fit(train, valid)
+        ImageDistribution.fit(train, valid)
 
 
 # --- the file ---
@@ -109,10 +109,10 @@ def test_what_cannot_be_described_is_refused(train: np.ndarray, valid: np.ndarra
 @pytest.mark.parametrize("features", [64, 512, 4096])
 def test_the_file_is_small_and_holds_all(tmp_path: Path, features: int) -> None:
     train = np.random.default_rng(0).normal(size=(120, features))
-    seen = SeenPictures.fit(train, train[:20] + 0.1)
+    seen = ImageDistribution.fit(train, train[:20] + 0.1)
     seen.save(tmp_path / "seen.h5")
     assert (tmp_path / "seen.h5").stat().st_size < 64_000
-    again = SeenPictures.load(tmp_path / "seen.h5")
+    again = ImageDistribution.load(tmp_path / "seen.h5")
     np.testing.assert_array_equal(again.distance(train), seen.distance(train))
     assert again.threshold == seen.threshold and len(again.axes) == min(AXES, 16_384 // features)
     again.save(tmp_path / "again.h5")
@@ -122,7 +122,7 @@ def test_the_file_is_small_and_holds_all(tmp_path: Path, features: int) -> None:
 @pytest.mark.parametrize("how", ["cut", "text", "missing array", "another version", "another shape", "no number"])
 def test_a_damaged_file_is_named(tmp_path: Path, how: str) -> None:
     path = tmp_path / "seen.h5"
-    SeenPictures.fit(made(30, 12), made(4, 12)).save(path)
+    ImageDistribution.fit(made(30, 12), made(4, 12)).save(path)
     if how in ("cut", "text"):
         path.write_bytes(path.read_bytes()[:1000] if how == "cut" else b"no HDF5")
     else:
@@ -135,12 +135,12 @@ def test_a_damaged_file_is_named(tmp_path: Path, how: str) -> None:
             }
             changes[how]()
     with pytest.raises(InputError, match="copy the whole directory again") as caught:
-        SeenPictures.load(path)
+        ImageDistribution.load(path)
     assert str(caught.value).startswith(str(path))
 
 
 def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    seen = SeenPictures.fit(made(30, 12), made(4, 12))
+    seen = ImageDistribution.fit(made(30, 12), made(4, 12))
     seen.save(tmp_path / "seen.h5")
     shutil.copy(tmp_path / "seen.h5", tmp_path / "before.h5")
 
@@ -149,7 +149,7 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
     monkeypatch.setattr("mmtoolkit.files.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
-        SeenPictures.fit(made(40, 12), made(4, 12)).save(tmp_path / "seen.h5")
+        ImageDistribution.fit(made(40, 12), made(4, 12)).save(tmp_path / "seen.h5")
     assert (tmp_path / "seen.h5").read_bytes() == (tmp_path / "before.h5").read_bytes()
     assert len(list(tmp_path.iterdir())) == 2
 
@@ -159,9 +159,9 @@ def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest
 
 def test_the_auroc_is_that_of_all_pairs() -> None:
     random = np.random.default_rng(0)
-    usual, unlike = random.integers(0, 20, 70), random.integers(5, 25, 41)  # with ties
-    pairs = [(far > near) + 0.5 * (far == near) for near in usual for far in unlike]
-    assert auroc(usual, unlike) == pytest.approx(np.mean(pairs), abs=1e-12)
+    usual, out_of_distribution = random.integers(0, 20, 70), random.integers(5, 25, 41)  # with ties
+    pairs = [(far > near) + 0.5 * (far == near) for near in usual for far in out_of_distribution]
+    assert auroc(usual, out_of_distribution) == pytest.approx(np.mean(pairs), abs=1e-12)
     assert auroc(usual, usual) == 0.5
     assert (auroc([1, 2], [3]), auroc([3], [1, 2]), auroc([1.0, 2.0], [2.0, 3.0])) == (1.0, 0.0, 0.875)
     with pytest.raises(InputError, match="Received: 0 and 2"):

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from mmtoolkit.reports import Look, curves, examples, page, report_page
+from mmtoolkit.reports import Look, curves, examples, report_html, report_page
 
 PLAIN = Image.new("RGB", (32, 32), (200, 30, 30))
 DOG = {"image_id": "1.jpg", "caption": "a <dog> runs", "references": ["개 & cat", "x"]}
@@ -107,6 +107,6 @@ def test_curves_stay_in_their_frame(values: list[float]) -> None:
     assert min(found, key=lambda place: place[1]) == found[values.index(max(values))]
 
 
-@pytest.mark.parametrize("module", [curves, examples, page])
+@pytest.mark.parametrize("module", [curves, examples, report_html])
 def test_examples_in_docstrings(module: Any) -> None:
     assert not doctest.testmod(module).failed

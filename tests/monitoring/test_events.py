@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from mmtoolkit.watching import Events
+from mmtoolkit.monitoring import Events
 
 
 def test_numbers_texts_and_pictures_come_back(

@@ -9,11 +9,11 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import answer_sheet
 from mmtoolkit.files import write_atomically
 from mmtoolkit.models import VisualQA
+from mmtoolkit.monitoring.callbacks import Tell, once_each
+from mmtoolkit.monitoring.events import Events
+from mmtoolkit.monitoring.samples import spread
 from mmtoolkit.records import QuestionRecord
 from mmtoolkit.vision import ImageSource
-from mmtoolkit.watching.callbacks import Tell, once_each
-from mmtoolkit.watching.events import Events
-from mmtoolkit.watching.samples import spread
 
 SHOWN = 12
 
@@ -50,7 +50,7 @@ class SampleAnswers:
         write_atomically(target, lambda file: file.write("".join(f"{line}\n" for line in lines).encode()))
         self.events.text("samples/answers", "\n".join(lines), step=epoch)
         self.tell(f"epoch {epoch}: {lines[0]}; more in {target}")
-        if model.looks:
+        if model.has_attention:
             self.look(model, epoch, answers[self.shown[0].question_id])
 
     def look(self, model: VisualQA, epoch: int, answer: str) -> None:
@@ -58,7 +58,7 @@ class SampleAnswers:
         record = self.shown[0]
         inputs = model.inputs_for([record.image], [record.question], self.source)
         try:
-            sheet = answer_sheet(model, record.image, record.question, answer, model.attend(inputs)[0])
+            sheet = answer_sheet(model, record.image, record.question, answer, model.attention_weights(inputs)[0])
         except InputError as error:  # no font with Hangul, say
             self.warn("picture", f"no picture of the attention: {error}")
             return

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.novelty import LEAST, SeenPictures
 from mmtoolkit.pipelines.command import tell
 from mmtoolkit.readers import Splits
+from mmtoolkit.vision.image_distribution import LEAST, ImageDistribution
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST = 5000  # pictures of a split that are looked at
 
 
-def remember(model: Any, splits: Splits[Any], source: ImageSource | None, preset: Path, *, seed: int) -> None:
+def fit_distribution(model: Any, splits: Splits[Any], source: ImageSource | None, preset: Path, *, seed: int) -> None:
     """Has a trained model describe the pictures of its training, and puts that into its preset.
 
     Args:
@@ -35,19 +35,19 @@ def remember(model: Any, splits: Splits[Any], source: ImageSource | None, preset
     train, valid = (drawn(pictures(records), seed) for records in (splits.train, splits.valid))
     if len(train) + len(valid) < LEAST:
         tell(f"fewer than {LEAST} pictures: predict will not say which ones are unlike them")
-        model.seen_pictures = None  # what a fine-tuned model had is of another encoder, maybe
+        model.image_distribution = None  # what a fine-tuned model had is of another encoder, maybe
         (preset / SEEN).unlink(missing_ok=True)
         return
-    model.remember(train, valid, source=source).save(preset / SEEN)
+    model.fit_distribution(train, valid, source=source).save(preset / SEEN)
 
 
-def unlike(model: Any, records: Sequence[Any], source: ImageSource | None) -> dict[str, Any]:
+def out_of_distribution(model: Any, records: Sequence[Any], source: ImageSource | None) -> dict[str, Any]:
     """What a report says of it: the percentage of the pictures that are unlike; nothing where that is not known."""
-    seen: SeenPictures | None = model.seen_pictures
+    seen: ImageDistribution | None = model.image_distribution
     if seen is None or source is None:
         return {}
     images = drawn(pictures(records), seed=0)
-    share = 100 * float(seen.unlike(model.vectors(images, source=source)).mean())
+    share = 100 * float(seen.out_of_distribution(model.vectors(images, source=source)).mean())
     return {"unlike": {"share": share, "threshold": seen.threshold}}
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from mmtoolkit.pages import escape, page, table
+from mmtoolkit.html import escape, page, table
 from mmtoolkit.reports import curves, examples
 
 Report = Mapping[str, Any]
@@ -27,7 +27,7 @@ def report_page(report: Report, title: str, *, looks: Mapping[str, examples.Look
         ("Kinds of answers", kinds(report.get("answer_types", {}), "answer")),
         ("Most confused answers", confused(report.get("confused", []))),
         ("Is it as often right as it is sure?", calibrated(report)),
-        ("How it writes", habits(report)),
+        ("How it writes", style_of(report)),
         ("Learning curves", learning(report.get("history", {}))),
         ("Settings and data", settings(report)),
     ]
@@ -129,7 +129,7 @@ def calibrated(report: Report) -> str:
     return table([["probability it gave", "right", "answers"], *rows]) + error
 
 
-def habits(report: Report) -> str:
+def style_of(report: Report) -> str:
     """How varied, how long and how much learnt by heart the captions are."""
     named = {
         "unique_captions": "different captions, of 100",

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from pathlib import Path
 
-from mmtoolkit.pages import page
+from mmtoolkit.html import page
 from mmtoolkit.serving.loaded import ServedModel
 
 FOLDER = Path(__file__).parent

@@ -1,6 +1,6 @@
 """How well a preset tells pictures that are unlike those of its training from others of their kind.
 
-    python benchmarks/unlike.py --preset flickr8k_lstm --data flickr8k [--others DIR …] [--json FILE]
+    python benchmarks/out_of_distribution.py --preset flickr8k_lstm --data flickr8k [--others DIR …] [--json FILE]
 
 Held-out pictures of its own data, the last ones of a split, are compared with drawn scenes, with noise, and with the
 pictures in other folders. AUROC: the probability that one of these lies farther from the training pictures than one of
@@ -21,13 +21,13 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
-from mmtoolkit.novelty import auroc
 from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow
 from mmtoolkit.pipelines.evaluate import records_of
 from mmtoolkit.pipelines.kinds import kind_of
-from mmtoolkit.pipelines.novelty import pictures
+from mmtoolkit.pipelines.out_of_distribution import pictures
 from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.vision.image_distribution import auroc
 
 OWN = "its own, held out"
 
@@ -59,7 +59,7 @@ def main(
     """
     start_tensorflow()
     model = load_model(preset, vgg19_weights)
-    if model.seen_pictures is None:
+    if model.image_distribution is None:
         raise InputError(
             f"Expected a preset that knows its training pictures. Received: {preset}, an older one; let it know them "
             "with model.remember(train, valid).save(FOLDER/seen_pictures.h5)."
@@ -74,7 +74,12 @@ def main(
         figures = compared({name: distances(model, name, images, features) for name, images in kinds.items()}, model)
     print(table(figures))
     if json:
-        told = {"scores": figures, "threshold": model.seen_pictures.threshold, "seed": seed, "versions": mm.versions()}
+        told = {
+            "scores": figures,
+            "threshold": model.image_distribution.threshold,
+            "seed": seed,
+            "versions": mm.versions(),
+        }
         json.write_text(dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
@@ -96,12 +101,12 @@ def distances(model: Any, name: str, images: Sequence[Path], features: Path | No
     source = None
     if features and model.extractor:
         source = stored_regions(model.extractor, images, folder=features, progress=progress_bar(name))
-    return model.seen_pictures.distance(model.vectors(images, source=source))
+    return model.image_distribution.distance(model.vectors(images, source=source))
 
 
 def compared(found: Mapping[str, np.ndarray], model: Any) -> dict[str, dict[str, float]]:
     """Of each kind how many pictures there are, their median distance, the share flagged, and the AUROC."""
-    usual = model.seen_pictures.threshold
+    usual = model.image_distribution.threshold
     return {
         name: {
             "pictures": len(far),

@@ -12,8 +12,8 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from mmtoolkit.watching.events import Events
-from mmtoolkit.watching.signs import exploding_gradients, squared_gradients, vanishing_gradients
+from mmtoolkit.monitoring.diagnostics import exploding_gradients, squared_gradients, vanishing_gradients
+from mmtoolkit.monitoring.events import Events
 
 Tell = Callable[[str], None]
 

@@ -9,11 +9,11 @@ from typing import TypeVar
 KeyT = TypeVar("KeyT", bound=Hashable)
 
 
-def strangers(keys: Sequence[KeyT], seed: int) -> dict[KeyT, KeyT]:
+def derangement(keys: Sequence[KeyT], seed: int) -> dict[KeyT, KeyT]:
     """For each key another one, each once: they stand in one ring, so that none stays in its place.
 
     Example:
-        >>> sorted(strangers(["a", "b"], seed=0).items())
+        >>> sorted(derangement(["a", "b"], seed=0).items())
         [('a', 'b'), ('b', 'a')]
     """
     mixed = random.Random(seed).sample(keys, len(keys))

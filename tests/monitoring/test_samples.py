@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.monitoring import Events, SampleCaptions
 from mmtoolkit.pictures import attention_picture
-from mmtoolkit.watching import Events, SampleCaptions
 
 REGIONS = 4
 
@@ -36,7 +36,7 @@ class Setting:
             captions = (f"{word} {number}", f"the {word}")
             self.records.append(mm.CaptionRecord(folder / f"{number}.png", f"{number}.png", captions))
         codec = mm.TextCodec.fit(mm.texts(self.records))
-        self.model: Any = SimpleNamespace(codec=codec, image_size=32, attend=self.attend)
+        self.model: Any = SimpleNamespace(codec=codec, image_size=32, attention_weights=self.attention_weights)
         self.attention, self.asked = attention, list[tuple[Any, list[str]]]()
         self.source = mm.Pictures(32)
         self.events = Events(folder / "logs")
@@ -44,7 +44,7 @@ class Setting:
             self.records, self.source, folder / "samples", events=self.events, tell=self.lines.append
         )
 
-    def attend(self, inputs: dict[str, np.ndarray], captions: list[str]) -> list[np.ndarray]:
+    def attention_weights(self, inputs: dict[str, np.ndarray], captions: list[str]) -> list[np.ndarray]:
         self.asked.append((inputs["images"], captions))
         return [self.attention(len(caption.split())) for caption in captions]
 

@@ -14,8 +14,8 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.novelty import SeenPictures
-from mmtoolkit.pipelines.novelty import drawn, pictures, remember
+from mmtoolkit.pipelines.out_of_distribution import drawn, fit_distribution, pictures
+from mmtoolkit.vision.image_distribution import ImageDistribution
 
 Job = Callable[..., Any]
 
@@ -51,14 +51,14 @@ def test_a_training_describes_its_pictures_and_reports_on_those_held_out(
     splits = {name: pictures([one for one in records if one.split == name]) for name in ("train", "valid", "test")}
     assert [len(images) for images in splits.values()] == [32, 4, 4]
     vectors = {name: by_hand(model, images) for name, images in splits.items()}
-    expected = SeenPictures.fit(vectors["train"], vectors["valid"])
-    assert model.seen_pictures.threshold == pytest.approx(expected.threshold, rel=1e-2)
+    expected = ImageDistribution.fit(vectors["train"], vectors["valid"])
+    assert model.image_distribution.threshold == pytest.approx(expected.threshold, rel=1e-2)
     np.testing.assert_allclose(
-        model.seen_pictures.distance(vectors["test"]), expected.distance(vectors["test"]), rtol=2e-2
+        model.image_distribution.distance(vectors["test"]), expected.distance(vectors["test"]), rtol=2e-2
     )
     report = report_of(run.out)
-    share = 100 * np.mean(model.seen_pictures.unlike(vectors["test"]))
-    assert report["test_unlike"] == {"share": share, "threshold": model.seen_pictures.threshold}
+    share = 100 * np.mean(model.image_distribution.out_of_distribution(vectors["test"]))
+    assert report["test_unlike"] == {"share": share, "threshold": model.image_distribution.threshold}
     assert "unlike" not in report  # of the pictures that set the threshold that says nothing
     assert not (run.preset / "question_only" / "seen_pictures.h5").exists()  # the twin sees nothing
 
@@ -71,8 +71,8 @@ def test_predict_says_which_pictures_are_unlike(
     model = (mm.Captioner if kind == "trained" else mm.VisualQA).from_preset(run.preset)
     asked = () if kind == "trained" else ("--question", "is there a circle?", "--n-best", 1)
     known = mm.find_images([run.data / "images"])[0]
-    near, far = model.seen_pictures.distance(by_hand(model, [known, noise]))
-    usual = model.seen_pictures.threshold
+    near, far = model.image_distribution.distance(by_hand(model, [known, noise]))
+    usual = model.image_distribution.threshold
     assert near < usual < far
     told = (
         f"note: {noise} is unlike the pictures that this model was trained on (distance {far:.2f}, usual up to "
@@ -117,10 +117,10 @@ def test_few_pictures_are_not_described(trained: Any, tmp_path: Path, capsys: py
     records = mm.read_captions(trained.data)
     splits = mm.split(records, seed=0)._replace(train=records[:11], valid=records[11:15])
     shutil.copy(trained.preset / "seen_pictures.h5", tmp_path)  # of the training before
-    remember(model, splits, model.image_source(), tmp_path, seed=0)
+    fit_distribution(model, splits, model.image_source(), tmp_path, seed=0)
     assert "fewer than 16 pictures" in capsys.readouterr().err and not list(tmp_path.iterdir())
-    assert model.seen_pictures is None
-    remember(model, splits, None, tmp_path, seed=0)  # questions alone
+    assert model.image_distribution is None
+    fit_distribution(model, splits, None, tmp_path, seed=0)  # questions alone
     assert capsys.readouterr().err == "" and not list(tmp_path.iterdir())
 
 

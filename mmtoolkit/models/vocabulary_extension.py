@@ -11,19 +11,19 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.models.model import Model
 from mmtoolkit.models.seeing import Seeing
-from mmtoolkit.models.task import Task
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
 from mmtoolkit.vision import ExtractorKey, block5_weights
 
 NEIGHBOURS, LEAST = 3, 0.2  # known words that a new one is made of, at most, and how alike they must be (cosine)
 SPACE, WINDOW = 100, 2  # width of the vectors in which neighbours are found; narrow, for what can replace what
 VISITS, PASSES = 300_000, (10, 1000)  # words that word2vec shall read, and its least and most passes over the texts
-TaskT = TypeVar("TaskT", bound=Task)
+ModelT = TypeVar("ModelT", bound=Model)
 SeeingT = TypeVar("SeeingT", bound=Seeing)
 
 
-class Growth(NamedTuple):
+class VocabularyExtension(NamedTuple):
     """What a model has learnt to read or write.
 
     Args:
@@ -35,15 +35,15 @@ class Growth(NamedTuple):
     neighbours: dict[str, tuple[str, ...]]
 
 
-def grown(
-    model: TaskT,
+def extend_vocabulary(
+    model: ModelT,
     texts: Mapping[str, Sequence[str]],
     *,
     known: Mapping[str, Sequence[str]] | None = None,
     neighbours: Mapping[str, Mapping[str, Sequence[str]]] | None = None,
     min_count: int = 1,
     seed: int = 0,
-) -> tuple[TaskT, Growth]:
+) -> tuple[ModelT, VocabularyExtension]:
     """A copy of a model that knows the words of more texts.
 
     Old tokens keep their ids and their weights. A new one starts as the mean of the trained weights of up to three
@@ -51,8 +51,8 @@ def grown(
     all tokens.
 
     Example:
-        >>> model, growth = grown(captioner, {"words": mm.texts(records)})
-        >>> growth.words["words"], growth.neighbours["hexagon"]
+        >>> model, extension = extend_vocabulary(captioner, {"words": mm.texts(records)})
+        >>> extension.words["words"], extension.neighbours["hexagon"]
         (('hexagon',), ('square', 'triangle'))
 
     Args:
@@ -60,7 +60,7 @@ def grown(
         texts: For each codec by its name (`"words"`, and `"answers"` of a question-answerer) what is to be known.
         known: What the model was trained on, if that is at hand: word2vec reads it too, since only words that it meets
             can be neighbours.
-        neighbours: For each codec, or some, what its new tokens are made of, as `said_instead` gives it.
+        neighbours: For each codec, or some, what its new tokens are made of, as `predicted_neighbours` gives it.
         min_count: Words that occur less often stay unknown.
         seed: Start of word2vec's random numbers.
 
@@ -70,7 +70,7 @@ def grown(
     codecs = {name: getattr(model, model.codec_attribute(name)) for name in model.codec_names}
     new = {name: unknown(codec, texts.get(name, ()), min_count) for name, codec in codecs.items()}
     if not any(new.values()):
-        return model, Growth(new, {})
+        return model, VocabularyExtension(new, {})
     larger = {name: extended(codec, new[name]) for name, codec in codecs.items()}
     changed = {model.codec_attribute(name): codec for name, codec in larger.items()}
     copy = type(model).from_config({**model.get_config(), **changed})
@@ -81,13 +81,13 @@ def grown(
         name = codec_of(model, old.path)
         count = len(codecs[name].vocabulary)
         target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
-    copy.card, copy.seen_pictures = dict(model.card), model.seen_pictures
+    copy.card, copy.image_distribution = dict(model.card), model.image_distribution
     told = {
         token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
         for name in new
         for token, found in zip(new[name], made_of[name], strict=True)
     }
-    return copy, Growth(new, told)
+    return copy, VocabularyExtension(new, told)
 
 
 def parents(
@@ -109,14 +109,16 @@ def parents(
     return found
 
 
-def said_instead(model: Task, growth: Growth, batches: Iterable[Any]) -> dict[str, dict[str, tuple[str, ...]]]:
+def predicted_neighbours(
+    model: Model, extension: VocabularyExtension, batches: Iterable[Any]
+) -> dict[str, dict[str, tuple[str, ...]]]:
     """What a grown model would say in the places of the new tokens, were they unknown: up to three known ones for each.
 
     Read before any training, while the new tokens are made of others, it is a better guess of what they are like than
     texts alone give: the model looks at the picture and at the words before.
 
     Example:
-        >>> said_instead(larger, growth, batches)["words"]["hexagon"]
+        >>> predicted_neighbours(larger, extension, batches)["words"]["hexagon"]
         ('circle', 'square', 'star')
 
     Args:
@@ -125,11 +127,11 @@ def said_instead(model: Task, growth: Growth, batches: Iterable[Any]) -> dict[st
         batches: `(inputs, targets, weights)` of its training set.
 
     Returns:
-        For `neighbours` of `grown`, by the name of the codec that the model writes with; a token that is in none of the
-        batches has none.
+        For `neighbours` of `extend_vocabulary`, by the name of the codec that the model writes with; a token in no
+        batch has none.
     """
     name = model.codec_names[-1]
-    vocabulary, tokens = getattr(model, model.codec_attribute(name)).vocabulary, growth.words[name]
+    vocabulary, tokens = getattr(model, model.codec_attribute(name)).vocabulary, extension.words[name]
     first_new = len(vocabulary) - len(tokens)
     sums = np.zeros((len(tokens), first_new))
     for inputs, targets, _ in batches:
@@ -161,7 +163,7 @@ def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
     return TextCodec(Vocabulary((*codec.vocabulary.tokens, *tokens)), level=codec.level, lower=codec.lower)
 
 
-def codec_of(model: Task, path: str) -> str:
+def codec_of(model: Model, path: str) -> str:
     """The codec whose tokens the rows of a weight are, if they are any: of a question-answerer its words or answers."""
     return model.codec_names[0] if "/words/" in f"/{path}" else model.codec_names[-1]
 
@@ -185,11 +187,11 @@ def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequen
     return np.moveaxis(np.concatenate([rows, np.stack(more)]), 0, longer[0])
 
 
-def deepened(model: SeeingT) -> SeeingT:
+def with_trainable_vgg19(model: SeeingT) -> SeeingT:
     """A model on stored regions as one that makes them from those before VGG19's last block, which it can train.
 
     Example:
-        >>> deepened(captioner).encoder_name
+        >>> with_trainable_vgg19(captioner).encoder_name
         'vgg19-block5'
 
     Args:
@@ -198,7 +200,7 @@ def deepened(model: SeeingT) -> SeeingT:
     Raises:
         InputError: Its regions are not those of that block, or the weights that made them are not in the cache.
     """
-    key = check_deepens(model)
+    key = check_trainable_vgg19(model)
     config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
     deeper = type(model).from_config(config)
     deeper.build(deeper.input_shapes())
@@ -211,8 +213,8 @@ def deepened(model: SeeingT) -> SeeingT:
     return deeper
 
 
-def check_deepens(model: Seeing) -> ExtractorKey:
-    """What made the regions of a model that `deepened` takes.
+def check_trainable_vgg19(model: Seeing) -> ExtractorKey:
+    """What made the regions of a model that `with_trainable_vgg19` takes.
 
     Raises:
         InputError: They are not those of VGG19's last block.

@@ -11,7 +11,12 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.models.growing import deepened, grown, said_instead, with_rows
+from mmtoolkit.models.vocabulary_extension import (
+    extend_vocabulary,
+    predicted_neighbours,
+    with_rows,
+    with_trainable_vgg19,
+)
 from mmtoolkit.vision import LiveRegions, extractor_key
 
 SMALL = {"encoder": "small", "image_size": 32, "units": 16, "attention_units": 8, "embedding_dim": 8}
@@ -40,8 +45,8 @@ def answerer(head: str, answers: mm.TextCodec) -> mm.VisualQA:
 
 
 def test_old_words_keep_their_ids_and_their_logits(captioner: mm.Captioner) -> None:
-    larger, growth = grown(captioner, {"words": TEXTS})
-    assert growth.words == {"words": ("hexagon",)}
+    larger, extension = extend_vocabulary(captioner, {"words": TEXTS})
+    assert extension.words == {"words": ("hexagon",)}
     assert larger.codec.vocabulary.tokens == (*CODEC.vocabulary.tokens, "hexagon")
     images = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3), dtype=np.uint8)
     inputs = {"images": images, "tokens": CODEC.encode_batch(["a red circle", "a green square above"])}
@@ -50,9 +55,9 @@ def test_old_words_keep_their_ids_and_their_logits(captioner: mm.Captioner) -> N
 
 
 def test_a_new_word_is_the_mean_of_its_neighbours(captioner: mm.Captioner) -> None:
-    larger, growth = grown(captioner, {"words": TEXTS})
-    assert set(growth.neighbours["hexagon"]) >= {"circle", "square"}  # the words that stand where it stands
-    ids = CODEC.vocabulary.ids(growth.neighbours["hexagon"])
+    larger, extension = extend_vocabulary(captioner, {"words": TEXTS})
+    assert set(extension.neighbours["hexagon"]) >= {"circle", "square"}  # the words that stand where it stands
+    ids = CODEC.vocabulary.ids(extension.neighbours["hexagon"])
     decoder, other = captioner.decoder, larger.decoder
     for axis, old, new in (
         (0, decoder.embedding.table, other.embedding.table),
@@ -68,22 +73,22 @@ def test_answers_grow_the_classifier_and_old_ones_keep_their_logits() -> None:
     model = answerer("classify", answers)
     questions = [f"which shape is {text.split()[1]}" for text in TEXTS]
     given = [text.split()[2] for text in TEXTS] + ["red hexagon"] * 2
-    larger, growth = grown(model, {"words": [*questions, *TEXTS], "answers": given})
-    assert growth.words["answers"] == ("hexagon", "red hexagon")
-    assert set(growth.words["words"]) == {"which", "shape", "is", "hexagon"}
+    larger, extension = extend_vocabulary(model, {"words": [*questions, *TEXTS], "answers": given})
+    assert extension.words["answers"] == ("hexagon", "red hexagon")
+    assert set(extension.words["words"]) == {"which", "shape", "is", "hexagon"}
     inputs = {"images": np.zeros((1, 32, 32, 3), np.uint8), "question": CODEC.encode_batch(["a red circle"])}
     before, after = (np.asarray(each(inputs)) for each in (model, larger))
     np.testing.assert_allclose(after[:, :4], before, atol=1e-6)
     assert after.shape == (1, 6)
     bias = np.asarray(larger.output_layer.bias)
-    ids = [answers.vocabulary.id_of[token] - 4 for token in growth.neighbours["hexagon"]] or range(4)
+    ids = [answers.vocabulary.id_of[token] - 4 for token in extension.neighbours["hexagon"]] or range(4)
     assert bias[4] == pytest.approx(np.mean([np.asarray(model.output_layer.bias)[index] for index in ids]))
 
 
 def test_written_answers_grow_too() -> None:
     model = answerer("generate", mm.TextCodec.fit(["red circle", "blue"], level="answer"))
-    larger, growth = grown(model, {"words": TEXTS, "answers": ["green circle", "green square"]})
-    assert growth.words["answers"] == ("green", "square")
+    larger, extension = extend_vocabulary(model, {"words": TEXTS, "answers": ["green circle", "green square"]})
+    assert extension.words["answers"] == ("green", "square")
     assert larger.decoder.output_layer.kernel.shape[1] == model.decoder.output_layer.kernel.shape[1] + 2
     np.testing.assert_array_equal(larger.embedding.table[: len(CODEC.vocabulary)], model.embedding.table)
 
@@ -97,34 +102,36 @@ def test_rows_by_hand() -> None:
 
 
 def test_nothing_new_changes_nothing(captioner: mm.Captioner) -> None:
-    same, growth = grown(captioner, {"words": ["a red circle"]})
-    assert same is captioner and growth.words == {"words": ()}
+    same, extension = extend_vocabulary(captioner, {"words": ["a red circle"]})
+    assert same is captioner and extension.words == {"words": ()}
 
 
 def test_characters_grow(captioner: mm.Captioner) -> None:
     letters: Any = mm.Captioner(mm.TextCodec.fit(["abc"], level="char"), filters=(4, 8, 8, 8), **SMALL)
     letters.build(letters.input_shapes())
-    larger, growth = grown(letters, {"words": ["개가 a", "개"]})
-    assert growth.words == {"words": ("개", " ", "가")} or growth.words == {"words": ("개", "가", " ")}
+    larger, extension = extend_vocabulary(letters, {"words": ["개가 a", "개"]})
+    assert extension.words == {"words": ("개", " ", "가")} or extension.words == {"words": ("개", "가", " ")}
     assert larger.codec.decode_all(larger.codec.encode_batch(["개 가"])) == ["개 가"]
 
 
 def test_rare_words_stay_unknown(captioner: mm.Captioner) -> None:
-    assert grown(captioner, {"words": ["a hexagon", "a star", "a star"]}, min_count=2)[1].words == {"words": ("star",)}
+    assert extend_vocabulary(captioner, {"words": ["a hexagon", "a star", "a star"]}, min_count=2)[1].words == {
+        "words": ("star",)
+    }
 
 
 def test_neighbours_come_from_what_was_learnt_where_that_is_given(captioner: mm.Captioner) -> None:
     """Texts about hexagons alone hold no other shape."""
     new = {"words": [text for text in TEXTS if "hexagon" in text]}
     old = {"words": [text for text in TEXTS if "hexagon" not in text]}
-    alone, both = (grown(captioner, new, known=known)[1].neighbours["hexagon"] for known in (None, old))
+    alone, both = (extend_vocabulary(captioner, new, known=known)[1].neighbours["hexagon"] for known in (None, old))
     assert not {"circle", "square"} & set(alone)
     assert {"circle", "square"} <= set(both)
 
 
 def test_what_a_model_would_say_in_the_place_of_a_new_word(captioner: mm.Captioner) -> None:
     """By hand: the mean of its probabilities over the places where the word is wanted, special and new words apart."""
-    larger, growth = grown(captioner, {"words": TEXTS})
+    larger, extension = extend_vocabulary(captioner, {"words": TEXTS})
     images = np.random.default_rng(2).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     tokens = larger.codec.encode_batch(["a red hexagon above", "a blue circle", "a hexagon hexagon"])
     batch = ({"images": images, "tokens": tokens[:, :-1]}, tokens[:, 1:], None)
@@ -134,23 +141,23 @@ def test_what_a_model_would_say_in_the_place_of_a_new_word(captioner: mm.Caption
     wanted = odds[tokens[:, 1:] == hexagon]
     assert wanted.shape == (3, len(CODEC.vocabulary) - 4)
     expected = tuple(CODEC.vocabulary.tokens[4 + index] for index in np.argsort(-wanted.sum(axis=0))[:3])
-    found = said_instead(larger, growth, [batch, batch])
+    found = predicted_neighbours(larger, extension, [batch, batch])
     assert found == {"words": {"hexagon": expected}}
-    placed, told = grown(captioner, {"words": TEXTS}, neighbours=found)
+    placed, told = extend_vocabulary(captioner, {"words": TEXTS}, neighbours=found)
     assert told.neighbours == {"hexagon": expected}
     ids = [CODEC.vocabulary.id_of[token] for token in expected]
     rows = np.asarray(captioner.decoder.embedding.table)[ids].mean(axis=0)
     np.testing.assert_allclose(np.asarray(placed.decoder.embedding.table)[-1], rows, rtol=1e-6)
-    nothing = said_instead(larger, growth, [])
+    nothing = predicted_neighbours(larger, extension, [])
     assert nothing == {"words": {"hexagon": ()}}  # then word2vec says what it is like
-    assert grown(captioner, {"words": TEXTS}, neighbours=nothing)[1] == growth
+    assert extend_vocabulary(captioner, {"words": TEXTS}, neighbours=nothing)[1] == extension
 
 
 def test_what_a_model_would_answer_in_the_place_of_a_new_answer() -> None:
     """Targets are shares of annotators; answers have no column for special tokens."""
     answers = mm.TextCodec.fit(["circle", "square", "red", "blue"], level="whole")
     model = answerer("classify", answers)
-    larger, growth = grown(model, {"words": TEXTS, "answers": ["hexagon", "hexagon", "circle"]})
+    larger, extension = extend_vocabulary(model, {"words": TEXTS, "answers": ["hexagon", "hexagon", "circle"]})
     images = np.random.default_rng(3).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
     question = larger.codec.encode_batch(["a red circle", "a hexagon above", "a green square"])
     targets = np.array([[1, 0, 0, 0, 0], [0, 0.5, 0, 0, 0.5], [0, 0, 0, 0, 1]], np.float32)
@@ -158,7 +165,7 @@ def test_what_a_model_would_answer_in_the_place_of_a_new_answer() -> None:
     logits = np.asarray(larger(inputs), np.float64)[1:, :4]
     odds = (np.exp(logits) / np.exp(logits).sum(axis=-1, keepdims=True)).sum(axis=0)
     expected = tuple(answers.vocabulary.tokens[4 + index] for index in np.argsort(-odds)[:3])
-    assert said_instead(larger, growth, [(inputs, targets, None)]) == {"answers": {"hexagon": expected}}
+    assert predicted_neighbours(larger, extension, [(inputs, targets, None)]) == {"answers": {"hexagon": expected}}
 
 
 def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None:
@@ -168,7 +175,7 @@ def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None
     sizes = {"units": 16, "attention_units": 8, "embedding_dim": 8}
     model = mm.Captioner(CODEC, encoder="vgg19", extractor=key, **sizes)
     model.build(model.input_shapes())
-    deeper = deepened(model)
+    deeper = with_trainable_vgg19(model)
     assert deeper.encoder_name == "vgg19-block5" and deeper.extractor.layer == "block4_pool"
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     picture = tmp_path / "a.png"
@@ -189,4 +196,4 @@ def test_only_the_block_that_a_model_looks_at_can_be_added(layer: str | None, se
         options = {"encoder": "vgg19", "extractor": extractor_key("random", precision="float32", layer=layer)}
     model = mm.Captioner(CODEC, units=8, attention_units=8, embedding_dim=8, **options)
     with pytest.raises(mm.InputError, match=f"Received: a preset on {seen}; leave the stage out"):
-        deepened(model)
+        with_trainable_vgg19(model)

@@ -29,13 +29,13 @@ ARRAYS = ("mean", "axes", "variances")
 
 
 @dataclass(frozen=True, eq=False)
-class SeenPictures:
+class ImageDistribution:
     """What the pictures of a training set look like to a model: a normal distribution of their vectors.
 
     Its covariance has the variances along the axes, and the residual one in every direction across them.
 
     Example:
-        >>> seen = SeenPictures.fit(model.vectors(train), model.vectors(valid))
+        >>> seen = ImageDistribution.fit(model.vectors(train), model.vectors(valid))
         >>> seen.distance(model.vectors(["photo.jpg", "screenshot.png"])), seen.threshold
         (array([0.98, 3.71]), 1.35)
 
@@ -54,7 +54,7 @@ class SeenPictures:
     threshold: float
 
     @classmethod
-    def fit(cls, train: ArrayLike, valid: ArrayLike) -> SeenPictures:
+    def fit(cls, train: ArrayLike, valid: ArrayLike) -> ImageDistribution:
         """Describes training pictures, and sets the threshold by pictures that are not among them.
 
         Args:
@@ -103,7 +103,7 @@ class SeenPictures:
         squares = (along**2 / self.variances).sum(axis=1) + (across**2).sum(axis=1) / self.residual
         return np.sqrt(squares / len(self.mean))
 
-    def unlike(self, vectors: ArrayLike) -> NDArray[np.bool_]:
+    def out_of_distribution(self, vectors: ArrayLike) -> NDArray[np.bool_]:
         """Which pictures are unlike the training pictures."""
         return self.distance(vectors) > self.threshold
 
@@ -125,7 +125,7 @@ class SeenPictures:
         write_atomically(Path(path), write)
 
     @classmethod
-    def load(cls, path: str | Path) -> SeenPictures:
+    def load(cls, path: str | Path) -> ImageDistribution:
         """Reads what `save` wrote.
 
         Raises:
@@ -146,7 +146,7 @@ class SeenPictures:
         return seen
 
 
-def described(vectors: NDArray[np.float64]) -> SeenPictures:
+def described(vectors: NDArray[np.float64]) -> ImageDistribution:
     """The distribution of some vectors; its threshold is not set yet."""
     count, features = vectors.shape
     mean = vectors.mean(axis=0).astype(np.float32)
@@ -156,7 +156,7 @@ def described(vectors: NDArray[np.float64]) -> SeenPictures:
     rest = (centred**2).sum() / (count - 1) - variances.sum()
     residual = max(rest / max(1, features - most), FLOOR * (vectors**2).mean(), np.finfo(np.float32).tiny)
     floored = np.maximum(variances, residual).astype(np.float32)
-    return SeenPictures(mean, axes.astype(np.float16), floored, float(residual), float("inf"))
+    return ImageDistribution(mean, axes.astype(np.float16), floored, float(residual), float("inf"))
 
 
 def principal(centred: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -191,7 +191,7 @@ def checked(vectors: ArrayLike) -> NDArray[np.float64]:
     return found
 
 
-def auroc(usual: ArrayLike, unlike: ArrayLike) -> float:
+def auroc(usual: ArrayLike, out_of_distribution: ArrayLike) -> float:
     """How well distances tell two kinds of pictures apart: the probability that one that is unlike lies farther.
 
     A tie counts half: 0.5 is chance, 1.0 is perfect.
@@ -203,7 +203,7 @@ def auroc(usual: ArrayLike, unlike: ArrayLike) -> float:
     Raises:
         InputError: There is none of one kind.
     """
-    near, far = np.sort(np.asarray(usual, np.float64)), np.asarray(unlike, np.float64)
+    near, far = np.sort(np.asarray(usual, np.float64)), np.asarray(out_of_distribution, np.float64)
     if not len(near) or not len(far):
         raise InputError(f"Expected distances of both kinds. Received: {len(near)} and {len(far)}.")
     below = np.searchsorted(near, far, side="left") + np.searchsorted(near, far, side="right")

@@ -24,8 +24,8 @@ def softmax(logits: np.ndarray) -> np.ndarray:
 
 def shares(logits: np.ndarray, draws: int = 10_000) -> np.ndarray:
     """How often each token comes for chances spread evenly over 0 to 1: the softmax itself, up to one draw each."""
-    chances = (np.arange(draws, dtype="float32") + 0.5) / draws
-    drawn = ops.convert_to_numpy(draw(np.tile(logits.astype("float32"), (draws, 1)), chances))
+    uniforms = (np.arange(draws, dtype="float32") + 0.5) / draws
+    drawn = ops.convert_to_numpy(draw(np.tile(logits.astype("float32"), (draws, 1)), uniforms))
     return np.bincount(drawn, minlength=len(logits)) / draws
 
 
@@ -38,8 +38,8 @@ def test_drawing_equals_the_softmax() -> None:
 
 def test_the_ends_of_the_chances_draw_possible_tokens() -> None:
     impossible = np.array([-1e9, 0.0, -1e9, 1.0, -1e9], "float32")
-    chances = np.array([0.0, np.nextafter(np.float32(1), np.float32(0)) - 2**-24], "float32")
-    np.testing.assert_array_equal(draw(np.stack([impossible] * 2), chances), [1, 3])
+    uniforms = np.array([0.0, np.nextafter(np.float32(1), np.float32(0)) - 2**-24], "float32")
+    np.testing.assert_array_equal(draw(np.stack([impossible] * 2), uniforms), [1, 3])
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ import itertools
 import numpy as np
 import pytest
 
-from mmtoolkit.watching.signs import (
+from mmtoolkit.monitoring.diagnostics import (
     exploding_gradients,
     flat_attention,
     same_captions,
@@ -106,10 +106,10 @@ def test_the_attention_must_choose_by_five_in_a_hundred(share: float, warned: bo
     assert (flat_attention([row]) is not None) == warned
 
 
-@pytest.mark.parametrize("alignments", [[], [EVEN[:0]], [EVEN[:0], EVEN[:0]], [np.ones((4, 1))[:1]]])
-def test_captions_without_words_to_compare_say_nothing(alignments: list[np.ndarray]) -> None:
-    assert still_attention(alignments) is None
-    assert flat_attention(alignments) is None
+@pytest.mark.parametrize("attention_weights", [[], [EVEN[:0]], [EVEN[:0], EVEN[:0]], [np.ones((4, 1))[:1]]])
+def test_captions_without_words_to_compare_say_nothing(attention_weights: list[np.ndarray]) -> None:
+    assert still_attention(attention_weights) is None
+    assert flat_attention(attention_weights) is None
 
 
 # --- gradients ---

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mmtoolkit.pages import page
+from mmtoolkit.html import page
 
 FOLDER = Path(__file__).parent
 

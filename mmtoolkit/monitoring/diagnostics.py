@@ -50,7 +50,7 @@ def same_captions(captions: Sequence[str], references: Sequence[str]) -> str | N
     )
 
 
-def still_attention(alignments: Sequence[ArrayLike]) -> str | None:
+def still_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
     """Whether the attention stays where it is from word to word.
 
     Example:
@@ -58,9 +58,9 @@ def still_attention(alignments: Sequence[ArrayLike]) -> str | None:
         'the attention does not move between words (0.0 % of it from one to the next): try …'
 
     Args:
-        alignments: A `<float>[words, regions]` for each caption; captions of one word say nothing.
+        attention_weights: A `<float>[words, regions]` for each caption; captions of one word say nothing.
     """
-    moves = [total_variation(row[1:], row[:-1]) for row in map(np.asarray, alignments) if len(row) > 1]
+    moves = [total_variation(row[1:], row[:-1]) for row in map(np.asarray, attention_weights) if len(row) > 1]
     moved = float(np.mean(np.concatenate(moves))) if moves else 1.0
     if not moved < LEAST_MOVED:
         return None
@@ -70,7 +70,7 @@ def still_attention(alignments: Sequence[ArrayLike]) -> str | None:
     )
 
 
-def flat_attention(alignments: Sequence[ArrayLike]) -> str | None:
+def flat_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
     """Whether the attention looks at all regions alike.
 
     Example:
@@ -78,9 +78,9 @@ def flat_attention(alignments: Sequence[ArrayLike]) -> str | None:
         'the attention looks at all regions alike (0.0 % away from even): try …'
 
     Args:
-        alignments: A `<float>[words, regions]` for each caption; one region says nothing.
+        attention_weights: A `<float>[words, regions]` for each caption; one region says nothing.
     """
-    rows = [row for row in map(np.asarray, alignments) if len(row) and row.shape[-1] > 1]
+    rows = [row for row in map(np.asarray, attention_weights) if len(row) and row.shape[-1] > 1]
     share = float(np.mean(np.concatenate([total_variation(row, 1 / row.shape[-1]) for row in rows]))) if rows else 1.0
     if not share < LEAST_CHOSEN:
         return None

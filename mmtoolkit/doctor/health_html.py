@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from mmtoolkit.doctor.findings import Finding, Health
-from mmtoolkit.pages import escape, page, table, thumbnail
+from mmtoolkit.html import escape, page, table, thumbnail
 
 SHOWN = 60  # of each kind
 

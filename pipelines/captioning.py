@@ -39,8 +39,8 @@ def search(
     if draws or (isinstance(default, mm.Sample) and not beams):
         import keras
 
-        base = default if isinstance(default, mm.Sample) else mm.Sample()
-        return dataclasses.replace(base, **draws, n_best=n_best, seed=keras.random.SeedGenerator(seed or 0))
+        drawn = default if isinstance(default, mm.Sample) else mm.Sample()
+        return dataclasses.replace(drawn, **draws, n_best=n_best, seed=keras.random.SeedGenerator(seed or 0))
     if seed is not None:
         raise mm.InputError(f"--seed is for draws. Received: --seed {seed}; add --temperature, --top-k or --top-p.")
     base = default if isinstance(default, mm.BeamSearch) else mm.BeamSearch(width=1)

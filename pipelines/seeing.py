@@ -76,7 +76,7 @@ def pictures_for(
 def image_source(
     key: ExtractorKey | None,
     size: int,
-    records: Sequence[mm.CaptionRecord] | Sequence[mm.QuestionRecord],
+    records: Sequence[mm.CaptionRecord | mm.QuestionRecord],
     *,
     features: Path | None,
     on_error: OnError,

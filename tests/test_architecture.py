@@ -138,7 +138,7 @@ class House:
         self.root = root
         self.modules = modules_under(root, "mmtoolkit", "pipelines")
         self.names = {module.name for module in self.modules}
-        self.homes = next((lazy_names(module.tree) for module in self.modules if module.name == "mmtoolkit"), {})
+        self.homes = lazy_names(root / "mmtoolkit" / "__init__.pyi")
         self.imports = {module.name: list(self.imports_of(module)) for module in self.modules}
 
     def imports_of(self, module: Module) -> Iterator[Import]:
@@ -164,7 +164,7 @@ class House:
         """`from base import name` means a module, a public name that `mmtoolkit` loads lazily, or `base` itself."""
         if f"{base}.{name}" in self.names:
             return f"{base}.{name}"
-        return f"mmtoolkit.{self.homes[name]}" if base == "mmtoolkit" and name in self.homes else base
+        return self.homes[name] if base == "mmtoolkit" and name in self.homes else base
 
 
 def absolute(module: Module, node: ast.ImportFrom) -> str:
@@ -176,12 +176,11 @@ def absolute(module: Module, node: ast.ImportFrom) -> str:
     return ".".join([*package[: len(package) - climb], *([node.module] if node.module else [])])
 
 
-def lazy_names(tree: ast.Module) -> dict[str, str]:
-    """The table `_HOMES` of the package: public name -> the module that it comes from."""
-    for node in tree.body:
-        if isinstance(node, ast.Assign) and getattr(node.targets[0], "id", "") == "_HOMES":
-            return ast.literal_eval(node.value)
-    return {}
+def lazy_names(stub: Path) -> dict[str, str]:
+    """The names that the package loads lazily: public name -> the module that it comes from."""
+    tree = ast.parse(stub.read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
 def functions(tree: ast.AST) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
@@ -356,7 +355,7 @@ def test_the_house_is_read(house: House) -> None:
         Import("mmtoolkit.pipelines.command", house.imports["mmtoolkit.pipelines.__main__"][-1].line, False)
         in (house.imports["mmtoolkit.pipelines.__main__"])
     )
-    assert house.homes["Captioner"] == "models"
+    assert house.homes["Captioner"] == "mmtoolkit.models"
 
 
 def build(root: Path, files: dict[str, str]) -> House:
@@ -369,7 +368,9 @@ def build(root: Path, files: dict[str, str]) -> House:
 
 
 CLEAN = {
-    "mmtoolkit/__init__.py": '__version__ = "1"\n_HOMES = {"Captioner": "models", "Vocabulary": "text"}\n',
+    "mmtoolkit/__init__.py": '__version__ = "1"\n',
+    "mmtoolkit/__init__.pyi": "from mmtoolkit.models import Captioner as Captioner\n"
+    "from mmtoolkit.text import Vocabulary as Vocabulary\n",
     "mmtoolkit/errors.py": "class InputError(ValueError): ...\n",
     "mmtoolkit/records.py": "import dataclasses\n",
     "mmtoolkit/layers/__init__.py": "from mmtoolkit.layers.attention import Attention\n",

@@ -97,6 +97,13 @@ def test_the_installed_copy_is_the_one_that_runs(run_installed: Run) -> None:
         assert str(run_installed.site / "mmtoolkit") in line  # type: ignore[attr-defined]
 
 
+def test_the_types_of_the_installed_copy_are_checked(run_installed: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import mmtoolkit as mm\n\nmm.Captioner.from_preset('a').generat(['a.jpg'])\n")
+    done = run_installed("-m", "mypy", "--cache-dir", tmp_path / "cache", tmp_path / "mine.py")
+    assert '3: error: "Captioner" has no attribute "generat"; maybe "generate"?' in done.stdout, done.stdout
+    assert "Found 1 error in 1 file" in done.stdout
+
+
 # --- the command, run from the installed wheel: one test per job that must work there ---
 
 

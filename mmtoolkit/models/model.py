@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import keras
 import numpy as np
@@ -19,11 +19,16 @@ from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
+if TYPE_CHECKING:  # Keras has no types: a checker would accept any attribute of what derives from it
+    from mmtoolkit.models.keras_model import KerasModel
+else:
+    from keras import Model as KerasModel
+
 ModelT = TypeVar("ModelT", bound="Model")
 MANY = 16  # pictures; compiling takes longer than it gains for fewer
 
 
-class Model(keras.Model):
+class Model(KerasModel):
     """A Keras model with codecs and a default decoding, that can be saved as a preset.
 
     Args:
@@ -275,7 +280,7 @@ def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return fitting
 
 
-class SearchGraph(keras.Model):
+class SearchGraph(KerasModel):
     """A task's search as a model of its own, so that the backend compiles it; it owns no weights.
 
     Args:

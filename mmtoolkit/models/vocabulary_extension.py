@@ -200,7 +200,7 @@ def with_trainable_vgg19(model: SeeingT) -> SeeingT:
     config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
     deeper = type(model).from_config(config)
     deeper.build(deeper.input_shapes())
-    deeper.encoder.start(block5_weights(deeper.extractor))
+    deeper.encoder.start(block5_weights(key))
     known = {weight.path.partition("/")[2]: weight for weight in model.weights}
     for weight in deeper.weights:
         if (name := weight.path.partition("/")[2]) in known:

@@ -13,15 +13,15 @@ from mmtoolkit.labelling import CAPTIONS
 from mmtoolkit.metrics import (
     Bootstrap,
     CaptionMetric,
-    derangement,
     in_words,
     known_share,
     mean_words,
     repeated_share,
-    signature,
     unique_share,
 )
 from mmtoolkit.metrics.cider import cider_by_image
+from mmtoolkit.metrics.derangement import derangement
+from mmtoolkit.metrics.signature import signature
 from mmtoolkit.readers import OnError, load_captions
 from mmtoolkit.readers.caption_files import captions_files
 from mmtoolkit.records import CaptionRecord, texts

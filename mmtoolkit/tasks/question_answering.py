@@ -12,13 +12,12 @@ from mmtoolkit.labelling import QUESTIONS
 from mmtoolkit.metrics import (
     AnswerMetric,
     answer_kind,
-    calibration,
-    calibration_error,
-    derangement,
     is_match,
     most_frequent_answer,
     question_kind,
 )
+from mmtoolkit.metrics.calibration import calibration, calibration_error
+from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.vqa import parts
 from mmtoolkit.readers import OnError, load_questions
 from mmtoolkit.readers.question_files import questions_files

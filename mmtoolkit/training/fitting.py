@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from mmtoolkit.evaluation import drawn, images_of, versions
+from mmtoolkit.evaluation import drawn, images_of
+from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest

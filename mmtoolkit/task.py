@@ -25,6 +25,18 @@ Statistics = Mapping[str, tuple[float, ...]]  # by the id of an example, what it
 Texts = Mapping[str, str]  # by the id of an example
 
 
+class Form(NamedTuple):
+    """A table of one's own data.
+
+    Args:
+        name: Its file, e.g. `"captions.csv"`.
+        texts: Its columns besides the image.
+    """
+
+    name: str
+    texts: tuple[str, ...]
+
+
 class Example(Protocol):
     """One raw record, as a reader gives it."""
 
@@ -292,7 +304,8 @@ class Task(ABC, Generic[RecordT]):
     record_noun: ClassVar[str]  # what a record holds besides its picture, e.g. "question"
     unit: ClassVar[str]  # what is counted, e.g. "questions"
     group_unit: ClassVar[str] = "images"  # what is resampled together
-    columns: ClassVar[tuple[str, ...]]  # of a table of its data, besides the image
+    form: ClassVar[Form]  # the table of one's own data
+    command: ClassVar[str] = ""  # the job that trains a new model, e.g. "caption"
     metric: ClassVar[Metric]
     grades: ClassVar[tuple[str, ...]]
     grade_rule: ClassVar[str] = ""  # how grades are cut, in a sentence
@@ -353,6 +366,22 @@ class Task(ABC, Generic[RecordT]):
         """Returns a search for so many outputs of each example, based on the model's own."""
         return model.decoding
 
+    def choose_search(self, model: Any, n_best: int | None, options: Mapping[str, Any]) -> Any:
+        """Returns the search that options of the command line ask for, based on the model's own.
+
+        Raises:
+            InputError: There is an option that this task does not take.
+        """
+        if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]:
+            raise InputError(
+                f"{' with '.join(given)} is for captioners. Received: a preset of {self.name}; leave it out."
+            )
+        return self.search(model, self.best_shown if n_best is None else n_best)
+
+    def unknown_words(self, model: Any, text: str) -> list[str]:
+        """Lists the words of an input that the model does not know."""
+        return []
+
     # --- evaluation ---
 
     def candidates(self, model: Any) -> int:
@@ -366,6 +395,10 @@ class Task(ABC, Generic[RecordT]):
     def baselines(self, evaluation: Evaluation) -> dict[str, Texts]:
         """Computes the outputs of simpler predictors, by the baseline's name."""
         return {}
+
+    def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]] | None:
+        """Lays predictions out as the task's evaluation server takes them; `None` where there is no server."""
+        return None
 
     @abstractmethod
     def grade(self, evaluation: Evaluation) -> Grades:

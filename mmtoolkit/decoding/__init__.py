@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mmtoolkit.decoding.beam import BeamSearch
+from mmtoolkit.decoding.choosing import choose_search
 from mmtoolkit.decoding.sampling import Greedy, Sample, draw
 from mmtoolkit.decoding.tokens import IMPOSSIBLE
 
@@ -28,4 +29,4 @@ def best_of(decoding: Search, n_best: int) -> Search:
     return decoding if n_best == 1 else BeamSearch(width=n_best, n_best=n_best, length_penalty=0.0)
 
 
-__all__ = ["IMPOSSIBLE", "SEARCHES", "BeamSearch", "Greedy", "Sample", "Search", "best_of", "draw"]
+__all__ = ["IMPOSSIBLE", "SEARCHES", "BeamSearch", "Greedy", "Sample", "Search", "best_of", "choose_search", "draw"]

@@ -15,15 +15,9 @@ from mmtoolkit.files import write_atomically
 from mmtoolkit.readers.images import picture_finder
 from mmtoolkit.readers.rows import LONE_SURROGATE
 from mmtoolkit.readers.tables import BYTE_ORDER_MARK, csv_fields, csv_rows
+from mmtoolkit.task import Form
 
 Label = tuple[str, ...]  # the texts of one row: a caption, or a question and its answer
-
-
-class Form(NamedTuple):
-    """The name of a table of labels, and its columns besides the picture."""
-
-    name: str
-    texts: tuple[str, ...]
 
 
 CAPTIONS = Form("captions.csv", ("caption",))

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,20 @@ class Verdict:
     load_seconds: float = 0.0
     milliseconds: dict[str, float] = field(default_factory=dict)
     text_ops: list[str] = field(default_factory=list)
+
+    def as_json(self, folder: Path) -> dict[str, Any]:
+        """Returns the verdict on a version as JSON."""
+        return {"folder": str(folder), "good": not self.problems, **asdict(self)}
+
+    def rows(self, folder: Path) -> list[list[str]]:
+        """Lays the verdict on a version out as a table."""
+        bad = len(self.problems)
+        rows = [[str(folder), f"{bad} differences" if bad else "answers as the preset does"]]
+        rows += [["requests", str(self.requests)]]
+        if self.megabytes:
+            rows += [["size", f"{self.megabytes:.1f} MB"], ["load", f"{self.load_seconds:.1f} s"]]
+        rows += [[name, f"{time:.0f} ms a picture"] for name, time in sorted(self.milliseconds.items())]
+        return rows + ([["of tensorflow-text", ", ".join(self.text_ops)]] if self.text_ops else [])
 
 
 def verify(folder: Path) -> Verdict:

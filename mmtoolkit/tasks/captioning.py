@@ -52,6 +52,7 @@ class Captioning(Task[CaptionRecord]):
     record_noun = "caption"
     unit = "images"
     form = CAPTIONS
+    command = "caption"
     metric: ClassVar[CaptionMetric] = CaptionMetric()
     grades = ("right", "minor errors", "related", "unrelated")
     grade_rule = (
@@ -107,6 +108,11 @@ class Captioning(Task[CaptionRecord]):
         from mmtoolkit.decoding import best_of
 
         return model.decoding if n_best == 1 else best_of(model.decoding, n_best)
+
+    def choose_search(self, model: Captioner, n_best: int | None, options: Mapping[str, Any]) -> Any:
+        from mmtoolkit.decoding import choose_search
+
+        return choose_search(model.decoding, n_best=1 if n_best is None else n_best, **options)
 
     def baselines(self, evaluation: Evaluation) -> dict[str, Texts]:
         outputs = evaluation.outputs

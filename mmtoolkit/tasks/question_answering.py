@@ -44,6 +44,7 @@ class QuestionAnswering(Task[QuestionRecord]):
     record_noun = "question"
     unit = "questions"
     form = QUESTIONS
+    command = "vqa"
     metric: ClassVar[AnswerMetric] = AnswerMetric()
     grades = ("right", "partly right", "right among the first five", "wrong")
     gains = (QUESTION_ONLY, OTHER_IMAGES)
@@ -101,6 +102,20 @@ class QuestionAnswering(Task[QuestionRecord]):
 
     def search(self, model: VisualQA, n_best: int = 1) -> Any:
         return model.best(n_best)
+
+    def unknown_words(self, model: VisualQA, text: str) -> list[str]:
+        (words,) = model.codec.split([text])
+        return [word for word in dict.fromkeys(words) if word not in model.codec.vocabulary.id_of]
+
+    def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]]:
+        """Lays answers out as the VQA evaluation server takes them.
+
+        Example:
+            >>> question_answering.results({"7": [Answer("red", 0.9)]})
+            [{'question_id': 7, 'answer': 'red'}]
+        """
+        numbers = {key: int(key) if key.isdecimal() else key for key in predictions}
+        return [{"question_id": numbers[key], "answer": best[0].text} for key, best in predictions.items()]
 
     def candidates(self, model: VisualQA) -> int:
         return 1 if model.decoder else FIRST  # a wider search would make the model write another answer

@@ -12,10 +12,10 @@ from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest
+from mmtoolkit.run_folder import checkpoint_in
 from mmtoolkit.task import Task
 from mmtoolkit.training.checkpoints import Checkpoints, Position
 from mmtoolkit.training.recipe import Recipe
-from mmtoolkit.training.run_folder import checkpoint_in
 from mmtoolkit.training.validation import DecodedValidation
 from mmtoolkit.vision import ImageSource
 from mmtoolkit.vision.image_distribution import LEAST

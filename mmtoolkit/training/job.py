@@ -18,30 +18,49 @@ from mmtoolkit.evaluation import evaluate, out_of_distribution
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
 from mmtoolkit.records import digest
 from mmtoolkit.reports import save_report
+from mmtoolkit.run_folder import begin, checkpoint_in, forget_checkpoint, is_stopped, lasting
 from mmtoolkit.task import Task
 from mmtoolkit.training.fitting import Tell, Trained, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe
-from mmtoolkit.training.run_folder import begin, checkpoint_in, forget_checkpoint, is_stopped, lasting
 from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
 
 TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the report on the test split
 
 
-class Options(Protocol):
-    """The options of a training that this module reads."""
+class Sources(Protocol):
+    """The options of a training that say where its data is and how it is read."""
 
-    data: Path
-    out: Path
-    seed: int
-    on_error: OnError
-    exclude: Path | None
-    features: Path | None
-    encoder: Any
-    vgg19_weights: str | None
-    layer: Any
-    precision: Any
-    resume: bool
-    deterministic: bool
+    @property
+    def data(self) -> Path:
+        """The data set."""
+
+    @property
+    def on_error(self) -> OnError:
+        """What a bad row or image does."""
+
+    @property
+    def exclude(self) -> Path | None:
+        """A list of rows and images to leave out."""
+
+    @property
+    def features(self) -> Path | None:
+        """The folder of the feature store."""
+
+    @property
+    def seed(self) -> int:
+        """Start of the random numbers."""
+
+
+class Options(Sources, Protocol):
+    """The options of a training that this module reads; the others are in its settings."""
+
+    @property
+    def out(self) -> Path:
+        """The folder of the run."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether the run in the folder goes on."""
 
 
 class Screen(NamedTuple):
@@ -80,7 +99,6 @@ def train(
     *,
     options: Options,
     settings: dict[str, Any],
-    recipe: Recipe,
     command: str,
     valid_share: float = 0.1,
     screen: Screen,
@@ -91,8 +109,7 @@ def train(
         task: The task of the model.
         blueprint: How the model is made.
         options: The options of the job.
-        settings: The same as plain values, for config.yaml and the report.
-        recipe: The numbers of the training.
+        settings: The same as plain values, for config.yaml, the report and the recipe.
         command: The command, for the card.
         valid_share: Share of the training groups held out where the data names no validation split.
         screen: How progress is shown.
@@ -101,12 +118,12 @@ def train(
         The report.
     """
     started, out, tell = time.perf_counter(), options.out, screen.tell
-    if options.deterministic:
+    if settings["deterministic"]:
         make_deterministic()
     keras.utils.set_random_seed(options.seed)
     splits, faults = load_splits(task, options, valid_share=valid_share)
     images = list(dict.fromkeys(record.image for record in splits.train)) if blueprint.images else []
-    vision = choose_vision_of(options, images) if blueprint.images else NO_VISION
+    vision = choose_vision_of(settings, images) if blueprint.images else NO_VISION
     settings |= {"encoder": vision.encoder, "precision": vision.precision}
     blueprint.settle(settings, vision)
     card = {
@@ -123,7 +140,7 @@ def train(
     model.baselines = task.fit_baselines(splits.train)
     resumed = options.resume and checkpoint_in(out).is_file()
     begin(out, settings, faults, keep=resumed, companions=task.companions)
-    same: dict[str, Any] = {"recipe": recipe, "card": card, "settings": lasting(settings), "tell": tell}
+    same: dict[str, Any] = {"recipe": Recipe.of(settings), "card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         trained = fit(task, model, splits, source=source, out=out, **same)
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
@@ -152,18 +169,18 @@ def make_deterministic() -> None:
     tensorflow.config.experimental.enable_op_determinism()
 
 
-def choose_vision_of(options: Options, images: Sequence[Path]) -> VisionSetup:
+def choose_vision_of(settings: Mapping[str, Any], images: Sequence[Path]) -> VisionSetup:
     """Chooses the vision setup that the options leave open."""
     return choose_vision(
         images,
-        encoder=options.encoder,
-        vgg19_weights=options.vgg19_weights,
-        layer=options.layer,
-        precision=options.precision,
+        encoder=settings["encoder"],
+        vgg19_weights=settings["vgg19_weights"],
+        layer=settings["layer"],
+        precision=settings["precision"],
     )
 
 
-def load_splits(task: Task[Any], options: Options, *, valid_share: float) -> tuple[Splits[Any], list[Fault]]:
+def load_splits(task: Task[Any], options: Sources, *, valid_share: float) -> tuple[Splits[Any], list[Fault]]:
     """Loads the records of a data set that have references, split, and what is left out of it.
 
     Raises:
@@ -204,7 +221,7 @@ def prepare(
     splits: Splits[Any],
     faults: list[Fault],
     vision: VisionSetup,
-    options: Options,
+    options: Sources,
     screen: Screen,
     *,
     images: bool,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
 from typing import Any
 
 import keras
@@ -39,6 +40,16 @@ class Recipe:
     patience: int = 5
     checkpoint_every: int = 200
     seed: int = 0
+
+    @classmethod
+    def of(cls, settings: Mapping[str, Any]) -> Recipe:
+        """Takes the numbers of a recipe from the options of a job; those that it lacks keep their defaults.
+
+        Example:
+            >>> Recipe.of({"epochs": 3, "units": 512}).epochs
+            3
+        """
+        return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
 
     def optimizer(self, steps: int) -> keras.optimizers.Optimizer:
         """Makes the optimizer for so many steps an epoch."""

@@ -40,6 +40,18 @@ def check_free(out: Path, *, overwrite: bool) -> None:
         raise InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
 
 
+def may_begin(out: Path, options: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
+    """Checks that a run may begin or go on in a folder; returns whether anything is left to do there.
+
+    Raises:
+        InputError: The folder holds something else, or a finished run of other options.
+    """
+    if resume and is_finished(out, options):
+        return False
+    check_free(out, overwrite=overwrite or resume)
+    return True
+
+
 def begin(
     out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, keep: bool, companions: Sequence[str] = ()
 ) -> None:
@@ -112,16 +124,6 @@ def forget_checkpoint(out: Path) -> None:
     checkpoint_in(out).unlink(missing_ok=True)
     with contextlib.suppress(OSError):  # another file is in the folder, or there is none
         checkpoint_in(out).parent.rmdir()
-
-
-def resolved(options: dict[str, Any]) -> dict[str, Any]:
-    """Returns the options as plain values for config.yaml; what belongs to one call only is left out."""
-    kept = {name: value for name, value in options.items() if name not in ("overwrite", "resume")}
-    plain = {Path: str, tuple: list}
-    return {
-        name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)
-        for name, value in kept.items()
-    }
 
 
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:

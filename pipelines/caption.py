@@ -8,18 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
-from mmtoolkit.cli.options import (
-    EMBEDDINGS,
-    Beam,
-    Data,
-    Fitting,
-    Recurrent,
-    Run,
-    Vision,
-    Words,
-    check_embeddings,
-    resolved,
-)
+from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
+from mmtoolkit.cli.options import Beam, Data, Fitting, Run, resolved
 from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
 from mmtoolkit.run_folder import may_begin
 from mmtoolkit.startup import start_tensorflow

@@ -9,18 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
-from mmtoolkit.cli.options import (
-    EMBEDDINGS,
-    Data,
-    Fitting,
-    HeldOut,
-    Recurrent,
-    Run,
-    Vision,
-    Words,
-    check_embeddings,
-    resolved,
-)
+from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
+from mmtoolkit.cli.options import Data, Fitting, HeldOut, Run, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share
 from mmtoolkit.run_folder import may_begin
 from mmtoolkit.startup import start_tensorflow

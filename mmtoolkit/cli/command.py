@@ -127,7 +127,7 @@ def scores_text(metric: Metric, scores: Mapping[str, float]) -> str:
 def print_report(metric: Metric, report: Mapping[str, Any], out: Path) -> None:
     """Prints the validation scores of a training, and tells those of the test split and where the preset is."""
     tell("on the valid split:")
-    print(scores_text(metric, report["scores"]))
+    sys.stdout.write(f"{scores_text(metric, report['scores'])}\n")
     if "test_scores" in report:
         tell("on the test split:\n" + scores_text(metric, report["test_scores"]))
     tell(f"preset: {out / 'preset'}")

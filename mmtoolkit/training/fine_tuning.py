@@ -83,9 +83,8 @@ def fine_tune(
     """
     before = evaluate(task, model, splits.valid, source=source, seed=recipe.seed)
     test = {"before": scored(task, model, splits.test, source, recipe.seed)} if splits.test else {}
-    name = task.metric.names[0]
+    name, origin = task.metric.names[0], dict(model.card)
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
-    origin = dict(model.card)
     states = [State("before", task.metric.rank(before["scores"], name), out / "stage-0")]
     model.save_preset(states[0].folder)
     model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
@@ -112,13 +111,8 @@ def fine_tune(
         scores = best_scores(task.metric, trained.history, name)
         states.append(State(stage, task.metric.rank(scores, name), out / f"stage-{number}" / "preset"))
     best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
-    model = type(model).from_preset(best.folder)
-    model.save_preset(out / "preset", card={**model.card, "best": best.name})
-    source = source_of(model, [record for part in splits for record in part])
-    if best.name != "before":  # which has what its own training left
-        keep_distribution(model, splits, source, out / "preset", seed=recipe.seed, tell=tell)
-    if test:
-        test["after"] = scored(task, model, splits.test, source, recipe.seed)
+    model, source = kept_state(best, type(model), splits, source_of, out / "preset", seed=recipe.seed, tell=tell)
+    test |= {"after": scored(task, model, splits.test, source, recipe.seed)} if test else {}
     report = evaluate(task, model, splits.valid, source=source, train_records=splits.train, seed=recipe.seed) | {
         "split": "valid",
         "before": {key: before[key] for key in ("scores", "intervals")},
@@ -130,6 +124,18 @@ def fine_tune(
         "train_sha256": digest(splits.train),
     }
     return FineTuned(model, report, source)
+
+
+def kept_state(
+    best: State, model_class: Any, splits: Splits[Any], source_of: SourceOf, preset: Path, *, seed: int, tell: Tell
+) -> tuple[Any, ImageSource | None]:
+    """Saves the best state as the preset of the run; returns its model and the source of its images."""
+    model = model_class.from_preset(best.folder)
+    model.save_preset(preset, card={**model.card, "best": best.name})
+    source = source_of(model, [record for part in splits for record in part])
+    if best.name != "before":  # which has what its own training left
+        keep_distribution(model, splits, source, preset, seed=seed, tell=tell)
+    return model, source
 
 
 def best_scores(metric: Metric, history: Mapping[str, Sequence[float]], name: str) -> dict[str, float]:

@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import run
 from mmtoolkit.doctor.duplicates import duplicates
 from mmtoolkit.doctor.pictures import look_at_all
-from mmtoolkit.pipelines.command import run
 
 WITHIN = 14  # bits of 64
 

@@ -27,8 +27,9 @@ import numpy as np
 from serving import memory, server_of
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, start_tensorflow
+from mmtoolkit.cli.command import run
 from mmtoolkit.pipelines.seeing import load_model
+from mmtoolkit.startup import start_tensorflow
 
 CLIENTS, BAD = 16, 20  # one request in so many is bad
 LEAK = 0.1  # of the memory when warm, that it may grow

@@ -20,13 +20,14 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import progress_bar, run
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow
 from mmtoolkit.pipelines.evaluate import records_of
 from mmtoolkit.pipelines.kinds import kind_of
 from mmtoolkit.pipelines.out_of_distribution import pictures
 from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.vision.image_distribution import auroc
 
 OWN = "its own, held out"

@@ -22,8 +22,8 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import run, tell
 from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.vision import choose_precision, load_extractor
 

@@ -27,9 +27,10 @@ from typing import Any
 import numpy as np
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.cli.command import run, tell
 from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.serving.client import RestClient, strings
+from mmtoolkit.startup import start_tensorflow
 
 CLIENTS = (1, 8, 32)
 REPEATS = 5  # of each measurement in the graph; the fastest counts

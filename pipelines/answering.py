@@ -1,54 +1,16 @@
-"""What the question-answering job checks, leaves open and tells."""
+"""What the question-answering job leaves open and tells."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import tell
-from mmtoolkit.pipelines.learning import EMBEDDINGS, VisionSetup, check_options
+from mmtoolkit.cli.command import tell
+from mmtoolkit.pipelines.learning import VisionSetup
 
 ONE_HOT = "one-hot"
 ANSWERS_KEPT = 1000
 GRID = 14  # regions of VGG19 on each side of a picture
-LEAST = {
-    **dict.fromkeys(
-        ["epochs", "batch_size", "units", "attention_units", "embedding_dim", "min_count", "answers", "pool"], 1
-    ),
-    **dict.fromkeys(["patience", "checkpoint_every"], 0),
-}
-SHARES = ("dropout", "crop", "word_dropout", "label_smoothing", "averaging", "valid_share")
-
-
-def check_all(options: dict[str, Any]) -> None:
-    """Refuses options that make no sense, before any work is done.
-
-    Raises:
-        mm.InputError: One is out of its range, or two contradict each other.
-    """
-    if options["layer"] == "fc2" and options["fusion"] == "attention":
-        raise mm.InputError(
-            "--layer fc2 gives one vector, in which there is nowhere to look. Received: --fusion attention; "
-            "add --fusion product or concat."
-        )
-    if options["hops"] > 1 and options["fusion"] != "attention":
-        raise mm.InputError(
-            f"--hops is for --fusion attention. Received: --hops 2, --fusion {options['fusion']}; leave one out."
-        )
-    if options["answers"] is not None and options["head"] == "generate":
-        raise mm.InputError(
-            f"--answers is for --head classify. Received: --answers {options['answers']}, --head generate; "
-            "leave one out."
-        )
-    if options["question_only"] and (options["crop"] is not None or options["pool"] > 1):
-        raise mm.InputError("--crop and --pool are for pictures. Received: --question-only; leave them out.")
-    if options["layer"] == "fc2" and options["crop"]:
-        raise mm.InputError("--crop is for regions. Received: --layer fc2, one vector; leave it out.")
-    if options["lookahead"] and not options["averaging"]:
-        raise mm.InputError("--lookahead goes back to averages. Received: --averaging 0; leave one of them out.")
-    if options["embeddings"] == ONE_HOT and options["head"] == "generate":
-        raise mm.InputError("--embeddings one-hot is for --head classify. Received: --head generate; leave one out.")
-    check_options(options, least=LEAST, shares=SHARES, embeddings=(*EMBEDDINGS, ONE_HOT))
 
 
 def settle(options: dict[str, Any], vision: VisionSetup) -> None:

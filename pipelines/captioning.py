@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import check_seed
+from mmtoolkit.cli.ranges import spelt
 
 
 def search(
@@ -28,7 +28,6 @@ def search(
     Raises:
         mm.InputError: Options of both kinds are given, one is out of its range, or one that would do nothing.
     """
-    check_seed(seed)
     beams = given(beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity)
     draws = given(temperature=temperature, top_k=top_k, top_p=top_p)
     if draws and beams:
@@ -65,4 +64,4 @@ def options(names: Iterable[str]) -> str:
         >>> options(["beam", "length_penalty"])
         '--beam with --length-penalty'
     """
-    return " with ".join(f"--{name.replace('_', '-')}" for name in names)
+    return " with ".join(spelt(name) for name in names)

@@ -3,39 +3,43 @@
 from __future__ import annotations
 
 import json as json_format
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
+from mmtoolkit.cli.command import aligned, check_target, run, tell
+from mmtoolkit.cli.options import Printing, Replacing
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import aligned, check_target, run, tell
 from mmtoolkit.reports import Comparison, compared, comparison_page, read_rows
 from mmtoolkit.reports.comparison import STATISTICS, change_rows
 
 
-def main(
-    first: tyro.conf.Positional[Path],
-    second: tyro.conf.Positional[Path],
-    *,
-    out: Path | None = None,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Compares two runs or reports on the same data, and says which differences are more than noise.
-
-    Both are compared on the records that both have. The interval of a difference is a paired bootstrap over pictures:
-    where 0 lies in it, the difference is noise.
+@dataclass(frozen=True, kw_only=True)
+class Options(Printing, Replacing):
+    """The options of `mmtoolkit compare`.
 
     Args:
         first: Run A: the folder of a training, or the JSON file of evaluate --out.
         second: Run B.
         out: HTML page of the comparison.
-        json: Print one JSON object in place of the table.
-        overwrite: Replace the file of --out if it is there.
     """
-    check_target("--out", out, ending=".html", overwrite=overwrite)
+
+    first: tyro.conf.Positional[Path]
+    second: tyro.conf.Positional[Path]
+    out: Path | None = None
+
+
+def main(options: Options) -> int:
+    """Compares two runs or reports on the same data, and says which differences are more than noise.
+
+    Both are compared on the records that both have. The interval of a difference is a paired bootstrap over pictures:
+    where 0 lies in it, the difference is noise.
+    """
+    first, second, out, json = options.first, options.second, options.out, options.json
+    check_target("--out", out, ending=".html", overwrite=options.overwrite)
     (ours, rows), (theirs, other_rows) = (read_report(path) for path in (first, second))
     comparison = compared(ours, theirs, rows, other_rows)
     if out:

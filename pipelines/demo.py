@@ -6,12 +6,15 @@ import contextlib
 import shutil
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.options import Seeded
+from mmtoolkit.cli.ranges import Count
 from mmtoolkit.pipelines import caption, vqa
-from mmtoolkit.pipelines.command import check_seed, run, tell
 from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import claim
 from mmtoolkit.pipelines.seeing import draw_attention, image_source, load_twin
@@ -22,33 +25,34 @@ SHOWN = 5
 SIZE = 64  # pixels
 
 
-def main(
-    *,
-    out: Path = Path("runs/demo"),
-    scenes: int = 1000,
-    epochs: int = 9,
-    seed: int = 0,
-    overwrite: bool = False,
-) -> int:
-    """Trains a captioner and a question-answerer on generated scenes and shows what they say, in English and Korean.
-
-    Needs no data and no network. The small CNN looks at the pictures, or VGG19 if its weights are in the cache.
+@dataclass(frozen=True, kw_only=True)
+class Options(Seeded):
+    """The options of `mmtoolkit demo`.
 
     Args:
         out: Folder of the demo.
         scenes: Number of pictures drawn.
         epochs: Passes over the captions, and a third as many over the questions.
-        seed: Start of all random numbers.
         overwrite: Replace the demo that is already in OUT.
     """
-    check_seed(seed)
-    if epochs < 1:
-        raise mm.InputError(f"--epochs expects 1 or more. Received: {epochs}.")
-    claim(out, overwrite=overwrite)
+
+    out: Path = Path("runs/demo")
+    scenes: int = 1000
+    epochs: Count = 9
+    overwrite: bool = False
+
+
+def main(options: Options) -> int:
+    """Trains a captioner and a question-answerer on generated scenes and shows what they say, in English and Korean.
+
+    Needs no data and no network. The small CNN looks at the pictures, or VGG19 if its weights are in the cache.
+    """
+    out, seed, epochs = options.out, options.seed, options.epochs
+    claim(out, overwrite=options.overwrite)
     for language, name in LANGUAGES.items():
         started = time.perf_counter()
         shutil.rmtree(out / language, ignore_errors=True)
-        data = write_scenes(out / language / "scenes", count=scenes, seed=seed, language=language, size=SIZE)
+        data = write_scenes(out / language / "scenes", count=options.scenes, seed=seed, language=language, size=SIZE)
         tell(f"{name}: training on {data}")
         with contextlib.redirect_stdout(sys.stderr):  # their scores are of the validation split
             train(data, out / language / "run", epochs=epochs, seed=seed)
@@ -61,7 +65,7 @@ def main(
 
 def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
     """The `caption` job with settings for small scenes."""
-    caption.main(
+    options = caption.Options(
         data=data,
         out=out,
         encoder=eyes(),
@@ -83,6 +87,7 @@ def train(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         no_repeat_ngram=0,  # "a red circle above a red square" may well repeat itself
         seed=seed,
     )
+    caption.main(options)
 
 
 def eyes() -> Literal["vgg19", "small"]:
@@ -94,7 +99,7 @@ def eyes() -> Literal["vgg19", "small"]:
 
 def train_answers(data: Path, out: Path, *, epochs: int, seed: int) -> None:
     """The `vqa` job with settings for small scenes."""
-    vqa.main(
+    options = vqa.Options(
         data=data / "questions.csv",
         out=out,
         encoder=eyes(),
@@ -111,6 +116,7 @@ def train_answers(data: Path, out: Path, *, epochs: int, seed: int) -> None:
         patience=epochs,
         seed=seed,
     )
+    vqa.main(options)
 
 
 def show_answers(folder: Path, name: str, *, seed: int) -> None:

@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import json as json_format
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, progress_bar, run, scores_text, tell
+from mmtoolkit.cli.options import Data, Preset, Printing, Replacing, Searching, Store, values
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
-from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
 from mmtoolkit.pipelines.out_of_distribution import out_of_distribution
 from mmtoolkit.pipelines.reporting import PAGE, TABLE, provenance, write_report
 from mmtoolkit.pipelines.runs import cut_as_trained
@@ -27,39 +29,16 @@ from mmtoolkit.readers import (
     split_name,
     write_quarantine,
 )
+from mmtoolkit.startup import start_tensorflow
 
 Usable = Callable[..., tuple[list[Any], list[Fault]]]  # reads a data set: `load_captions` or `load_questions`
 
 
-def main(
-    *,
-    preset: str,
-    data: Path,
-    split: str | None = None,
-    out: Path | None = None,
-    results: Path | None = None,
-    vgg19_weights: str | None = None,
-    features: Path | None = None,
-    on_error: OnError = "fail",
-    exclude: Path | None = None,
-    beam: int | None = None,
-    length_penalty: float | None = None,
-    groups: int | None = None,
-    diversity: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Scores a trained model on a data set.
-
-    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
-    the pictures that are unlike those of the training.
+@dataclass(frozen=True, kw_only=True)
+class Options(Preset, Data, Store, Searching, Printing, Replacing):
+    """The options of `mmtoolkit evaluate`.
 
     Args:
-        preset: Name of a shipped preset, or the path of one.
         data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
@@ -67,39 +46,37 @@ def main(
             .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
             are secret.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
-        features: Folder of the feature store; in the cache by default.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
         exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it. A split that the training
             cut itself needs the list of the training.
-        beam: Width of a captioner's search, in place of the preset's own.
-        length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
-            is a multiple of them.
-        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
-        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
-        top_k: Draw among so many likeliest words.
-        top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw (0).
-        json: Print the report as one JSON object.
-        overwrite: Replace the files of --out and --results if they are there.
     """
-    searches = {"beam": beam, "length_penalty": length_penalty, "groups": groups, "diversity": diversity}
-    searches |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    check_places(out, on_error, overwrite=overwrite)
-    check_target("--results", results, ending=".json", overwrite=overwrite)
+
+    split: str | None = None
+    out: Path | None = None
+    results: Path | None = None
+
+
+def main(options: Options) -> int:
+    """Scores a trained model on a data set.
+
+    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
+    the pictures that are unlike those of the training.
+    """
+    data, out, results, on_error = options.data, options.out, options.results, options.on_error
+    searches = values(options, Searching)
+    check_places(out, on_error, overwrite=options.overwrite)
+    check_target("--results", results, ending=".json", overwrite=options.overwrite)
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
+    preset, model = options.preset, load_model(options.preset, options.vgg19_weights)
     answers, decoding = isinstance(model, mm.VisualQA), None
     if answers:
         check_answerer(preset, searches)
     else:
         decoding = check_captioner(model, preset, results, searches)
-    usable: Usable = partial(load_questions if answers else load_captions, on_error=on_error, exclude=exclude)
-    records, faults, train_records = records_of(data, usable, split=split, card=model.card)
-    source, unreadable = pictures_for(model, records, features=features, on_error=on_error)
+    usable: Usable = partial(load_questions if answers else load_captions, on_error=on_error, exclude=options.exclude)
+    records, faults, train_records = records_of(data, usable, split=options.split, card=model.card)
+    source, unreadable = pictures_for(model, records, features=options.features, on_error=on_error)
     records, faults = readable(records, unreadable), [*faults, *unreadable]
     tell_left_out(faults)
     if not records:
@@ -109,7 +86,7 @@ def main(
     else:
         report = captions_report(model, records, source, decoding, train_records)
     report |= out_of_distribution(model, records, source)
-    report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
+    report |= {"data": str(data), "split": options.split or "all", "left_out": len(faults), "preset": str(preset)}
     report |= provenance(model, records)
     rows = report.pop("rows", [])
     if out:
@@ -118,7 +95,7 @@ def main(
             write_quarantine(quarantine(out), faults)
             tell(f"left out: {quarantine(out)}")
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
-    print(text if json else scores_text(report["scores"]), end="\n" if json or report["scores"] else "")
+    print(text if options.json else scores_text(report["scores"]), end="\n" if options.json or report["scores"] else "")
     return 0
 
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
+from mmtoolkit.cli.command import run, scores_text, tell
+from mmtoolkit.cli.options import Data, Descent, HeldOut, Preset, Run, Store
+from mmtoolkit.cli.ranges import Count, Positive, Share, Whole
 from mmtoolkit.pipelines.kinds import Kind, kind_of
-from mmtoolkit.pipelines.learning import check_ranges, told_how_to_go_on, trainable
+from mmtoolkit.pipelines.learning import told_how_to_go_on, trainable
 from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import (
     STAGES,
@@ -28,95 +31,69 @@ from mmtoolkit.pipelines.runs import (
 from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
 from mmtoolkit.pipelines.tuning import Stage, check_stages, place_of, scored, tuned
 from mmtoolkit.readers import Fault, OnError, Splits
+from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
-LEAST = {"epochs": 1, "batch_size": 1, "min_count": 1, "patience": 0, "checkpoint_every": 0}
 STEPS, EPOCHS, LEAST_PATIENCE = 600, (5, 40), 3  # of a stage where it is not said otherwise
-SHARES = ("label_smoothing", "averaging", "valid_share")
 
 
-def main(
-    *,
-    preset: str,
-    data: Path,
-    out: Path,
-    keep: Path | None = None,
-    stages: tuple[Stage, ...] = (),
-    epochs: int | None = None,
-    learning_rate: float = 1e-3,
-    encoder_rate: float = 0.1,
-    batch_size: int = 16,
-    label_smoothing: float = 0.0,
-    averaging: float = 0.9,
-    patience: int | None = None,
-    min_count: int = 1,
-    valid_share: float = 0.2,
-    seed: int = 0,
-    vgg19_weights: str | None = None,
-    features: Path | None = None,
-    on_error: OnError = "fail",
-    exclude: Path | None = None,
-    checkpoint_every: int = 200,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Fine-tunes a trained model on one's own pictures, and says what that gained and lost.
-
-    The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
-    all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
-    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
-    after, the pictures that predict calls unlike are those unlike the new ones.
+@dataclass(frozen=True, kw_only=True)
+class Options(Preset, Data, HeldOut, Store, Descent, Run):
+    """The options of `mmtoolkit finetune`.
 
     Args:
         preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.
         data: Pictures with captions or questions, in any form that caption or vqa takes; from 20 pictures up.
-        out: Folder of the run.
         keep: The data that the preset was trained on: the report then says what is lost of the old task, and new words
             find their neighbours among its words too.
         stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
             which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, with VGG19 the
             first.
         epochs: Of each stage, at most; by default from 5 to 40, more of them where there are few pictures.
-        learning_rate: Highest rate of Adam.
-        encoder_rate: Share of that rate in the stage encoder.
-        batch_size: Captions or questions a step.
-        label_smoothing: Probability moved from the right word or answer to all.
-        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        encoder_rate: Share of the learning rate in the stage encoder.
         patience: Epochs of a stage without a better validation score before it ends; by default a quarter of them.
         min_count: New words that occur less often stay unknown.
-        valid_share: Share of the training pictures held out for validation where the data names no split for it.
-        seed: Start of all random numbers.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with.
-        features: Folder of the feature store; in the cache by default.
-        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
-            in OUT/quarantine.jsonl.
-        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
-        checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after epochs only.
-        resume: Go on with the run in OUT; without one, start.
-        overwrite: Replace the run that is already in OUT.
     """
-    options = resolved(locals())
-    check_ranges(options, least=LEAST, shares=SHARES)
-    if not encoder_rate > 0:
-        raise mm.InputError(f"--encoder-rate expects more than 0. Received: {encoder_rate}.")
-    if resume and is_finished(out, options):
+
+    keep: Path | None = None
+    stages: tuple[Stage, ...] = ()
+    epochs: Count | None = None
+    patience: Whole | None = None
+    min_count: Count = 1
+    learning_rate: Positive = 1e-3
+    encoder_rate: Positive = 0.1
+    batch_size: Count = 16
+    averaging: Share = 0.9
+    label_smoothing: Share = 0.0
+
+
+def main(options: Options) -> int:
+    """Fine-tunes a trained model on one's own pictures, and says what that gained and lost.
+
+    The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
+    all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
+    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
+    after, the pictures that predict calls unlike are those unlike the new ones.
+    """
+    out, settings = options.out, resolved(options)
+    if options.resume and is_finished(out, settings):
         return 0
-    claim(out, overwrite=overwrite or resume)
+    claim(out, overwrite=options.overwrite or options.resume)
     start_tensorflow()
     started = time.perf_counter()
-    model = load_model(preset, vgg19_weights)
-    check_stages(stages, model)
+    model = load_model(options.preset, options.vgg19_weights)
+    check_stages(options.stages, model)
     kind = kind_of(model)
-    splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
-    settle(options, sum(len(kind.texts([record])["words"]) for record in splits.train))
-    old = old_splits(kind, keep, model.card, on_error) if keep else None
-    begin(out, options, faults, keep=resume and is_stopped(out))
+    splits, source, faults = prepared(model, kind, options.data, settings, exclude=options.exclude)
+    settle(settings, sum(len(kind.texts([record])["words"]) for record in splits.train))
+    old = old_splits(kind, options.keep, model.card, options.on_error) if options.keep else None
+    begin(out, settings, faults, keep=options.resume and is_stopped(out))
     with told_how_to_go_on(out):
-        model, report, source = tuned(model, kind, splits, source, old=old, out=out, options=options)
+        model, report, source = tuned(model, kind, splits, source, old=old, out=out, options=settings)
     if old:
-        report["kept"] = kept(kind, preset, out, old.valid, options)
+        report["kept"] = kept(kind, options.preset, out, old.valid, settings)
     report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
     report["train_sha256"] = digest(splits.train)
     write_report(out / "report.json", report, model, splits.valid, source)

@@ -6,12 +6,16 @@ import shlex
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.options import Weights
+from mmtoolkit.cli.ranges import Port
 from mmtoolkit.labelling import (
     CAPTIONS,
     QUESTIONS,
@@ -26,28 +30,17 @@ from mmtoolkit.labelling import (
     unfinished,
 )
 from mmtoolkit.pipelines.captioning import search
-from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
 from mmtoolkit.pipelines.predict import ANSWERS, said, unknown_words
 from mmtoolkit.pipelines.runs import WANTED
 from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.readers.caption_files import captions_files
 from mmtoolkit.readers.question_files import questions_files
+from mmtoolkit.startup import start_tensorflow
 
 
-def main(
-    photos: tyro.conf.Positional[Path],
-    *,
-    preset: str | None = None,
-    questions: bool = False,
-    out: Path | None = None,
-    port: int = 8020,
-    no_browser: bool = False,
-    vgg19_weights: str | None = None,
-) -> int:
-    """Labels one's own pictures on a local page: a model proposes, a person corrects, and the table is on disk at once.
-
-    Nothing leaves the machine. Ctrl-C, or the button at the end of the page, ends it and prints the command that
-    learns from the table; started again, it goes on where it was.
+@dataclass(frozen=True, kw_only=True)
+class Options(Weights):
+    """The options of `mmtoolkit label`.
 
     Args:
         photos: Folder of pictures, which may have subfolders.
@@ -57,14 +50,28 @@ def main(
         out: The table; PHOTOS/captions.csv or PHOTOS/questions.csv by default. One that is there is gone on with.
         port: Of the page, on this machine only; 0 takes a free one.
         no_browser: Only tell the page's address.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
     """
-    check_all(photos, preset, out, port, vgg19_weights)
+
+    photos: tyro.conf.Positional[Path]
+    preset: str | None = None
+    questions: bool = False
+    out: Path | None = None
+    port: Port = 8020
+    no_browser: bool = False
+
+
+def main(options: Options) -> int:
+    """Labels one's own pictures on a local page: a model proposes, a person corrects, and the table is on disk at once.
+
+    Nothing leaves the machine. Ctrl-C, or the button at the end of the page, ends it and prints the command that
+    learns from the table; started again, it goes on where it was.
+    """
+    photos, preset, out, vgg19_weights = options.photos, options.preset, options.out, options.vgg19_weights
+    check_all(photos, preset, out, vgg19_weights)
     paths = mm.find_images([photos])
-    model = proposing(preset, vgg19_weights, questions)
+    model = proposing(preset, vgg19_weights, options.questions)
     answers = model is not None and isinstance(model, mm.VisualQA)  # which loads Keras
-    form = QUESTIONS if questions or answers else CAPTIONS
+    form = QUESTIONS if options.questions or answers else CAPTIONS
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
     sheet = open_sheet(out or photos / form.name, form, paths)
@@ -72,7 +79,7 @@ def main(
     proposer = Proposer(asking(model, sheet.pictures)) if model else None
     try:
         work = Labelling(sheet, photos.resolve().name, finishing(sheet, form, photos, learning), proposer)
-        serve(work, port, browser=not no_browser)
+        serve(work, options.port, browser=not options.no_browser)
     finally:
         if proposer:
             proposer.close()
@@ -80,7 +87,7 @@ def main(
     return 0
 
 
-def check_all(photos: Path, preset: str | None, out: Path | None, port: int, vgg19_weights: str | None) -> None:
+def check_all(photos: Path, preset: str | None, out: Path | None, vgg19_weights: str | None) -> None:
     """Refuses options that make no sense, before any work.
 
     Raises:
@@ -89,8 +96,6 @@ def check_all(photos: Path, preset: str | None, out: Path | None, port: int, vgg
     check_target("--out", out, ending=".csv", overwrite=True)
     if photos.exists() and not photos.is_dir():
         raise mm.InputError(f"label expects a folder of pictures. Received: {photos}, a file; name its folder.")
-    if not 0 <= port < 2**16:
-        raise mm.InputError(f"--port expects a number from 0 to 65535. Received: {port}.")
     if vgg19_weights and not preset:
         raise mm.InputError(f"--vgg19-weights is for --preset. Received: {vgg19_weights} alone; leave it out.")
 

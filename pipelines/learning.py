@@ -1,15 +1,15 @@
-"""What the training jobs share: the ranges of options, the choice of an encoder, word vectors, and `fit`."""
+"""What the training jobs share: the choice of an encoder, word vectors, and `fit`."""
 
 from __future__ import annotations
 
 import contextlib
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import check_seed, keras_bar, scores_text, tell
+from mmtoolkit.cli.command import keras_bar, scores_text, tell
 from mmtoolkit.pipelines.kinds import kind_of
 from mmtoolkit.pipelines.reporting import write_report
 from mmtoolkit.pipelines.runs import checkpoint_in, digest, forget_checkpoint, is_stopped, lasting
@@ -24,55 +24,21 @@ SMALL_SIDE = 128  # pixels: smaller pictures go to the small CNN, unless weights
 RecordT = TypeVar("RecordT", mm.CaptionRecord, mm.QuestionRecord)
 
 
-def check_options(
-    options: Mapping[str, Any], *, least: Mapping[str, int], shares: Iterable[str], embeddings: Sequence[str]
-) -> None:
-    """Refuses options that make no sense, before any work is done.
+def check_embeddings(embeddings: str, names: Sequence[str]) -> None:
+    """Refuses what is neither a way to start word vectors nor a file of them.
 
     Args:
-        options: All options of the job.
-        least: The least value of those that count something.
-        shares: Those that are a share from 0 to below 1.
-        embeddings: The names that `--embeddings` takes besides a file.
+        embeddings: The value of `--embeddings`.
+        names: The ways.
 
     Raises:
-        mm.InputError: One is out of its range, or two contradict each other.
+        mm.InputError: It is neither.
     """
-    if options["encoder"] == "small" and options["vgg19_weights"] is not None:
-        raise mm.InputError("--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out.")
-    layer = options["layer"]
-    if layer != "block5_conv4" and options["encoder"] in ("small", "vgg19-block5"):
+    if embeddings not in names and not Path(embeddings).is_file():
         raise mm.InputError(
-            f"--layer {layer} is for --encoder vgg19. Received: --encoder {options['encoder']}; leave one of them out."
+            f"--embeddings expects {', '.join(names)} or a file of word vectors. Received: "
+            f"{embeddings!r}, which is none of them.{near(embeddings, names)}"
         )
-    if options["embeddings"] not in embeddings and not Path(options["embeddings"]).is_file():
-        raise mm.InputError(
-            f"--embeddings expects {', '.join(embeddings)} or a file of word vectors. Received: "
-            f"{options['embeddings']!r}, which is none of them.{near(options['embeddings'], embeddings)}"
-        )
-    check_ranges(options, least=least, shares=shares)
-
-
-def check_ranges(options: Mapping[str, Any], *, least: Mapping[str, int], shares: Iterable[str]) -> None:
-    """Refuses numbers that are out of their range.
-
-    Raises:
-        mm.InputError: One is.
-    """
-    check_seed(options["seed"])
-    for name, smallest in least.items():
-        if options[name] is not None and options[name] < smallest:
-            raise mm.InputError(f"{option(name)} expects {smallest} or more. Received: {options[name]}.")
-    for name in shares:
-        if options[name] is not None and not 0 <= options[name] < 1:
-            raise mm.InputError(f"{option(name)} expects a share from 0 to below 1. Received: {options[name]}.")
-    if not options["learning_rate"] > 0:
-        raise mm.InputError(f"--learning-rate expects more than 0. Received: {options['learning_rate']}.")
-
-
-def option(name: str) -> str:
-    """An option as a person types it."""
-    return f"--{name.replace('_', '-')}"
 
 
 def trainable(splits: Splits[RecordT], data: Path, unreadable: Sequence[Fault] = ()) -> Splits[RecordT]:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import tell
+from mmtoolkit.cli.command import tell
 from mmtoolkit.readers import Splits
 from mmtoolkit.vision.image_distribution import LEAST, ImageDistribution
 

@@ -10,18 +10,21 @@ import json as json_format
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import tyro
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
+from mmtoolkit.cli.ranges import Count
 from mmtoolkit.files import write_atomically
 from mmtoolkit.pipelines.captioning import search
-from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
 from mmtoolkit.pipelines.out_of_distribution import note
 from mmtoolkit.pipelines.seeing import check_answerer, draw_attention, load_model
+from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from mmtoolkit.decoding import Search
@@ -32,63 +35,39 @@ BATCH, ANSWERS = 16, 5
 NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
 
 
-def main(
-    images: tyro.conf.Positional[list[Path]],
-    *,
-    preset: str,
-    question: str | None = None,
-    out: Path | None = None,
-    beam: int | None = None,
-    n_best: int | None = None,
-    length_penalty: float | None = None,
-    groups: int | None = None,
-    diversity: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    attention: Path | None = None,
-    vgg19_weights: str | None = None,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options(Images, Preset, Searching, Printing, Replacing):
+    """The options of `mmtoolkit predict`.
+
+    Args:
+        question: What a preset that answers questions is asked about each picture.
+        out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
+        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
+            answers (1 and 5); --attention draws the first.
+        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
+            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
+    """
+
+    question: str | None = None
+    out: Path | None = None
+    n_best: Count | None = None
+    attention: Path | None = None
+
+
+def main(options: Options) -> int:
     """Captions pictures, or answers a question about them, with a trained model.
 
     Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
     questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note says where a picture is unlike those of the training.
-
-    Args:
-        images: Picture files, or folders of them.
-        preset: Name of a shipped preset, or the path of one.
-        question: What a preset that answers questions is asked about each picture.
-        out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
-        beam: Width of a captioner's search, in place of the preset's own.
-        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
-            answers (1 and 5); --attention draws the first.
-        length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
-            is a multiple of them.
-        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
-        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
-        top_k: Draw among so many likeliest words.
-        top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw (0).
-        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
-            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
-        json: Print one JSON object in place of the lines.
-        overwrite: Replace the file of --out and the drawings of --attention if they are there.
     """
+    question, out, attention, overwrite = options.question, options.out, options.attention, options.overwrite
     check_target("--out", out, ending=".csv", overwrite=overwrite)
-    paths, failed = pictures_in(images)
+    paths, failed = pictures_in(options.images)
     if attention:
         check_drawings(attention, paths, overwrite=overwrite)
-    searches = {"beam": beam, "length_penalty": length_penalty, "groups": groups, "diversity": diversity}
-    searches |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
-    decoding = search_for(model, preset, question, n_best, searches)
+    model = load_model(options.preset, options.vgg19_weights)
+    decoding = search_for(model, options.preset, question, options.n_best, values(options, Searching))
     for folder in (attention, out and out.parent):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
@@ -100,7 +79,7 @@ def main(
                 if isinstance(texts, mm.InputError):
                     raise texts
                 results.append(result(path, question, texts) | far)
-                if not json:
+                if not options.json:
                     print("\n".join(f"{path}\t{line(text)}" for text in texts), flush=True)
                     if far.get("unlike"):
                         tell(note(path, far["distance"], model.image_distribution.threshold))
@@ -110,7 +89,7 @@ def main(
             except mm.InputError as error:  # the others go on
                 tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
                 failed.append({"image": str(path), "error": str(error)})
-    if json:
+    if options.json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
 
@@ -173,8 +152,6 @@ def search_for(
     check_answerer(preset, searches)
     if not question or not question.strip():
         raise mm.InputError(f"{preset} answers questions. Received: none; add --question 'what is on the table?'.")
-    if n_best is not None and n_best < 1:
-        raise mm.InputError(f"--n-best expects 1 or more. Received: {n_best}.")
     unknown = unknown_words(model, question)
     if unknown:
         tell(f"warning: words that {preset} does not know: {', '.join(unknown)}")

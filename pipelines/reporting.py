@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mmtoolkit.cli.command import tell
 from mmtoolkit.files import write_atomically, write_json
-from mmtoolkit.pipelines.command import tell
 from mmtoolkit.pipelines.kinds import kind_of
 from mmtoolkit.pipelines.runs import digest
 

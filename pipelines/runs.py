@@ -12,9 +12,10 @@ from typing import Any, TypeVar
 
 import yaml
 
+from mmtoolkit.cli.command import tell
+from mmtoolkit.cli.options import Run
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import tell
 from mmtoolkit.readers import Fault, Splits, split, write_quarantine
 from mmtoolkit.records import CaptionRecord, QuestionRecord
 
@@ -122,9 +123,9 @@ def forget_checkpoint(out: Path) -> None:
         checkpoint_in(out).parent.rmdir()
 
 
-def resolved(options: dict[str, Any]) -> dict[str, Any]:
+def resolved(options: Run) -> dict[str, Any]:
     """The options as plain values for config.yaml; what belongs to one call only is left out."""
-    kept = {name: value for name, value in options.items() if name not in ("overwrite", "resume")}
+    kept = {name: value for name, value in vars(options).items() if name not in ("overwrite", "resume")}
     plain = {Path: str, tuple: list}
     return {
         name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)

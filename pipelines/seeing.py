@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import progress_bar, tell
 from mmtoolkit.pipelines.captioning import options
-from mmtoolkit.pipelines.command import progress_bar, tell
 from mmtoolkit.pipelines.runs import TWIN
 from mmtoolkit.readers import Fault, OnError, left_out
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import tell
+from mmtoolkit.cli.command import tell
 from mmtoolkit.pipelines.kinds import Kind
 from mmtoolkit.pipelines.learning import fit
 from mmtoolkit.pipelines.out_of_distribution import fit_distribution

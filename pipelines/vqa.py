@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.answering import ONE_HOT, check_all, settle, tell_baselines
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
+from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.options import Data, Fitting, HeldOut, Recurrent, Run, Vision, Words
+from mmtoolkit.cli.ranges import Count, Positive, Share
+from mmtoolkit.pipelines.answering import ONE_HOT, settle, tell_baselines
 from mmtoolkit.pipelines.learning import (
+    EMBEDDINGS,
     SMALL_SIDE,
     VisionSetup,
+    check_embeddings,
     choose_vision,
     finish,
     fit,
@@ -26,6 +31,7 @@ from mmtoolkit.pipelines.out_of_distribution import fit_distribution, out_of_dis
 from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
 from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_out
 from mmtoolkit.readers import Fault, OnError, Splits, load_questions
+from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
@@ -37,67 +43,13 @@ MODEL = (
 )
 
 
-def main(
-    *,
-    data: Path,
-    out: Path,
-    vgg19_weights: str | None = None,
-    encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto",
-    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    features: Path | None = None,
-    head: Literal["classify", "generate"] = "classify",
-    fusion: Literal["attention", "product", "concat"] = "attention",
-    hops: Literal[1, 2] = 1,
-    question_only: bool = False,
-    no_twin: bool = False,
-    cell: Literal["lstm", "gru"] = "lstm",
-    layers: Literal[1, 2] = 1,
-    forwards_only: bool = False,
-    units: int = 256,
-    attention_units: int = 256,
-    embedding_dim: int = 300,
-    embeddings: str = "cbow",
-    freeze_embeddings: bool = False,
-    min_count: int = 1,
-    answers: int | None = None,
-    dropout: float | None = None,
-    crop: float | None = None,
-    pool: int = 1,
-    word_dropout: float = 0.0,
-    label_smoothing: float = 0.0,
-    epochs: int = 20,
-    batch_size: int = 64,
-    learning_rate: float = 2e-3,
-    averaging: float = 0.99,
-    lookahead: bool = False,
-    patience: int = 5,
-    valid_share: float = 0.2,
-    seed: int = 0,
-    on_error: OnError = "fail",
-    exclude: Path | None = None,
-    deterministic: bool = False,
-    checkpoint_every: int = 200,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Trains a question-answerer on pictures with questions and answers, and evaluates it.
-
-    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows answers and
-    attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
-    most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
+@dataclass(frozen=True, kw_only=True)
+class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
+    """The options of `mmtoolkit vqa`.
 
     Args:
         data: A folder of VQA v1 or v2, easy-VQA or DAQUAR, or a CSV or JSONL file (or its folder) with the columns
             image, question, answer[, split].
-        out: Folder of the run.
-        vgg19_weights: imagenet, the path of a weights file, or random.
-        encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
-            for pictures under 128 pixels.
-        layer: Of VGG19: block5_conv4 gives 196 regions, block5_pool as many of a picture twice as large, which show
-            smaller things and take four times as long, fc2 one vector (weights with the top).
-        precision: Of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
-        features: Folder of the feature store; in the cache by default.
         head: classify chooses among the most frequent answers, generate writes one word by word.
         fusion: attention looks at the regions that the question asks for; product and concat join it with their mean.
         hops: Looks of the attention, each with what the one before has seen.
@@ -107,64 +59,105 @@ def main(
         layers: Cells of the question encoder one above the other.
         forwards_only: Read the question forwards, not backwards as well.
         units: Width of the recurrent state and of the layers behind it.
-        attention_units: Width in which question and regions are compared.
-        embedding_dim: Width of the word vectors.
         embeddings: How the word vectors start: cbow or skip-gram on the training questions, centred; random; one-hot;
             or a file of vectors, as they are (whose width is then the embedding_dim).
-        freeze_embeddings: Leave the word vectors as they start.
-        min_count: Words that occur less often become unknown.
         answers: The head classify chooses among so many most frequent answers, 1000 by default.
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
             and 0 where the small CNN looks at pictures.
         crop: Of the sides of a photo at most so much is cut off while training; by default 0.5, and 0 where the small
             CNN looks at pictures.
         pool: Squares of so many regions on each side become one, of each feature the largest.
-        word_dropout: Share of the words of a question that are dropped whole while training.
-        label_smoothing: Probability moved from the right answer to all answers.
-        epochs: Passes over the training questions.
-        batch_size: Questions a step.
-        learning_rate: Highest rate of Adam.
-        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
         lookahead: Go on from the averages after each epoch: bears a higher rate, and learns better from few questions.
-        patience: Epochs without a better validation score before training stops.
-        valid_share: Share of the training pictures held out for validation where the data names others for training
-            (and testing) only; without any split it is cut 80/10/10.
-        seed: Start of all random numbers.
-        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
-            in OUT/quarantine.jsonl.
-        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
-        deterministic: Give the same weights at every run, to the bit, at some cost in time.
-        checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
-        resume: Go on from the checkpoint in OUT; without one, start.
-        overwrite: Replace the run that is already in OUT.
     """
-    options = resolved(locals())
-    check_all(options)
-    if resume and is_finished(out, options):
+
+    head: Literal["classify", "generate"] = "classify"
+    fusion: Literal["attention", "product", "concat"] = "attention"
+    hops: Literal[1, 2] = 1
+    question_only: bool = False
+    no_twin: bool = False
+    cell: Literal["lstm", "gru"] = "lstm"
+    forwards_only: bool = False
+    units: Count = 256
+    min_count: Count = 1
+    answers: Count | None = None
+    dropout: Share | None = None
+    crop: Share | None = None
+    pool: Count = 1
+    word_dropout: Share = 0.0
+    label_smoothing: Share = 0.0
+    epochs: Count = 20
+    learning_rate: Positive = 2e-3
+    averaging: Share = 0.99
+    lookahead: bool = False
+
+    def check(self) -> None:
+        """Refuses options that make no sense, before any work is done.
+
+        Raises:
+            mm.InputError: One is out of its range, or two contradict each other.
+        """
+        super().check()
+        if self.layer == "fc2" and self.fusion == "attention":
+            raise mm.InputError(
+                "--layer fc2 gives one vector, in which there is nowhere to look. Received: --fusion attention; "
+                "add --fusion product or concat."
+            )
+        if self.hops > 1 and self.fusion != "attention":
+            raise mm.InputError(
+                f"--hops is for --fusion attention. Received: --hops 2, --fusion {self.fusion}; leave one out."
+            )
+        if self.answers is not None and self.head == "generate":
+            raise mm.InputError(
+                f"--answers is for --head classify. Received: --answers {self.answers}, --head generate; leave one out."
+            )
+        if self.question_only and (self.crop is not None or self.pool > 1):
+            raise mm.InputError("--crop and --pool are for pictures. Received: --question-only; leave them out.")
+        if self.layer == "fc2" and self.crop:
+            raise mm.InputError("--crop is for regions. Received: --layer fc2, one vector; leave it out.")
+        if self.lookahead and not self.averaging:
+            raise mm.InputError("--lookahead goes back to averages. Received: --averaging 0; leave one of them out.")
+        if self.embeddings == ONE_HOT and self.head == "generate":
+            raise mm.InputError(
+                "--embeddings one-hot is for --head classify. Received: --head generate; leave one out."
+            )
+        check_embeddings(self.embeddings, (*EMBEDDINGS, ONE_HOT))
+
+
+def main(options: Options) -> int:
+    """Trains a question-answerer on pictures with questions and answers, and evaluates it.
+
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows answers and
+    attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
+    most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
+    """
+    data, out, on_error = options.data, options.out, options.on_error
+    settings = resolved(options)
+    if options.resume and is_finished(out, settings):
         return 0
-    claim(out, overwrite=overwrite or resume)
+    claim(out, overwrite=options.overwrite or options.resume)
     start_tensorflow()
     started = time.perf_counter()
-    if deterministic:
+    if options.deterministic:
         start_deterministic()
-    splits, faults = train_and_valid(data, seed, valid_share, on_error, exclude)
+    splits, faults = train_and_valid(data, options.seed, options.valid_share, on_error, options.exclude)
     images = list(dict.fromkeys(record.image for record in splits.train))
-    vision = NO_VISION if question_only else choose_vision(options, images)
-    options |= {"encoder": vision.encoder, "precision": vision.precision}
-    settle(options, vision)
+    vision = NO_VISION if options.question_only else choose_vision(settings, images)
+    settings |= {"encoder": vision.encoder, "precision": vision.precision}
+    settle(settings, vision)
     records = [record for part in splits for record in part]
     source, unreadable = None, list[Fault]()
-    if not question_only:
-        source, unreadable = image_source(vision.key, vision.image_size, records, features=features, on_error=on_error)
+    if not options.question_only:
+        place = options.features
+        source, unreadable = image_source(vision.key, vision.image_size, records, features=place, on_error=on_error)
     faults += unreadable
     tell_left_out(faults)
     splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
     prepared = time.perf_counter()
-    card = card_of(data, records, splits, seed, valid_share)
-    model = new_answerer(splits.train, vision, options, question_only=question_only)
-    begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
+    card = card_of(data, records, splits, options.seed, options.valid_share)
+    model = new_answerer(splits.train, vision, settings, question_only=options.question_only)
+    begin(out, settings, faults, keep=options.resume and checkpoint_in(out).is_file())
     with told_how_to_go_on(out):
-        best, report = train(model, splits, source=source, out=out, options=options, card=card)
+        best, report = train(model, splits, source=source, out=out, options=settings, card=card)
     tell_baselines(report)
     report |= {"left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}

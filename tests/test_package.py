@@ -69,7 +69,7 @@ def files_of(source: Path, folder: str) -> set[str]:
 
 def test_the_wheel_holds_the_code_the_jobs_and_the_presets_and_nothing_else(wheel: Path) -> None:
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert {"mmtoolkit/py.typed", "mmtoolkit/pipelines/command.py", "mmtoolkit/pretrained/README.md"} <= inside
+    assert {"mmtoolkit/py.typed", "mmtoolkit/pipelines/caption.py", "mmtoolkit/pretrained/README.md"} <= inside
     source = wheel.parent / "source"
     assert inside == files_of(source, "mmtoolkit") | files_of(source, "pipelines") | files_of(source, "pretrained")
 

@@ -20,8 +20,9 @@ from unittest import mock
 import pytest
 import tyro
 
+from mmtoolkit.cli import command
+from mmtoolkit.cli.options import Group
 from mmtoolkit.pipelines import __main__ as entry
-from mmtoolkit.pipelines import command
 
 RECORDED = Path(__file__).with_name("options.json")
 JOBS = tuple(entry.jobs(Path(entry.__file__).parent))
@@ -57,7 +58,8 @@ def values_of(main: Callable[..., Any], words: list[str]) -> dict[str, Any]:
         found.update(each for name, value in given.arguments.items() for each in leaves(name, value))
         return 0
 
-    command.call(job, words)
+    with mock.patch.object(Group, "__post_init__"):  # the fewest words may make no sense together
+        command.call(job, words)
     return found
 
 

@@ -42,9 +42,9 @@ def test_what_is_listed_is_left_out(planted: Path, tmp_path: Path, capsys: Any) 
     from mmtoolkit.pipelines import doctor
 
     listed = tmp_path / "out.jsonl"
-    assert doctor.main(data=planted, quarantine=listed, json=True) == 2
+    assert doctor.main(doctor.Options(data=planted, quarantine=listed, json=True)) == 2
     capsys.readouterr()
-    assert doctor.main(data=planted, exclude=listed, json=True) == 1
+    assert doctor.main(doctor.Options(data=planted, exclude=listed, json=True)) == 1
     left = json.loads(capsys.readouterr().out)
     assert {finding["kind"] for finding in left["findings"]} == set(USABLE)  # which is learnt from
     with pytest.warns(UserWarning, match="9 rows or pictures are left out"):
@@ -58,7 +58,7 @@ def test_a_table_that_cannot_be_read_is_an_error(clean: Path, tmp_path: Path, ca
 
     folder = shutil.copytree(clean, tmp_path / "two")
     (folder / "captions.csv").write_bytes("image,caption\nimages/000001.png,un caf\xe9\n".encode("latin-1"))
-    assert doctor.main(data=folder, json=True) == 2
+    assert doctor.main(doctor.Options(data=folder, json=True)) == 2
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["kind"] == "unreadable table" and finding["source"].endswith("captions.csv")
 

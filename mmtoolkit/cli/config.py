@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +12,12 @@ import yaml
 from mmtoolkit.errors import InputError
 
 
-def expand_config(main: Callable[..., Any], typed: list[str]) -> list[str]:
+def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     """Replaces `--config FILE.yaml` by the options in that file which were not typed as well.
+
+    Args:
+        defaults: Every option of the job, with its default.
+        typed: The words of the command line.
 
     Raises:
         InputError: The file is missing, is not a YAML mapping, or names an option that the job does not have.
@@ -29,7 +32,6 @@ def expand_config(main: Callable[..., Any], typed: list[str]) -> list[str]:
         raise InputError(f"--config expects a readable YAML file. Received: {path} ({reason}).") from error
     if not isinstance(options, dict):
         raise InputError(f"--config expects a mapping of option names to values. Received: {path}.")
-    defaults = {name: option.default for name, option in inspect.signature(main).parameters.items()}
     named = {str(name).replace("-", "_"): value for name, value in options.items()}
     check_names(named, defaults, path)
     kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
@@ -38,7 +40,7 @@ def expand_config(main: Callable[..., Any], typed: list[str]) -> list[str]:
 
 
 def is_typed(name: str, typed: Sequence[str]) -> bool:
-    """Whether an option is among the typed words, in any of its spellings.
+    """Returns whether an option is among the typed words, in any of its spellings.
 
     Example:
         >>> is_typed("batch_size", ["--batch-size=8"]), is_typed("shuffle", ["--no-shuffle"]), is_typed("seed", [])

@@ -5,9 +5,7 @@ from __future__ import annotations
 import doctest
 import errno
 import importlib
-import inspect
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -18,9 +16,10 @@ import tyro
 import yaml
 
 from mmtoolkit import __version__, pipelines
+from mmtoolkit.cli import arguments, command, options, ranges
+from mmtoolkit.cli import config as config_files
 from mmtoolkit.errors import InputError
 from mmtoolkit.pipelines import __main__ as entry
-from mmtoolkit.pipelines import command
 
 
 class Job:
@@ -268,7 +267,7 @@ def test_help_shows_the_docstring(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
     script = tmp_path / "job.py"
     script.write_text(
-        "from mmtoolkit.pipelines.command import run\n"
+        "from mmtoolkit.cli.command import run\n"
         "def main() -> None:\n    'Talks.'\n    print('a dog\\n' * 100_000)\n"
         "run(main, argv=[])\n",
         encoding="utf-8",
@@ -282,8 +281,9 @@ def test_a_reader_that_leaves_early_gets_no_traceback(tmp_path: Path) -> None:
 
 
 def test_the_examples_of_the_docstrings_hold() -> None:
-    failed, tried = doctest.testmod(command)
-    assert failed == 0 and tried >= 6
+    for module, examples in ((command, 4), (arguments, 4), (config_files, 4), (options, 2), (ranges, 1)):
+        failed, tried = doctest.testmod(module)
+        assert failed == 0 and tried >= examples, module
 
 
 # --- mmtoolkit NAME ---
@@ -376,6 +376,6 @@ def test_the_help_of_every_job_reads_well(name: str, capsys: pytest.CaptureFixtu
     shown = " ".join(capsys.readouterr().out.split())
     assert left.value.code == 0 and "None" not in shown and "(default: )" not in shown
     main = importlib.import_module(f"mmtoolkit.pipelines.{name}").main
-    for option, kind in inspect.signature(main).parameters.items():
-        assert re.search(rf"\n    {option}: \S", inspect.getdoc(main)), option
-        assert f"--{option.replace('_', '-')} " in shown or "Positional" in kind.annotation, option
+    for argument in arguments.arguments_of(main):
+        assert argument.help and argument.help in shown, argument
+        assert f"{ranges.spelt(argument.name)} " in shown or argument.positional, argument

@@ -1,40 +1,32 @@
-"""What every command shares: options from `main`'s signature, exit codes, one-line errors."""
+"""What every command shares: its options, exit codes, one-line errors."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import inspect
 import io
 import itertools
-import math
 import os
-import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import tyro
 
+from mmtoolkit.cli.arguments import Job, arguments_of, assembled
+from mmtoolkit.cli.config import expand_config
 from mmtoolkit.errors import InputError
-from mmtoolkit.machine import suited
-from mmtoolkit.pipelines.config import expand_config
-
-LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
-
-Job = Callable[..., int | None]
-EXPECTED = {int: "a whole number", float: "a number", str: "a word", Path: "a path"}
 
 
 def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
-    """Parses the command line with `main`'s signature, runs it, and exits.
+    """Parses the command line of a job, runs it, and exits.
 
     Exit codes: 0 fine, 1 some input failed or a training was lost, 2 wrong usage, 130 interrupted.
 
     Args:
-        main: The job; its keyword parameters are the options, its docstring the help, its result the exit code.
+        main: The job. What it takes, one frozen dataclass or keywords, are the options; its docstring is the help, its
+            result the exit code.
         argv: The arguments, without the program's name; `sys.argv[1:]` by default.
         prog: The name shown in the help.
     """
@@ -44,22 +36,23 @@ def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None
 
 def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None:
     """Calls `main` with the options of `--config` and those typed; wrong usage exits with code 2."""
-    words = expand_config(main, list(typed))
+    arguments = arguments_of(main)
+    words = expand_config({argument.name: argument.default for argument in arguments}, list(typed))
     about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
     about += "\n\n--config FILE.yaml takes options from a file; what is typed wins."
-    told, options = io.StringIO(), (tyro.conf.FlagCreatePairsOff,)
+    complaint, options = io.StringIO(), (tyro.conf.FlagCreatePairsOff,)
     try:
-        with contextlib.redirect_stderr(told):
-            work = tyro.cli(explained(main), args=words, prog=prog, description=about, config=options)
+        with contextlib.redirect_stderr(complaint):
+            work = tyro.cli(assembled(main, arguments), args=words, prog=prog, description=about, config=options)
     except SystemExit as stopped:
         if stopped.code == 2:
-            raise InputError(unboxed(told.getvalue())) from None
+            raise InputError(unboxed(complaint.getvalue())) from None
         raise
     return work()
 
 
-def unboxed(told: str) -> str:
-    """What tyro says in a box, as one line: the complaint, and the options it thinks were meant.
+def unboxed(box: str) -> str:
+    """Joins the lines of tyro's box: the complaint, and the options that may have been meant.
 
     Example:
         >>> unboxed("╭─ Value error ─╮\\n│ Error parsing --epochs: expected a whole number. │\\n╰───╯\\n")
@@ -67,67 +60,12 @@ def unboxed(told: str) -> str:
         >>> unboxed(" Value error\\n -------- \\n  Error parsing --epochs: expected a whole number.\\n  -------\\n")
         'Error parsing --epochs: expected a whole number.'
     """
-    lines = [line.strip("│ ") for line in told.splitlines()]
+    lines = [line.strip("│ ") for line in box.splitlines()]
     rules = ("╭", "╰", "──", "---")  # the last one where the terminal knows ASCII only, below the title
     inside = itertools.dropwhile(lambda line: not line.startswith(rules), filter(None, lines))
     parts = [list(part) for rule, part in itertools.groupby(inside, lambda line: line.startswith(rules)) if not rule]
     kept = [part for part in parts if not part[0].startswith("Argument helptext")]
-    return " ".join(line for part in kept for line in part) or told.strip()
-
-
-def explained(main: Job) -> Callable[..., Callable[[], int | None]]:
-    """The job as tyro shall see it, ready to be called; help and errors read well: `INT` for `{None}|INT`, say."""
-
-    def job(*arguments: Any, **options: Any) -> Callable[[], int | None]:
-        return functools.partial(main, *arguments, **options)
-
-    signature, hints = inspect.signature(main, eval_str=True), get_type_hints(main, include_extras=True)
-    for name, option in signature.parameters.items():
-        if option.default in (None, ()) or option.kind is option.POSITIONAL_OR_KEYWORD:
-            hints[name] = Annotated[hints[name], tyro.conf.arg(help_behavior_hint="")]
-        if parser := words_parser(option.annotation):
-            hints[name] = Annotated[hints[name], parser]
-    job.__annotations__, job.__doc__ = hints, re.sub(r"\n {8}(?=\S)", " ", inspect.getdoc(main) or "")
-    parameters = [option.replace(annotation=hints[name]) for name, option in signature.parameters.items()]
-    job.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]
-    return job
-
-
-def words_parser(kind: Any) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
-    """How words become a number, or a value that need not be given; `None` where tyro's own way reads well.
-
-    Example:
-        >>> words_parser(int | None).metavar, words_parser(tuple[str, str] | None).metavar, words_parser(list[str])
-        ('INT', 'STR STR', None)
-        >>> words_parser(float).instance_from_str(["two"])
-        Traceback (most recent call last):
-        ValueError: expected a number. Received: 'two'.
-    """
-    given = [part for part in get_args(kind) if part is not type(None)] if type(None) in get_args(kind) else [kind]
-    types = get_args(given[0]) if get_origin(given[0]) is tuple else tuple(given)
-    if not set(types) <= set(EXPECTED) or kind in (str, Path):
-        return None
-
-    def parse(words: list[str]) -> Any:
-        values: list[Any] = []
-        if words == ["None"] and type(None) in get_args(kind):  # a null in a config
-            return None
-        for part, word in zip(types, words, strict=True):
-            try:
-                values.append(part(word))
-                if part is float and not math.isfinite(values[-1]):
-                    raise ValueError
-            except ValueError:
-                raise ValueError(f"expected {EXPECTED[part]}. Received: {word!r}.") from None
-        return tuple(values) if get_origin(given[0]) is tuple else values[0]
-
-    return tyro.constructors.PrimitiveConstructorSpec(
-        nargs=len(types),
-        metavar=" ".join(part.__name__.upper() for part in types),
-        instance_from_str=parse,
-        is_instance=lambda value: True,
-        str_from_instance=lambda value: [str(part) for part in (value if isinstance(value, tuple) else (value,))],
-    )
+    return " ".join(line for part in kept for line in part) or box.strip()
 
 
 def exit_code(job: Callable[[], int | None]) -> int:
@@ -140,7 +78,7 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return code
     except InputError as error:
         return fail(str(error), 2)
-    except BrokenPipeError:  # the reader of stdout, `head` say, has gone: nothing to tell anybody
+    except BrokenPipeError:  # the reader of stdout has gone, e.g. `head`: there is nobody to write to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a full disk, a folder without permission
@@ -153,16 +91,6 @@ def exit_code(job: Callable[[], int | None]) -> int:
         if type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow, which not every job loads
             raise
         return fail("the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)", 1)
-
-
-def check_seed(seed: int | None) -> None:
-    """Refuses a start of random numbers that Keras does not take.
-
-    Raises:
-        InputError: It is below 0 or needs more than 32 bits.
-    """
-    if seed is not None and not 0 <= seed < 2**32:
-        raise InputError(f"--seed expects a whole number from 0 to 4,294,967,295. Received: {seed}.")
 
 
 def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str = "") -> None:
@@ -183,37 +111,14 @@ def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str
         raise InputError(f"{path} is there already; add --overwrite to replace it, or name another {option}.")
 
 
-def start_tensorflow() -> None:
-    """Loads TensorFlow with the settings that suit the machine, without its start-up notes, which drown other lines.
-
-    They are written below Python, before the log level counts, so the file descriptor itself is turned away meanwhile.
-    Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees what they asked for. What fails still raises.
-    """
-    os.environ.update(suited(os.environ))
-    if LOG_LEVEL in os.environ:
-        return
-    os.environ[LOG_LEVEL] = "3"
-    sys.stderr.flush()
-    kept = os.dup(2)
-    try:
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
-        import tensorflow
-
-        tensorflow.constant(0)  # looks for devices
-        tensorflow.get_logger().setLevel("ERROR")
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
 def tell(message: str) -> None:
     """Prints a note or a warning on stderr: stdout is for results."""
-    print(message, file=sys.stderr, flush=True)
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
 
 
 def scores_text(scores: Mapping[str, float]) -> str:
-    """A line NAME<TAB>SCORE for each score.
+    """Formats each score as a line NAME<TAB>SCORE.
 
     Example:
         >>> scores_text({"BLEU-4": 21.456, "CIDEr": 0.51234})
@@ -223,7 +128,7 @@ def scores_text(scores: Mapping[str, float]) -> str:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table whose columns stand below each other.
+    """Pads the cells of a table so that its columns align.
 
     Example:
         >>> aligned([["words", "known"], ["1", "100 %"]])
@@ -234,7 +139,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
-    """A bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
+    """Creates a bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
     started, shown = time.monotonic(), [-1]
 
     def show(done: int, total: int) -> None:
@@ -242,7 +147,8 @@ def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
         rate = done / max(1e-9, time.monotonic() - started)
         line = f"{label} {'#' * (width * done // max(1, total)):<{width}} {done}/{total} {rate:.1f}/s"
         if sys.stderr.isatty():
-            print(f"\r{line}", end="\n" if done >= total else "", file=sys.stderr, flush=True)
+            sys.stderr.write(f"\r{line}" + ("\n" if done >= total else ""))
+            sys.stderr.flush()
         elif tenth != shown[0]:
             shown[0] = tenth
             tell(line)
@@ -252,7 +158,7 @@ def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
 
 @contextlib.contextmanager
 def keras_bar() -> Iterator[None]:
-    """Turns Keras' progress bar, all that `fit` prints, to stderr; its line is ended where an error ends `fit`."""
+    """Redirects Keras' progress bar, all that `fit` prints, to stderr; its line is ended where an error ends `fit`."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
             yield
@@ -264,12 +170,12 @@ def keras_bar() -> Iterator[None]:
 def fail(message: str, code: int) -> int:
     """Prints one line on stderr, below an unfinished progress bar, and returns the exit code."""
     start = "\n" if sys.stderr.isatty() else ""
-    print(f"{start}error: {message}", file=sys.stderr)
+    sys.stderr.write(f"{start}error: {message}\n")
     return code
 
 
 def sentence(error: OSError) -> str:
-    """Says in one line what the system refused, and on which file.
+    """Describes in one line what the system refused, and on which file.
 
     Example:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))

@@ -37,7 +37,7 @@ class Argument:
 
     @property
     def hint(self) -> Any:
-        """The type as tyro shall see it; help and errors read well: `INT`, not `{None}|INT`."""
+        """The type with what tyro is to know, so that help and errors read well: `INT`, not `{None}|INT`."""
         silent = self.positional or self.default in (None, ())
         marks: list[Any] = [tyro.conf.arg(help=self.help or None, help_behavior_hint="" if silent else None)]
         if self.positional:
@@ -80,27 +80,27 @@ def arguments_of(main: Job) -> list[Argument]:
 
 
 def options_class(main: Job) -> type | None:
-    """The dataclass that is all that a job takes, or none where it takes keywords."""
+    """Returns the dataclass that is all that a job takes, or `None` where it takes keywords."""
     hints = get_type_hints(main)
     kinds = [hints.get(name) for name in inspect.signature(main).parameters]
     return kinds[0] if len(kinds) == 1 and isinstance(kinds[0], type) and dataclasses.is_dataclass(kinds[0]) else None
 
 
 def keywords_of(main: Job) -> dict[str, Any]:
-    """The keywords of a function with their defaults."""
+    """Returns the keywords of a function with their defaults."""
     parameters = inspect.signature(main).parameters.values()
     return {one.name: MISSING if one.default is one.empty else one.default for one in parameters}
 
 
 def fields_of(owner: type) -> dict[str, Any]:
-    """The fields of a dataclass with their defaults: first what must be given, then class by class."""
+    """Returns the fields of a dataclass with their defaults: first what must be given, then class by class."""
     homes = {name: at for at, base in enumerate(owner.__mro__) for name in base.__dict__.get("__annotations__", {})}
     fields = sorted(dataclasses.fields(owner), key=lambda field: (field.default is not MISSING, homes[field.name]))
     return {field.name: field.default for field in fields}
 
 
 def helps_of(owner: type) -> dict[str, str]:
-    """The help of the fields of a dataclass: what a class says goes before what its bases say."""
+    """Returns the help of each field of a dataclass, from the class that documents it last."""
     found: dict[str, str] = {}
     for base in reversed(owner.__mro__):
         found |= helps_in(base.__doc__)
@@ -108,7 +108,7 @@ def helps_of(owner: type) -> dict[str, str]:
 
 
 def helps_in(docstring: str | None) -> dict[str, str]:
-    """The sentences under `Args:` of a docstring, by name.
+    """Parses the sentences under `Args:` of a docstring, by name.
 
     Example:
         >>> helps_in("Trains.\\n\\nArgs:\\n    units: Width of\\n        the state.\\n\\nRaises:\\n    Error: Never.")
@@ -120,7 +120,7 @@ def helps_in(docstring: str | None) -> dict[str, str]:
 
 
 def assembled(main: Job, arguments: Sequence[Argument]) -> Callable[..., Callable[[], int | None]]:
-    """The job as tyro shall see it: a function of all its options, which gives what runs it with them."""
+    """Builds the function that tyro parses: it takes all options of a job and returns what runs the job with them."""
     owner = options_class(main)
 
     def job(**options: Any) -> Callable[[], int | None]:
@@ -141,7 +141,7 @@ def assembled(main: Job, arguments: Sequence[Argument]) -> Callable[..., Callabl
 
 
 def words_parser(kind: Any) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
-    """How words become a number, or a value that need not be given; `None` where tyro's own way reads well.
+    """Returns how words become a number, or a value that need not be given; `None` where tyro's own way reads well.
 
     Example:
         >>> words_parser(int | None).metavar, words_parser(tuple[str, str] | None).metavar, words_parser(list[str])

@@ -42,19 +42,19 @@ def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None
     words = expand_config({argument.name: argument.default for argument in arguments}, list(typed))
     about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
     about += "\n\n--config FILE.yaml takes options from a file; what is typed wins."
-    told, options = io.StringIO(), (tyro.conf.FlagCreatePairsOff,)
+    complaint, options = io.StringIO(), (tyro.conf.FlagCreatePairsOff,)
     try:
-        with contextlib.redirect_stderr(told):
+        with contextlib.redirect_stderr(complaint):
             work = tyro.cli(assembled(main, arguments), args=words, prog=prog, description=about, config=options)
     except SystemExit as stopped:
         if stopped.code == 2:
-            raise InputError(unboxed(told.getvalue())) from None
+            raise InputError(unboxed(complaint.getvalue())) from None
         raise
     return work()
 
 
-def unboxed(told: str) -> str:
-    """What tyro says in a box, as one line: the complaint, and the options it thinks were meant.
+def unboxed(box: str) -> str:
+    """Joins the lines of tyro's box: the complaint, and the options that may have been meant.
 
     Example:
         >>> unboxed("╭─ Value error ─╮\\n│ Error parsing --epochs: expected a whole number. │\\n╰───╯\\n")
@@ -62,12 +62,12 @@ def unboxed(told: str) -> str:
         >>> unboxed(" Value error\\n -------- \\n  Error parsing --epochs: expected a whole number.\\n  -------\\n")
         'Error parsing --epochs: expected a whole number.'
     """
-    lines = [line.strip("│ ") for line in told.splitlines()]
+    lines = [line.strip("│ ") for line in box.splitlines()]
     rules = ("╭", "╰", "──", "---")  # the last one where the terminal knows ASCII only, below the title
     inside = itertools.dropwhile(lambda line: not line.startswith(rules), filter(None, lines))
     parts = [list(part) for rule, part in itertools.groupby(inside, lambda line: line.startswith(rules)) if not rule]
     kept = [part for part in parts if not part[0].startswith("Argument helptext")]
-    return " ".join(line for part in kept for line in part) or told.strip()
+    return " ".join(line for part in kept for line in part) or box.strip()
 
 
 def exit_code(job: Callable[[], int | None]) -> int:
@@ -80,7 +80,7 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return code
     except InputError as error:
         return fail(str(error), 2)
-    except BrokenPipeError:  # the reader of stdout, `head` say, has gone: nothing to tell anybody
+    except BrokenPipeError:  # the reader of stdout has gone, e.g. `head`: there is nobody to write to
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a full disk, a folder without permission
@@ -134,7 +134,7 @@ def print_report(metric: Metric, report: Mapping[str, Any], out: Path) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """The lines of a table whose columns stand below each other.
+    """Pads the cells of a table so that its columns align.
 
     Example:
         >>> aligned([["words", "known"], ["1", "100 %"]])
@@ -145,7 +145,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
-    """A bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
+    """Creates a bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
     started, shown = time.monotonic(), [-1]
 
     def show(done: int, total: int) -> None:
@@ -164,7 +164,7 @@ def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
 
 @contextlib.contextmanager
 def keras_bar() -> Iterator[None]:
-    """Turns Keras' progress bar, all that `fit` prints, to stderr; its line is ended where an error ends `fit`."""
+    """Redirects Keras' progress bar, all that `fit` prints, to stderr; its line is ended where an error ends `fit`."""
     with contextlib.redirect_stdout(sys.stderr):
         try:
             yield
@@ -181,7 +181,7 @@ def fail(message: str, code: int) -> int:
 
 
 def sentence(error: OSError) -> str:
-    """Says in one line what the system refused, and on which file.
+    """Describes in one line what the system refused, and on which file.
 
     Example:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))

@@ -40,7 +40,7 @@ def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
 
 
 def is_typed(name: str, typed: Sequence[str]) -> bool:
-    """Whether an option is among the typed words, in any of its spellings.
+    """Returns whether an option is among the typed words, in any of its spellings.
 
     Example:
         >>> is_typed("batch_size", ["--batch-size=8"]), is_typed("shuffle", ["--no-shuffle"]), is_typed("seed", [])

@@ -24,7 +24,7 @@ class Range:
 
 
 def at_least(least: int) -> Range:
-    """The numbers from one up."""
+    """Returns the range of the numbers from one up."""
     return Range(f"{least} or more", lambda number: number >= least)
 
 
@@ -56,14 +56,14 @@ def check_ranges(options: Any) -> None:
 
 
 def ranges_in(hint: Any) -> Iterator[Range]:
-    """The ranges that a type names, also within `… | None`."""
+    """Yields the ranges that a type names, also within `… | None`."""
     yield from (mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Range))
     for part in get_args(hint):
         yield from ranges_in(part)
 
 
 def spelt(name: str) -> str:
-    """An option as a person types it.
+    """Spells an option as a person types it.
 
     Example:
         >>> spelt("batch_size")

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
+from mmtoolkit import tasks
 from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, tell
 from mmtoolkit.cli.options import Exclusion, Printing, Replacing
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers import Excluded, Fault, write_quarantine
-from mmtoolkit.tasks import TASKS
 
 if TYPE_CHECKING:
     from mmtoolkit.doctor import Health
@@ -80,7 +80,7 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
     refused: list[mm.InputError] = []
     broken: dict[Path, Fault] = {}
     read: list[Path] = []
-    for task in TASKS:
+    for task in tasks.TASKS:
         try:
             found, left = task.load(data, on_error="skip", exclude=exclude)
         except mm.InputError as error:

@@ -14,6 +14,7 @@ import mmtoolkit as mm
 from mmtoolkit.data.image_sources import source_for
 from mmtoolkit.doctor import examine
 from mmtoolkit.evaluation import evaluate, predict, predictions
+from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.reports import compare, examples_of, read_report, read_table, write_report
 from mmtoolkit.serving.export import export
 from mmtoolkit.training import Recipe, fine_tune, fit
@@ -106,6 +107,36 @@ def test_fine_tuning_learns_a_new_colour_and_keeps_the_best(run: Run, tmp_path: 
     assert tuned.report["best"] == "decoder" and tuned.report["new"] == {"words": ["black"]}
     best = predict(colours, tuned.model, splits.test, source=source)
     assert {record.colour for record in splits.test if best[record.id][0].text == record.colour} == {*COLOURS, "black"}
+
+
+def test_the_jobs_of_the_command_line_run_over_it(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All that a user types: the line in `TASKS` is the only one that a new task needs."""
+    monkeypatch.setattr("mmtoolkit.tasks.TASKS", (colours,))
+    data, preset, out = run.splits.train[0].image.parents[1], run.out / "preset", tmp_path / "out"
+
+    def job(name: str, *words: object, code: int = 0) -> str:
+        assert start(name, [str(word) for word in words]) == code, capsys.readouterr().err
+        return capsys.readouterr().out
+
+    report = out / "report.json"
+    assert job("evaluate", "--preset", preset, "--data", data, "--split", "test", "--out", report) == "error rate\t0.0\n"
+    assert (out / "report.csv").read_text(encoding="utf-8-sig").startswith("id,group,input,output,")
+    image = run.splits.test[2].image
+    assert job("predict", image, "--preset", preset, "--out", out / "new.csv", "--attention", out) == f"{image}\tblue\n"
+    assert (out / "new.csv").read_text().splitlines()[0] == "image,colour"
+    assert (out / f"{image.stem}.png").is_file()
+    same = json.loads(job("compare", report, report, "--json"))["scores"]["error rate"]
+    assert (same["a"], same["b"], same["beyond_noise"]) == (0.0, 0.0, False)
+    tuned = ("--epochs", 3, "--learning-rate", 0.5, "--averaging", 0)
+    more = write_colours(tmp_path / "more", (*COLOURS, "black"))
+    job("finetune", "--preset", preset, "--data", more, "--out", out / "tuned", *tuned)
+    assert json.loads((out / "tuned" / "report.json").read_text())["new"] == {"words": ["black"]}
+    job("export", "--preset", out / "tuned" / "preset", "--out", out / "model")
+    job("verify", out / "model")
+    found = job("doctor", "--data", data, "--json", code=1)  # tiny pictures are warned of
+    assert json.loads(found)["counts"] == {"pictures": 24, "rows": 24}
 
 
 def test_the_export_is_proven(run: Run, tmp_path: Path) -> None:

@@ -1,9 +1,9 @@
-"""How well a preset tells pictures that are unlike those of its training from others of their kind.
+"""Measures how well a preset detects pictures that are out of its training distribution.
 
     python benchmarks/out_of_distribution.py --preset flickr8k_lstm --data flickr8k [--others DIR …] [--json FILE]
 
 Held-out pictures of its own data, the last ones of a split, are compared with drawn scenes, with noise, and with the
-pictures in other folders. AUROC: the probability that one of these lies farther from the training pictures than one of
+pictures in other folders. AUROC: the probability that one of these is farther from the training pictures than one of
 its own (0.5 is chance); flagged is the share that `predict` notes as unlike.
 """
 
@@ -48,7 +48,7 @@ def main(
     """Prints a Markdown table of AUROC, median distance and share flagged.
 
     Args:
-        preset: Name of a shipped preset, or the path of one, with its description of the training pictures.
+        preset: Name of a shipped preset, or the path of one, with the distribution of its training pictures.
         data: The data that it was trained on, in any form that its job takes.
         split: Of that data, held out of the training.
         others: Folders of other pictures.
@@ -62,8 +62,8 @@ def main(
     model = load_model(preset, vgg19_weights)
     if model.image_distribution is None:
         raise InputError(
-            f"Expected a preset that knows its training pictures. Received: {preset}, an older one; let it know them "
-            "with model.remember(train, valid).save(FOLDER/seen_pictures.h5)."
+            f"Expected a preset with the distribution of its training pictures. Received: {preset}, an older one; add "
+            "it with model.fit_distribution(train, valid).save(FOLDER/seen_pictures.h5)."
         )
     records, _ = records_of(data, kind_of(model).usable, split=split, card=model.card, on_error="fail")
     with tempfile.TemporaryDirectory() as folder:

@@ -1,4 +1,4 @@
-"""Fusing with XLA where TensorFlow would run operation by operation."""
+"""Compiles functions of tensors with XLA."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import keras
 
 
 def can_compile() -> bool:
-    """Whether `compiled` compiles: in TensorFlow, but not on macOS, whose GPUs it has no XLA for."""
+    """Checks whether `compiled` compiles: in TensorFlow, but not on macOS, for whose GPUs it has no XLA."""
     return keras.backend.backend() == "tensorflow" and sys.platform != "darwin"
 
 
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Has XLA fuse a function of tensors where it can; elsewhere the function runs as it is.
+    """Compiles a function of tensors with XLA where possible; elsewhere returns it unchanged.
 
-    Only for what runs in this process: the server has no XLA for the CPU, so an export must not hold it.
+    Only for functions that run in this process: the server has no XLA for the CPU, so an export must not contain them.
 
     Example:
         >>> @compiled

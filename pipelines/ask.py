@@ -14,7 +14,7 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.cli.ranges import Positive, Whole
-from mmtoolkit.serving.client import Client, GrpcClient, RestClient, Told
+from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
 from mmtoolkit.startup import start_tensorflow
 
 Name = Path | str | None  # of a picture, or the question where there is none
@@ -48,7 +48,7 @@ def main(options: Options) -> int:
     """
     images, question = options.images, options.question
     client = client_for(options.url, options.timeout, options.retries)
-    told: list[tuple[Name, Told]] = []
+    told: list[tuple[Name, Prediction]] = []
     for batch in batches(mm.find_images(images) if images or question is None else []):
         found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
         names: Sequence[Name] = batch or [question]
@@ -87,7 +87,7 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
     return GrpcClient(target, model, timeout=timeout, retries=retries)
 
 
-def show(rows: Sequence[tuple[Name, Told]]) -> None:
+def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
     """Prints what was said of each picture."""
     for name, each in rows:
         if each.status != "ok":
@@ -99,7 +99,7 @@ def show(rows: Sequence[tuple[Name, Told]]) -> None:
             print(f"{name}\t{each.text}", flush=True)
 
 
-def as_json(name: Name, told: Told) -> dict[str, Any]:
+def as_json(name: Name, told: Prediction) -> dict[str, Any]:
     """What was said of a picture, as JSON."""
     others = [{"text": text, "score": share} for text, share in told.others]
     return {"image": str(name), "text": told.text, "score": told.score, "status": told.status, "others": others}

@@ -2,36 +2,20 @@
 
 from __future__ import annotations
 
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import run
-from mmtoolkit.cli.options import Beam, Data, Fitting, Recurrent, Run, Vision, Words
+from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
+from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
+from mmtoolkit.cli.options import Beam, Data, Fitting, Run, resolved
 from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
-from mmtoolkit.pipelines.learning import (
-    EMBEDDINGS,
-    VisionSetup,
-    check_embeddings,
-    choose_vision,
-    finish,
-    fit,
-    started_at_vgg19,
-    tell_vocabulary,
-    told_how_to_go_on,
-    trainable,
-    word_vectors,
-)
-from mmtoolkit.pipelines.out_of_distribution import fit_distribution, out_of_distribution
-from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
-from mmtoolkit.pipelines.seeing import image_source, readable, tell_left_out
-from mmtoolkit.readers import Fault, OnError, Splits, load_captions
+from mmtoolkit.run_folder import may_begin
 from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
-    from mmtoolkit.vision import ImageSource
+    from mmtoolkit.vision import VisionSetup
 
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
@@ -89,93 +73,56 @@ def main(options: Options) -> int:
     Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows captions and
     attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs).
     """
-    data, out, seed, on_error = options.data, options.out, options.seed, options.on_error
-    settings = resolved(options)
-    if options.resume and is_finished(out, settings):
+    task, settings = mm.captioning, resolved(options)
+    if not may_begin(options.out, settings, resume=options.resume, overwrite=options.overwrite):
+        tell(f"nothing to resume: the run in {options.out} is finished")
         return 0
-    claim(out, overwrite=options.overwrite or options.resume)
     start_tensorflow()
+    from mmtoolkit.training.job import Blueprint, Screen, train
 
-    started = time.perf_counter()
-    if options.deterministic:
-        start_deterministic()
-    splits, faults = train_and_valid(data, seed, on_error, options.exclude)
-    vision = choose_vision(settings, [record.image for record in splits.train])
-    settings |= {"encoder": vision.encoder, "precision": vision.precision}
-    records = [record for part in splits for record in part]
-    card = {"data": str(data), "data_sha256": digest(records), "command": "mmtoolkit caption", "seed": seed}
-    place = options.features
-    source, unreadable = image_source(vision.key, vision.image_size, records, features=place, on_error=on_error)
-    faults += unreadable
-    tell_left_out(faults)
-    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
-    prepared = time.perf_counter()
-    captioner = new_captioner(splits.train, vision, settings)
-    begin(out, settings, faults, keep=options.resume and checkpoint_in(out).is_file())
-    with told_how_to_go_on(out):
-        best, report = train(captioner, splits, source=source, out=out, options=settings, card=card)
-    report |= {"left_out": len(faults)}
-    report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report, best, splits, source)
+    report = train(
+        task,
+        Blueprint(new_captioner),
+        options=options,
+        settings=settings,
+        command="mmtoolkit caption",
+        screen=Screen(tell, progress_bar, keras_bar),
+    )
+    print_report(task.metric, report, options.out)
     return 0
 
 
-def train_and_valid(
-    data: Path, seed: int, on_error: OnError, exclude: Path | None
-) -> tuple[Splits[mm.CaptionRecord], list[Fault]]:
-    """The records of a data set and what is left out of it, with random numbers started."""
-    import keras
+def new_captioner(
+    records: Sequence[mm.CaptionRecord], vision: VisionSetup, settings: Mapping[str, Any]
+) -> mm.Captioner:
+    """Makes a captioner for the words of some records, with word2vec vectors of them."""
+    from mmtoolkit.models import start_at_vgg19
+    from mmtoolkit.text import vocabulary_summary, word_table
 
-    keras.utils.set_random_seed(seed)
-    records, faults = load_captions(data, on_error=on_error, exclude=exclude)
-    return trainable(mm.split(records, seed=seed), data), faults
-
-
-def new_captioner(records: list[mm.CaptionRecord], vision: VisionSetup, options: dict[str, Any]) -> mm.Captioner:
-    """A captioner for the words of these records, with word2vec vectors of them."""
     texts = mm.texts(records)
-    codec = mm.TextCodec.fit(texts, min_count=options["min_count"])
-    tell_vocabulary(codec, texts, options["min_count"])
-    table = word_vectors(options["embeddings"], codec, texts, dim=options["embedding_dim"], seed=options["seed"])
+    codec = mm.TextCodec.fit(texts, min_count=settings["min_count"])
+    tell(vocabulary_summary(codec, texts, settings["min_count"]))
+    shape = {"dim": settings["embedding_dim"], "seed": settings["seed"]}
+    table = word_table(settings["embeddings"], codec, texts, tell=tell, **shape)
     width = {} if table is None else {"embedding_dim": table.shape[1]}
+    decoding = mm.BeamSearch(
+        width=settings["beam"],
+        length_penalty=settings["length_penalty"],
+        no_repeat_ngram=settings["no_repeat_ngram"],
+    )
     captioner = mm.Captioner(
         codec,
         encoder=vision.encoder,
         extractor=vision.key,
         image_size=vision.image_size,
-        attention_penalty=options["attention_penalty"],
-        decoding=mm.BeamSearch(
-            width=options["beam"],
-            length_penalty=options["length_penalty"],
-            no_repeat_ngram=options["no_repeat_ngram"],
-        ),
-        max_length=options["max_length"],
+        attention_penalty=settings["attention_penalty"],
+        decoding=decoding,
+        max_length=settings["max_length"],
         embeddings=table,
         dtype=vision.dtype,
-        **{name: options[name] for name in DECODER} | width,
+        **{name: settings[name] for name in DECODER} | width,
     )
-    return started_at_vgg19(captioner)
-
-
-def train(
-    captioner: mm.Captioner,
-    splits: Splits[mm.CaptionRecord],
-    *,
-    source: ImageSource,
-    out: Path,
-    options: dict[str, Any],
-    card: dict[str, Any],
-) -> tuple[mm.Captioner, dict[str, Any]]:
-    """Fits the captioner, keeps the best one in OUT/preset, and reports that one's scores on the validation split."""
-    history, epoch = fit(captioner, splits, source=source, out=out, options=options, card=card)
-    best = mm.Captioner.from_preset(out / "preset")
-    fit_distribution(best, splits, source, out / "preset", seed=options["seed"])
-    report = mm.evaluate_captions(best, splits.valid, source=source, train_records=splits.train, seed=options["seed"])
-    if splits.test:
-        test = mm.evaluate_captions(best, splits.test, source=source, seed=options["seed"])
-        test |= out_of_distribution(best, splits.test, source)
-        report |= {f"test_{part}": test[part] for part in ("scores", "intervals", "unlike") if part in test}
-    return best, report | {"split": "valid", "epoch": epoch, "history": history, "options": options}
+    return start_at_vgg19(captioner)
 
 
 if __name__ == "__main__":

@@ -13,9 +13,8 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, tell
 from mmtoolkit.cli.options import Exclusion, Printing, Replacing
 from mmtoolkit.files import write_atomically
-from mmtoolkit.readers import Excluded, Fault, load_captions, load_questions, write_quarantine
-from mmtoolkit.readers.caption_files import captions_files
-from mmtoolkit.readers.question_files import questions_files
+from mmtoolkit.readers import Excluded, Fault, write_quarantine
+from mmtoolkit.tasks import TASKS
 
 if TYPE_CHECKING:
     from mmtoolkit.doctor import Health
@@ -81,16 +80,18 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
     refused: list[mm.InputError] = []
     broken: dict[Path, Fault] = {}
     read: list[Path] = []
-    for usable, files in ((load_captions, captions_files), (load_questions, questions_files)):
+    for task in TASKS:
         try:
-            found = usable(data, on_error="skip", exclude=exclude)
+            found, left = task.load(data, on_error="skip", exclude=exclude)
         except mm.InputError as error:
             refused.append(error)
-            broken |= {file: Fault(str(file), str(error), kind="unreadable table") for file in there(files, data)[:1]}
+            broken |= {
+                file: Fault(str(file), str(error), kind="unreadable table") for file in there(task.files, data)[:1]
+            }
         else:
-            read += there(files, data)
-            records += found.records
-            faults += [fault for fault in found.faults if not isinstance(fault, Excluded)]
+            read += there(task.files, data)
+            records += found
+            faults += [fault for fault in left if not isinstance(fault, Excluded)]
     faults += [fault for file, fault in broken.items() if file not in read]  # captions are no table of questions
     if not records:
         raise mm.InputError(" And as questions: ".join(dict.fromkeys(map(str, refused))))

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.command import aligned, run, tell
 from mmtoolkit.cli.options import Beam, Preset, Printing, values
 from mmtoolkit.cli.ranges import Count, Positive, Probability, Whole
-from mmtoolkit.pipelines.captioning import given, search
-from mmtoolkit.pipelines.seeing import check_answerer, load_model
-from mmtoolkit.pipelines.verify import as_json, table
 from mmtoolkit.startup import start_tensorflow
 
 
@@ -48,28 +45,26 @@ def main(options: Options) -> int:
     written is then loaded without Python and compared with the preset; where they differ nothing is kept, and the exit
     code is 1.
     """
-    preset, out = options.preset, options.out
+    out = options.out
     if out.exists() and not out.is_dir():
         raise mm.InputError(f"--out expects a directory. Received: {out}, a file; name another.")
     start_tensorflow()
     from mmtoolkit.serving.export import Fixed, NotServable, export
 
-    model = load_model(preset, options.vgg19_weights)
-    searches = given(**values(options, Beam))
-    if isinstance(model, mm.VisualQA):
-        check_answerer(preset, searches)
-        decoding = None
-    else:
-        decoding = search(model, **searches) if searches else None
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    task, beam = mm.task_of(model), values(options, Beam)
+    given = any(value is not None for value in beam.values())
+    search = task.choose_search(model, None, beam) if given else None
     sample = mm.Sample(options.temperature, options.top_k, options.top_p)
-    fixed = Fixed(options.precision, decoding, options.max_length, options.n_best, sample)
+    fixed = Fixed(options.precision, search, options.max_length, options.n_best, sample)
     try:
-        folder, verdict = export(model, out, fixed=fixed, version=options.version)
+        folder, verdict = export(task, model, out, fixed=fixed, version=options.version)
     except NotServable as error:
         tell(f"error: {error}")
         return 1
     tell(f"serve it: mmtoolkit serve --models {out.parent}")
-    print(json_format.dumps(as_json(folder, verdict), indent=1) if options.json else table(folder, verdict))
+    rows = "\n".join(aligned(verdict.rows(folder)))
+    print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 0
 
 

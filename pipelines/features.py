@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import progress_bar, run, tell
-from mmtoolkit.cli.options import VGG19, Images
+from mmtoolkit.cli.model_options import VGG19
+from mmtoolkit.cli.options import Images
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.startup import start_tensorflow
 

@@ -103,10 +103,10 @@ def pictures_in(store: Path) -> int | None:
 
 def weights() -> dict[str, str]:
     """Where VGG19's weights are: the published ones, by the layer that needs them, and others used before."""
-    from mmtoolkit.vision.vgg import PUBLISHED, kept_weights, weights_by_digest
+    from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, weights_by_digest
 
     missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
-    kept = {layer: kept_weights(layer) for layer in PUBLISHED}
+    kept = {layer: cached_weights(layer) for layer in PUBLISHED}
     others = sorted(set(weights_by_digest("").parent.glob("*.h5")) - set(kept.values()))
     found = {layer: str(path or f"{PUBLISHED[layer][0]} {missing}") for layer, path in kept.items()}
     return {**found, **({"others": ", ".join(map(str, others))} if others else {})}

@@ -24,7 +24,7 @@ from mmtoolkit.metrics import (
 )
 from mmtoolkit.metrics.captions import some
 from mmtoolkit.metrics.intervals import Interval, Score, Statistics
-from mmtoolkit.readers.tables import at, read_text
+from mmtoolkit.readers.tables import fault_at, read_text
 
 FORMS = (
     'a list of {"image_id": …, "caption": …}, such a list under "annotations", '
@@ -230,7 +230,7 @@ def read_json(path: Path, text: str) -> CaptionFile:
     try:
         data = loads(text, object_pairs_hook=once)
     except JSONDecodeError as error:
-        raise at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
+        raise fault_at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
     except InputError:
         raise
     except (RecursionError, ValueError) as error:  # nested too deeply, a number of thousands of digits

@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import json as json_format
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 import tyro
 
 from mmtoolkit.cli.command import aligned, run, tell
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.startup import start_tensorflow
-
-if TYPE_CHECKING:
-    from mmtoolkit.serving.verify import Verdict
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,26 +41,9 @@ def main(options: Options) -> int:
     verdict = replay(folder, RestClient(options.url).predict) if options.url else verify(folder)
     for problem in verdict.problems:
         tell(f"error: {problem}")
-    print(json_format.dumps(as_json(folder, verdict), indent=1) if options.json else table(folder, verdict))
+    rows = "\n".join(aligned(verdict.rows(folder)))
+    print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 1 if verdict.problems else 0
-
-
-def as_json(folder: Path, verdict: Verdict) -> dict[str, Any]:
-    """What was found, as JSON."""
-    return {"folder": str(folder), "good": not verdict.problems, **asdict(verdict)}
-
-
-def table(folder: Path, verdict: Verdict) -> str:
-    """What was found, for a person."""
-    bad = len(verdict.problems)
-    rows = [[str(folder), f"{bad} differences" if bad else "answers as the preset does"]]
-    rows += [["requests", str(verdict.requests)]]
-    if verdict.megabytes:
-        rows += [["size", f"{verdict.megabytes:.1f} MB"], ["load", f"{verdict.load_seconds:.1f} s"]]
-    rows += [[name, f"{time:.0f} ms a picture"] for name, time in sorted(verdict.milliseconds.items())]
-    if verdict.text_ops:
-        rows += [["of tensorflow-text", ", ".join(verdict.text_ops)]]
-    return "\n".join(aligned(rows))
 
 
 if __name__ == "__main__":

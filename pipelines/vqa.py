@@ -2,41 +2,25 @@
 
 from __future__ import annotations
 
-import shutil
-import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import run, tell
-from mmtoolkit.cli.options import Data, Fitting, HeldOut, Recurrent, Run, Vision, Words
+from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
+from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
+from mmtoolkit.cli.options import Data, Fitting, HeldOut, Run, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share
-from mmtoolkit.pipelines.answering import ONE_HOT, settle, tell_baselines
-from mmtoolkit.pipelines.learning import (
-    EMBEDDINGS,
-    SMALL_SIDE,
-    VisionSetup,
-    check_embeddings,
-    choose_vision,
-    finish,
-    fit,
-    started_at_vgg19,
-    tell_vocabulary,
-    told_how_to_go_on,
-    trainable,
-    word_vectors,
-)
-from mmtoolkit.pipelines.out_of_distribution import fit_distribution, out_of_distribution
-from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
-from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_out
-from mmtoolkit.readers import Fault, OnError, Splits, load_questions
+from mmtoolkit.run_folder import may_begin
 from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
-    from mmtoolkit.vision import ImageSource
+    from mmtoolkit.vision import VisionSetup
 
-NO_VISION = VisionSetup("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
+ONE_HOT = "one-hot"
+ANSWERS_KEPT = 1000
+GRID = 14  # regions of VGG19 on each side of a picture
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),
@@ -130,91 +114,79 @@ def main(options: Options) -> int:
     attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
     most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
     """
-    data, out, on_error = options.data, options.out, options.on_error
-    settings = resolved(options)
-    if options.resume and is_finished(out, settings):
+    task, settings = mm.question_answering, resolved(options)
+    if not may_begin(options.out, settings, resume=options.resume, overwrite=options.overwrite):
+        tell(f"nothing to resume: the run in {options.out} is finished")
         return 0
-    claim(out, overwrite=options.overwrite or options.resume)
     start_tensorflow()
-    started = time.perf_counter()
-    if options.deterministic:
-        start_deterministic()
-    splits, faults = train_and_valid(data, options.seed, options.valid_share, on_error, options.exclude)
-    images = list(dict.fromkeys(record.image for record in splits.train))
-    vision = NO_VISION if options.question_only else choose_vision(settings, images)
-    settings |= {"encoder": vision.encoder, "precision": vision.precision}
-    settle(settings, vision)
-    records = [record for part in splits for record in part]
-    source, unreadable = None, list[Fault]()
-    if not options.question_only:
-        place = options.features
-        source, unreadable = image_source(vision.key, vision.image_size, records, features=place, on_error=on_error)
-    faults += unreadable
-    tell_left_out(faults)
-    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
-    prepared = time.perf_counter()
-    card = card_of(data, records, splits, options.seed, options.valid_share)
-    model = new_answerer(splits.train, vision, settings, question_only=options.question_only)
-    begin(out, settings, faults, keep=options.resume and checkpoint_in(out).is_file())
-    with told_how_to_go_on(out):
-        best, report = train(model, splits, source=source, out=out, options=settings, card=card)
+    from mmtoolkit.training.job import Blueprint, Screen, train
+
+    question_only = partial(new_answerer, question_only=True)
+    blueprint = Blueprint(
+        question_only if options.question_only else new_answerer,
+        settle=settle,
+        images=not options.question_only,
+        companions={} if options.no_twin or options.question_only else {"question_only": question_only},
+    )
+    report = train(
+        task,
+        blueprint,
+        options=options,
+        settings=settings,
+        command="mmtoolkit vqa",
+        valid_share=options.valid_share,
+        screen=Screen(tell, progress_bar, keras_bar),
+    )
     tell_baselines(report)
-    report |= {"left_out": len(faults)}
-    report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report, best, splits, source)
+    print_report(task.metric, report, options.out)
     return 0
 
 
-def train_and_valid(
-    data: Path, seed: int, valid_share: float, on_error: OnError, exclude: Path | None
-) -> tuple[Splits[mm.QuestionRecord], list[Fault]]:
-    """The records of a data set that have answers, and what is left out of it."""
-    records, faults = load_questions(data, on_error=on_error, exclude=exclude)
-    answered = [record for record in records if record.answers]
-    if not answered:
-        raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
-    return trainable(mm.split(answered, seed=seed, valid_share=valid_share), data), faults
+def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
+    """Fills in options that were left open, and checks the one that depends on the pictures.
 
-
-def card_of(
-    data: Path, records: list[mm.QuestionRecord], splits: Splits[mm.QuestionRecord], seed: int, valid_share: float
-) -> dict[str, Any]:
-    """Where the model comes from, and the most frequent answers, which reports compare with."""
-    from mmtoolkit.evaluation import most_frequent_answers
-
-    return {
-        "data": str(data),
-        "data_sha256": digest(records),
-        "command": "mmtoolkit vqa",
-        "seed": seed,
-        "valid_share": valid_share,
-        "usual_answers": most_frequent_answers(splits.train),
-    }
+    Raises:
+        mm.InputError: The regions cannot be pooled so.
+    """
+    small, question_only = vision.encoder == "small", settings["question_only"]
+    grid = 1 if settings["layer"] == "fc2" else GRID if vision.key else vision.image_size // 8
+    usual: dict[str, Any] = {"dropout": 0.0 if small and not question_only else 0.5}
+    usual["crop"] = 0.0 if small or question_only or grid == 1 else 0.5
+    if settings["head"] == "classify":
+        usual["answers"] = ANSWERS_KEPT
+    settings |= {name: value for name, value in usual.items() if settings[name] is None}
+    if grid % settings["pool"]:
+        raise mm.InputError(
+            f"--pool expects a number that divides the {grid} x {grid} regions of a picture. "
+            f"Received: {settings['pool']}; give another or leave it out."
+        )
 
 
 def new_answerer(
-    records: list[mm.QuestionRecord], vision: VisionSetup, options: dict[str, Any], *, question_only: bool
+    records: Sequence[mm.QuestionRecord],
+    vision: VisionSetup,
+    settings: Mapping[str, Any],
+    *,
+    question_only: bool = False,
 ) -> mm.VisualQA:
-    """A question-answerer for the words and the answers of these records, with word2vec vectors of the questions."""
+    """Makes a question-answerer for the words and the answers of some records, with word2vec vectors."""
     import keras
-    import numpy as np
 
-    from mmtoolkit.text import SPECIAL
+    from mmtoolkit.models import start_at_vgg19
+    from mmtoolkit.text import SPECIAL, vocabulary_summary, word_table
 
-    keras.utils.set_random_seed(options["seed"])  # the twin must not depend on when the model's training was stopped
-    questions, answers = [record.question for record in records], [a for record in records for a in record.answers]
-    codec = mm.TextCodec.fit(questions, min_count=options["min_count"])
-    if options["head"] == "classify":
-        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=options["answers"] + len(SPECIAL))
+    keras.utils.set_random_seed(settings["seed"])  # a baseline must not depend on when the model's training was stopped
+    texts = mm.question_answering.texts(records)
+    questions, answers, min_count = texts["words"], texts["answers"], settings["min_count"]
+    codec = mm.TextCodec.fit(questions, min_count=min_count)
+    if settings["head"] == "classify":
+        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=settings["answers"] + len(SPECIAL))
         tell(f"answers: {len(answers_codec.vocabulary) - len(SPECIAL)}")
     else:
-        answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=options["min_count"])
-    tell_vocabulary(codec, questions, options["min_count"])
-    if options["embeddings"] == ONE_HOT:
-        table = np.eye(len(codec.vocabulary), dtype=np.float32)
-    else:
-        shape = {"dim": options["embedding_dim"], "seed": options["seed"]}
-        table = word_vectors(options["embeddings"], codec, questions, **shape)
+        answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=min_count)
+    tell(vocabulary_summary(codec, questions, min_count))
+    shape = {"dim": settings["embedding_dim"], "seed": settings["seed"]}
+    table = word_table(settings["embeddings"], codec, questions, tell=tell, **shape)
     width = {} if table is None else {"embedding_dim": table.shape[1]}
     model = mm.VisualQA(
         codec,
@@ -224,57 +196,22 @@ def new_answerer(
         extractor=vision.key,
         image_size=vision.image_size,
         embeddings=table,
-        bidirectional=not options["forwards_only"],
+        bidirectional=not settings["forwards_only"],
         dtype=vision.dtype,
-        **{name: options[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
+        **{name: settings[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
     )
-    return started_at_vgg19(model)
+    return start_at_vgg19(model)
 
 
-def train(
-    model: mm.VisualQA,
-    splits: Splits[mm.QuestionRecord],
-    *,
-    source: ImageSource | None,
-    out: Path,
-    options: dict[str, Any],
-    card: dict[str, Any],
-) -> tuple[mm.VisualQA, dict[str, Any]]:
-    """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
-    best, trained = fitted(model, splits, source, out, options, card)
-    fit_distribution(best, splits, source, out / "preset", seed=options["seed"])
-    twin = None
-    if not options["no_twin"] and not model.question_only:
-        tell("the twin that reads the questions only:")
-        question_only = new_answerer(
-            splits.train, NO_VISION._replace(precision=options["precision"]), options, question_only=True
-        )
-        twin, _ = fitted(question_only, splits, None, out / TWIN, options, card)
-        kept = out / "preset" / TWIN
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(out / TWIN / "preset", kept)
-    report = mm.evaluate_answers(best, splits.valid, source=source, twin=twin, seed=options["seed"])
-    if splits.test:
-        test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
-        test |= out_of_distribution(best, splits.test, source)
-        parts = ("scores", "intervals", "baselines", "gains", "unlike")
-        report |= {f"test_{part}": test[part] for part in parts if part in test}
-    shutil.rmtree(out / TWIN, ignore_errors=True)
-    return best, report | {"split": "valid", "epoch": trained.epoch, "history": trained.history, "options": options}
-
-
-def fitted(
-    model: mm.VisualQA,
-    splits: Splits[mm.QuestionRecord],
-    source: ImageSource | None,
-    out: Path,
-    options: dict[str, Any],
-    card: dict[str, Any],
-) -> tuple[mm.VisualQA, Any]:
-    """The best state of a model, and its training."""
-    seen = None if model.question_only else source
-    trained = fit(model, splits, source=seen, out=out, options=options, card=card)
-    return mm.VisualQA.from_preset(out / "preset"), trained
+def tell_baselines(report: Mapping[str, Any]) -> None:
+    """Tells the accuracy of the baselines, and how far the model is above those that show what the picture adds."""
+    for name, scores in report["baselines"].items():
+        points = report["gains"].get(name)
+        low, high = points["intervals"]["accuracy"] if points else (0, 0)
+        by = points["scores"]["accuracy"] if points else 0.0
+        where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
+        gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})" if points else ""
+        tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")
 
 
 if __name__ == "__main__":

@@ -15,28 +15,30 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LEAVES = {"errors", "records", "files", "compiled", "machine"}  # every room may import these
+LEAVES = {"errors", "records", "files", "compiled", "machine", "task"}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
-BELOW_PIPELINES = {
-    *("models", "data", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
+BELOW_TASKS = {
+    *("models", "data", "presets", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
+    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling"),
     *BELOW_MODELS,
 }
 
 # A room is a folder or a module right under mmtoolkit/. It may import itself, the leaves, and the rooms named here.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
-    "records": set(),
     "files": set(),
+    "task": set(),  # the vocabulary of every job
+    "records": set(),
     "compiled": set(),
     "machine": set(),
     "startup": set(),
-    "cli": {"readers"},  # how its option on_error is typed
     "readers": set(),
     "metrics": set(),
     "scenes": set(),
     "pictures": set(),
     "word_map": {"pictures"},
     "html": set(),
+    "cli": {"readers"},
     "doctor": {"readers", "metrics", "html"},
     "reports": {"metrics", "html", "pictures"},
     "labelling": {"readers", "html"},
@@ -45,26 +47,25 @@ ARROWS: dict[str, set[str]] = {
     "layers": set(),
     "decoding": set(),
     "losses": set(),
+    "presets": {"text", "vision"},  # files only; a model turns them into itself
+    "run_folder": {"presets", "readers"},
     "models": BELOW_MODELS | {"presets"},
     "data": {"readers", "text", "vision"},
-    "presets": {"text", "vision"},  # files only; a model turns them into itself
-    "evaluation": BELOW_PIPELINES | {"presets"},
-    "training": BELOW_PIPELINES | {"presets", "evaluation"},
-    "checkpoints": BELOW_PIPELINES | {"presets", "evaluation", "training"},
-    "monitoring": BELOW_PIPELINES
-    | {"presets", "evaluation"},  # not training: what is monitored and who monitors stay apart
-    "serving": BELOW_PIPELINES | {"presets", "evaluation"},
-    "pipelines": BELOW_PIPELINES
-    | {"presets", "evaluation", "training", "checkpoints", "monitoring", "serving", "doctor", "labelling"}
-    | {"cli", "startup"},
+    "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
+    "monitoring": {"pictures", "vision"},  # not training: what is monitored and who monitors stay apart
+    "training": {"data", "evaluation", "models", "monitoring", "presets", "readers", "reports", "vision", "run_folder"},
+    "serving": {"decoding", "evaluation", "html", "models", "text", "vision"},
+    "tasks": BELOW_TASKS,
+    "pipelines": BELOW_TASKS | {"tasks", "cli", "startup", "run_folder"},
 }
 
 PURE_PYTHON = {
+    "task",
+    "cli",
     "errors",
     "records",
     "files",
     "machine",
-    "cli",
     "readers",
     "metrics",
     "scenes",
@@ -83,8 +84,7 @@ PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "mars
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
 LONGEST_MODULE, LONGEST_FUNCTION = 350, 60
-LONG: dict[str, str] = {  # "mmtoolkit/x.py" or "mmtoolkit/x.py:function" -> why it is long
-}
+LONG: dict[str, str] = {}  # "mmtoolkit/x.py" or "mmtoolkit/x.py:function" -> why it is long
 
 
 @dataclass(frozen=True)
@@ -288,6 +288,30 @@ def too_long(house: House) -> Iterator[str]:
             yield f"{place}: short enough now, take it out of LONG"
 
 
+MODELS = {"Captioner", "VisualQA"}
+KNOW_MODELS = {"tasks", "models", "pipelines"}
+
+
+def named_models(house: House) -> Iterator[str]:
+    """Concrete models in a room that is written once for all tasks."""
+    for module in house.modules:
+        if module.room not in KNOW_MODELS:
+            for node in ast.walk(module.tree):
+                name = getattr(node, "id", None) or getattr(node, "attr", None) or getattr(node, "name", None)
+                if name in MODELS and isinstance(node, ast.Name | ast.Attribute | ast.alias):
+                    yield f"{module.path}:{getattr(node, 'lineno', 0)}: {module.room} may not name {name}"
+
+
+def asked_models(house: House) -> Iterator[str]:
+    """`isinstance` of a model, and flags of one model that are asked of another."""
+    for module in house.modules:
+        for node in ast.walk(module.tree) if module.room not in {"tasks", "models"} else ():
+            if isinstance(node, ast.Call) and called(node) in {"isinstance", "getattr"} and len(node.args) > 1:
+                asked = ast.unparse(node.args[1])
+                if any(name in asked for name in (*MODELS, "question_only")):
+                    yield f"{module.path}:{node.lineno}: a shared job may not ask {ast.unparse(node)}"
+
+
 def loose_ends(house: House) -> Iterator[str]:
     """`assert` outside tests; `print` in the library (jobs may print their results)."""
     for module in house.modules:
@@ -305,6 +329,8 @@ RULES: list[Callable[[House], Iterator[str]]] = [
     vague_names,
     pickles,
     too_long,
+    named_models,
+    asked_models,
     loose_ends,
 ]
 
@@ -442,6 +468,10 @@ VIOLATIONS = [
     (pickles, "benchmarks/a.py", "import numpy as np\nnp.load('x', allow_pickle=True)\n", "a.py:2: allow_pickle"),
     (too_long, "mmtoolkit/losses.py", "x = 1\n" * 351, "mmtoolkit/losses.py: 351 lines, at most 350"),
     (too_long, "mmtoolkit/losses.py", LINES_61, "mmtoolkit/losses.py:long: 61 lines, at most 60"),
+    (named_models, "mmtoolkit/evaluation/a.py", "from mmtoolkit.models import Captioner\n", "may not name Captioner"),
+    (named_models, "mmtoolkit/reports/a.py", "import mmtoolkit as mm\nx = mm.VisualQA\n", "may not name VisualQA"),
+    (asked_models, "pipelines/a.py", "isinstance(model, mm.VisualQA)\n", "may not ask isinstance"),
+    (asked_models, "mmtoolkit/serving/a.py", "getattr(model, 'question_only', False)\n", "may not ask getattr"),
     (loose_ends, "mmtoolkit/losses.py", "print('loss')\n", "prints nothing"),
     (loose_ends, "mmtoolkit/losses.py", "def f(x):\n    assert x\n", "losses.py:2: assert"),
     (loose_ends, "pipelines/caption.py", "assert True\n", "caption.py:1: assert"),

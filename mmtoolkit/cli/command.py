@@ -11,12 +11,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import tyro
 
 from mmtoolkit.cli.arguments import Job, arguments_of, assembled
 from mmtoolkit.cli.config import expand_config
 from mmtoolkit.errors import InputError
+from mmtoolkit.task import Metric
 
 
 def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
@@ -117,14 +119,18 @@ def tell(message: str) -> None:
     sys.stderr.flush()
 
 
-def scores_text(scores: Mapping[str, float]) -> str:
-    """Formats each score as a line NAME<TAB>SCORE.
+def scores_text(metric: Metric, scores: Mapping[str, float]) -> str:
+    """Formats a line NAME<TAB>SCORE for each score, with the metric's digits."""
+    return "\n".join(f"{name}\t{metric.printed(name, score)}" for name, score in scores.items())
 
-    Example:
-        >>> scores_text({"BLEU-4": 21.456, "CIDEr": 0.51234})
-        'BLEU-4\\t21.46\\nCIDEr\\t0.512'
-    """
-    return "\n".join(f"{name}\t{score:.{3 if name == 'CIDEr' else 2}f}" for name, score in scores.items())
+
+def print_report(metric: Metric, report: Mapping[str, Any], out: Path) -> None:
+    """Prints the validation scores of a training, and tells those of the test split and where the preset is."""
+    tell("on the valid split:")
+    sys.stdout.write(f"{scores_text(metric, report['scores'])}\n")
+    if "test_scores" in report:
+        tell("on the test split:\n" + scores_text(metric, report["test_scores"]))
+    tell(f"preset: {out / 'preset'}")
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

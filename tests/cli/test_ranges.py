@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_type_hints
 
 import pytest
 
-from mmtoolkit.cli import options, ranges
+from mmtoolkit.cli import model_options, options, ranges
 from mmtoolkit.cli.arguments import helps_in, options_class
 from mmtoolkit.errors import InputError
 from mmtoolkit.pipelines import __main__ as entry
@@ -61,10 +61,10 @@ def test_options_are_checked_in_every_base() -> None:
     """Contradictions of a group are refused wherever it stands among the bases, ranges before them."""
 
     @dataclass(frozen=True, kw_only=True)
-    class First(options.Vision, options.Fitting): ...
+    class First(model_options.Vision, options.Fitting): ...
 
     @dataclass(frozen=True, kw_only=True)
-    class Last(options.Fitting, options.Vision): ...
+    class Last(options.Fitting, model_options.Vision): ...
 
     for kind in (First, Last):
         with pytest.raises(InputError, match="--vgg19-weights is for --encoder vgg19"):

@@ -14,6 +14,7 @@ import pytest
 import mmtoolkit as mm
 from mmtoolkit.scenes import write_scenes
 from mmtoolkit.serving.export import Fixed, export
+from mmtoolkit.tasks import task_of
 
 SIDE = 32
 WORDS = ("a red circle is above two blue squares", "빨간 원이 파란 네모 위에 있다")
@@ -54,7 +55,7 @@ def models(captioner: mm.Captioner, answerer: mm.VisualQA, tmp_path_factory: pyt
     """The directory of both, `captions/1` and `answers/1`."""
     folder = tmp_path_factory.mktemp("models")
     for name, model in (("captions", captioner), ("answers", answerer)):
-        _, verdict = export(model, folder / name, fixed=Fixed(n_best=2))
+        _, verdict = export(task_of(model), model, folder / name, fixed=Fixed(n_best=2))
         assert not verdict.problems
     return folder
 

@@ -22,10 +22,8 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.cli.command import progress_bar, run
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.evaluate import records_of
-from mmtoolkit.pipelines.kinds import kind_of
-from mmtoolkit.pipelines.out_of_distribution import pictures
-from mmtoolkit.pipelines.seeing import load_model
+from mmtoolkit.evaluation import images_of
+from mmtoolkit.readers import split_as_trained, split_name
 from mmtoolkit.scenes import write_scenes
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.vision.image_distribution import auroc
@@ -59,15 +57,17 @@ def main(
         json: Where the figures are written.
     """
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
+    model = mm.load(preset, vgg19_weights=vgg19_weights)
     if model.image_distribution is None:
         raise InputError(
             f"Expected a preset with the distribution of its training pictures. Received: {preset}, an older one; add "
             "it with model.fit_distribution(train, valid).save(FOLDER/seen_pictures.h5)."
         )
-    records, _ = records_of(data, kind_of(model).usable, split=split, card=model.card, on_error="fail")
+    records, _ = mm.task_of(model).load(data)
+    parts, _ = split_as_trained(records, model.card)
+    held_out = images_of(getattr(parts, split_name(split)))
     with tempfile.TemporaryDirectory() as folder:
-        kinds = {OWN: pictures(records)[-count:]}
+        kinds = {OWN: held_out[-count:]}
         kinds |= made(Path(folder), count=count, seed=seed, side=model.image_size)
         for other in others:
             found = mm.find_images([other])

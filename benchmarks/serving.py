@@ -28,7 +28,6 @@ import numpy as np
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell
-from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.serving.client import RestClient, strings
 from mmtoolkit.startup import start_tensorflow
 
@@ -62,7 +61,7 @@ def main(
     from mmtoolkit.serving.export import Fixed, export
     from mmtoolkit.serving.loaded import ServedModel
 
-    model = load_model(preset, vgg19_weights)
+    model = mm.load(preset, vgg19_weights=vgg19_weights)
     paths = mm.find_images([images])[:pictures]
     data = [path.read_bytes() for path in paths]
     figures: dict[str, Any] = {}

@@ -82,7 +82,7 @@ def predictions(
     *,
     source: ImageSource | None = None,
     search: Search | None = None,
-    batch_size: int = BATCH,
+    batch_size: int | None = None,
 ) -> Iterator[Prediction]:
     """Yields the prediction for each example; an image that cannot be read costs its own example only.
 
@@ -94,9 +94,9 @@ def predictions(
         examples: What to predict for.
         source: Where features or pixels come from; `None` for a model without images.
         search: A search in place of the model's own.
-        batch_size: Examples a forward pass.
+        batch_size: Examples a forward pass, 16 by default: each is yielded as soon as it is there.
     """
-    for batch in batches(examples, batch_size):
+    for batch in batches(examples, batch_size or BATCH):
         images = read_images(source, [example.image for example in batch]) if source else None
         good = [example for example in batch if not images or example.image in images.rows]
         inputs = model.encoded(task.inputs(model, good, images)) if good else {}

@@ -292,6 +292,7 @@ class SearchGraph(KerasModel):
     def __init__(self, task: Model, decoding: Search, *, fused: bool) -> None:
         super().__init__(name="search", dtype=task.dtype_policy)
         self.task, self.decoding, self.fused = task, decoding, fused
+        self.jit_compile = False  # nearly every batch to search has a shape of its own, which XLA would compile anew
 
     def build(self, input_shape: Any = None) -> None:
         self.built = True

@@ -95,7 +95,7 @@ class Captioning(Task[CaptionRecord]):
     ) -> Any:
         from mmtoolkit.data import caption_dataset
 
-        order = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
+        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
         shared = PER_IMAGE if model.encoder else 1
         return caption_dataset(records, model.codec, features=source, per_group=shared, **order)
 

@@ -92,8 +92,11 @@ class QuestionAnswering(Task[QuestionRecord]):
     ) -> Any:
         from mmtoolkit.data import question_dataset
 
-        order = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
-        lengths = {"max_question": model.max_question, "max_length": model.max_length - 1}  # END is counted in it
+        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
+        lengths: dict[str, Any] = {
+            "max_question": model.max_question,
+            "max_length": model.max_length - 1,
+        }  # END is counted in it
         features = source if model.uses_images else None
         return question_dataset(records, model.codec, model.answers_codec, features=features, **lengths, **order)
 

@@ -31,7 +31,7 @@ from mmtoolkit.readers import OnError
 
 
 def values(options: Any, group: type) -> dict[str, Any]:
-    """The options of a group among those of a job, by name.
+    """Returns the options of a group among those of a job, by name.
 
     Example:
         >>> values(Searching(beam=3), Beam)

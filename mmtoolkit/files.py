@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -36,3 +37,12 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Writes indented JSON."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def settle(folder: Path) -> None:
+    """Restores the old folder after a replacement that was killed, and deletes the leftovers."""
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two moves
+        os.replace(old, folder)
+    for leftover in (old, *folder.parent.glob(f".{folder.name}.*.new")):
+        shutil.rmtree(leftover, ignore_errors=True)

@@ -20,7 +20,7 @@ from typing import Any
 import h5py
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_json
+from mmtoolkit.files import settle, write_json
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
@@ -185,12 +185,3 @@ def write_preset(
         os.replace(fresh, folder)
     finally:
         settle(folder)
-
-
-def settle(folder: Path) -> None:
-    """Restores the old preset after a write that was killed, and deletes the leftovers."""
-    old = folder.with_name(f".{folder.name}.old")
-    if old.exists() and not folder.exists():  # killed between the two moves
-        os.replace(old, folder)
-    for leftover in (old, *folder.parent.glob(f".{folder.name}.*.new")):
-        shutil.rmtree(leftover, ignore_errors=True)

@@ -11,8 +11,7 @@ from typing import Any
 import yaml
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
-from mmtoolkit.presets import settle
+from mmtoolkit.files import settle, write_atomically
 from mmtoolkit.readers import Fault, write_quarantine
 
 QUARANTINE = "quarantine.jsonl"

@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "decoding": set(),
     "losses": set(),
     "presets": {"text", "vision"},  # files only; a model turns them into itself
-    "run_folder": {"presets", "readers"},
+    "run_folder": {"readers"},
     "models": BELOW_MODELS | {"presets"},
     "data": {"readers", "text", "vision"},
     "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
@@ -65,6 +65,7 @@ PURE_PYTHON = {
     "errors",
     "records",
     "files",
+    "run_folder",
     "machine",
     "readers",
     "metrics",
@@ -525,6 +526,10 @@ def test_every_room_of_the_table_has_a_direction() -> None:
         ("mmtoolkit.readers", "tensorflow keras gensim"),
         ("mmtoolkit.metrics", "tensorflow keras gensim"),
         ("mmtoolkit.cli.command, mmtoolkit.cli.options", "tensorflow keras gensim"),
+        *(
+            (f"mmtoolkit.pipelines.{path.stem}", "tensorflow keras gensim")
+            for path in sorted((ROOT / "pipelines").glob("[a-z]*.py"))
+        ),
         ("mmtoolkit.text", "gensim"),
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,13 @@ def may_begin(out: Path, options: Mapping[str, Any], *, resume: bool, overwrite:
 
 
 def begin(
-    out: Path, options: Mapping[str, Any], faults: Sequence[Fault], *, keep: bool, companions: Sequence[str] = ()
+    out: Path,
+    options: Mapping[str, Any],
+    faults: Sequence[Fault],
+    *,
+    keep: bool,
+    companions: Sequence[str] = (),
+    tell: Callable[[str], None],
 ) -> None:
     """Makes the folder of a run, removes an earlier run from it unless that goes on, and writes its options.
 
@@ -62,6 +68,7 @@ def begin(
         faults: What of the data is left out; written down where `on_error` is `"quarantine"`.
         keep: Whether the run in the folder goes on.
         companions: The names of further models, each trained in a folder of its own.
+        tell: Called with the place of what is left out.
     """
     out.mkdir(parents=True, exist_ok=True)
     if keep:
@@ -75,6 +82,7 @@ def begin(
     write_atomically(out / "config.yaml", lambda file: file.write(settings))
     if options["on_error"] == "quarantine":
         write_quarantine(out / QUARANTINE, faults)
+        tell(f"left out: {out / QUARANTINE}")
 
 
 def is_finished(out: Path, options: Mapping[str, Any]) -> bool:

@@ -90,7 +90,7 @@ def main(options: Options) -> int:
     splits, source, faults = prepared(task, model, options)
     settings |= length(options, sum(len(task.texts([record])["words"]) for record in splits.train))
     old = old_splits(task, options.keep, model.card, options.on_error) if options.keep else None
-    begin(out, settings, faults, keep=options.resume and is_stopped(out))
+    begin(out, settings, faults, keep=options.resume and is_stopped(out), tell=tell)
     with resumable(lambda: is_stopped(out), tell), keras_bar():
         tuned = fine_tune(
             task,

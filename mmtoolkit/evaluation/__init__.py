@@ -1,7 +1,7 @@
 """Predictions for data sets, and reports on them, over any task."""
 
 from mmtoolkit.evaluation.out_of_distribution import drawn, images_of, out_of_distribution
-from mmtoolkit.evaluation.predictions import Prediction, predict, predictions
+from mmtoolkit.evaluation.prediction import Prediction, predict, predictions
 from mmtoolkit.evaluation.report import evaluate, fingerprint
 from mmtoolkit.evaluation.versions import versions
 

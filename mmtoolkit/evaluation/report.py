@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from mmtoolkit.decoding import Search
-from mmtoolkit.evaluation.predictions import predict, texts
+from mmtoolkit.evaluation.prediction import predict, texts
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import Bootstrap, paired
 from mmtoolkit.task import Evaluation, Example, Grades, Metric, Output, Statistics, Task, summed

@@ -252,7 +252,7 @@ class Companions:
 
 def concrete(kind: type[ModelT]) -> list[type[ModelT]]:
     """Lists the registered classes among a class and its subclasses: those that presets may name."""
-    own = [kind] if keras.saving.get_registered_name(kind).startswith("mmtoolkit>") else []
+    own = [kind] if ">" in keras.saving.get_registered_name(kind) else []
     return own + [found for sub in kind.__subclasses__() for found in concrete(sub)]
 
 

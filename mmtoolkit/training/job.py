@@ -139,7 +139,7 @@ def train(
     model = blueprint.build(splits.train, vision, settings)
     model.baselines = task.fit_baselines(splits.train)
     resumed = options.resume and checkpoint_in(out).is_file()
-    begin(out, settings, faults, keep=resumed, companions=task.companions)
+    begin(out, settings, faults, keep=resumed, companions=task.companions, tell=tell)
     same: dict[str, Any] = {"recipe": Recipe.of(settings), "card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         trained = fit(task, model, splits, source=source, out=out, **same)

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation.predictions import texts
+from mmtoolkit.evaluation.prediction import texts
 from mmtoolkit.models import Model
 from mmtoolkit.task import Task
 from mmtoolkit.vision import ImageSource

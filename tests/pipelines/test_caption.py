@@ -95,7 +95,7 @@ def test_a_run_holds_a_preset_a_report_and_its_options(trained: Any) -> None:
     assert sorted(path.name for path in trained.out.iterdir()) == left
     preset = {path.relative_to(trained.preset).as_posix() for path in trained.preset.rglob("*") if path.is_file()}
     codec = {"codecs/words/codec.json", "codecs/words/vocabulary.txt"}
-    assert preset == {"config.json", "model.weights.h5", "card.json", "seen_pictures.h5", "baselines.json"} | codec
+    assert preset == {"config.json", "model.weights.h5", "card.json", "seen_pictures.h5"} | codec
 
 
 def test_the_report_begins_with_scores_and_compares_them(trained: Any) -> None:

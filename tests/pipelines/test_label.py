@@ -197,7 +197,7 @@ def test_a_captioner_answers_no_questions(job: Job, trained: Any, photos: Path) 
     done = job("label", photos, "--preset", trained.preset, "--questions", "--no-browser")
     assert done.code == 2
     assert done.error == (
-        f"--questions is for presets that answer them. Received: {trained.preset}, a captioner; leave one out."
+        f"--questions is for presets that answer them. Received: {trained.preset}, of captioning; leave one out."
     )
 
 

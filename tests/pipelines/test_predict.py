@@ -236,17 +236,17 @@ def test_without_a_caption_the_old_table_stays(job: Job, trained: Any, tmp_path:
 def test_an_interrupted_job_keeps_the_captions_that_it_has(
     job: Job, trained: Any, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write = mm.Captioner.write
+    decode = mm.Captioner.decode
     batches: list[int] = []
 
     def interrupted(self: mm.Captioner, *arguments: Any) -> Any:
         batches.append(1)
         if len(batches) == 3:
             raise KeyboardInterrupt
-        return write(self, *arguments)
+        return decode(self, *arguments)
 
-    monkeypatch.setattr(mm.Captioner, "write", interrupted)
-    monkeypatch.setattr("mmtoolkit.evaluation.predictions.BATCH", 2)
+    monkeypatch.setattr(mm.Captioner, "decode", interrupted)
+    monkeypatch.setattr("mmtoolkit.evaluation.prediction.BATCH", 2)
     done = job("predict", *pictures, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
     assert done.code == 130 and f"captions of 4 of {len(pictures)} pictures: " in done.err
     assert [record.image.name for record in mm.read_captions(tmp_path / "captions.csv")] == [

@@ -68,8 +68,8 @@ def main(options: Options) -> int:
         for job, settings in (("caption", CAPTIONS | captions), ("vqa", ANSWERS | answers)):
             if code := train(job, settings | {"encoder": encoder(), "seed": seed}):
                 return code
-        show(mm.captioning, folder / "run" / "preset", folder, "report", name, seed=seed)
-        show(mm.question_answering, folder / "answers" / "preset", folder, "answers", name, seed=seed)
+        show(mm.captioning, folder / "run" / "preset", folder, "report", "attention", name, seed=seed)
+        show(mm.question_answering, folder / "answers" / "preset", folder, "answers", "answers", name, seed=seed)
         print(f"{name}: {time.perf_counter() - started:.0f} s\n", flush=True)
     return 0
 
@@ -90,7 +90,9 @@ def encoder() -> str:
     return "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
 
 
-def show(task: Task[Any], preset: Path, folder: Path, report_name: str, language: str, *, seed: int) -> None:
+def show(
+    task: Task[Any], preset: Path, folder: Path, report_name: str, picture_name: str, language: str, *, seed: int
+) -> None:
     """Prints outputs for unseen scenes, the scores beside those of the baselines, and where to look further."""
     from mmtoolkit.data import source_for
     from mmtoolkit.pictures import draw
@@ -100,7 +102,8 @@ def show(task: Task[Any], preset: Path, folder: Path, report_name: str, language
     records, _ = task.load(data, splits=("test",))
     source, _ = source_for(model, records)
     report = mm.evaluate(task, model, records, source=source, seed=seed)
-    print(f"{language}: {len(records)} {task.record_noun}s of {report['images']} unseen scenes")
+    questions = f"{len(records)} {task.record_noun}s about " if task.asks else ""
+    print(f"{language}: {questions}{report['images']} unseen scenes")
     for row, record in zip(report["rows"][:SHOWN], records, strict=False):
         asked = f"  {row['input']}" if row["input"] else ""
         print(f"  {row['group']}{asked}\n    reference: {record.references[0]}\n    generated: {row['output']}")
@@ -108,7 +111,7 @@ def show(task: Task[Any], preset: Path, folder: Path, report_name: str, language
     for name, scores in report["baselines"].items():
         decisive = task.metric.names[0]
         print(f"    {name}: {decisive} {task.metric.printed(decisive, scores[decisive])}")
-    picture = folder / f"{report_name}.png"
+    picture = folder / f"{picture_name}.png"
     try:
         (view,) = task.views(model, records[:1], [report["rows"][0]["output"]], source)
         draw(view).save(picture)

@@ -142,7 +142,10 @@ class QuestionAnswering(Task[QuestionRecord]):
 
     def grade(self, evaluation: Evaluation) -> Grades:
         return Grades(
-            {record.id: answer_grade(evaluation.prediction[record.id], record.answers) for record in evaluation.records}
+            {
+                record.id: answer_grade(evaluation.predictions[record.id], record.answers)
+                for record in evaluation.records
+            }
         )
 
     def details(self, evaluation: Evaluation) -> dict[str, Any]:
@@ -152,7 +155,7 @@ class QuestionAnswering(Task[QuestionRecord]):
             "question_types": self.by_kind(statistics, {record.id: kind_of_question(record) for record in records}),
             "answer_types": self.by_kind(statistics, {record.id: kind_of_answer(record) for record in records}),
             "confused": confused(records, evaluation.outputs, statistics),
-            "calibration": calibrated(evaluation.prediction, statistics),
+            "calibration": calibrated(evaluation.predictions, statistics),
         }
 
     def by_kind(self, statistics: Statistics, kinds: Texts) -> dict[str, dict[str, float]]:

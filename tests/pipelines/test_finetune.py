@@ -90,14 +90,14 @@ def test_a_question_answerer_learns_new_answers(job: Job, answerer: Any, strange
     if report["best"] != "before":
         model = mm.VisualQA.from_preset(out / "preset")
         assert model.output_layer.units == len(model.answers_codec.vocabulary) - 4
-        assert model.card["command"] == "mmtoolkit finetune" and model.card["usual_answers"][""]
+        assert model.card["command"] == "mmtoolkit finetune" and model.baselines["most_frequent_answers"][""]
 
 
 def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(
     job: Job, trained: Any, strange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped once in each stage; a new run over a stopped one goes on with nothing of it."""
-    from mmtoolkit.checkpoints import Checkpoints
+    from mmtoolkit.training import Checkpoints
 
     words = ("finetune", "--preset", trained.preset, "--data", strange, "--checkpoint-every", 2, *QUICK)
     assert job(*words, "--out", tmp_path / "whole").code == 0

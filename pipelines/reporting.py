@@ -36,7 +36,7 @@ def write_report(path: Path, report: dict[str, Any], model: Any, records: Sequen
         tell(f"report: {path}")
         return
     write_rows(path.with_suffix(TABLE), rows)
-    page = report_page(report, title(path), looks=kind_of(model).has_attention(model, records, source, report))
+    page = report_page(report, title(path), looks=kind_of(model).looks(model, records, source, report))
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
     tell(f"report: {path}; to look at: {path.with_suffix(PAGE)}")
 

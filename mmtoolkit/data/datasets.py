@@ -241,7 +241,10 @@ def in_batches(
     dataset = passes.flat_map(numbers)
     if not step:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    return dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one
+    dataset = dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one
+    options = tf.data.Options()
+    options.autotune.enabled = False  # it has nothing to tune, and a dropped iterator waits up to a minute for it to end
+    return dataset.with_options(options)
 
 
 def token_batch(captions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

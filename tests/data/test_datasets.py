@@ -140,6 +140,12 @@ def test_a_look_at_the_first_batch_is_not_a_pass(batch_size: int) -> None:
     assert order(dataset) == [batch.tolist() for batch in plan]
 
 
+def test_a_dropped_iterator_waits_for_no_autotuning() -> None:
+    """Its thread sleeps up to a minute, and whoever drops the iterator is kept until it wakes."""
+    for dataset in (make(), make(step=2), make().repeat(2).cache()):
+        assert dataset.options().autotune.enabled is False
+
+
 def test_the_number_of_batches_is_known() -> None:
     assert int(make().cardinality()) == len(EPOCHS[0]) == 5
 

@@ -18,7 +18,8 @@ setup(
     packages=[*find_packages(include=["mmtoolkit", "mmtoolkit.*"]), "mmtoolkit.pipelines", "mmtoolkit.pretrained"],
     package_dir={"mmtoolkit.pipelines": "pipelines", "mmtoolkit.pretrained": "pretrained"},
     package_data={
-        "mmtoolkit": ["py.typed"],
+        "mmtoolkit": ["py.typed", "*.pyi"],
+        "mmtoolkit.models": ["*.pyi"],
         "mmtoolkit.labelling": ["label.html", "label.js"],
         "mmtoolkit.serving": ["page.html", "page.js"],
         "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"],

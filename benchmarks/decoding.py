@@ -20,7 +20,7 @@ import numpy as np
 from train_step import BATCH, EMBEDDING, FEATURES, REGIONS, UNITS, VOCABULARY, ours
 from turns import Job, in_turns
 
-from mmtoolkit.pipelines.command import run
+from mmtoolkit.cli.command import run
 
 WIDTH, LONGEST, END_BIAS = 3, 20, 1.2  # with these weights the sentences are about as long as captions
 

@@ -20,9 +20,9 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import run
 from mmtoolkit.doctor.duplicates import duplicates
-from mmtoolkit.doctor.pictures import look_at_all
-from mmtoolkit.pipelines.command import run
+from mmtoolkit.doctor.pictures import inspect_pictures
 
 WITHIN = 14  # bits of 64
 
@@ -48,7 +48,7 @@ def measure(paths: Sequence[Path]) -> dict[str, Any]:
     for path in paths:
         path.read_bytes()  # warms the page cache
     started = time.perf_counter()
-    ours = len(duplicates(look_at_all(paths), {path: (path.name, None) for path in paths}))
+    ours = len(duplicates(inspect_pictures(paths), {path: (path.name, None) for path in paths}))
     between = time.perf_counter()
     plain = plain_loop(paths)
     ended = time.perf_counter()

@@ -27,8 +27,8 @@ from typing import Any
 from input_cost import measure
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import run, tell
 
 # What the command says when a stage has ended; the next one begins there.
 STAGES = {

@@ -24,8 +24,8 @@ import keras
 import numpy as np
 from PIL import Image
 
+from mmtoolkit.cli.command import run
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import run
 from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, vgg19_weights
 from mmtoolkit.vision.vgg import IMAGE_SIZE, choose_precision
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run
+from mmtoolkit.cli.command import run
 
 
 def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: Path | None = None) -> None:

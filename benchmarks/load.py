@@ -27,8 +27,8 @@ import numpy as np
 from serving import memory, server_of
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, start_tensorflow
-from mmtoolkit.pipelines.seeing import load_model
+from mmtoolkit.cli.command import run
+from mmtoolkit.startup import start_tensorflow
 
 CLIENTS, BAD = 16, 20  # one request in so many is bad
 LEAK = 0.1  # of the memory when warm, that it may grow
@@ -54,7 +54,7 @@ def main(
     start_tensorflow()
     from mmtoolkit.serving.export import export
 
-    model = load_model(preset, vgg19_weights)
+    model = mm.load(preset, vgg19_weights=vgg19_weights)
     paths = mm.find_images([images])[:50]
     expected = model.generate(paths)
     with tempfile.TemporaryDirectory() as folder:

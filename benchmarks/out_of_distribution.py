@@ -1,9 +1,9 @@
-"""How well a preset tells pictures that are unlike those of its training from others of their kind.
+"""Measures how well a preset detects pictures that are out of its training distribution.
 
     python benchmarks/out_of_distribution.py --preset flickr8k_lstm --data flickr8k [--others DIR …] [--json FILE]
 
 Held-out pictures of its own data, the last ones of a split, are compared with drawn scenes, with noise, and with the
-pictures in other folders. AUROC: the probability that one of these lies farther from the training pictures than one of
+pictures in other folders. AUROC: the probability that one of these is farther from the training pictures than one of
 its own (0.5 is chance); flagged is the share that `predict` notes as unlike.
 """
 
@@ -20,13 +20,12 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import progress_bar, run
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow
-from mmtoolkit.pipelines.evaluate import records_of
-from mmtoolkit.pipelines.kinds import kind_of
-from mmtoolkit.pipelines.out_of_distribution import pictures
-from mmtoolkit.pipelines.seeing import load_model
+from mmtoolkit.evaluation import images_of
+from mmtoolkit.readers import split_as_trained, split_name
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.vision.image_distribution import auroc
 
 OWN = "its own, held out"
@@ -47,7 +46,7 @@ def main(
     """Prints a Markdown table of AUROC, median distance and share flagged.
 
     Args:
-        preset: Name of a shipped preset, or the path of one, with its description of the training pictures.
+        preset: Name of a shipped preset, or the path of one, with the distribution of its training pictures.
         data: The data that it was trained on, in any form that its job takes.
         split: Of that data, held out of the training.
         others: Folders of other pictures.
@@ -58,15 +57,17 @@ def main(
         json: Where the figures are written.
     """
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
+    model = mm.load(preset, vgg19_weights=vgg19_weights)
     if model.image_distribution is None:
         raise InputError(
-            f"Expected a preset that knows its training pictures. Received: {preset}, an older one; let it know them "
-            "with model.remember(train, valid).save(FOLDER/seen_pictures.h5)."
+            f"Expected a preset with the distribution of its training pictures. Received: {preset}, an older one; add "
+            "it with model.fit_distribution(train, valid).save(FOLDER/seen_pictures.h5)."
         )
-    records, _ = records_of(data, kind_of(model).usable, split=split, card=model.card, on_error="fail")
+    records, _ = mm.task_of(model).load(data)
+    parts, _ = split_as_trained(records, model.card)
+    held_out = images_of(getattr(parts, split_name(split)))
     with tempfile.TemporaryDirectory() as folder:
-        kinds = {OWN: pictures(records)[-count:]}
+        kinds = {OWN: held_out[-count:]}
         kinds |= made(Path(folder), count=count, seed=seed, side=model.image_size)
         for other in others:
             found = mm.find_images([other])

@@ -22,9 +22,8 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import run, tell
-from mmtoolkit.pipelines.seeing import load_model
 from mmtoolkit.vision import choose_precision, load_extractor
 
 WIDTH, WORDS, VOCABULARY = 5, 12, 2500
@@ -48,7 +47,7 @@ def main(
         rounds: How often each kind is captioned; the median counts.
         json: Where the figures are written.
     """
-    captioner = load_model(preset, vgg19_weights) if preset else untrained(vgg19_weights or "random")
+    captioner = mm.load(preset, vgg19_weights=vgg19_weights) if preset else untrained(vgg19_weights or "random")
     if captioner.extractor is None:
         raise InputError(f"--preset expects one that sees through VGG19. Received: {preset}, which has its own CNN.")
     usual = UsualWay(captioner)

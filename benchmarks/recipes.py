@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
-from mmtoolkit.pipelines.command import run, tell
 
 CAPTION: dict[str, list[str]] = {
     "LSTM, attention, CBOW": [],

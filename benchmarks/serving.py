@@ -27,9 +27,9 @@ from typing import Any
 import numpy as np
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
-from mmtoolkit.pipelines.seeing import load_model
+from mmtoolkit.cli.command import run, tell
 from mmtoolkit.serving.client import RestClient, strings
+from mmtoolkit.startup import start_tensorflow
 
 CLIENTS = (1, 8, 32)
 REPEATS = 5  # of each measurement in the graph; the fastest counts
@@ -61,7 +61,7 @@ def main(
     from mmtoolkit.serving.export import Fixed, export
     from mmtoolkit.serving.loaded import ServedModel
 
-    model = load_model(preset, vgg19_weights)
+    model = mm.load(preset, vgg19_weights=vgg19_weights)
     paths = mm.find_images([images])[:pictures]
     data = [path.read_bytes() for path in paths]
     figures: dict[str, Any] = {}

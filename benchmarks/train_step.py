@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from turns import Job, in_turns
 
-from mmtoolkit.pipelines.command import run
+from mmtoolkit.cli.command import run
 
 BATCH, WORDS, REGIONS, FEATURES, UNITS, EMBEDDING, VOCABULARY = 64, 20, 196, 512, 512, 256, 5000
 RATE = 1e-4

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
 from typing import Any
 
-from mmtoolkit.pipelines.command import tell
+from mmtoolkit.cli.command import tell
 
 Job = Callable[[Any], Any]  # an order to a result
 

@@ -1,67 +1,34 @@
 """mmtoolkit: pictures and sentences in, captions and answers out, on Keras.
 
-The public names are loaded when first used, so that importing the package costs nothing.
+The public names, which `__init__.pyi` lists, are loaded when first used, so that importing the package costs nothing.
 """
 
 from __future__ import annotations
 
+import ast
+import functools
 import importlib
+from pathlib import Path
 from typing import Any
 
 __version__ = "0.1.0"
 
-_HOMES = {
-    "InputError": "errors",
-    "CaptionRecord": "records",
-    "QuestionRecord": "records",
-    "texts": "records",
-    "read_captions": "readers",
-    "read_questions": "readers",
-    "read_sentences": "readers",
-    "split": "readers",
-    "find_images": "readers",
-    "TextCodec": "text",
-    "Vocabulary": "text",
-    "train_word2vec": "text",
-    "train_vectors": "text",
-    "align_vectors": "text",
-    "centred": "text",
-    "load_vectors": "text",
-    "save_vectors": "text",
-    "VGG19Regions": "vision",
-    "FeatureStore": "vision",
-    "Pictures": "vision",
-    "extractor_key": "vision",
-    "caption_dataset": "data",
-    "question_dataset": "data",
-    "batch_plan": "data",
-    "Greedy": "decoding",
-    "BeamSearch": "decoding",
-    "Sample": "decoding",
-    "token_loss": "losses",
-    "Caption": "models",
-    "Captioner": "models",
-    "Answer": "models",
-    "VisualQA": "models",
-    "score_captions": "metrics",
-    "confidence_intervals": "metrics",
-    "unique_share": "metrics",
-    "evaluate_answers": "evaluation",
-    "evaluate_captions": "evaluation",
-    "versions": "evaluation",
-    "DecodedValidation": "training",
-    "Checkpoints": "checkpoints",
-    "adam": "training",
-}
 
-__all__ = ["__version__", *_HOMES]
+@functools.cache
+def _homes() -> dict[str, str]:
+    """Reads from the stub which module each public name comes from, so that no name is written twice."""
+    stub = ast.parse(Path(__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__all__":  # of `from mmtoolkit import *`
+        return ["__version__", *_homes()]
+    if name not in _homes():
         raise AttributeError(f"module 'mmtoolkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"mmtoolkit.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_homes()[name]), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(["__version__", *_homes()])

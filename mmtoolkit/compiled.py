@@ -1,4 +1,4 @@
-"""Fusing with XLA where TensorFlow would run operation by operation."""
+"""Compiles functions of tensors with XLA, and loops over time that XLA can train."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ import keras
 
 
 def can_compile() -> bool:
-    """Whether `compiled` compiles: in TensorFlow, but not on macOS, whose GPUs it has no XLA for."""
+    """Checks whether `compiled` compiles: in TensorFlow, but not on macOS, for whose GPUs it has no XLA."""
     return keras.backend.backend() == "tensorflow" and sys.platform != "darwin"
 
 
-def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Has XLA fuse a function of tensors where it can; elsewhere the function runs as it is.
+def keras_compiles() -> bool:
+    """Whether Keras compiles models with XLA by default, as it does on a machine with a GPU."""
+    return bool(keras.Sequential().jit_compile)
 
-    Only for what runs in this process: the server has no XLA for the CPU, so an export must not hold it.
+
+def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Compiles a function of tensors with XLA where possible; elsewhere returns it unchanged.
+
+    Only for functions that run in this process: the server has no XLA for the CPU, so an export must not contain them.
 
     Example:
         >>> @compiled
@@ -29,3 +34,45 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     import tensorflow as tf
 
     return tf.function(function, jit_compile=True, autograph=False)
+
+
+def scan(move: Callable[[Any, Any], Any], state: Any, inputs: Any) -> tuple[Any, Any]:
+    """Applies `move` to one time step after the other in a loop that XLA can train.
+
+    As `keras.ops.scan`, whose loop on TensorFlow has no bound: the gradients of one need lists of a fixed size. The
+    time of the inputs is such a bound, for XLA compiles a graph anew for every shape that it meets.
+
+    Example:
+        >>> scan(lambda total, x: total + x, zeros((1,)), ops.array([[1.0], [2.0]]))
+        ([[1.], [3.]], [3.])
+
+    Args:
+        move: From a state and the inputs of one step to the next state, of the same structure, shapes and types.
+        state: The first state, a tensor or a nest of them.
+        inputs: A tensor `[time, …]` or a nest of them.
+
+    Returns:
+        The states after each step, `[time, …]`, and the last one.
+    """
+    if keras.backend.backend() != "tensorflow":
+        last, states = keras.ops.scan(lambda state, read: (move(state, read),) * 2, state, inputs)
+        return states, last
+    import tensorflow as tf
+
+    flat = tf.nest.flatten(inputs)
+    steps = tf.shape(flat[0])[0]
+
+    def array(dtype: Any, shape: Any) -> Any:
+        return tf.TensorArray(dtype, steps, element_shape=shape)
+
+    reads = [array(x.dtype, x.shape[1:]).unstack(x) for x in flat]
+    written = tuple(array(x.dtype, x.shape) for x in tf.nest.flatten(state))
+
+    def body(time: Any, state: Any, written: tuple[Any, ...]) -> tuple[Any, ...]:
+        state = move(state, tf.nest.pack_sequence_as(inputs, [x.read(time) for x in reads]))
+        parts = tf.nest.flatten(state)
+        return time + 1, state, tuple(x.write(time, part) for x, part in zip(written, parts, strict=True))
+
+    loop = (tf.constant(0), state, written)
+    _, state, written = tf.while_loop(lambda time, *_: time < steps, body, loop, maximum_iterations=steps)
+    return tf.nest.pack_sequence_as(state, [x.stack() for x in written]), state

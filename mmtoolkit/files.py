@@ -1,4 +1,4 @@
-"""Files that are there whole, or not at all."""
+"""Writes files so that they are complete or absent."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any, BinaryIO
 
 
 def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
-    """Lets `save` write (and read) a temporary file beside the target and renames it; a failure leaves nothing behind.
+    """Calls `save` on a temporary file beside the target, then renames it; a failure leaves nothing behind.
 
     Example:
         >>> write_atomically(Path("words.txt"), lambda file: file.write(b"a dog"))
 
     Raises:
-        OSError: The disk is full, say; it names the target.
+        OSError: E.g. the disk is full; it names the target.
     """
     partial = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
@@ -33,6 +33,6 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
-    """Writes JSON that a person can read."""
+    """Writes indented JSON."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -1,4 +1,4 @@
-"""Pages that open offline on any device: one HTML file with its style and its pictures in it."""
+"""Builds HTML pages that open offline on any device: one file with its style and its pictures."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ img{max-width:100%;border-radius:.3rem}
 
 
 def page(title: str, body: str, *, script: str = "") -> str:
-    """A whole page around its body.
+    """Returns a whole page around its body.
 
     Args:
         title: Its heading.
@@ -59,12 +59,12 @@ def page(title: str, body: str, *, script: str = "") -> str:
 
 
 def escape(text: str) -> str:
-    """A text as HTML shows it; halves of characters, which no file can hold, become question marks."""
+    """Escapes a text for HTML; lone surrogates, which no file can hold, become question marks."""
     return html.escape(text.encode("utf-8", "replace").decode())
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
-    """A table whose first row is its head; a wide one scrolls by itself."""
+    """Returns a table whose first row is its head; a wide one scrolls by itself."""
     head, *others = rows
     lines = ["".join(f"<th>{escape(cell)}</th>" for cell in head)]
     lines += ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in others]
@@ -72,7 +72,7 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def thumbnail(path: Path, side: int = SIDE) -> str:
-    """A small form of a picture file as an `img`; nothing where it cannot be read."""
+    """Returns a small version of a picture file as an `img`; empty if it cannot be read."""
     try:
         return inlined(upright(path, side), alt=path.name)
     except Exception:  # Pillow's plug-ins raise many kinds
@@ -80,7 +80,7 @@ def thumbnail(path: Path, side: int = SIDE) -> str:
 
 
 def upright(path: Path, side: int) -> Image.Image:
-    """A picture file in RGB, turned as its EXIF block says, no side over `side`; HEIC where pillow-heif is there."""
+    """Reads a picture file as RGB, turned by its EXIF orientation, no side over `side`; HEIC needs pillow-heif."""
     with suppress(ImportError):
         from pillow_heif import register_heif_opener
 
@@ -93,13 +93,13 @@ def upright(path: Path, side: int) -> Image.Image:
 
 
 def inlined(picture: Image.Image, *, alt: str) -> str:
-    """A picture as an `img` whose bytes are in the page."""
+    """Returns a picture as an `img` with its bytes in the page."""
     data = base64.b64encode(jpeg(picture)).decode()
     return f'<img src="data:image/jpeg;base64,{data}" alt="{escape(alt)}">'
 
 
 def jpeg(picture: Image.Image) -> bytes:
-    """A picture as the bytes of a JPEG file."""
+    """Returns a picture as the bytes of a JPEG file."""
     buffer = io.BytesIO()
     picture.convert("RGB").save(buffer, "JPEG", quality=80)
     return buffer.getvalue()

@@ -1,4 +1,4 @@
-"""What this machine has for computing, and the settings that suit it."""
+"""Describes the CPU of this machine, and the TensorFlow settings that suit it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ THREADS = ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
 
 
 def read(path: Path) -> str:
-    """A file's text; empty where there is none."""
+    """Returns a file's text; empty if it cannot be read."""
     try:
         return path.read_text(encoding="utf-8")
     except OSError:
@@ -24,23 +24,23 @@ def read(path: Path) -> str:
 
 
 def instructions() -> set[str]:
-    """The processor's instruction sets, as Linux names them; empty elsewhere."""
+    """Returns the processor's instruction sets, as Linux names them; empty elsewhere."""
     return set(read(CPU_INFO).split())
 
 
 def processor() -> str:
-    """The processor's name."""
+    """Returns the processor's name."""
     named = [line.partition(":")[2].strip() for line in read(CPU_INFO).splitlines() if line.startswith("model name")]
     return named[0] if named else platform.processor() or platform.machine()
 
 
 def cores() -> int:
-    """The cores that this process may run on."""
+    """Returns the number of cores that this process may run on."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def share() -> int:
-    """The cores whose time this process gets: fewer than `cores` in a container that is held to less."""
+    """Returns the number of cores whose time this process gets: fewer than `cores` in a container with a quota."""
     limit, _, period = (read(QUOTA).strip() or " ".join(read(path).strip() for path in OLDER_QUOTA)).partition(" ")
     if not limit.isdigit() or not period.isdigit():
         return cores()
@@ -48,9 +48,9 @@ def share() -> int:
 
 
 def suited(environment: Mapping[str, str]) -> dict[str, str]:
-    """The settings of TensorFlow that suit this machine and that nobody has set.
+    """Returns the TensorFlow settings that suit this machine and are not set in the environment.
 
-    In a container that gets the time of two cores of a large machine, TensorFlow starts a thread for each core of the
+    In a container with the time of two cores of a large machine, TensorFlow starts a thread for each core of the
     machine, and they wait for each other.
 
     Example:

@@ -1,4 +1,4 @@
-"""Pictures of attention: where the captioner looked for each word, in any script that the font at hand can draw."""
+"""Drawings of views: attention over a picture for each word, weights of words, lines over time; in any script."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import math
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,47 +14,130 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.task import MatrixView, PictureView, SeriesView, View, WordsView
 
 Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 TILE = 224  # pixels: the longer side of every picture on the sheet
 GAP = 16
-COLUMNS = 5
+COLUMNS, CELL = 5, 36
 TITLE_SIZE, WORD_SIZE, SMALLEST_SIZE = 24, 19, 9
 PAPER, INK = (255, 255, 255), (28, 30, 34)
 # From no attention to the most, dark to bright, in steps that also read in grey
 HEAT = np.array([(24, 16, 60), (110, 28, 110), (214, 56, 72), (250, 146, 48), (255, 232, 120)], dtype=np.float32)
 
 
+def draw(view: View) -> Image.Image:
+    """Draws a view.
+
+    Example:
+        >>> draw(WordsView(["a", "dog"], np.array([0.1, 0.9]))).mode
+        'RGB'
+
+    Raises:
+        InputError: The font lacks a character of a text.
+    """
+    match view:
+        case PictureView(pixels, words, maps, title) if maps is not None:
+            return attention_picture(pixels, words, maps, title=title)
+        case PictureView(pixels, words, _, title):
+            return attention_picture(pixels, [], np.zeros((0, 1, 1)), title=title or " ".join(words))
+        case WordsView(words, weights):
+            return weights_picture([""], words, np.asarray(weights)[None])
+        case MatrixView(rows, columns, weights):
+            return weights_picture(rows, columns, weights)
+        case SeriesView(lines):
+            return lines_picture(lines)
+
+
+def is_drawn(view: View) -> bool:
+    """Returns whether there is more to draw than the picture that went into the model."""
+    return not isinstance(view, PictureView) or view.maps is not None
+
+
+def weights_picture(rows: Sequence[str], columns: Sequence[str], weights: ArrayLike) -> Image.Image:
+    """Draws a table of weights as shaded cells between the words of its rows and columns.
+
+    Args:
+        rows: The words on the left.
+        columns: The words above, each over its column.
+        weights: `<float>[rows, columns]`, 0 to 1.
+    """
+    letters, table = font(WORD_SIZE), np.clip(np.asarray(weights, np.float32), 0, 1)
+    check_glyphs("".join([*rows, *columns]), letters)
+    left = GAP + max((round(letters.getlength(word)) for word in rows), default=0) + GAP // 2
+    widths = [max(CELL, round(letters.getlength(word)) + GAP) for word in columns]
+    top = _line_height(WORD_SIZE) + GAP
+    sheet = Image.new("RGB", (left + sum(widths) + GAP, top + len(rows) * CELL + GAP), PAPER)
+    pen, x = ImageDraw.Draw(sheet), left
+    for column, (word, width) in enumerate(zip(columns, widths, strict=True)):
+        pen.text((x + width // 2, GAP // 2), word, fill=INK, font=letters, anchor="ma")
+        for row in range(len(rows)):
+            y = top + row * CELL
+            pen.rectangle((x, y, x + width - 2, y + CELL - 2), fill=_heat(float(table[row, column])))
+        x += width
+    for row, word in enumerate(rows):
+        pen.text((left - GAP // 2, top + row * CELL + CELL // 2), word, fill=INK, font=letters, anchor="rm")
+    return sheet
+
+
+def lines_picture(lines: Mapping[str, Sequence[float]]) -> Image.Image:
+    """Draws lines over time that end together, each with its name."""
+    letters, size = font(WORD_SIZE), (3 * TILE, TILE + 2 * GAP)
+    check_glyphs("".join(lines), letters)
+    top = _line_height(WORD_SIZE) * len(lines) + GAP
+    sheet = Image.new("RGB", (size[0], size[1] + top), PAPER)
+    pen, values = ImageDraw.Draw(sheet), [value for line in lines.values() for value in line]
+    low, span = min(values), (max(values) - min(values)) or 1.0
+    longest = max(map(len, lines.values()))
+    step, tall = (size[0] - 2 * GAP) / max(1, longest - 1), size[1] - 2 * GAP
+    for number, (name, line) in enumerate(lines.items()):
+        colour = _heat((number + 1) / (len(lines) + 1))
+        at = [
+            (GAP + step * (longest - len(line) + place), top + GAP + tall * (1 - (value - low) / span))
+            for place, value in enumerate(line)
+        ]
+        pen.line(at, fill=colour, width=3, joint="curve")
+        pen.text((GAP, GAP // 2 + number * _line_height(WORD_SIZE)), name, fill=colour, font=letters)
+    return sheet
+
+
+def _heat(share: float) -> tuple[int, int, int]:
+    """Returns the colour of a weight from 0 to 1, bright to dark."""
+    levels = (1 - share) * (len(HEAT) - 1)
+    below = min(int(levels), len(HEAT) - 2)
+    red, green, blue = np.rint(HEAT[below] + (HEAT[below + 1] - HEAT[below]) * (levels - below)).astype(int).tolist()
+    return red, green, blue
+
+
 def attention_picture(
     image: Image.Image | NDArray[np.uint8],
     words: Sequence[str],
-    attention_weights: ArrayLike,
+    maps: ArrayLike,
     *,
     title: str | None = None,
 ) -> Image.Image:
     """Draws the picture once plain under its caption, and once per word with the attention laid over it.
 
     Example:
-        >>> grid = np.zeros((2, 4)); grid[:, 3] = 1.0  # both words look at the bottom right of a 2 by 2 grid
-        >>> attention_picture(Image.new("RGB", (96, 96)), ["a", "dog"], grid).width
+        >>> maps = np.zeros((2, 2, 2)); maps[:, 1, 1] = 1.0  # both words attend to the bottom right of a 2 by 2 grid
+        >>> attention_picture(Image.new("RGB", (96, 96)), ["a", "dog"], maps).width
         736
 
     Args:
         image: A Pillow picture (its EXIF orientation is applied) or `<uint8>[height, width, 3]`.
         words: The words of the caption, in order.
-        attention_weights: `<float>[words, regions]`: the share of the attention that each region gets; the regions are
-            a square grid (196 = 14 × 14) in reading order over the whole picture.
+        maps: `<float>[words, rows, columns]`: the share of the attention that each region of the picture gets.
         title: What is written above; the words, joined, by default.
 
     Raises:
-        InputError: The alignments are not finite, do not match the words or are not a square grid, the picture is
-            something else, or the font lacks a character.
+        InputError: The maps are not finite or do not match the words, the picture is something else, or the font lacks
+            a character.
     """
     words = [unicodedata.normalize("NFC", word) for word in words]  # fonts have 한, seldom its separate letters
     title = unicodedata.normalize("NFC", " ".join(words) if title is None else title)
     check_glyphs(title + "".join(words), font(WORD_SIZE))
-    grids = _grids(words, attention_weights)
+    grids = _checked(words, maps)
     plain = _fitted(image)
     tiles = [plain, *(heat_overlay(plain, grid) for grid in grids)]
     columns = min(COLUMNS, len(tiles))
@@ -96,7 +179,7 @@ def heat_overlay(picture: Image.Image, grid: NDArray[np.float32]) -> Image.Image
 
 @functools.lru_cache(maxsize=64)
 def font(size: int) -> Font:
-    """The font of every picture: NanumGothic where `mmtoolkit[plots]` is installed, else Pillow's own.
+    """Returns the font of every picture: NanumGothic if `mmtoolkit[plots]` is installed, else Pillow's own.
 
     Example:
         >>> font(20).getlength("a dog") > 0
@@ -111,7 +194,7 @@ def font(size: int) -> Font:
 
 
 def check_glyphs(text: str, font: Font) -> None:
-    """Refuses a text that the font cannot draw, since a box in the place of a letter says nothing.
+    """Checks that the font can draw a text, as a box in place of a letter means nothing.
 
     Example:
         >>> check_glyphs("a dog", ImageFont.load_default(20))
@@ -134,7 +217,7 @@ def _drawn(letter: str, font: Font) -> tuple[tuple[int, int], bytes]:
 
 
 def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
-    """The picture as it is shown: upright, RGB, no side over `TILE`, none vanishing."""
+    """Returns the picture as shown: upright, RGB, scaled so that its longer side is `TILE`, no side empty."""
     if not isinstance(image, Image.Image):
         pixels = np.asarray(image)
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[-1] != 3 or 0 in pixels.shape:
@@ -147,18 +230,17 @@ def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
     )
 
 
-def _grids(words: Sequence[str], attention_weights: ArrayLike) -> NDArray[np.float32]:
-    """Checks the alignments and folds each row into its square grid."""
-    rows = np.asarray(attention_weights, np.float32)
-    side = math.isqrt(rows.shape[1]) if rows.ndim == 2 else 0
-    if rows.ndim != 2 or len(rows) != len(words) or side == 0 or side * side != rows.shape[1]:
+def _checked(words: Sequence[str], maps: ArrayLike) -> NDArray[np.float32]:
+    """Checks that there is a map of weights for each word."""
+    grids = np.asarray(maps, np.float32)
+    if grids.ndim != 3 or len(grids) != len(words) or 0 in grids.shape[1:]:
         raise InputError(
-            f"alignments must be [words, regions] with one row for each of the {len(words)} words and a square number "
-            f"of regions (14 × 14 = 196). Received: {list(rows.shape)}."
+            f"attention maps must be [words, rows, columns] with one map for each of the {len(words)} words. "
+            f"Received: {list(grids.shape)}."
         )
-    if not np.isfinite(rows).all() or (rows < 0).any():
-        raise InputError("alignments must be finite and not negative. Received: some that are not.")
-    return rows.reshape(-1, side, side)
+    if not np.isfinite(grids).all() or (grids < 0).any():
+        raise InputError("attention maps must be finite and not negative. Received: some that are not.")
+    return grids
 
 
 def _line_height(size: int) -> int:
@@ -177,7 +259,7 @@ def _lines(text: str, font: Font, width: float) -> list[str]:
 
 
 def _write(sheet: Image.Image, text: str, at: tuple[int, int], size: int, width: int, *, centred: bool) -> None:
-    """Writes one line, in smaller letters where it would be wider than `width`."""
+    """Draws one line, in smaller letters where it would be wider than `width`."""
     while size > SMALLEST_SIZE and font(size).getlength(text) > width:
         size -= 1
     ImageDraw.Draw(sheet).text(at, text, fill=INK, font=font(size), anchor="ma" if centred else "la")

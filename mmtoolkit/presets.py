@@ -1,7 +1,8 @@
-"""A preset is a directory of plain files: what a trained model needs, and a card that says where it comes from.
+"""Reads and writes presets: directories of plain files with all that a trained model needs, and a card of its origin.
 
 `config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and,
-not in all, `seen_pictures.h5`: what the training pictures look like.
+not in all, `seen_pictures.h5` (the distribution of the training images), `baselines.json` (what simpler predictors
+need), and a folder for each further model, a preset like this one.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -25,19 +26,21 @@ from mmtoolkit.vision.image_distribution import ImageDistribution
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
-SEEN = "seen_pictures.h5"  # not in every preset
+IMAGE_DISTRIBUTION, BASELINES = "seen_pictures.h5", "baselines.json"  # not in every preset
 
 
 @dataclass(frozen=True)
 class Preset:
-    """The files of a preset, read.
+    """The files of a preset, without the weights.
 
     Args:
-        folder: Where they are.
+        folder: The directory.
         config: Class, constructor arguments and default decoding.
         codecs: The model's codecs by name.
         card: Data, licence, command, seed, scores, limits.
-        image_distribution: What the training pictures look like; nothing in older presets.
+        image_distribution: The distribution of the training images; nothing in older presets.
+        baselines: What simpler predictors of the task need.
+        companions: The folders of further models by name.
     """
 
     folder: Path
@@ -45,21 +48,23 @@ class Preset:
     codecs: dict[str, TextCodec]
     card: dict[str, Any]
     image_distribution: ImageDistribution | None = None
+    baselines: Mapping[str, Any] = field(default_factory=dict)
+    companions: Mapping[str, Path] = field(default_factory=dict)
 
     @property
     def weights(self) -> Path:
-        """The weights file."""
+        """The path of the weights file."""
         return self.folder / WEIGHTS
 
 
 def shipped() -> dict[str, Path]:
-    """The presets that come with the package, by name."""
+    """Returns the presets that come with the package, by name."""
     root = Path(str(resources.files("mmtoolkit.pretrained")))
     return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CONFIG).is_file()}
 
 
 def find_preset(name: str | Path) -> Path:
-    """The folder of a preset given by path or by the name of a shipped one.
+    """Returns the folder of a preset given by path or by the name of a shipped one.
 
     Raises:
         InputError: There is no such folder or name; the message lists what there is.
@@ -97,8 +102,10 @@ def read_preset(name: str | Path) -> Preset:
         if not (folder / needed).is_file():
             raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
     codecs = {codec: TextCodec.load(folder / CODECS / codec) for codec in names}
-    seen = ImageDistribution.load(folder / SEEN) if (folder / SEEN).is_file() else None
-    return Preset(folder, config, codecs, card, seen)
+    seen = ImageDistribution.load(folder / IMAGE_DISTRIBUTION) if (folder / IMAGE_DISTRIBUTION).is_file() else None
+    baselines = read_json(folder / BASELINES) if (folder / BASELINES).is_file() else {}
+    companions = {inner.name: inner for inner in sorted(folder.iterdir()) if (inner / CONFIG).is_file()}
+    return Preset(folder, config, codecs, card, seen, baselines, companions)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -117,7 +124,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def pack(path: str, save: Callable[[str], Any]) -> None:
-    """Saves weights and compresses them: the digits that rounding has made zero take no room.
+    """Saves weights compressed: the digits that rounding has made zero take no space.
 
     Args:
         path: The file.
@@ -147,8 +154,13 @@ def write_preset(
     card: Mapping[str, Any],
     save_weights: Callable[[str], Any],
     image_distribution: ImageDistribution | None = None,
+    baselines: Mapping[str, Any] | None = None,
+    companions: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a preset beside its place and then puts it there, so that a half-written one is never seen."""
+    """Writes a preset beside its place and then moves it there, so that a half-written one is never seen.
+
+    Companions are models, which save themselves, or the folders of presets, which are copied.
+    """
     fresh, old = folder.with_name(f".{folder.name}.{os.getpid()}.new"), folder.with_name(f".{folder.name}.old")
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir(parents=True)
@@ -159,7 +171,14 @@ def write_preset(
             codec.save(fresh / CODECS / name)
         save_weights(str(fresh / WEIGHTS))
         if image_distribution:
-            image_distribution.save(fresh / SEEN)
+            image_distribution.save(fresh / IMAGE_DISTRIBUTION)
+        if baselines:
+            write_json(fresh / BASELINES, dict(baselines))
+        for name, companion in (companions or {}).items():
+            if isinstance(companion, Path):
+                shutil.copytree(companion, fresh / name)
+            else:
+                companion.save_preset(fresh / name)
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)
@@ -169,7 +188,7 @@ def write_preset(
 
 
 def settle(folder: Path) -> None:
-    """Puts the old preset back where a write that was killed left none, and takes away what else it left."""
+    """Restores the old preset after a write that was killed, and deletes the leftovers."""
     old = folder.with_name(f".{folder.name}.old")
     if old.exists() and not folder.exists():  # killed between the two moves
         os.replace(old, folder)

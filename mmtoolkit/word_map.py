@@ -1,4 +1,4 @@
-"""A map of words: their vectors on the two axes along which they differ most, labelled so that labels stay apart."""
+"""A map of words: their vectors on the first two principal axes, with labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.pictures import GAP, INK, PAPER, TITLE_SIZE, check_glyphs, font
 
 LABEL_SIZE = 17
-ROOM = 96  # pixels: each word has so much of the sheet in either direction, on average
+ROOM = 96  # pixels: the sheet's side is this times the square root of the number of words
 SMALLEST_SIDE = 640
 DOT, DOT_RADIUS = (214, 56, 72), 3
 FAINT = (140, 145, 155)
@@ -27,7 +27,7 @@ class Plane(NamedTuple):
 
     Args:
         points: `<float64>[words, 2]`.
-        share: How much of all variance the two axes hold, 0 to 1.
+        share: The share of the variance on the two axes, 0 to 1.
     """
 
     points: NDArray[np.float64]
@@ -35,10 +35,10 @@ class Plane(NamedTuple):
 
 
 def principal_plane(vectors: ArrayLike) -> Plane:
-    """Principal component analysis of the directions of some vectors, in two dimensions.
+    """Computes the principal components, two of them, of the directions of some vectors.
 
-    The vectors are brought to length 1, since cosines compare directions alone. The sign of an axis is that of its
-    largest number, so that the same vectors always give the same map.
+    The vectors are scaled to length 1, as cosines compare directions alone. An axis has the sign of its largest number,
+    so that the same vectors always give the same map.
 
     Example:
         >>> principal_plane([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]).points.round(2).tolist()
@@ -67,8 +67,8 @@ def principal_plane(vectors: ArrayLike) -> Plane:
 def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
     """Draws words as labelled dots on the two principal axes of their vectors.
 
-    Each label takes the nearest free place around its dot, the first words first; a thin line ties it to the dot where
-    it had to go far.
+    Each label takes the nearest free place around its dot, the first words first; a thin line joins distant labels to
+    their dots.
 
     Example:
         >>> word_map(["dog", "cat", "run"], [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]).size
@@ -106,7 +106,7 @@ def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
 
 
 def fitted(points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The points, each axis stretched to a rectangle of the sheet, upwards where they grow."""
+    """Scales points to a rectangle of the sheet, each axis by itself, with larger values upwards."""
     least, most = points.min(axis=0), points.max(axis=0)
     shares = (points - least) / np.maximum(most - least, 1e-12)
     shares[:, 1] = 1 - shares[:, 1]
@@ -116,7 +116,7 @@ def fitted(points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[
 def placed(
     dots: NDArray[np.float64], sizes: Sequence[NDArray[np.float64]], low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> list[NDArray[np.float64]]:
-    """A box `left, upper, right, lower` for each label, apart from the others and from the dots where there is room."""
+    """Places a box `left, upper, right, lower` for each label, clear of the others and of the dots if there is room."""
     taken = np.concatenate([dots - DOT_RADIUS, dots + DOT_RADIUS], axis=1)
     labels: list[NDArray[np.float64]] = []
     for dot, size in zip(dots, sizes, strict=True):
@@ -135,7 +135,7 @@ def placed(
 
 
 def corners(dot: NDArray[np.float64], size: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Upper left corners to try for a label: right, left, above and below its dot, then rings farther and farther."""
+    """Yields upper left corners to try for a label: right, below, left and above its dot, then wider rings."""
     for number, ring in enumerate(RINGS):
         turns = 4 if number == 0 else 16
         for turn in range(turns):
@@ -145,6 +145,6 @@ def corners(dot: NDArray[np.float64], size: NDArray[np.float64]) -> Iterator[NDA
 
 
 def overlap(box: NDArray[np.float64], others: NDArray[np.float64]) -> float:
-    """The area that a box shares with others, in square pixels."""
+    """Computes the area that a box shares with others, in square pixels."""
     common = np.minimum(box[2:], others[:, 2:]) - np.maximum(box[:2], others[:, :2])
     return float(np.maximum(common, 0).prod(axis=1).sum())

@@ -37,7 +37,7 @@ def overview(summaries: dict[str, str]) -> str:
 
 def start(name: str, arguments: list[str]) -> int:
     """Imports one job and runs it; Ctrl-C while it loads ends as quietly as later."""
-    from mmtoolkit.pipelines.command import call, exit_code
+    from mmtoolkit.cli.command import call, exit_code
 
     def job() -> int | None:
         main = importlib.import_module(f"mmtoolkit.pipelines.{name.replace('-', '_')}").main
@@ -49,7 +49,7 @@ def start(name: str, arguments: list[str]) -> int:
 def dispatch() -> None:
     """Runs `mmtoolkit NAME …`; without a name it lists the jobs."""
     try:
-        from mmtoolkit.pipelines.command import fail
+        from mmtoolkit.cli.command import fail
     except KeyboardInterrupt:  # nothing has begun
         raise SystemExit(130) from None
     summaries, arguments = jobs(Path(__file__).parent), sys.argv[1:]

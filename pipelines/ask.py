@@ -4,32 +4,26 @@ from __future__ import annotations
 
 import json as json_format
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
-from mmtoolkit.serving.client import Client, GrpcClient, RestClient, Told
+from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.options import Printing
+from mmtoolkit.cli.ranges import Positive, Whole
+from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
+from mmtoolkit.startup import start_tensorflow
 
 Name = Path | str | None  # of a picture, or the question where there is none
 BATCH, BYTES = 16, 10**7  # pictures of a request; bytes, which a few photos of a telephone have
 
 
-def main(
-    url: tyro.conf.Positional[str],
-    images: tyro.conf.Positional[list[Path]],
-    *,
-    question: str | None = None,
-    timeout: float = 60.0,
-    retries: int = 3,
-    json: bool = False,
-) -> int:
-    """Asks a served model about pictures.
-
-    Prints a line INPUT<TAB>CAPTION for each picture; with a question, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. The exit
-    code is 1 where a picture could not be read.
+@dataclass(frozen=True, kw_only=True)
+class Options(Printing):
+    """The options of `mmtoolkit ask`.
 
     Args:
         url: The model, http://localhost:8501/v1/models/NAME; over gRPC, grpc://localhost:8500/NAME.
@@ -37,20 +31,32 @@ def main(
         question: For a model that answers questions.
         timeout: Seconds that the server may say nothing.
         retries: Tries after the first, where the server cannot be reached or is busy.
-        json: Print one JSON object in place of the lines.
     """
-    if timeout <= 0 or retries < 0:
-        raise mm.InputError(f"--timeout is above 0 and --retries 0 or more. Received: {timeout}, {retries}.")
-    client = client_for(url, timeout, retries)
-    told: list[tuple[Name, Told]] = []
+
+    url: tyro.conf.Positional[str]
+    images: tyro.conf.Positional[list[Path]]
+    question: str | None = None
+    timeout: Positive = 60.0
+    retries: Whole = 3
+
+
+def main(options: Options) -> int:
+    """Asks a served model about pictures.
+
+    Prints a line INPUT<TAB>CAPTION for each picture; with a question, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. The exit
+    code is 1 where a picture could not be read.
+    """
+    images, question = options.images, options.question
+    client = client_for(options.url, options.timeout, options.retries)
+    told: list[tuple[Name, Prediction]] = []
     for batch in batches(mm.find_images(images) if images or question is None else []):
         found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
         names: Sequence[Name] = batch or [question]
         rows = list(zip(names, found, strict=True))
         told += rows
-        if not json:
+        if not options.json:
             show(rows)
-    if json:
+    if options.json:
         results = [as_json(name, each) for name, each in told]
         print(json_format.dumps({"results": results}, indent=1, ensure_ascii=False))
     return 0 if all(each.status == "ok" for _, each in told) else 1
@@ -81,7 +87,7 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
     return GrpcClient(target, model, timeout=timeout, retries=retries)
 
 
-def show(rows: Sequence[tuple[Name, Told]]) -> None:
+def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
     """Prints what was said of each picture."""
     for name, each in rows:
         if each.status != "ok":
@@ -93,7 +99,7 @@ def show(rows: Sequence[tuple[Name, Told]]) -> None:
             print(f"{name}\t{each.text}", flush=True)
 
 
-def as_json(name: Name, told: Told) -> dict[str, Any]:
+def as_json(name: Name, told: Prediction) -> dict[str, Any]:
     """What was said of a picture, as JSON."""
     others = [{"text": text, "score": share} for text, share in told.others]
     return {"image": str(name), "text": told.text, "score": told.score, "status": told.status, "others": others}

@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import json as json_format
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
+from mmtoolkit import tasks
+from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, tell
+from mmtoolkit.cli.options import Exclusion, Printing, Replacing
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import aligned, check_target, progress_bar, run, tell
-from mmtoolkit.readers import Excluded, Fault, load_captions, load_questions, write_quarantine
-from mmtoolkit.readers.caption_files import captions_files
-from mmtoolkit.readers.question_files import questions_files
+from mmtoolkit.readers import Excluded, Fault, write_quarantine
 
 if TYPE_CHECKING:
     from mmtoolkit.doctor import Health
@@ -21,22 +22,9 @@ if TYPE_CHECKING:
 SHOWN = 3  # of each kind in the terminal
 
 
-def main(
-    *,
-    data: Path,
-    out: Path | None = None,
-    quarantine: Path | None = None,
-    exclude: Path | None = None,
-    seed: int = 0,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Examines a data set before any training: what is wrong, what is odd, and what could be learnt from it.
-
-    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, in HEIC or in the colours of print; doubles,
-    to the byte or nearly, also across splits; texts that are empty, repeated, very long, or in another script or
-    language than the others; and says how many words several thresholds know, and what accuracy the most frequent
-    answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
+@dataclass(frozen=True, kw_only=True)
+class Options(Exclusion, Printing, Replacing):
+    """The options of `mmtoolkit doctor`.
 
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
@@ -45,15 +33,29 @@ def main(
             jobs leaves out. What is odd but usable, a picture in HEIC say, is not among it.
         exclude: Such a file: rows and pictures to leave out from the start.
         seed: Of the cut into splits, where the data names none.
-        json: Print one JSON object in place of the table.
-        overwrite: Replace the files of --out and --quarantine if they are there.
     """
-    check_target("--out", out, ending=".html", overwrite=overwrite)
-    check_target("--quarantine", quarantine, overwrite=overwrite)
+
+    data: Path
+    out: Path | None = None
+    quarantine: Path | None = None
+    seed: int = 0
+
+
+def main(options: Options) -> int:
+    """Examines a data set before any training: what is wrong, what is odd, and what could be learnt from it.
+
+    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, in HEIC or in the colours of print; doubles,
+    to the byte or nearly, also across splits; texts that are empty, repeated, very long, or in another script or
+    language than the others; and says how many words several thresholds know, and what accuracy the most frequent
+    answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
+    """
+    data, out, quarantine = options.data, options.out, options.quarantine
+    check_target("--out", out, ending=".html", overwrite=options.overwrite)
+    check_target("--quarantine", quarantine, overwrite=options.overwrite)
     from mmtoolkit.doctor import examine, health_page
 
-    records, faults = all_records(data, exclude)
-    health = examine(records, faults, seed=seed, progress=progress_bar("pictures"))
+    records, faults = all_records(data, options.exclude)
+    health = examine(records, faults, seed=options.seed, progress=progress_bar("pictures"))
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         page = health_page(health, f"{data}")
@@ -63,7 +65,7 @@ def main(
         quarantine.parent.mkdir(parents=True, exist_ok=True)
         write_quarantine(quarantine, [finding.as_fault() for finding in health.findings if not finding.usable])
         tell(f"to leave out: {quarantine}")
-    print(json_format.dumps(health.as_json(), indent=1, ensure_ascii=False) if json else report(health))
+    print(json_format.dumps(health.as_json(), indent=1, ensure_ascii=False) if options.json else report(health))
     return health.exit_code
 
 
@@ -78,16 +80,18 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
     refused: list[mm.InputError] = []
     broken: dict[Path, Fault] = {}
     read: list[Path] = []
-    for usable, files in ((load_captions, captions_files), (load_questions, questions_files)):
+    for task in tasks.TASKS:
         try:
-            found = usable(data, on_error="skip", exclude=exclude)
+            found, left = task.load(data, on_error="skip", exclude=exclude)
         except mm.InputError as error:
             refused.append(error)
-            broken |= {file: Fault(str(file), str(error), kind="unreadable table") for file in there(files, data)[:1]}
+            broken |= {
+                file: Fault(str(file), str(error), kind="unreadable table") for file in there(task.files, data)[:1]
+            }
         else:
-            read += there(files, data)
-            records += found.records
-            faults += [fault for fault in found.faults if not isinstance(fault, Excluded)]
+            read += there(task.files, data)
+            records += found
+            faults += [fault for fault in left if not isinstance(fault, Excluded)]
     faults += [fault for file, fault in broken.items() if file not in read]  # captions are no table of questions
     if not records:
         raise mm.InputError(" And as questions: ".join(dict.fromkeys(map(str, refused))))

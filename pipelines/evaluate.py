@@ -1,65 +1,40 @@
-"""Scores a trained model on a data set."""
+"""Evaluates a trained model on a data set."""
 
 from __future__ import annotations
 
 import contextlib
 import json as json_format
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, progress_bar, run, scores_text, tell
+from mmtoolkit.cli.options import Data, Preset, Printing, Replacing, Searching, Store, values
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.captioning import search
-from mmtoolkit.pipelines.command import check_target, progress_bar, run, scores_text, start_tensorflow, tell
-from mmtoolkit.pipelines.out_of_distribution import out_of_distribution
-from mmtoolkit.pipelines.reporting import PAGE, TABLE, provenance, write_report
-from mmtoolkit.pipelines.runs import cut_as_trained
-from mmtoolkit.pipelines.seeing import check_answerer, load_model, load_twin, pictures_for, readable, tell_left_out
 from mmtoolkit.readers import (
     Fault,
     NoSuchSplit,
     OnError,
-    load_captions,
-    load_questions,
+    left_out,
     none_left,
+    split_as_trained,
     split_name,
     write_quarantine,
 )
+from mmtoolkit.startup import start_tensorflow
+from mmtoolkit.task import Task
 
-Usable = Callable[..., tuple[list[Any], list[Fault]]]  # reads a data set: `load_captions` or `load_questions`
+PAGE, TABLE = ".html", ".csv"  # beside the JSON file
 
 
-def main(
-    *,
-    preset: str,
-    data: Path,
-    split: str | None = None,
-    out: Path | None = None,
-    results: Path | None = None,
-    vgg19_weights: str | None = None,
-    features: Path | None = None,
-    on_error: OnError = "fail",
-    exclude: Path | None = None,
-    beam: int | None = None,
-    length_penalty: float | None = None,
-    groups: int | None = None,
-    diversity: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Scores a trained model on a data set.
-
-    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
-    the pictures that are unlike those of the training.
+@dataclass(frozen=True, kw_only=True)
+class Options(Preset, Data, Store, Searching, Printing, Replacing):
+    """The options of `mmtoolkit evaluate`.
 
     Args:
-        preset: Name of a shipped preset, or the path of one.
         data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
@@ -67,59 +42,64 @@ def main(
             .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
             are secret.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
-        features: Folder of the feature store; in the cache by default.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
         exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it. A split that the training
             cut itself needs the list of the training.
-        beam: Width of a captioner's search, in place of the preset's own.
-        length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
-            is a multiple of them.
-        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
-        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
-        top_k: Draw among so many likeliest words.
-        top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw (0).
-        json: Print the report as one JSON object.
-        overwrite: Replace the files of --out and --results if they are there.
     """
-    searches = {"beam": beam, "length_penalty": length_penalty, "groups": groups, "diversity": diversity}
-    searches |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
-    check_places(out, on_error, overwrite=overwrite)
-    check_target("--results", results, ending=".json", overwrite=overwrite)
+
+    split: str | None = None
+    out: Path | None = None
+    results: Path | None = None
+
+
+def main(options: Options) -> int:
+    """Scores a trained model on a data set.
+
+    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
+    the pictures that are unlike those of the training.
+    """
+    data, out, on_error = options.data, options.out, options.on_error
+    check_places(out, on_error, overwrite=options.overwrite)
+    check_target("--results", options.results, ending=".json", overwrite=options.overwrite)
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
-    answers, decoding = isinstance(model, mm.VisualQA), None
-    if answers:
-        check_answerer(preset, searches)
-    else:
-        decoding = check_captioner(model, preset, results, searches)
-    usable: Usable = partial(load_questions if answers else load_captions, on_error=on_error, exclude=exclude)
-    records, faults, train_records = records_of(data, usable, split=split, card=model.card)
-    source, unreadable = pictures_for(model, records, features=features, on_error=on_error)
-    records, faults = readable(records, unreadable), [*faults, *unreadable]
-    tell_left_out(faults)
+    from mmtoolkit.data import source_for
+    from mmtoolkit.data.image_sources import readable
+    from mmtoolkit.evaluation import out_of_distribution
+    from mmtoolkit.reports import save_report
+
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    task = mm.task_of(model)
+    search = search_for(task, model, options)
+    records, faults, train_records = records_of(task, options, card=model.card)
+    progress = progress_bar("features" if model.extractor else "pictures")
+    source, unreadable = source_for(model, records, features=options.features, on_error=on_error, progress=progress)
+    records = readable(records, unreadable)
+    if faults := [*faults, *unreadable]:
+        tell(f"warning: {left_out(faults)}")
     if not records:
-        raise none_left(data, faults, "question" if answers else "caption")
-    if answers:
-        report = answers_report(model, preset, records, source, results)
-    else:
-        report = captions_report(model, records, source, decoding, train_records)
+        raise none_left(data, faults, task.record_noun)
+    report = report_on(task, model, records, source, search, train_records, options.results)
     report |= out_of_distribution(model, records, source)
-    report |= {"data": str(data), "split": split or "all", "left_out": len(faults), "preset": str(preset)}
-    report |= provenance(model, records)
-    rows = report.pop("rows", [])
+    report |= {"data": str(data), "split": options.split or "all", "left_out": len(faults), "preset": options.preset}
     if out:
-        write_report(out, {**report, "rows": rows}, model, records, source)
+        save_report(out, task, report, model=model, records=records, source=source)
+        tell(f"report: {out}" + (f"; to look at: {out.with_suffix(PAGE)}" if report.get("rows") else ""))
         if on_error == "quarantine":
             write_quarantine(quarantine(out), faults)
             tell(f"left out: {quarantine(out)}")
+    report = {name: value for name, value in report.items() if name != "rows"} | depends_on(model, records)
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
-    print(text if json else scores_text(report["scores"]), end="\n" if json or report["scores"] else "")
+    scores = scores_text(task.metric, report["scores"])
+    print(text if options.json else scores, end="\n" if options.json or report["scores"] else "")
     return 0
+
+
+def depends_on(model: Any, records: Sequence[Any]) -> dict[str, Any]:
+    """Returns what a report depends on: the digest of the records, and what the model's outputs depend on."""
+    from mmtoolkit.records import digest
+
+    return {"data_sha256": digest(records), **model.provenance}
 
 
 def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> None:
@@ -139,56 +119,52 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
         check_target("--out", quarantine(out), overwrite=overwrite)
 
 
-def check_captioner(
-    captioner: mm.Captioner, preset: str, results: Path | None, searches: Mapping[str, Any]
-) -> mm.BeamSearch | mm.Sample:
-    """The search that was asked for; raises where there are results to write, which only answers have."""
-    if results:
-        raise mm.InputError(
-            f"--results is for presets that answer questions. Received: {preset}, a captioner; leave the option out."
-        )
-    return search(captioner, **searches)
-
-
-def captions_report(
-    captioner: mm.Captioner, records: list[Any], source: Any, decoding: Any, train_records: list[Any]
-) -> dict[str, Any]:
-    """The report on a captioner."""
-    bar = progress_bar("captions")
-    return mm.evaluate_captions(
-        captioner, records, source=source, decoding=decoding, train_records=train_records, progress=bar
-    )
-
-
-def answers_report(
-    model: mm.VisualQA, preset: str, records: list[Any], source: Any, results: Path | None
-) -> dict[str, Any]:
-    """The report on a question-answerer, beside its question-only twin where the preset has that in it.
-
-    Without answers to compare with it has no scores.
+def search_for(task: Task[Any], model: Any, options: Options) -> Any:
+    """Returns the search that is asked for, with as many outputs as grades need.
 
     Raises:
-        mm.InputError: There are no answers, and no results to write.
+        mm.InputError: An option is not for this task.
     """
-    from mmtoolkit.evaluation import answer_questions, candidates_needed
+    if options.results and task.results({}) is None:
+        raise mm.InputError(
+            f"--results is for presets that answer questions. Received: {options.preset}, of {task.name}; "
+            "leave the option out."
+        )
+    return task.choose_search(model, task.candidates(model), values(options, Searching))
 
-    answered = [record for record in records if record.answers]
-    if not answered and not results:
-        raise mm.InputError("Scores need answers. Received: questions that have none; add --results FILE.")
-    found = answer_questions(
-        model, records, source=source, top=candidates_needed(model), progress=progress_bar("answers")
-    )
+
+def report_on(
+    task: Task[Any],
+    model: Any,
+    records: list[Any],
+    source: Any,
+    search: Any,
+    train_records: Sequence[Any],
+    results: Path | None,
+) -> dict[str, Any]:
+    """Evaluates a model, and writes the results for an evaluation server; without references there are no scores.
+
+    Raises:
+        mm.InputError: There are no references, and no results to write.
+    """
+    scored = [record for record in records if record.references]
+    if not scored and not results:
+        raise mm.InputError(
+            f"Scores need {task.noun}s. Received: {task.record_noun}s that have none; add --results FILE."
+        )
+    bar = progress_bar(f"{task.noun}s")
+    predictions = mm.predict(task, model, records, source=source, search=search, progress=bar)
     if results:
-        write_results(results, found)
-    if not answered:
-        return {"scores": {}, "questions": len(records), "results": str(results)}
-    return mm.evaluate_answers(model, answered, source=source, twin=load_twin(preset), found=found)
+        write_results(results, task.results(predictions) or [])
+    if not scored:
+        return {"scores": {}, task.unit: len(records), "results": str(results)}
+    return mm.evaluate(
+        task, model, scored, source=source, search=search, predictions=predictions, train_records=train_records
+    )
 
 
-def write_results(path: Path, found: Mapping[str, Sequence[mm.Answer]]) -> None:
-    """Writes the answers as the VQA evaluation server takes them: `[{"question_id": 7, "answer": "red"}]`."""
-    numbers = {key: int(key) if key.isdecimal() else key for key in found}
-    rows = [{"question_id": numbers[key], "answer": best[0].text} for key, best in found.items()]
+def write_results(path: Path, rows: list[dict[str, Any]]) -> None:
+    """Writes results in the form of the task's evaluation server."""
     text = json_format.dumps(rows, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: file.write(text.encode()))
@@ -196,9 +172,9 @@ def write_results(path: Path, found: Mapping[str, Sequence[mm.Answer]]) -> None:
 
 
 def records_of(
-    data: Path, usable: Usable, *, split: str | None, card: Mapping[str, Any]
+    task: Task[Any], options: Options, *, card: Mapping[str, Any]
 ) -> tuple[list[Any], list[Fault], list[Any]]:
-    """The records of a split: of the data that the preset was trained on as its training cut it, else as named there.
+    """Loads the records of a split: of the preset's own data as its training cut it, else as named there.
 
     Returns:
         The records, what is left out, and what the preset was trained on where this is that data.
@@ -206,16 +182,17 @@ def records_of(
     Raises:
         mm.InputError: There is no such split.
     """
+    split, load = options.split, partial(task.load, options.data, on_error=options.on_error, exclude=options.exclude)
     if split in (None, "all"):
-        return *usable(data), []
+        return *load(), []
     with contextlib.suppress(mm.InputError):  # the pictures of other splits need not be there
-        records, faults = usable(data)
-        parts, same = cut_as_trained(records, card)
+        records, faults = load()
+        parts, same = split_as_trained(records, card)
         part = getattr(parts, split_name(split))
         if part and same:
             return part, faults, parts.train
     try:
-        return *usable(data, splits=(split,)), []
+        return *load(splits=(split,)), []
     except NoSuchSplit as error:
         if "data_sha256" not in card:
             raise
@@ -223,7 +200,7 @@ def records_of(
 
 
 def quarantine(out: Path) -> Path:
-    """The file beside a report for what was left out."""
+    """Returns the file beside a report for what was left out."""
     return out.with_suffix(".quarantine.jsonl")
 
 

@@ -2,46 +2,40 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Literal
-
-import tyro
+from dataclasses import dataclass
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import progress_bar, run, start_tensorflow, tell
+from mmtoolkit.cli.command import progress_bar, run, tell
+from mmtoolkit.cli.model_options import VGG19
+from mmtoolkit.cli.options import Images
+from mmtoolkit.cli.ranges import Count
+from mmtoolkit.startup import start_tensorflow
 
 
-def main(
-    images: tyro.conf.Positional[list[Path]],
-    *,
-    features: Path | None = None,
-    vgg19_weights: str = "imagenet",
-    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    batch_size: int = 16,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options(Images, VGG19):
+    """The options of `mmtoolkit features`.
+
+    Args:
+        batch_size: Pictures a forward pass.
+    """
+
+    vgg19_weights: str = "imagenet"
+    batch_size: Count = 16
+
+
+def main(options: Options) -> int:
     """Extracts VGG19 features of pictures into a store.
 
     What is stored already is not done again, so a stopped run goes on where it was. Prints the store's folder.
-
-    Args:
-        images: Picture files, or folders of them.
-        features: Folder of the feature store; in the cache by default.
-        vgg19_weights: imagenet, the path of a weights file, or random.
-        layer: block5_conv4 gives 196 regions of 512 features, block5_pool as many of a picture twice as large, fc2 one
-            vector of 4,096 (weights with the top).
-        precision: auto is bfloat16 where the processor has it.
-        batch_size: Pictures a forward pass.
     """
-    if batch_size < 1:
-        raise mm.InputError(f"--batch-size expects 1 or more. Received: {batch_size}.")
-    paths = mm.find_images(images)
+    paths = mm.find_images(options.images)
     start_tensorflow()
     from mmtoolkit.vision import extractor_key, load_extractor, open_store
 
-    key = extractor_key(vgg19_weights, precision=precision, layer=layer)
-    store = open_store(key, features)
-    failures = store.add(paths, lambda: load_extractor(key), batch_size=batch_size, progress=progress_bar("features"))
+    key = extractor_key(options.vgg19_weights, precision=options.precision, layer=options.layer)
+    store, bar = open_store(key, options.features), progress_bar("features")
+    failures = store.add(paths, lambda: load_extractor(key), batch_size=options.batch_size, progress=bar)
     for path, reason in failures.items():
         tell(f"error: {path} cannot be read ({reason})")
     print(store.folder)

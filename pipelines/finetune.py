@@ -1,196 +1,210 @@
-"""Fine-tunes a trained model on one's own pictures, and says what that gained and lost."""
+"""Fine-tunes a trained model on one's own pictures, and shows what that gained and lost."""
 
 from __future__ import annotations
 
 import shutil
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.command import run, scores_text, start_tensorflow, tell
-from mmtoolkit.pipelines.kinds import Kind, kind_of
-from mmtoolkit.pipelines.learning import check_ranges, told_how_to_go_on, trainable
-from mmtoolkit.pipelines.reporting import write_report
-from mmtoolkit.pipelines.runs import (
-    STAGES,
-    WANTED,
-    answered,
-    begin,
-    claim,
-    cut_as_trained,
-    digest,
-    is_finished,
-    is_stopped,
-    resolved,
-)
-from mmtoolkit.pipelines.seeing import load_model, pictures_for, readable, tell_left_out
-from mmtoolkit.pipelines.tuning import Stage, check_stages, place_of, scored, tuned
-from mmtoolkit.readers import Fault, OnError, Splits
+from mmtoolkit.cli.command import keras_bar, progress_bar, run, scores_text, tell
+from mmtoolkit.cli.options import Data, Descent, HeldOut, Preset, Run, Store, resolved
+from mmtoolkit.cli.ranges import Count, Positive, Share, Whole
+from mmtoolkit.readers import Fault, OnError, Splits, left_out, split_as_trained
+from mmtoolkit.records import digest
+from mmtoolkit.run_folder import STAGES, begin, is_stopped, lasting, may_begin
+from mmtoolkit.startup import start_tensorflow
+from mmtoolkit.task import Task
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
-LEAST = {"epochs": 1, "batch_size": 1, "min_count": 1, "patience": 0, "checkpoint_every": 0}
-STEPS, EPOCHS, LEAST_PATIENCE = 600, (5, 40), 3  # of a stage where it is not said otherwise
-SHARES = ("label_smoothing", "averaging", "valid_share")
+Stage = Literal["decoder", "encoder"]
+STEPS, EPOCHS, LEAST_PATIENCE = 600, (5, 40), 3  # of a stage where the options leave them open
+WANTED = 20  # pictures: with fewer, fine-tuning has too little to train on and to choose by
 
 
-def main(
-    *,
-    preset: str,
-    data: Path,
-    out: Path,
-    keep: Path | None = None,
-    stages: tuple[Stage, ...] = (),
-    epochs: int | None = None,
-    learning_rate: float = 1e-3,
-    encoder_rate: float = 0.1,
-    batch_size: int = 16,
-    label_smoothing: float = 0.0,
-    averaging: float = 0.9,
-    patience: int | None = None,
-    min_count: int = 1,
-    valid_share: float = 0.2,
-    seed: int = 0,
-    vgg19_weights: str | None = None,
-    features: Path | None = None,
-    on_error: OnError = "fail",
-    exclude: Path | None = None,
-    checkpoint_every: int = 200,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Fine-tunes a trained model on one's own pictures, and says what that gained and lost.
-
-    The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
-    all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
-    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
-    after, the pictures that predict calls unlike are those unlike the new ones.
+@dataclass(frozen=True, kw_only=True)
+class Options(Preset, Data, HeldOut, Store, Descent, Run):
+    """The options of `mmtoolkit finetune`.
 
     Args:
         preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.
         data: Pictures with captions or questions, in any form that caption or vqa takes; from 20 pictures up.
-        out: Folder of the run.
         keep: The data that the preset was trained on: the report then says what is lost of the old task, and new words
             find their neighbours among its words too.
         stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
             which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, with VGG19 the
             first.
         epochs: Of each stage, at most; by default from 5 to 40, more of them where there are few pictures.
-        learning_rate: Highest rate of Adam.
-        encoder_rate: Share of that rate in the stage encoder.
-        batch_size: Captions or questions a step.
-        label_smoothing: Probability moved from the right word or answer to all.
-        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        encoder_rate: Share of the learning rate in the stage encoder.
         patience: Epochs of a stage without a better validation score before it ends; by default a quarter of them.
         min_count: New words that occur less often stay unknown.
-        valid_share: Share of the training pictures held out for validation where the data names no split for it.
-        seed: Start of all random numbers.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with.
-        features: Folder of the feature store; in the cache by default.
-        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
-            in OUT/quarantine.jsonl.
-        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
-        checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after epochs only.
-        resume: Go on with the run in OUT; without one, start.
-        overwrite: Replace the run that is already in OUT.
     """
-    options = resolved(locals())
-    check_ranges(options, least=LEAST, shares=SHARES)
-    if not encoder_rate > 0:
-        raise mm.InputError(f"--encoder-rate expects more than 0. Received: {encoder_rate}.")
-    if resume and is_finished(out, options):
+
+    keep: Path | None = None
+    stages: tuple[Stage, ...] = ()
+    epochs: Count | None = None
+    patience: Whole | None = None
+    min_count: Count = 1
+    learning_rate: Positive = 1e-3
+    encoder_rate: Positive = 0.1
+    batch_size: Count = 16
+    averaging: Share = 0.9
+    label_smoothing: Share = 0.0
+
+    def check(self) -> None:
+        """Refuses numbers out of their range, and a stage that comes twice.
+
+        Raises:
+            mm.InputError: There is one.
+        """
+        super().check()
+        if len(set(self.stages)) < len(self.stages):
+            raise mm.InputError(f"--stages expects each stage once. Received: {' '.join(self.stages)}.")
+
+
+def main(options: Options) -> int:
+    """Fine-tunes a trained model on one's own pictures, and says what that gained and lost.
+
+    The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
+    all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
+    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
+    after, the pictures that predict calls unlike are those unlike the new ones.
+    """
+    out, settings = options.out, resolved(options)
+    if not may_begin(out, settings, resume=options.resume, overwrite=options.overwrite):
+        tell(f"nothing to resume: the run in {out} is finished")
         return 0
-    claim(out, overwrite=overwrite or resume)
     start_tensorflow()
+    from mmtoolkit.reports import save_report
+    from mmtoolkit.training import Recipe, check_stages, fine_tune, resumable
+
     started = time.perf_counter()
-    model = load_model(preset, vgg19_weights)
-    check_stages(stages, model)
-    kind = kind_of(model)
-    splits, source, faults = prepared(model, kind, data, options, exclude=exclude)
-    settle(options, sum(len(kind.texts([record])["words"]) for record in splits.train))
-    old = old_splits(kind, keep, model.card, on_error) if keep else None
-    begin(out, options, faults, keep=resume and is_stopped(out))
-    with told_how_to_go_on(out):
-        model, report, source = tuned(model, kind, splits, source, old=old, out=out, options=options)
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    check_stages(options.stages, model)
+    task = mm.task_of(model)
+    splits, source, faults = prepared(task, model, options)
+    settings |= length(options, sum(len(task.texts([record])["words"]) for record in splits.train))
+    old = old_splits(task, options.keep, model.card, options.on_error) if options.keep else None
+    begin(out, settings, faults, keep=options.resume and is_stopped(out))
+    with resumable(lambda: is_stopped(out), tell), keras_bar():
+        tuned = fine_tune(
+            task,
+            model,
+            splits,
+            source=source,
+            source_of=lambda model, records: source_of(model, records, options)[0],
+            out=out,
+            recipe=Recipe.of(settings),
+            stages=options.stages,
+            encoder_rate=options.encoder_rate,
+            min_count=options.min_count,
+            old=old,
+            card=card_of(splits, options, settings),
+            settings=lasting(settings),
+            tell=tell,
+        )
+    report = {**tuned.report, "options": settings, "left_out": len(faults)}
     if old:
-        report["kept"] = kept(kind, preset, out, old.valid, options)
-    report |= {"left_out": len(faults), "seconds": {"total": round(time.perf_counter() - started)}}
-    report["train_sha256"] = digest(splits.train)
-    write_report(out / "report.json", report, model, splits.valid, source)
+        report["kept"] = kept(task, options, old.valid)
+    report["seconds"] = {"total": round(time.perf_counter() - started)}
+    save_report(out / "report.json", task, report, model=tuned.model, records=splits.valid, source=tuned.source)
     for folder in out.glob(STAGES):  # its samples and curves are kept
-        shutil.rmtree(preset_in if (preset_in := folder / "preset").is_dir() else folder)
-    say(report, out, kind.judge().scores[0])
+        shutil.rmtree(preset if (preset := folder / "preset").is_dir() else folder)
+    print_scores(task, report, out)
     return 0
 
 
-def settle(options: dict[str, Any], examples: int) -> None:
-    """Fills in the epochs and the patience that were not given, from the number of captions or questions.
+def length(options: Options, examples: int) -> dict[str, int]:
+    """Returns epochs and patience of a stage; where they are left open they depend on the number of examples.
 
     Example:
-        >>> options = {"epochs": None, "patience": None, "batch_size": 16}
-        >>> settle(options, examples=96)
-        >>> options["epochs"], options["patience"]
-        (40, 10)
+        >>> length(Options(preset="shapes_demo", data=Path("mine"), out=Path("runs/a")), examples=96)
+        {'epochs': 40, 'patience': 10}
     """
     few, many = EPOCHS
-    if options["epochs"] is None:
-        options["epochs"] = min(many, max(few, STEPS * options["batch_size"] // max(1, examples)))
-    if options["patience"] is None:
-        options["patience"] = max(LEAST_PATIENCE, options["epochs"] // 4)
+    epochs = options.epochs or min(many, max(few, STEPS * options.batch_size // max(1, examples)))
+    patience = max(LEAST_PATIENCE, epochs // 4) if options.patience is None else options.patience
+    return {"epochs": epochs, "patience": patience}
 
 
-def prepared(
-    model: Any, kind: Kind, data: Path, options: Mapping[str, Any], *, exclude: Path | None
-) -> tuple[Splits[Any], ImageSource | None, list[Fault]]:
-    """The splits of the data, the source of its pictures for a model, and what is left out."""
-    records, faults = kind.usable(data, on_error=options["on_error"], exclude=exclude)
-    records = answered(records)
-    if not records:
-        raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
-    splits = trainable(mm.split(records, seed=options["seed"], valid_share=options["valid_share"]), data)
-    source, unreadable = pictures_for(model, records, features=place_of(options), on_error=options["on_error"])
-    faults = [*faults, *unreadable]
-    tell_left_out(faults)
-    if (pictures := len({record.image_id for record in records})) < WANTED:
-        tell(f"warning: fine-tuning wants {WANTED} pictures or more, and these are {pictures}: scores say little")
-    return trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable), source, faults
+def source_of(model: Any, records: Any, options: Options) -> tuple[ImageSource | None, list[Fault]]:
+    """Makes the source of the images of some records for a model."""
+    from mmtoolkit.data import source_for
+
+    progress = progress_bar("features" if model.extractor else "pictures")
+    return source_for(model, records, features=options.features, on_error=options.on_error, progress=progress)
 
 
-def old_splits(kind: Kind, keep: Path, card: Mapping[str, Any], on_error: OnError) -> Splits[Any]:
-    """The data that a preset was trained on, cut as its card says.
+def prepared(task: Task[Any], model: Any, options: Options) -> tuple[Splits[Any], ImageSource | None, list[Fault]]:
+    """Loads the splits of the data and the source of its images; what is left out is told."""
+    from mmtoolkit.data.image_sources import readable
+    from mmtoolkit.training.job import load_splits, trainable
+
+    splits, faults = load_splits(task, options, valid_share=options.valid_share)
+    records = [record for part in splits for record in part]
+    source, unreadable = source_of(model, records, options)
+    if faults := [*faults, *unreadable]:
+        tell(f"warning: {left_out(faults)}")
+    if (groups := len({record.group for record in records})) < WANTED:
+        tell(f"warning: fine-tuning wants {WANTED} pictures or more, and these are {groups}: scores say little")
+    splits = Splits(*(readable(part, unreadable) for part in splits))
+    return trainable(splits, options.data, unreadable), source, faults
+
+
+def card_of(splits: Splits[Any], options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Makes what the card has on the fine-tuning, in place of the first training."""
+    records = [record for part in splits for record in part]
+    about = {"data": str(options.data), "data_sha256": digest(records), "command": "mmtoolkit finetune"}
+    cut = {"preset": options.preset, "seed": options.seed, "valid_share": options.valid_share}
+    return {**about, **cut, "options": dict(settings)}
+
+
+def old_splits(task: Task[Any], keep: Path, card: Mapping[str, Any], on_error: OnError) -> Splits[Any]:
+    """Loads the data that a preset was trained on, cut as its card says.
 
     Raises:
         mm.InputError: There is no such data, or nothing to train or validate on in it.
     """
-    records, _ = kind.usable(keep, on_error=on_error)
-    splits, same = cut_as_trained(records, card)
+    from mmtoolkit.training.job import trainable
+
+    records, _ = task.load(keep, on_error=on_error)
+    splits, same = split_as_trained(records, card)
     if not same:
-        tell(f"warning: {keep} is not as the preset's training had it: what is validated on may have been learnt from")
+        tell(f"warning: {keep} is not as the preset's training had it: its validation data may have been trained on")
     return trainable(splits, keep)
 
 
-def kept(kind: Kind, preset: str, out: Path, valid: list[Any], options: Mapping[str, Any]) -> dict[str, Any]:
-    """The scores before and after on the validation split of the old data."""
-    models = {"before": load_model(preset, options["vgg19_weights"]), "after": load_model(str(out / "preset"), None)}
-    found: dict[str, Any] = {}
+def kept(task: Task[Any], options: Options, valid: list[Any]) -> dict[str, Any]:
+    """Evaluates the model before and after on the validation split of the old data."""
+    from mmtoolkit.data.image_sources import readable
+    from mmtoolkit.training.fine_tuning import scored
+
+    models = {
+        "before": mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: None),
+        "after": mm.load(options.out / "preset"),
+    }
+    scores: dict[str, Any] = {}
     for name, model in models.items():
-        source, unreadable = pictures_for(model, valid, features=place_of(options), on_error=options["on_error"])
-        found[name] = scored(kind, model, readable(valid, unreadable), source, options)
-    return found
+        source, unreadable = source_of(model, valid, options)
+        scores[name] = scored(task, model, readable(valid, unreadable), source, options.seed)
+    return scores
 
 
-def say(report: Mapping[str, Any], out: Path, name: str) -> None:
-    """Prints the scores, and tells how the one called `name` was before."""
+def print_scores(task: Task[Any], report: Mapping[str, Any], out: Path) -> None:
+    """Prints the scores, and tells what the deciding one was before."""
+    name = task.metric.names[0]
     tell("on the valid split:")
-    print(scores_text(report["scores"]))
+    print(scores_text(task.metric, report["scores"]))
     tell(f"before: {name} {report['before']['scores'][name]:.2f}; best state: {report['best']}")
-    for part, told in (("test", "on the test split"), ("kept", "on the old data")):
+    for part, where in (("test", "on the test split"), ("kept", "on the old data")):
         if part in report:
             before, after = (report[part][when]["scores"][name] for when in ("before", "after"))
-            tell(f"{told}: {name} {before:.2f} before, {after:.2f} after")
+            tell(f"{where}: {name} {before:.2f} before, {after:.2f} after")
     tell(f"preset: {out / 'preset'}")
 
 

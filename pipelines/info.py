@@ -4,25 +4,33 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib.util import find_spec
 from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
+from mmtoolkit.cli.command import run
+from mmtoolkit.cli.options import Printing
 from mmtoolkit.machine import TELLING, THREADS, cores, instructions, processor, share, suited
-from mmtoolkit.pipelines.command import run, start_tensorflow
+from mmtoolkit.startup import start_tensorflow
 
 EXTRAS = {"plots": "matplotlib", "heic": "pillow_heif", "metrics-java": "pycocoevalcap"}
 DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "XLA_FLAGS": "", "KERAS_BACKEND": ""}
 OWNERS = {"default": "default", "mmtoolkit": "set by mmtoolkit: the share of the cores", "user": "yours"}
 
 
-def main(*, json: bool = False) -> None:
-    """Shows versions, the machine, the settings, and what the cache holds.
+@dataclass(frozen=True, kw_only=True)
+class Options(Printing):
+    """The options of `mmtoolkit info`.
 
     Args:
-        json: Print one JSON object instead of a table; sizes are in bytes.
+        json: Print one JSON object and nothing else; sizes are in bytes.
     """
+
+
+def main(options: Options) -> None:
+    """Shows versions, the machine, the settings, and what the cache holds."""
     mine = suited(os.environ)
     yours = {name: os.environ[name] for name in (*DEFAULTS, *THREADS) if name in os.environ}
     start_tensorflow()
@@ -34,7 +42,7 @@ def main(*, json: bool = False) -> None:
         "vgg19_weights": weights(),
         "extras": {name: "installed" if find_spec(module) else "not installed" for name, module in EXTRAS.items()},
     }
-    print(dumps(report, indent=1, ensure_ascii=False) if json else table(report))
+    print(dumps(report, indent=1, ensure_ascii=False) if options.json else table(report))
 
 
 def versions() -> dict[str, str]:
@@ -95,10 +103,10 @@ def pictures_in(store: Path) -> int | None:
 
 def weights() -> dict[str, str]:
     """Where VGG19's weights are: the published ones, by the layer that needs them, and others used before."""
-    from mmtoolkit.vision.vgg import PUBLISHED, kept_weights, weights_by_digest
+    from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, weights_by_digest
 
     missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
-    kept = {layer: kept_weights(layer) for layer in PUBLISHED}
+    kept = {layer: cached_weights(layer) for layer in PUBLISHED}
     others = sorted(set(weights_by_digest("").parent.glob("*.h5")) - set(kept.values()))
     found = {layer: str(path or f"{PUBLISHED[layer][0]} {missing}") for layer, path in kept.items()}
     return {**found, **({"others": ", ".join(map(str, others))} if others else {})}

@@ -6,48 +6,26 @@ import shlex
 import threading
 import webbrowser
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.labelling import (
-    CAPTIONS,
-    QUESTIONS,
-    Form,
-    Labelling,
-    LabelServer,
-    Proposal,
-    Proposer,
-    Sheet,
-    Summary,
-    open_sheet,
-    unfinished,
-)
-from mmtoolkit.pipelines.captioning import search
-from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
-from mmtoolkit.pipelines.predict import ANSWERS, said, unknown_words
-from mmtoolkit.pipelines.runs import WANTED
-from mmtoolkit.pipelines.seeing import load_model
-from mmtoolkit.readers.caption_files import captions_files
-from mmtoolkit.readers.question_files import questions_files
+from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.options import Weights
+from mmtoolkit.cli.ranges import Port
+from mmtoolkit.labelling import Labelling, LabelServer, Proposal, Proposer, Sheet, Summary, open_sheet, unfinished
+from mmtoolkit.startup import start_tensorflow
+from mmtoolkit.task import Task
+
+WANTED = 20  # pictures: with fewer, fine-tuning has too little to train on and to choose by
 
 
-def main(
-    photos: tyro.conf.Positional[Path],
-    *,
-    preset: str | None = None,
-    questions: bool = False,
-    out: Path | None = None,
-    port: int = 8020,
-    no_browser: bool = False,
-    vgg19_weights: str | None = None,
-) -> int:
-    """Labels one's own pictures on a local page: a model proposes, a person corrects, and the table is on disk at once.
-
-    Nothing leaves the machine. Ctrl-C, or the button at the end of the page, ends it and prints the command that
-    learns from the table; started again, it goes on where it was.
+@dataclass(frozen=True, kw_only=True)
+class Options(Weights):
+    """The options of `mmtoolkit label`.
 
     Args:
         photos: Folder of pictures, which may have subfolders.
@@ -57,30 +35,47 @@ def main(
         out: The table; PHOTOS/captions.csv or PHOTOS/questions.csv by default. One that is there is gone on with.
         port: Of the page, on this machine only; 0 takes a free one.
         no_browser: Only tell the page's address.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
     """
-    check_all(photos, preset, out, port, vgg19_weights)
+
+    photos: tyro.conf.Positional[Path]
+    preset: str | None = None
+    questions: bool = False
+    out: Path | None = None
+    port: Port = 8020
+    no_browser: bool = False
+
+
+def main(options: Options) -> int:
+    """Labels one's own pictures on a local page: a model proposes, a person corrects, and the table is on disk at once.
+
+    Nothing leaves the machine. Ctrl-C, or the button at the end of the page, ends it and prints the command that
+    learns from the table; started again, it goes on where it was.
+    """
+    photos, out = options.photos, options.out
+    check_all(photos, options.preset, out, options.vgg19_weights)
     paths = mm.find_images([photos])
-    model = proposing(preset, vgg19_weights, questions)
-    answers = model is not None and isinstance(model, mm.VisualQA)  # which loads Keras
-    form = QUESTIONS if questions or answers else CAPTIONS
+    model = proposing(options.preset, options.vgg19_weights)
+    task = mm.task_of(model) if model else mm.question_answering if options.questions else mm.captioning
+    if options.questions and not task.asks:
+        raise mm.InputError(
+            f"--questions is for presets that answer them. Received: {options.preset}, of {task.name}; leave one out."
+        )
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-    sheet = open_sheet(out or photos / form.name, form, paths)
-    learning = {"preset": preset, "vgg19-weights": vgg19_weights}
-    proposer = Proposer(asking(model, sheet.pictures)) if model else None
+    sheet = open_sheet(out or photos / task.form.name, task.form, paths)
+    learning = {"preset": options.preset, "vgg19-weights": options.vgg19_weights}
+    proposer = Proposer(asking(task, model, sheet.pictures)) if model else None
     try:
-        work = Labelling(sheet, photos.resolve().name, finishing(sheet, form, photos, learning), proposer)
-        serve(work, port, browser=not no_browser)
+        work = Labelling(sheet, photos.resolve().name, finishing(task, sheet, photos, learning), proposer)
+        serve(work, options.port, browser=not options.no_browser)
     finally:
         if proposer:
             proposer.close()
-    say(work.summary(), sheet)
+    print_command(work.summary(), sheet)
     return 0
 
 
-def check_all(photos: Path, preset: str | None, out: Path | None, port: int, vgg19_weights: str | None) -> None:
+def check_all(photos: Path, preset: str | None, out: Path | None, vgg19_weights: str | None) -> None:
     """Refuses options that make no sense, before any work.
 
     Raises:
@@ -89,42 +84,38 @@ def check_all(photos: Path, preset: str | None, out: Path | None, port: int, vgg
     check_target("--out", out, ending=".csv", overwrite=True)
     if photos.exists() and not photos.is_dir():
         raise mm.InputError(f"label expects a folder of pictures. Received: {photos}, a file; name its folder.")
-    if not 0 <= port < 2**16:
-        raise mm.InputError(f"--port expects a number from 0 to 65535. Received: {port}.")
     if vgg19_weights and not preset:
         raise mm.InputError(f"--vgg19-weights is for --preset. Received: {vgg19_weights} alone; leave it out.")
 
 
-def proposing(preset: str | None, vgg19_weights: str | None, questions: bool) -> Any:
-    """The model that proposes, if one is named.
+def proposing(preset: str | None, vgg19_weights: str | None) -> Any:
+    """Loads the model that proposes, if one is named.
 
     Raises:
-        mm.InputError: It cannot be loaded, or questions are asked for and it answers none.
+        mm.InputError: It cannot be loaded.
     """
     if preset is None:
         return None
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
-    if questions and not isinstance(model, mm.VisualQA):
-        raise mm.InputError(
-            f"--questions is for presets that answer them. Received: {preset}, a captioner; leave one out."
-        )
-    return model
+    return mm.load(preset, vgg19_weights=vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
 
 
-def asking(model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Proposal]:
-    """What a model says of a picture, or of a question about it; the words that it does not know are told."""
-    answers = isinstance(model, mm.VisualQA)
-    decoding = model.best(ANSWERS) if answers else search(model)
+def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Proposal]:
+    """Makes the function that proposes texts for a picture, or for a question about it."""
+    from mmtoolkit.evaluation import predictions
+
+    search = task.choose_search(model, None, {})
+    source = model.image_source() if model.uses_images else None
 
     def ask(name: str, question: str) -> Proposal:
-        ((_, _, texts, _),) = said(model, [pictures[name]], question if answers else None, decoding)
-        if isinstance(texts, mm.InputError):
-            raise texts
-        unknown = unknown_words(model, question) if answers else []
+        example = task.example(pictures[name], question if task.asks else "")
+        (prediction,) = predictions(task, model, [example], source=source, search=search)
+        if prediction.error:
+            raise prediction.error
+        unknown = task.unknown_words(model, example.input)
         note = f"words that it does not know: {', '.join(unknown)}" if unknown else ""
-        told = [(text.text, text.probability if isinstance(text, mm.Answer) else None) for text in texts]
-        return Proposal(tuple((text, share) for text, share in told if text), note)
+        texts = [(output.text, output.score if task.is_probability else None) for output in prediction.outputs]
+        return Proposal(tuple((text, share) for text, share in texts if text), note)
 
     return ask
 
@@ -142,37 +133,38 @@ def serve(work: Labelling, port: int, *, browser: bool) -> None:
             tell("")
 
 
-def finishing(sheet: Sheet, form: Form, photos: Path, learning: Mapping[str, str | None]) -> Callable[[int], Summary]:
-    """What is said at the end, from the number of labelled pictures: the command that learns from the table."""
+def finishing(
+    task: Task[Any], sheet: Sheet, photos: Path, learning: Mapping[str, str | None]
+) -> Callable[[int], Summary]:
+    """Makes the function from the number of labelled pictures to the summary with the command that trains on them."""
 
     def finish(labelled: int) -> Summary:
-        following = command(sheet, form, photos, learning, unfinished(sheet)) if labelled else ""
+        following = command(task, sheet, photos, learning, unfinished(sheet)) if labelled else ""
         return Summary(labelled, len(sheet.pictures), WANTED, following)
 
     return finish
 
 
-def command(sheet: Sheet, form: Form, photos: Path, learning: Mapping[str, str | None], unfinished: int) -> str:
-    """The command that learns from the table; rows without text, which it would stumble over, are left out."""
-    first = "caption" if form.texts == ("caption",) else "vqa"
-    words = ["mmtoolkit", "finetune" if learning["preset"] else first]
+def command(task: Task[Any], sheet: Sheet, photos: Path, learning: Mapping[str, str | None], unfinished: int) -> str:
+    """Spells the command that trains on the table; rows without text, which it would refuse, are left out."""
+    words = ["mmtoolkit", "finetune" if learning["preset"] else task.command]
     for name, value in learning.items():
         words += [f"--{name}", value] if value else []
-    words += ["--data", str(photos if is_read_from(sheet, form, photos) else sheet.path)]
+    words += ["--data", str(photos if is_read_from(task, sheet, photos) else sheet.path)]
     words += ["--out", f"runs/{photos.resolve().name}"]
     return shlex.join([*words, *(["--on-error", "skip"] if unfinished else [])])
 
 
-def is_read_from(sheet: Sheet, form: Form, photos: Path) -> bool:
-    """Whether the readers take the table, and it alone, where they are given the folder."""
+def is_read_from(task: Task[Any], sheet: Sheet, photos: Path) -> bool:
+    """Returns whether the readers take the table, and it alone, where they are given the folder."""
     try:
-        return (captions_files if form.texts == ("caption",) else questions_files)(photos) == [sheet.path]
+        return task.files(photos) == [sheet.path]
     except mm.InputError:  # several files
         return False
 
 
-def say(summary: Summary, sheet: Sheet) -> None:
-    """Prints what to run next, and tells how many pictures are labelled."""
+def print_command(summary: Summary, sheet: Sheet) -> None:
+    """Prints the command to run next, and tells how many pictures are labelled."""
     tell(f"labelled: {summary.labelled} of {summary.pictures} pictures, in {sheet.path}")
     if not summary.labelled:
         tell("there is nothing to learn from yet; start again to go on")

@@ -10,107 +10,84 @@ import json as json_format
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import tyro
-
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
+from mmtoolkit.cli.ranges import Count
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.captioning import search
-from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
-from mmtoolkit.pipelines.out_of_distribution import note
-from mmtoolkit.pipelines.seeing import check_answerer, draw_attention, load_model
+from mmtoolkit.startup import start_tensorflow
+from mmtoolkit.task import Output, Task
 
 if TYPE_CHECKING:
-    from mmtoolkit.decoding import Search
-    from mmtoolkit.vision import ImageSource
-    from mmtoolkit.vision.image_distribution import ImageDistribution
+    from mmtoolkit.evaluation import Prediction
 
-BATCH, ANSWERS = 16, 5
 NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
 
 
-def main(
-    images: tyro.conf.Positional[list[Path]],
-    *,
-    preset: str,
-    question: str | None = None,
-    out: Path | None = None,
-    beam: int | None = None,
-    n_best: int | None = None,
-    length_penalty: float | None = None,
-    groups: int | None = None,
-    diversity: float | None = None,
-    temperature: float | None = None,
-    top_k: int | None = None,
-    top_p: float | None = None,
-    seed: int | None = None,
-    attention: Path | None = None,
-    vgg19_weights: str | None = None,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
+@dataclass(frozen=True, kw_only=True)
+class Options(Images, Preset, Searching, Printing, Replacing):
+    """The options of `mmtoolkit predict`.
+
+    Args:
+        question: What a preset that answers questions is asked about each picture.
+        out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
+        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
+            answers (1 and 5); --attention draws the first.
+        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
+            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
+    """
+
+    question: str | None = None
+    out: Path | None = None
+    n_best: Count | None = None
+    attention: Path | None = None
+
+
+def main(options: Options) -> int:
     """Captions pictures, or answers a question about them, with a trained model.
 
     Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
     questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note says where a picture is unlike those of the training.
-
-    Args:
-        images: Picture files, or folders of them.
-        preset: Name of a shipped preset, or the path of one.
-        question: What a preset that answers questions is asked about each picture.
-        out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
-        beam: Width of a captioner's search, in place of the preset's own.
-        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
-            answers (1 and 5); --attention draws the first.
-        length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
-            is a multiple of them.
-        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
-        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
-        top_k: Draw among so many likeliest words.
-        top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw (0).
-        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
-            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
-        json: Print one JSON object in place of the lines.
-        overwrite: Replace the file of --out and the drawings of --attention if they are there.
     """
+    out, attention, overwrite = options.out, options.attention, options.overwrite
     check_target("--out", out, ending=".csv", overwrite=overwrite)
-    paths, failed = pictures_in(images)
+    paths, failed = pictures_in(options.images)
     if attention:
         check_drawings(attention, paths, overwrite=overwrite)
-    searches = {"beam": beam, "length_penalty": length_penalty, "groups": groups, "diversity": diversity}
-    searches |= {"temperature": temperature, "top_k": top_k, "top_p": top_p, "seed": seed}
     start_tensorflow()
-    model = load_model(preset, vgg19_weights)
-    decoding = search_for(model, preset, question, n_best, searches)
+    from mmtoolkit.evaluation import predictions
+
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    task = mm.task_of(model)
+    search = search_for(task, model, options)
     for folder in (attention, out and out.parent):
         if folder:
             folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
-    with saved_at_the_end(out, results, len(paths), question):
-        found = said(model, paths, question, decoding)
-        for name, (path, inputs, texts, far) in zip(picture_names(paths), found, strict=True):
+    examples = [task.example(path, options.question or "") for path in paths]
+    source = model.image_source() if model.uses_images else None
+    with saved_at_the_end(task, out, results, len(paths)):
+        found = predictions(task, model, examples, source=source, search=search)
+        for name, path, prediction in zip(picture_names(paths), paths, found, strict=True):
             try:
-                if isinstance(texts, mm.InputError):
-                    raise texts
-                results.append(result(path, question, texts) | far)
-                if not json:
-                    print("\n".join(f"{path}\t{line(text)}" for text in texts), flush=True)
-                    if far.get("unlike"):
-                        tell(note(path, far["distance"], model.image_distribution.threshold))
+                if prediction.error:
+                    raise prediction.error
+                results.append(result(task, path, prediction, model.image_distribution))
+                if not options.json:
+                    print("\n".join(f"{path}\t{line(task, output)}" for output in prediction.outputs), flush=True)
+                    if results[-1].get("unlike"):
+                        tell(note(path, results[-1]["distance"], model.image_distribution.threshold))
                 if attention:
-                    draw_attention(model, path, inputs, texts[0].text, attention / name, question=question)
+                    draw_attention(task, model, prediction, attention / name)
                     results[-1]["attention"] = str(attention / name)
             except mm.InputError as error:  # the others go on
                 tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
                 failed.append({"image": str(path), "error": str(error)})
-    if json:
+    if options.json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
 
@@ -156,113 +133,94 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
             )
 
 
-def search_for(
-    model: Any, preset: str, question: str | None, n_best: int | None, searches: Mapping[str, Any]
-) -> Search:
-    """The search that was asked for.
+def search_for(task: Task[Any], model: Any, options: Options) -> Any:
+    """Returns the search that is asked for; words of the question that the model does not know are told.
 
     Raises:
-        mm.InputError: A question is missing or too much, or an option is one of the other kind of preset.
+        mm.InputError: A question is missing or too much, or an option is not for this task.
     """
-    if not isinstance(model, mm.VisualQA):
-        if question is not None:
-            raise mm.InputError(
-                f"--question is for presets that answer questions. Received: {preset}, a captioner; leave it out."
-            )
-        return search(model, n_best=1 if n_best is None else n_best, **searches)
-    check_answerer(preset, searches)
-    if not question or not question.strip():
-        raise mm.InputError(f"{preset} answers questions. Received: none; add --question 'what is on the table?'.")
-    if n_best is not None and n_best < 1:
-        raise mm.InputError(f"--n-best expects 1 or more. Received: {n_best}.")
-    unknown = unknown_words(model, question)
-    if unknown:
-        tell(f"warning: words that {preset} does not know: {', '.join(unknown)}")
-    return model.best(ANSWERS if n_best is None else n_best)
+    preset, question = options.preset, options.question
+    if question is not None and not task.asks:
+        raise mm.InputError(
+            f"--question is for presets that answer questions. Received: {preset}, of {task.name}; leave it out."
+        )
+    search = task.choose_search(model, options.n_best, values(options, Searching))
+    if task.asks:
+        if not question or not question.strip():
+            raise mm.InputError(f"{preset} answers questions. Received: none; add --question 'what is on the table?'.")
+        if unknown := task.unknown_words(model, question):
+            tell(f"warning: words that {preset} does not know: {', '.join(unknown)}")
+    return search
 
 
-def unknown_words(model: mm.VisualQA, question: str) -> list[str]:
-    """The words of a question that are not in the model's vocabulary."""
-    (words,) = model.codec.split([question])
-    return [word for word in dict.fromkeys(words) if word not in model.codec.vocabulary.id_of]
+def draw_attention(task: Task[Any], model: Any, prediction: Prediction, target: Path) -> None:
+    """Draws the view of the best output.
 
-
-def said(
-    model: Any, paths: Sequence[Path], question: str | None, decoding: Search
-) -> Iterator[tuple[Path, dict[str, np.ndarray], list[mm.Caption] | list[mm.Answer] | mm.InputError, dict[str, Any]]]:
-    """Each picture with the model's inputs of it and what it says, or with the error that keeps it from being read.
-
-    Last comes what is known of how unlike the pictures of the training it is.
+    Raises:
+        mm.InputError: The model has no attention, or the font lacks a character.
     """
-    asked = None if question is None else model.inputs_for([], [question], None)["question"]
-    if asked is not None and model.question_only:
-        (answers,) = model.decode({"question": asked}, decoding)
-        yield from ((path, {"question": asked}, answers, {}) for path in paths)
-        return
-    source = model.image_source()
-    for start in range(0, len(paths), BATCH):
-        rows = read(paths[start : start + BATCH], source)
-        inputs = [model_inputs(source, row, asked) for row in rows if not isinstance(row, mm.InputError)]
-        batch = {name: np.concatenate([each[name] for each in inputs]) for name in inputs[0]} if inputs else {}
-        written = iter(zip(inputs, model.decode(batch, decoding), known(model, batch), strict=True) if inputs else ())
-        for path, row in zip(paths[start:], rows, strict=False):
-            yield (path, {}, row, {}) if isinstance(row, mm.InputError) else (path, *next(written))
+    from mmtoolkit.pictures import draw, is_drawn
+
+    (view,) = task.views(model, [prediction.example], [prediction.outputs[0].text], prediction.source)
+    if not is_drawn(view):
+        raise mm.InputError("--attention draws what a model attends to. Received: a model without attention.")
+    draw(view).save(target)
 
 
-def known(model: Any, batch: dict[str, np.ndarray]) -> list[dict[str, Any]]:
-    """How far each picture of a batch lies from those of the training, as JSON, where the preset knows it."""
-    seen: ImageDistribution | None = model.image_distribution
-    if seen is None:
-        return [{} for _ in next(iter(batch.values()))]
-    return [
-        {"distance": float(far), "unlike": bool(far > seen.threshold)} for far in seen.distance(model.vector(batch))
-    ]
+def result(task: Task[Any], path: Path, prediction: Prediction, distribution: Any) -> dict[str, Any]:
+    """Returns the prediction for an image as JSON."""
+    asked = {task.record_noun: prediction.example.input} if task.asks else {}
+    outputs = [output._asdict() for output in prediction.outputs]
+    far = prediction.distance
+    known = {} if far is None else {"distance": far, "unlike": far > distribution.threshold}
+    return {"image": str(path), **asked, f"{task.noun}s": outputs, **known}
 
 
-def model_inputs(source: ImageSource, row: np.ndarray, asked: np.ndarray | None) -> dict[str, np.ndarray]:
-    """The inputs of a model for one picture and, where there is one, a question."""
-    return {source.input_name: row[None]} if asked is None else {source.input_name: row[None], "question": asked}
-
-
-def result(path: Path, question: str | None, texts: Sequence[mm.Caption] | Sequence[mm.Answer]) -> dict[str, Any]:
-    """What is said of a picture, as JSON."""
-    told = [text._asdict() for text in texts]
-    return {"image": str(path), **({"captions": told} if question is None else {"question": question, "answers": told})}
-
-
-def line(text: mm.Caption | mm.Answer) -> str:
-    """What is printed behind a picture's name.
+def line(task: Task[Any], output: Output) -> str:
+    """Formats an output for a line of the terminal.
 
     Example:
-        >>> line(mm.Answer("red", 0.98765))
+        >>> line(mm.question_answering, mm.Answer("red", 0.98765))
         'red\\t0.988'
     """
-    return f"{text.text}\t{text.probability:.3f}" if isinstance(text, mm.Answer) else text.text
+    return f"{output.text}\t{output.score:.3f}" if task.is_probability else output.text
+
+
+def note(path: Path, distance: float, threshold: float) -> str:
+    """Formats the note on an out-of-distribution image."""
+    return (
+        f"note: {path} is unlike the pictures that this model was trained on (distance {distance:.2f}, usual up to "
+        f"{threshold:.2f}); do not trust what it says"
+    )
 
 
 @contextlib.contextmanager
 def saved_at_the_end(
-    target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int, question: str | None
+    task: Task[Any], target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int
 ) -> Iterator[None]:
     """Writes the table of what there is when the work ends, also where it ends early."""
     try:
         yield
     finally:
         if target:
-            write_table(target, results, pictures, question)
+            write_table(task, target, results, pictures)
 
 
-def write_table(target: Path, results: Sequence[Mapping[str, Any]], pictures: int, question: str | None = None) -> None:
-    """Writes `image,caption` or `image,question,answer` rows; pictures are named from where the file lies.
+def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
+    """Writes a table of the task's own form; pictures are named from where the file lies.
 
-    Its readers look for them there. What they would refuse, an empty caption or a name that is not Unicode, is left out
+    Its readers look for them there. What they would refuse, an empty output or a name that is not Unicode, is left out
     and told. Without a row nothing is written: a table that is there stays.
     """
-    what, asked = ("captions", []) if question is None else ("answers", [question])
+    what = f"{task.noun}s"
     rows = [
-        (os.path.relpath(result["image"], target.parent), *asked, said["text"])
+        (
+            os.path.relpath(result["image"], target.parent),
+            *([result[task.record_noun]] if task.asks else []),
+            output["text"],
+        )
         for result in results
-        for said in (result[what] if question is None else result[what][:1])  # one answer is right
+        for output in (result[what][:1] if task.asks else result[what])  # one answer is right
     ]
     kept = [row for row in rows if row[-1] and row[0] == row[0].strip() and not NO_UNICODE.search(row[0])]
     if len(kept) < len(rows):
@@ -271,18 +229,9 @@ def write_table(target: Path, results: Sequence[Mapping[str, Any]], pictures: in
         tell(f"no {what} for {target}: it is left as it was")
         return
     table = io.StringIO(newline="")
-    header = ("image", "caption") if question is None else ("image", "question", "answer")
-    csv.writer(table, lineterminator="\n").writerows([header, *kept])
+    csv.writer(table, lineterminator="\n").writerows([("image", *task.form.texts), *kept])
     write_atomically(target, lambda file: file.write(table.getvalue().encode()))
     tell(f"{what} of {len({row[0] for row in kept})} of {pictures} pictures: {target}")
-
-
-def read(paths: Sequence[Path], source: ImageSource) -> list[np.ndarray | mm.InputError]:
-    """Each prepared picture, or the error that keeps it from being read."""
-    try:
-        return list(source.read(paths))
-    except mm.InputError as error:
-        return [error] if len(paths) == 1 else [found for path in paths for found in read([path], source)]
 
 
 def picture_names(paths: list[Path]) -> list[str]:

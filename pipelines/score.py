@@ -9,6 +9,8 @@ from json import JSONDecodeError, dumps, loads
 from pathlib import Path
 from typing import Any, Literal
 
+from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.options import Printing
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics import (
     Bootstrap,
@@ -22,8 +24,7 @@ from mmtoolkit.metrics import (
 )
 from mmtoolkit.metrics.captions import some
 from mmtoolkit.metrics.intervals import Interval, Score, Statistics
-from mmtoolkit.pipelines.command import run, tell
-from mmtoolkit.readers.tables import at, read_text
+from mmtoolkit.readers.tables import fault_at, read_text
 
 FORMS = (
     'a list of {"image_id": …, "caption": …}, such a list under "annotations", '
@@ -48,21 +49,9 @@ class CaptionFile:
     whole_set: bool = False
 
 
-def main(
-    *,
-    hypotheses: Path,
-    references: list[Path],
-    tokenize: Literal["ptb", "none"] = "ptb",
-    intervals: bool = False,
-    meteor: bool = False,
-    json: bool = False,
-) -> int:
-    """Scores captions against their references: BLEU, ROUGE-L, CIDEr, and how many captions are unique.
-
-    Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
-    captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
-    hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
-    All are percentages except CIDEr. The line "signature" on stderr says how the scores were computed.
+@dataclass(frozen=True, kw_only=True)
+class Options(Printing):
+    """The options of `mmtoolkit score`.
 
     Args:
         hypotheses: The file of generated captions, one for each image.
@@ -70,13 +59,29 @@ def main(
         tokenize: ptb as in published scores (lower case, no punctuation), or none for words between blanks.
         intervals: Print the 95 % confidence interval of each score, from 1,000 bootstrap resamples of the images.
         meteor: Score METEOR too; needs Java and the extra metrics-java.
-        json: Print one JSON object in place of the table.
     """
-    said = read_hypotheses(hypotheses)
-    wanted = read_references(references, said)
+
+    hypotheses: Path
+    references: list[Path]
+    tokenize: Literal["ptb", "none"] = "ptb"
+    intervals: bool = False
+    meteor: bool = False
+
+
+def main(options: Options) -> int:
+    """Scores captions against their references: BLEU, ROUGE-L, CIDEr, and how many captions are unique.
+
+    Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
+    captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
+    hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
+    All are percentages except CIDEr. The line "signature" on stderr says how the scores were computed.
+    """
+    said = read_hypotheses(options.hypotheses)
+    wanted = read_references(options.references, said)
     captions = {name: only[0] for name, only in said.captions.items()}
-    report = scored(captions, wanted, tokenize=tokenize, bootstrap=Bootstrap() if intervals else None, meteor=meteor)
-    if json:
+    bootstrap = Bootstrap() if options.intervals else None
+    report = scored(captions, wanted, tokenize=options.tokenize, bootstrap=bootstrap, meteor=options.meteor)
+    if options.json:
         print(dumps(report))
     else:
         print(table(report))
@@ -225,7 +230,7 @@ def read_json(path: Path, text: str) -> CaptionFile:
     try:
         data = loads(text, object_pairs_hook=once)
     except JSONDecodeError as error:
-        raise at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
+        raise fault_at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
     except InputError:
         raise
     except (RecursionError, ValueError) as error:  # nested too deeply, a number of thousands of digits

@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.options import Group
+from mmtoolkit.cli.ranges import Port, Range
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import check_target, run, start_tensorflow, tell
+from mmtoolkit.startup import start_tensorflow
+
+ABOVE_0 = Range("a number above 0", lambda number: number > 0)
 
 
-def main(
-    *,
-    models: Path,
-    port: int = 8501,
-    host: str = "127.0.0.1",
-    megabytes: int = 32,
-    seconds: float = 30.0,
-    page: Path | None = None,
-) -> int:
-    """Serves exported models on this machine, with TF Serving's REST interface and a page.
-
-    This is the development server, for laptops, machines without Docker, and tests: it neither batches requests nor
-    loads new versions while it runs. In production the same directories go to TF Serving. Ctrl-C ends it.
+@dataclass(frozen=True, kw_only=True)
+class Options(Group):
+    """The options of `mmtoolkit serve`.
 
     Args:
         models: Directory of models, NAME/VERSION as export writes them, or that of one model.
@@ -33,11 +29,22 @@ def main(
         seconds: How long a model may take over a request, and a client may send nothing.
         page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
     """
-    for option, value in (("--megabytes", megabytes), ("--seconds", seconds)):
-        if value <= 0:
-            raise mm.InputError(f"{option} expects a number above 0. Received: {value}.")
-    if not 0 <= port < 2**16:
-        raise mm.InputError(f"--port expects a number from 0 to 65535. Received: {port}.")
+
+    models: Path
+    port: Port = 8501
+    host: str = "127.0.0.1"
+    megabytes: Annotated[int, ABOVE_0] = 32
+    seconds: Annotated[float, ABOVE_0] = 30.0
+    page: Path | None = None
+
+
+def main(options: Options) -> int:
+    """Serves exported models on this machine, with TF Serving's REST interface and a page.
+
+    This is the development server, for laptops, machines without Docker, and tests: it neither batches requests nor
+    loads new versions while it runs. In production the same directories go to TF Serving. Ctrl-C ends it.
+    """
+    page, host = options.page, options.host
     check_target("--page", page, ending=".html", overwrite=True)
     start_tensorflow()
     try:
@@ -49,12 +56,13 @@ def main(
     from mmtoolkit.serving.demo_html import served_page
     from mmtoolkit.serving.loaded import load_models
 
-    loaded = load_models(models)
+    loaded = load_models(options.models)
     if page:
         write_atomically(page, lambda file: file.write(served_page(loaded)))
         tell(f"page: {page}")
         return 0
-    server = make_server(loaded, host=host, port=port, megabytes=megabytes, seconds=seconds)
+    megabytes, seconds = options.megabytes, options.seconds
+    server = make_server(loaded, host=host, port=options.port, megabytes=megabytes, seconds=seconds)
     address = f"http://{host}:{server.effective_port}"
     for model in loaded.values():
         tell(f"{model.name}, version {model.version}: {address}/v1/models/{model.name}")

@@ -2,102 +2,38 @@
 
 from __future__ import annotations
 
-import shutil
-import time
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.answering import ONE_HOT, check_all, settle, tell_baselines
-from mmtoolkit.pipelines.command import run, start_tensorflow, tell
-from mmtoolkit.pipelines.learning import (
-    SMALL_SIDE,
-    VisionSetup,
-    choose_vision,
-    finish,
-    fit,
-    started_at_vgg19,
-    tell_vocabulary,
-    told_how_to_go_on,
-    trainable,
-    word_vectors,
-)
-from mmtoolkit.pipelines.out_of_distribution import fit_distribution, out_of_distribution
-from mmtoolkit.pipelines.runs import begin, checkpoint_in, claim, digest, is_finished, resolved, start_deterministic
-from mmtoolkit.pipelines.seeing import TWIN, image_source, readable, tell_left_out
-from mmtoolkit.readers import Fault, OnError, Splits, load_questions
+from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
+from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
+from mmtoolkit.cli.options import Data, Fitting, HeldOut, Run, resolved
+from mmtoolkit.cli.ranges import Count, Positive, Share
+from mmtoolkit.run_folder import may_begin
+from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
-    from mmtoolkit.vision import ImageSource
+    from mmtoolkit.vision import VisionSetup
 
-NO_VISION = VisionSetup("small", "float32", None, SMALL_SIDE)  # of a model that sees nothing
+ONE_HOT = "one-hot"
+ANSWERS_KEPT = 1000
+GRID = 14  # regions of VGG19 on each side of a picture
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),
 )
 
 
-def main(
-    *,
-    data: Path,
-    out: Path,
-    vgg19_weights: str | None = None,
-    encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto",
-    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4",
-    precision: Literal["auto", "float32", "bfloat16"] = "auto",
-    features: Path | None = None,
-    head: Literal["classify", "generate"] = "classify",
-    fusion: Literal["attention", "product", "concat"] = "attention",
-    hops: Literal[1, 2] = 1,
-    question_only: bool = False,
-    no_twin: bool = False,
-    cell: Literal["lstm", "gru"] = "lstm",
-    layers: Literal[1, 2] = 1,
-    forwards_only: bool = False,
-    units: int = 256,
-    attention_units: int = 256,
-    embedding_dim: int = 300,
-    embeddings: str = "cbow",
-    freeze_embeddings: bool = False,
-    min_count: int = 1,
-    answers: int | None = None,
-    dropout: float | None = None,
-    crop: float | None = None,
-    pool: int = 1,
-    word_dropout: float = 0.0,
-    label_smoothing: float = 0.0,
-    epochs: int = 20,
-    batch_size: int = 64,
-    learning_rate: float = 2e-3,
-    averaging: float = 0.99,
-    lookahead: bool = False,
-    patience: int = 5,
-    valid_share: float = 0.2,
-    seed: int = 0,
-    on_error: OnError = "fail",
-    exclude: Path | None = None,
-    deterministic: bool = False,
-    checkpoint_every: int = 200,
-    resume: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Trains a question-answerer on pictures with questions and answers, and evaluates it.
-
-    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows answers and
-    attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
-    most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
+@dataclass(frozen=True, kw_only=True)
+class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
+    """The options of `mmtoolkit vqa`.
 
     Args:
         data: A folder of VQA v1 or v2, easy-VQA or DAQUAR, or a CSV or JSONL file (or its folder) with the columns
             image, question, answer[, split].
-        out: Folder of the run.
-        vgg19_weights: imagenet, the path of a weights file, or random.
-        encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
-            for pictures under 128 pixels.
-        layer: Of VGG19: block5_conv4 gives 196 regions, block5_pool as many of a picture twice as large, which show
-            smaller things and take four times as long, fc2 one vector (weights with the top).
-        precision: Of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
-        features: Folder of the feature store; in the cache by default.
         head: classify chooses among the most frequent answers, generate writes one word by word.
         fusion: attention looks at the regions that the question asks for; product and concat join it with their mean.
         hops: Looks of the attention, each with what the one before has seen.
@@ -107,121 +43,150 @@ def main(
         layers: Cells of the question encoder one above the other.
         forwards_only: Read the question forwards, not backwards as well.
         units: Width of the recurrent state and of the layers behind it.
-        attention_units: Width in which question and regions are compared.
-        embedding_dim: Width of the word vectors.
         embeddings: How the word vectors start: cbow or skip-gram on the training questions, centred; random; one-hot;
             or a file of vectors, as they are (whose width is then the embedding_dim).
-        freeze_embeddings: Leave the word vectors as they start.
-        min_count: Words that occur less often become unknown.
         answers: The head classify chooses among so many most frequent answers, 1000 by default.
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
             and 0 where the small CNN looks at pictures.
         crop: Of the sides of a photo at most so much is cut off while training; by default 0.5, and 0 where the small
             CNN looks at pictures.
         pool: Squares of so many regions on each side become one, of each feature the largest.
-        word_dropout: Share of the words of a question that are dropped whole while training.
-        label_smoothing: Probability moved from the right answer to all answers.
-        epochs: Passes over the training questions.
-        batch_size: Questions a step.
-        learning_rate: Highest rate of Adam.
-        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
         lookahead: Go on from the averages after each epoch: bears a higher rate, and learns better from few questions.
-        patience: Epochs without a better validation score before training stops.
-        valid_share: Share of the training pictures held out for validation where the data names others for training
-            (and testing) only; without any split it is cut 80/10/10.
-        seed: Start of all random numbers.
-        on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
-            in OUT/quarantine.jsonl.
-        exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
-        deterministic: Give the same weights at every run, to the bit, at some cost in time.
-        checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
-        resume: Go on from the checkpoint in OUT; without one, start.
-        overwrite: Replace the run that is already in OUT.
     """
-    options = resolved(locals())
-    check_all(options)
-    if resume and is_finished(out, options):
+
+    head: Literal["classify", "generate"] = "classify"
+    fusion: Literal["attention", "product", "concat"] = "attention"
+    hops: Literal[1, 2] = 1
+    question_only: bool = False
+    no_twin: bool = False
+    cell: Literal["lstm", "gru"] = "lstm"
+    forwards_only: bool = False
+    units: Count = 256
+    min_count: Count = 1
+    answers: Count | None = None
+    dropout: Share | None = None
+    crop: Share | None = None
+    pool: Count = 1
+    word_dropout: Share = 0.0
+    label_smoothing: Share = 0.0
+    epochs: Count = 20
+    learning_rate: Positive = 2e-3
+    averaging: Share = 0.99
+    lookahead: bool = False
+
+    def check(self) -> None:
+        """Refuses options that make no sense, before any work is done.
+
+        Raises:
+            mm.InputError: One is out of its range, or two contradict each other.
+        """
+        super().check()
+        if self.layer == "fc2" and self.fusion == "attention":
+            raise mm.InputError(
+                "--layer fc2 gives one vector, in which there is nowhere to look. Received: --fusion attention; "
+                "add --fusion product or concat."
+            )
+        if self.hops > 1 and self.fusion != "attention":
+            raise mm.InputError(
+                f"--hops is for --fusion attention. Received: --hops 2, --fusion {self.fusion}; leave one out."
+            )
+        if self.answers is not None and self.head == "generate":
+            raise mm.InputError(
+                f"--answers is for --head classify. Received: --answers {self.answers}, --head generate; leave one out."
+            )
+        if self.question_only and (self.crop is not None or self.pool > 1):
+            raise mm.InputError("--crop and --pool are for pictures. Received: --question-only; leave them out.")
+        if self.layer == "fc2" and self.crop:
+            raise mm.InputError("--crop is for regions. Received: --layer fc2, one vector; leave it out.")
+        if self.lookahead and not self.averaging:
+            raise mm.InputError("--lookahead goes back to averages. Received: --averaging 0; leave one of them out.")
+        if self.embeddings == ONE_HOT and self.head == "generate":
+            raise mm.InputError(
+                "--embeddings one-hot is for --head classify. Received: --head generate; leave one out."
+            )
+        check_embeddings(self.embeddings, (*EMBEDDINGS, ONE_HOT))
+
+
+def main(options: Options) -> int:
+    """Trains a question-answerer on pictures with questions and answers, and evaluates it.
+
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows answers and
+    attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
+    most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
+    """
+    task, settings = mm.question_answering, resolved(options)
+    if not may_begin(options.out, settings, resume=options.resume, overwrite=options.overwrite):
+        tell(f"nothing to resume: the run in {options.out} is finished")
         return 0
-    claim(out, overwrite=overwrite or resume)
     start_tensorflow()
-    started = time.perf_counter()
-    if deterministic:
-        start_deterministic()
-    splits, faults = train_and_valid(data, seed, valid_share, on_error, exclude)
-    images = list(dict.fromkeys(record.image for record in splits.train))
-    vision = NO_VISION if question_only else choose_vision(options, images)
-    options |= {"encoder": vision.encoder, "precision": vision.precision}
-    settle(options, vision)
-    records = [record for part in splits for record in part]
-    source, unreadable = None, list[Fault]()
-    if not question_only:
-        source, unreadable = image_source(vision.key, vision.image_size, records, features=features, on_error=on_error)
-    faults += unreadable
-    tell_left_out(faults)
-    splits = trainable(Splits(*(readable(part, unreadable) for part in splits)), data, unreadable)
-    prepared = time.perf_counter()
-    card = card_of(data, records, splits, seed, valid_share)
-    model = new_answerer(splits.train, vision, options, question_only=question_only)
-    begin(out, options, faults, keep=resume and checkpoint_in(out).is_file())
-    with told_how_to_go_on(out):
-        best, report = train(model, splits, source=source, out=out, options=options, card=card)
+    from mmtoolkit.training.job import Blueprint, Screen, train
+
+    question_only = partial(new_answerer, question_only=True)
+    blueprint = Blueprint(
+        question_only if options.question_only else new_answerer,
+        settle=settle,
+        images=not options.question_only,
+        companions={} if options.no_twin or options.question_only else {"question_only": question_only},
+    )
+    report = train(
+        task,
+        blueprint,
+        options=options,
+        settings=settings,
+        command="mmtoolkit vqa",
+        valid_share=options.valid_share,
+        screen=Screen(tell, progress_bar, keras_bar),
+    )
     tell_baselines(report)
-    report |= {"left_out": len(faults)}
-    report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    finish(out, report, best, splits, source)
+    print_report(task.metric, report, options.out)
     return 0
 
 
-def train_and_valid(
-    data: Path, seed: int, valid_share: float, on_error: OnError, exclude: Path | None
-) -> tuple[Splits[mm.QuestionRecord], list[Fault]]:
-    """The records of a data set that have answers, and what is left out of it."""
-    records, faults = load_questions(data, on_error=on_error, exclude=exclude)
-    answered = [record for record in records if record.answers]
-    if not answered:
-        raise mm.InputError(f"Training needs answers. Received: {data}, whose questions have none; name another split.")
-    return trainable(mm.split(answered, seed=seed, valid_share=valid_share), data), faults
+def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
+    """Fills in options that were left open, and checks the one that depends on the pictures.
 
-
-def card_of(
-    data: Path, records: list[mm.QuestionRecord], splits: Splits[mm.QuestionRecord], seed: int, valid_share: float
-) -> dict[str, Any]:
-    """Where the model comes from, and the most frequent answers, which reports compare with."""
-    from mmtoolkit.evaluation import most_frequent_answers
-
-    return {
-        "data": str(data),
-        "data_sha256": digest(records),
-        "command": "mmtoolkit vqa",
-        "seed": seed,
-        "valid_share": valid_share,
-        "usual_answers": most_frequent_answers(splits.train),
-    }
+    Raises:
+        mm.InputError: The regions cannot be pooled so.
+    """
+    small, question_only = vision.encoder == "small", settings["question_only"]
+    grid = 1 if settings["layer"] == "fc2" else GRID if vision.key else vision.image_size // 8
+    usual: dict[str, Any] = {"dropout": 0.0 if small and not question_only else 0.5}
+    usual["crop"] = 0.0 if small or question_only or grid == 1 else 0.5
+    if settings["head"] == "classify":
+        usual["answers"] = ANSWERS_KEPT
+    settings |= {name: value for name, value in usual.items() if settings[name] is None}
+    if grid % settings["pool"]:
+        raise mm.InputError(
+            f"--pool expects a number that divides the {grid} x {grid} regions of a picture. "
+            f"Received: {settings['pool']}; give another or leave it out."
+        )
 
 
 def new_answerer(
-    records: list[mm.QuestionRecord], vision: VisionSetup, options: dict[str, Any], *, question_only: bool
+    records: Sequence[mm.QuestionRecord],
+    vision: VisionSetup,
+    settings: Mapping[str, Any],
+    *,
+    question_only: bool = False,
 ) -> mm.VisualQA:
-    """A question-answerer for the words and the answers of these records, with word2vec vectors of the questions."""
+    """Makes a question-answerer for the words and the answers of some records, with word2vec vectors."""
     import keras
-    import numpy as np
 
-    from mmtoolkit.text import SPECIAL
+    from mmtoolkit.models import start_at_vgg19
+    from mmtoolkit.text import SPECIAL, vocabulary_summary, word_table
 
-    keras.utils.set_random_seed(options["seed"])  # the twin must not depend on when the model's training was stopped
-    questions, answers = [record.question for record in records], [a for record in records for a in record.answers]
-    codec = mm.TextCodec.fit(questions, min_count=options["min_count"])
-    if options["head"] == "classify":
-        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=options["answers"] + len(SPECIAL))
+    keras.utils.set_random_seed(settings["seed"])  # a baseline must not depend on when the model's training was stopped
+    texts = mm.question_answering.texts(records)
+    questions, answers, min_count = texts["words"], texts["answers"], settings["min_count"]
+    codec = mm.TextCodec.fit(questions, min_count=min_count)
+    if settings["head"] == "classify":
+        answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=settings["answers"] + len(SPECIAL))
         tell(f"answers: {len(answers_codec.vocabulary) - len(SPECIAL)}")
     else:
-        answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=options["min_count"])
-    tell_vocabulary(codec, questions, options["min_count"])
-    if options["embeddings"] == ONE_HOT:
-        table = np.eye(len(codec.vocabulary), dtype=np.float32)
-    else:
-        shape = {"dim": options["embedding_dim"], "seed": options["seed"]}
-        table = word_vectors(options["embeddings"], codec, questions, **shape)
+        answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=min_count)
+    tell(vocabulary_summary(codec, questions, min_count))
+    shape = {"dim": settings["embedding_dim"], "seed": settings["seed"]}
+    table = word_table(settings["embeddings"], codec, questions, tell=tell, **shape)
     width = {} if table is None else {"embedding_dim": table.shape[1]}
     model = mm.VisualQA(
         codec,
@@ -231,57 +196,22 @@ def new_answerer(
         extractor=vision.key,
         image_size=vision.image_size,
         embeddings=table,
-        bidirectional=not options["forwards_only"],
+        bidirectional=not settings["forwards_only"],
         dtype=vision.dtype,
-        **{name: options[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
+        **{name: settings[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
     )
-    return started_at_vgg19(model)
+    return start_at_vgg19(model)
 
 
-def train(
-    model: mm.VisualQA,
-    splits: Splits[mm.QuestionRecord],
-    *,
-    source: ImageSource | None,
-    out: Path,
-    options: dict[str, Any],
-    card: dict[str, Any],
-) -> tuple[mm.VisualQA, dict[str, Any]]:
-    """Fits the model and its twin, keeps the best of each in OUT/preset, and reports on the validation split."""
-    best, trained = fitted(model, splits, source, out, options, card)
-    fit_distribution(best, splits, source, out / "preset", seed=options["seed"])
-    twin = None
-    if not options["no_twin"] and not model.question_only:
-        tell("the twin that reads the questions only:")
-        question_only = new_answerer(
-            splits.train, NO_VISION._replace(precision=options["precision"]), options, question_only=True
-        )
-        twin, _ = fitted(question_only, splits, None, out / TWIN, options, card)
-        kept = out / "preset" / TWIN
-        shutil.rmtree(kept, ignore_errors=True)
-        shutil.copytree(out / TWIN / "preset", kept)
-    report = mm.evaluate_answers(best, splits.valid, source=source, twin=twin, seed=options["seed"])
-    if splits.test:
-        test = mm.evaluate_answers(best, splits.test, source=source, twin=twin, seed=options["seed"])
-        test |= out_of_distribution(best, splits.test, source)
-        parts = ("scores", "intervals", "baselines", "gains", "unlike")
-        report |= {f"test_{part}": test[part] for part in parts if part in test}
-    shutil.rmtree(out / TWIN, ignore_errors=True)
-    return best, report | {"split": "valid", "epoch": trained.epoch, "history": trained.history, "options": options}
-
-
-def fitted(
-    model: mm.VisualQA,
-    splits: Splits[mm.QuestionRecord],
-    source: ImageSource | None,
-    out: Path,
-    options: dict[str, Any],
-    card: dict[str, Any],
-) -> tuple[mm.VisualQA, Any]:
-    """The best state of a model, and its training."""
-    seen = None if model.question_only else source
-    trained = fit(model, splits, source=seen, out=out, options=options, card=card)
-    return mm.VisualQA.from_preset(out / "preset"), trained
+def tell_baselines(report: Mapping[str, Any]) -> None:
+    """Tells the accuracy of the baselines, and how far the model is above those that show what the picture adds."""
+    for name, scores in report["baselines"].items():
+        points = report["gains"].get(name)
+        low, high = points["intervals"]["accuracy"] if points else (0, 0)
+        by = points["scores"]["accuracy"] if points else 0.0
+        where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
+        gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})" if points else ""
+        tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")
 
 
 if __name__ == "__main__":

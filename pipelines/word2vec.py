@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
-import inspect
 import json as json_format
 import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
+from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.options import Exclusion, Printing, Replacing, Seeded
+from mmtoolkit.cli.ranges import Count, at_least, spelt
 from mmtoolkit.files import write_atomically
-from mmtoolkit.pipelines.command import check_seed, check_target, run, start_tensorflow, tell
 from mmtoolkit.readers import read_word_test
 from mmtoolkit.records import Analogy, WordPair
+from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-LEAST = {
-    **dict.fromkeys(["dim", "window", "epochs", "min_count", "negative", "workers", "top"], 1),
-    "map_words": 3,
-}
 TRAINING = (
     *("algorithm", "dim", "window", "epochs", "min_count", "negative"),
     *("workers", "deterministic", "seed", "exclude"),
@@ -33,34 +32,9 @@ DIGITS = {"accuracy": 2, "pearson": 4, "spearman": 4, "out_of_vocabulary": 2}  #
 MOST_WORKERS = 8  # more threads wait for each other
 
 
-def main(
-    *,
-    data: Path | None = None,
-    vectors: Path | None = None,
-    algorithm: Literal["cbow", "skip-gram"] = "cbow",
-    dim: int = 300,
-    window: int = 5,
-    epochs: int = 10,
-    min_count: int = 5,
-    negative: int = 5,
-    workers: int | None = None,
-    deterministic: bool = False,
-    seed: int = 0,
-    exclude: Path | None = None,
-    out: Path | None = None,
-    neighbours: tuple[str, ...] = (),
-    analogy: tuple[str, str, str] | None = None,
-    top: int = 10,
-    score: tuple[Path, ...] = (),
-    map: Path | None = None,
-    map_words: int = 150,
-    json: bool = False,
-    overwrite: bool = False,
-) -> int:
-    """Trains or loads word vectors; shows neighbours, analogies, scores and a map.
-
-    Give --data to train or --vectors to load, and one or more of --out, --neighbours, --analogy, --score and --map.
-    Words are read as in captioning: lower case, without punctuation.
+@dataclass(frozen=True, kw_only=True)
+class Options(Exclusion, Seeded, Printing, Replacing):
+    """The options of `mmtoolkit word2vec`.
 
     Args:
         data: A captions data set (its training split), a text file with a sentence a line, or a folder of .txt files;
@@ -74,7 +48,6 @@ def main(
         negative: Noise words drawn for each word.
         workers: Threads that train together; by default one for each processor, up to 8.
         deterministic: Train with one thread, so that the same seed gives the same vectors to the bit.
-        seed: Start of the random numbers.
         exclude: A list of captions and pictures to leave out, as doctor --quarantine writes it.
         out: File for the vectors: binary if its name ends in .bin, else text; a further .gz compresses it.
         neighbours: Words whose nearest words are printed, as WORD, neighbour, cosine.
@@ -83,23 +56,69 @@ def main(
         score: Files of analogies (sections ": name", four words a line) or of word pairs (word, word, score).
         map: PNG file for a map of the most frequent words on their two principal axes.
         map_words: Words on the map.
-        json: Print one JSON object in place of the lines.
-        overwrite: Replace the files of --out and --map if they are there.
     """
-    options = dict(locals())
-    check_options(options)
-    tests = {str(path): read_word_test(path) for path in score}
+
+    data: Path | None = None
+    vectors: Path | None = None
+    algorithm: Literal["cbow", "skip-gram"] = "cbow"
+    dim: Count = 300
+    window: Count = 5
+    epochs: Count = 10
+    min_count: Count = 5
+    negative: Count = 5
+    workers: Count | None = None
+    deterministic: bool = False
+    out: Path | None = None
+    neighbours: tuple[str, ...] = ()
+    analogy: tuple[str, str, str] | None = None
+    top: Count = 10
+    score: tuple[Path, ...] = ()
+    map: Path | None = None
+    map_words: Annotated[int, at_least(3)] = 150
+
+    def check(self) -> None:
+        """Refuses options that make no sense, before any work is done.
+
+        Raises:
+            mm.InputError: One is out of its range, two contradict each other, or nothing is asked for.
+        """
+        super().check()
+        if (self.data is None) == (self.vectors is None):
+            received = "neither" if self.data is None else "both"
+            raise mm.InputError(
+                f"expected --data to train word vectors or --vectors to load some. Received: {received}."
+            )
+        if not any(getattr(self, name) for name in RESULTS):
+            wanted = ", ".join(map(spelt, RESULTS))
+            raise mm.InputError(f"expected something to do with the vectors ({wanted}). Received: none of these.")
+        for field in fields(self) if self.vectors else ():
+            if field.name in TRAINING and getattr(self, field.name) != field.default:
+                raise mm.InputError(f"{spelt(field.name)} is for training with --data. Received: --vectors as well.")
+        if self.deterministic and (self.workers or 1) > 1:
+            raise mm.InputError(f"--deterministic trains with one worker. Received: --workers {self.workers}.")
+
+
+def main(options: Options) -> int:
+    """Trains or loads word vectors; shows neighbours, analogies, scores and a map.
+
+    Give --data to train or --vectors to load, and one or more of --out, --neighbours, --analogy, --score and --map.
+    Words are read as in captioning: lower case, without punctuation.
+    """
+    out = options.out
+    check_target("--out", out, overwrite=options.overwrite)
+    check_target("--map", options.map, overwrite=options.overwrite, ending=".png")
+    tests = {str(path): read_word_test(path) for path in options.score}
     start_tensorflow()
-    words = mm.load_vectors(vectors) if vectors else train(options)
+    words = mm.load_vectors(options.vectors) if options.vectors else train(options)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         mm.save_vectors(words, out)
         tell(f"vectors: {out}")
-    told = answers(words, neighbours, analogy, top)
+    told = answers(words, options.neighbours, options.analogy, options.top)
     report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | told
-    if map:
-        draw(words, map_words, map)
-    text = json_format.dumps(report, indent=1, ensure_ascii=False) if json else "\n".join(lines(report))
+    if options.map:
+        draw(words, options.map_words, options.map)
+    text = json_format.dumps(report, indent=1, ensure_ascii=False) if options.json else "\n".join(lines(report))
     if text:
         print(text)
     for error in told["failed"]:
@@ -107,47 +126,21 @@ def main(
     return 1 if told["failed"] else 0
 
 
-def check_options(options: Mapping[str, Any]) -> None:
-    """Refuses options that make no sense, before any work is done.
-
-    Raises:
-        mm.InputError: One is out of its range, two contradict each other, or nothing is asked for.
-    """
-    if (options["data"] is None) == (options["vectors"] is None):
-        received = "neither" if options["data"] is None else "both"
-        raise mm.InputError(f"expected --data to train word vectors or --vectors to load some. Received: {received}.")
-    if not any(options[name] for name in RESULTS):
-        wanted = ", ".join(f"--{name}" for name in RESULTS)
-        raise mm.InputError(f"expected something to do with the vectors ({wanted}). Received: none of these.")
-    check_seed(options["seed"])
-    for name, least in LEAST.items():
-        if options[name] is not None and options[name] < least:
-            raise mm.InputError(f"--{name.replace('_', '-')} expects {least} or more. Received: {options[name]}.")
-    defaults = {name: option.default for name, option in inspect.signature(main).parameters.items()}
-    for name in TRAINING if options["vectors"] else ():
-        if options[name] != defaults[name]:
-            raise mm.InputError(f"--{name.replace('_', '-')} is for training with --data. Received: --vectors as well.")
-    if options["deterministic"] and (options["workers"] or 1) > 1:
-        raise mm.InputError(f"--deterministic trains with one worker. Received: --workers {options['workers']}.")
-    check_target("--out", options["out"], overwrite=options["overwrite"])
-    check_target("--map", options["map"], overwrite=options["overwrite"], ending=".png")
-
-
-def train(options: Mapping[str, Any]) -> KeyedVectors:
+def train(options: Options) -> KeyedVectors:
     """Word vectors of a data set, with a note of how much there was to learn from."""
     from mmtoolkit.text.vocabulary import SPECIAL
 
     codec = mm.TextCodec(mm.Vocabulary(SPECIAL))
     with warnings.catch_warnings(record=True) as caught:
-        sentences = codec.split(mm.read_sentences(options["data"], exclude=options["exclude"]))
+        sentences = codec.split(mm.read_sentences(str(options.data), exclude=options.exclude))
     for warning in caught:  # what is left out
         tell(f"warning: {warning.message}")
     started = time.perf_counter()
-    workers = 1 if options["deterministic"] else options["workers"] or min(MOST_WORKERS, os.cpu_count() or 1)
-    same = {name: options[name] for name in ("dim", "window", "epochs", "min_count", "negative", "seed")}
-    vectors = mm.train_vectors(sentences, skip_gram=options["algorithm"] == "skip-gram", workers=workers, **same)
+    workers = 1 if options.deterministic else options.workers or min(MOST_WORKERS, os.cpu_count() or 1)
+    same = {name: getattr(options, name) for name in ("dim", "window", "epochs", "min_count", "negative", "seed")}
+    vectors = mm.train_vectors(sentences, skip_gram=options.algorithm == "skip-gram", workers=workers, **same)
     tell(
-        f"word2vec: {options['algorithm']} vectors of {len(vectors)} words from {len(sentences)} sentences "
+        f"word2vec: {options.algorithm} vectors of {len(vectors)} words from {len(sentences)} sentences "
         f"with {sum(map(len, sentences))} words, in {time.perf_counter() - started:.1f} s"
     )
     return vectors

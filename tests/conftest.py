@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 from once import Once
 
+os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # two thirds of the time to compile
+
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -73,7 +73,7 @@ def files_of(source: Path, folder: str) -> set[str]:
 
 def test_the_wheel_holds_the_code_the_jobs_and_the_presets_and_nothing_else(wheel: Path) -> None:
     inside = {name for name in zipfile.ZipFile(wheel).namelist() if ".dist-info/" not in name}
-    assert {"mmtoolkit/py.typed", "mmtoolkit/pipelines/command.py", "mmtoolkit/pretrained/README.md"} <= inside
+    assert {"mmtoolkit/py.typed", "mmtoolkit/pipelines/caption.py", "mmtoolkit/pretrained/README.md"} <= inside
     source = wheel.parent / "source"
     assert inside == files_of(source, "mmtoolkit") | files_of(source, "pipelines") | files_of(source, "pretrained")
 
@@ -99,6 +99,13 @@ def test_the_installed_copy_is_the_one_that_runs(run_installed: Run) -> None:
     assert done.returncode == 0, done.stderr
     for line in done.stdout.splitlines():
         assert str(run_installed.site / "mmtoolkit") in line  # type: ignore[attr-defined]
+
+
+def test_the_types_of_the_installed_copy_are_checked(run_installed: Run, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("import mmtoolkit as mm\n\nmm.Captioner.from_preset('a').generat(['a.jpg'])\n")
+    done = run_installed("-m", "mypy", "--cache-dir", tmp_path / "cache", tmp_path / "mine.py")
+    assert '3: error: "Captioner" has no attribute "generat"; maybe "generate"?' in done.stdout, done.stdout
+    assert "Found 1 error in 1 file" in done.stdout
 
 
 # --- the command, run from the installed wheel: one test per job that must work there ---

@@ -11,7 +11,18 @@ from PIL import Image, ImageFont
 
 from mmtoolkit import pictures
 from mmtoolkit.errors import InputError
-from mmtoolkit.pictures import COLUMNS, GAP, TILE, attention_picture, check_glyphs, font, heat_overlay
+from mmtoolkit.pictures import (
+    CELL,
+    COLUMNS,
+    GAP,
+    TILE,
+    attention_picture,
+    check_glyphs,
+    draw,
+    font,
+    heat_overlay,
+)
+from mmtoolkit.task import MatrixView, PictureView, SeriesView, WordsView
 
 GREY = Image.new("RGB", (96, 96), (128, 128, 128))
 
@@ -20,7 +31,7 @@ def spots(*cells: int, side: int = 14) -> np.ndarray:
     """One row of attention per given region: nearly all of it there."""
     rows = np.full((len(cells), side * side), 0.1 / (side * side - 1))
     rows[np.arange(len(cells)), cells] = 0.9
-    return rows
+    return rows.reshape(-1, side, side)
 
 
 def tiles(sheet: Image.Image) -> list[np.ndarray]:
@@ -119,17 +130,17 @@ def test_a_photo_keeps_its_shape_and_its_orientation(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("shape", "received"), [((2, 196), "2, 196"), ((3, 195), "3, 195"), ((196,), "196"), ((3, 0), "3, 0")]
+    ("shape", "received"), [((2, 14, 14), "2, 14, 14"), ((3, 196), "3, 196"), ((196,), "196"), ((3, 0, 4), "3, 0, 4")]
 )
 def test_alignments_that_do_not_fit_are_refused(shape, received):
-    with pytest.raises(InputError, match=rf"each of the 3 words and a square .*Received: \[{received}\]"):
+    with pytest.raises(InputError, match=rf"one map for each of the 3 words.*Received: \[{received}\]"):
         attention_picture(GREY, ["a", "brown", "dog"], np.full(shape, 0.1))
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -0.1])
 def test_alignments_that_are_no_attention_are_refused(bad):
     with pytest.raises(InputError, match="finite and not negative"):
-        attention_picture(GREY, ["dog"], np.full((1, 4), bad))
+        attention_picture(GREY, ["dog"], np.full((1, 2, 2), bad))
 
 
 @pytest.mark.parametrize("array", [np.zeros((4, 4, 3)), np.zeros((4, 4), np.uint8), np.zeros((4, 0, 3), np.uint8)])
@@ -151,8 +162,8 @@ def test_hangul_has_glyphs_and_renders():
 
 def test_separate_letters_of_hangul_are_put_together():
     apart = "\u1107\u1167\u11af"  # 별, letter by letter
-    per_group = attention_picture(GREY, ["별"], spots(0))
-    assert np.array_equal(attention_picture(GREY, [apart], spots(0)), per_group)
+    composed = attention_picture(GREY, ["별"], spots(0))
+    assert np.array_equal(attention_picture(GREY, [apart], spots(0)), composed)
 
 
 def test_a_missing_glyph_is_named_and_never_drawn():
@@ -181,3 +192,48 @@ def test_drawing_imports_neither_matplotlib_nor_tensorflow():
         "print([name for name in ('matplotlib', 'koreanize_matplotlib', 'tensorflow', 'keras') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"
+
+
+# --- the other views ---
+
+
+def test_a_grid_that_is_not_square_is_laid_over_the_whole_picture():
+    """One row of four columns: the last quarter is lit from top to bottom."""
+    maps = np.array([[[0.0, 0.0, 0.0, 1.0]]])
+    _, overlay = tiles(draw(PictureView(np.full((96, 96, 3), 128, np.uint8), ["dog"], maps)))
+    lit = brightness(overlay)
+    assert lit[:, -20:].min() > lit[:, :100].max() and np.ptp(lit[:, -10]) < 1
+
+
+def test_a_view_without_attention_is_the_picture_alone():
+    assert len(tiles(draw(PictureView(np.full((96, 96, 3), 128, np.uint8), ["a", "dog"], None)))) == 1
+
+
+def darkness(sheet: Image.Image, row: int, column: int) -> float:
+    """Of the cell of a matrix whose words are narrower than a cell, from the right and bottom edges of the sheet."""
+    cells = np.asarray(sheet.convert("L"), float)[:-GAP, :-GAP]
+    height, width = cells.shape
+    return 255 - cells[height - row * CELL - CELL // 2, width - column * CELL - CELL // 2]
+
+
+def test_a_matrix_is_darkest_where_the_weight_is_largest():
+    weights = np.array([[0.0, 0.5, 1.0], [1.0, 0.25, 0.0]])
+    sheet = draw(MatrixView(["가", "나"], ["a", "b", "c"], weights))
+    found = np.array([[darkness(sheet, 1 - row, 2 - column) for column in range(3)] for row in range(2)])
+    assert (found[0].argsort() == [0, 1, 2]).all() and (found[1].argsort() == [2, 1, 0]).all()
+
+
+def test_words_have_a_cell_each():
+    sheet = draw(WordsView(["a", "b"], np.array([0.1, 0.9])))
+    assert darkness(sheet, 0, 0) > darkness(sheet, 0, 1) + 50
+
+
+def test_lines_end_together_and_the_highest_value_is_on_top():
+    """The shorter line begins at the last third; ink of both colours reaches the right edge."""
+    long, short = [0.0, 0.0, 0.0, 0.0], [10.0, 10.0]
+    pixels = np.asarray(draw(SeriesView({"past": long, "future": short}))).astype(int)
+    coloured = np.ptp(pixels, axis=2) > 60
+    height = pixels.shape[0]
+    lower, upper = coloured[-2 * GAP :], coloured[height // 4 : height // 3]
+    assert lower[:, 40].any() and lower[:, -30].any()
+    assert upper[:, -30].any() and not upper[:, 200].any()

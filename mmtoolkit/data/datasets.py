@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 import tensorflow as tf
 
+from mmtoolkit.compiled import keras_compiles
 from mmtoolkit.data.stages import batch_plan
 from mmtoolkit.errors import InputError
 from mmtoolkit.records import CaptionRecord, QuestionRecord
@@ -17,6 +18,11 @@ from mmtoolkit.text import PAD, SPECIAL, UNK, TextCodec, padded
 from mmtoolkit.vision import ImageSource, shared_pictures
 
 WORDS, WEIGHTS = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.float32)
+TIME_STEP = 8  # what a batch's time is rounded up to a multiple of where shapes are to be few
+PICTURE_STEPS = 4  # and how many numbers of pictures there are then
+
+Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]  # inputs, targets, weights
+Read = Callable[[np.ndarray], Batch]
 
 
 def caption_dataset(
@@ -27,6 +33,7 @@ def caption_dataset(
     batch_size: int = 64,
     max_length: int = 40,
     per_group: int = 1,
+    few_shapes: bool | None = None,
     seed: int = 0,
     epoch: int = 0,
     step: int = 0,
@@ -49,6 +56,8 @@ def caption_dataset(
         max_length: Longer captions are cut to so many tokens before END.
         per_group: Captions of one picture that come in one batch, at most; with more than 1 they share what is read and
             made of it, and `inputs["image_index"]`, `<int32>[64]`, says whose is whose.
+        few_shapes: Whether batches are filled up to a few shapes, with padding and with pictures once more: XLA
+            compiles a training step anew for every shape. `None` for where Keras compiles by itself: with a GPU.
         seed: Start of the order.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread. Keras takes the first pass to be as long as the others:
@@ -65,7 +74,7 @@ def caption_dataset(
     owners = np.repeat(np.arange(len(records)), [len(record.captions) for record in records])
     captions = codec.encode_all([caption for record in records for caption in record.captions], max_length)
 
-    def read(chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    def read(chosen: np.ndarray) -> Batch:
         tokens, targets, weights = token_batch([captions[index] for index in chosen])
         images = [records[owner].image for owner in owners[chosen]]
         pictures = shared_pictures(features, images) if per_group > 1 else {features.input_name: features.read(images)}
@@ -74,7 +83,8 @@ def caption_dataset(
     specs = {**picture_specs(features, shared=per_group > 1), "tokens": WORDS}
     order: dict[str, Any] = {"batch_size": batch_size, "owners": owners.tolist(), "per_group": per_group, "seed": seed}
     plan = partial(batch_plan, list(map(len, captions)), **order)
-    return in_batches(read, (specs, WORDS, WEIGHTS), plan, epoch=epoch, step=step)
+    shaped = in_few_shapes(read, few_shapes, pictures=features.input_name, batch_size=batch_size)
+    return in_batches(shaped, (specs, WORDS, WEIGHTS), plan, epoch=epoch, step=step)
 
 
 def question_dataset(
@@ -87,6 +97,7 @@ def question_dataset(
     max_question: int = 60,
     max_length: int = 12,
     per_group: int = 4,
+    few_shapes: bool | None = None,
     seed: int = 0,
     epoch: int = 0,
     step: int = 0,
@@ -112,6 +123,7 @@ def question_dataset(
         max_question: Longer questions are cut to so many words.
         max_length: Longer answers are cut to so many tokens before END.
         per_group: Questions about one picture that come in one batch, at most: they share what is read and made of it.
+        few_shapes: Whether batches are filled up to a few shapes; see `caption_dataset`.
         seed: Start of the order.
         epoch: The first epoch.
         step: Batches of the first epoch to leave out, unread; see `caption_dataset`.
@@ -128,7 +140,7 @@ def question_dataset(
             f"Received: {len(records)} records; check the split asked for and how many answers are kept."
         )
 
-    def read(chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    def read(chosen: np.ndarray) -> Batch:
         inputs, targets, weights = taught.batch(chosen)
         inputs["question"] = padded([questions[index] for index in chosen])
         if features:
@@ -142,7 +154,9 @@ def question_dataset(
     owners = [record.image for record in records]
     order: dict[str, Any] = {"batch_size": batch_size, "owners": owners, "per_group": per_group}
     plan = partial(batch_plan, np.zeros(len(records), int), **order, seed=seed)
-    return in_batches(read, (specs, *taught.specs), plan, epoch=epoch, step=step)
+    pictures = features.input_name if features else None
+    shaped = in_few_shapes(read, few_shapes, pictures=pictures, batch_size=batch_size)
+    return in_batches(shaped, (specs, *taught.specs), plan, epoch=epoch, step=step)
 
 
 def picture_specs(features: ImageSource, *, shared: bool) -> dict[str, tf.TensorSpec]:
@@ -166,7 +180,7 @@ class WholeAnswers:
         self.known = any(map(len, self.given))
         self.specs = tf.TensorSpec((None, self.width), tf.float32), tf.TensorSpec((None,), tf.float32)
 
-    def batch(self, chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    def batch(self, chosen: np.ndarray) -> Batch:
         """The further inputs, the targets and the weights of some questions."""
         targets = np.zeros((len(chosen), self.width), np.float32)
         for row, index in zip(targets, chosen, strict=True):
@@ -187,15 +201,46 @@ class WrittenAnswers:
         self.learnt = np.array([len(ids) > 2 and UNK not in ids for ids in self.ids], np.float32)
         self.known = bool(self.learnt.any())
 
-    def batch(self, chosen: np.ndarray) -> tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]:
+    def batch(self, chosen: np.ndarray) -> Batch:
         """The further inputs, the targets and the weights of some questions."""
         tokens, targets, weights = token_batch([self.ids[index] for index in chosen])
         weights = weights * self.learnt[chosen, None]
         return {"tokens": tokens}, targets, weights / max(weights.sum(), 1e-9)
 
 
+def in_few_shapes(read: Read, wanted: bool | None, *, pictures: str | None, batch_size: int) -> Read:
+    """Fills batches up: the time of words, targets and weights, and the pictures where they are shared.
+
+    What is added has no weight. Pictures come once more, not as zeros, which a batch norm would see.
+
+    Args:
+        read: From the places of a batch's examples to its arrays.
+        wanted: Whether that is done; `None` for where Keras compiles by itself.
+        pictures: The name of the pictures' input, if there is one.
+        batch_size: Examples a batch.
+    """
+    if not (keras_compiles() if wanted is None else wanted):
+        return read
+
+    def filled(array: np.ndarray, axis: int, step: int, mode: Any = "constant") -> np.ndarray:
+        missing = [(0, -array.shape[i] % step if i == axis else 0) for i in range(array.ndim)]
+        return np.pad(array, missing, mode)
+
+    def read_filled(chosen: np.ndarray) -> Batch:
+        inputs, targets, weights = read(chosen)
+        for name in {"tokens", "question"} & inputs.keys():
+            inputs[name] = filled(inputs[name], 1, TIME_STEP)
+        if weights.ndim == 2:
+            targets, weights = filled(targets, 1, TIME_STEP), filled(weights, 1, TIME_STEP)
+        if pictures and "image_index" in inputs:
+            inputs[pictures] = filled(inputs[pictures], 0, -(-batch_size // PICTURE_STEPS), "wrap")
+        return inputs, targets, weights
+
+    return read_filled
+
+
 def in_batches(
-    read: Callable[[np.ndarray], Any],
+    read: Read,
     specs: Any,
     plan: Callable[..., list[np.ndarray]],
     *,

@@ -1,4 +1,4 @@
-"""Order as data: which examples make up each batch of each epoch, as pure NumPy."""
+"""Plans which examples make up each batch of each epoch, in pure NumPy."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ def batch_plan(
     epoch: int = 0,
     shuffle: bool = True,
 ) -> list[np.ndarray]:
-    """The examples of every batch of one epoch, of similar length within a batch.
+    """Plans the examples of every batch of one epoch, of similar length within a batch.
 
-    A function of its arguments alone, so a run can start at any epoch and step without reading what it skips.
+    The plan depends on the arguments alone, so a run can start at any epoch and step without reading what it skips.
 
     Example:
         >>> batch_plan([3, 9, 3, 9], batch_size=2, seed=0)
@@ -32,13 +32,13 @@ def batch_plan(
         [array([2, 3]), array([0, 1])]
 
     Args:
-        lengths: `<int>[examples]`; the same for all gives an order without regard to it.
-        batch_size: Examples a batch; the last batch of an epoch may hold fewer.
-        owners: Of each example, the picture of a caption say: what it costs is shared by those in one batch.
-        per_group: Examples of one owner that stand beside each other, at most.
-        seed: Start of the random numbers, with `epoch`.
-        epoch: Every epoch has an order of its own.
-        shuffle: Without it the examples come in their own order, whatever their lengths and owners.
+        lengths: `<int>[examples]`; equal lengths give an order by chance alone.
+        batch_size: Examples in a batch; the last batch of an epoch may hold fewer.
+        owners: Owner of each example, e.g. the picture of a caption: those in one batch share its cost.
+        per_group: Largest number of examples of one owner beside each other.
+        seed: Seed of the random numbers, with `epoch`.
+        epoch: Number of the epoch; each has an order of its own.
+        shuffle: Whether to shuffle; if not, the examples keep their order, whatever their lengths and owners.
 
     Returns:
         A list of `<int64>[batch]`; each example is in one batch.
@@ -50,8 +50,8 @@ def batch_plan(
         if value < 1:
             raise InputError(f"{name} must be at least 1. Received: {value}.")
     if (per_group > 1) > (owners is not None) or (owners is not None and len(owners) != len(lengths)):
-        told = "no owners" if owners is None else f"{len(owners)} owners of {len(lengths)} examples"
-        raise InputError(f"Examples that stand together need an owner each. Received: {told}.")
+        received = "no owners" if owners is None else f"{len(owners)} owners of {len(lengths)} examples"
+        raise InputError(f"Examples in groups need an owner each. Received: {received}.")
     lengths = np.asarray(lengths)
     order = np.arange(len(lengths))
     if not len(order):
@@ -61,11 +61,11 @@ def batch_plan(
     random = np.random.default_rng([seed, epoch])
     random.shuffle(order)
     if owners is not None and per_group > 1:
-        order, heap = grouped_order(order, owners, per_group, random)
-        longest = np.zeros(heap.max() + 1, lengths.dtype)
-        np.maximum.at(longest, heap, lengths[order])
+        order, group = grouped_order(order, owners, per_group, random)
+        longest = np.zeros(group.max() + 1, lengths.dtype)
+        np.maximum.at(longest, group, lengths[order])
         lengths = np.empty_like(lengths)
-        lengths[order] = longest[heap]  # which stay beside each other when they are sorted
+        lengths[order] = longest[group]  # so that sorting by length keeps a group together
     batches: list[np.ndarray] = []
     for pool in np.split(order, range(batch_size * POOL, len(order), batch_size * POOL)):
         pool = pool[np.argsort(lengths[pool], kind="stable")]
@@ -76,12 +76,12 @@ def batch_plan(
 def grouped_order(
     order: np.ndarray, owners: Sequence[Hashable], per_group: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The examples of an order in heaps of one owner's, the heaps in random order, and the number of each one's."""
+    """Puts examples in groups of one owner, the groups in random order; returns the order and each one's group."""
     numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
     owned = np.array([numbers[owners[index]] for index in order], np.int64)
     order, owned = order[np.argsort(owned, kind="stable")], np.sort(owned)
     rank = np.arange(len(owned)) - np.searchsorted(owned, owned)  # of an example among its owner's
-    heap = np.cumsum(rank % per_group == 0) - 1
-    heap = random.permutation(heap.max() + 1)[heap]
-    sorting = np.argsort(heap, kind="stable")
-    return order[sorting], heap[sorting]
+    group = np.cumsum(rank % per_group == 0) - 1
+    group = random.permutation(group.max() + 1)[group]
+    sorting = np.argsort(group, kind="stable")
+    return order[sorting], group[sorting]

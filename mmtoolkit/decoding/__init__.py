@@ -6,11 +6,27 @@ picture. It reorders whatever nested state it is given with one gather and never
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mmtoolkit.decoding.beam import BeamSearch
+from mmtoolkit.decoding.choosing import choose_search
 from mmtoolkit.decoding.sampling import Greedy, Sample, draw
 from mmtoolkit.decoding.tokens import IMPOSSIBLE
 
 Search = Greedy | BeamSearch | Sample
 SEARCHES: dict[str, type[Search]] = {"Greedy": Greedy, "BeamSearch": BeamSearch, "Sample": Sample}
 
-__all__ = ["IMPOSSIBLE", "SEARCHES", "BeamSearch", "Greedy", "Sample", "Search", "draw"]
+
+def best_of(decoding: Search, n_best: int) -> Search:
+    """Returns a search like the given one for so many sentences; what gives one alone becomes a narrow beam.
+
+    Example:
+        >>> best_of(BeamSearch(width=3), 5).width
+        5
+    """
+    if isinstance(decoding, BeamSearch):
+        return replace(decoding, n_best=n_best, width=max(decoding.width, n_best))
+    return decoding if n_best == 1 else BeamSearch(width=n_best, n_best=n_best, length_penalty=0.0)
+
+
+__all__ = ["IMPOSSIBLE", "SEARCHES", "BeamSearch", "Greedy", "Sample", "Search", "best_of", "choose_search", "draw"]

@@ -1,4 +1,4 @@
-"""What is wrong or odd in a data set, found before any training."""
+"""Finds what is wrong or odd in a data set before any training."""
 
 from mmtoolkit.doctor.findings import Finding, Health
 from mmtoolkit.doctor.health import examine

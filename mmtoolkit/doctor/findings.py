@@ -1,4 +1,4 @@
-"""What an examination finds, as data."""
+"""The findings of an examination, as data."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ERRORS = (
     "bad row",
     "empty",
     "across splits",
-)  # what training refuses, or must not learn
+)  # training refuses these, or must not learn from them
 USABLE = (
     "wrong extension",
     "cmyk",
@@ -39,12 +39,12 @@ class Finding:
         'warning'
 
     Args:
-        kind: What it is, in a word or two.
+        kind: A name in a word or two.
         message: The same in a sentence, with what to do.
         image: The picture, as the data set names it.
-        source: The row, `FILE:LINE`, where it is about one.
-        path: Where the picture is, where it is there.
-        other: Where the picture is whose double it is.
+        source: The row, `FILE:LINE`, if it concerns one.
+        path: The path of the picture, if there is one.
+        other: The path of the picture that it duplicates.
     """
 
     kind: str
@@ -56,28 +56,28 @@ class Finding:
 
     @property
     def level(self) -> Level:
-        """How bad it is."""
+        """The severity."""
         return "error" if self.kind in ERRORS else "warning"
 
     @property
     def usable(self) -> bool:
-        """Whether it is better learnt from than left out."""
+        """Whether training should keep it rather than leave it out."""
         return self.kind in USABLE
 
     def as_fault(self) -> Fault:
-        """What `--exclude` leaves out for it: a row, or a picture by where it is, for its name may be an id."""
+        """Returns what `--exclude` leaves out for it: a row, or a picture by its path, as its name may be an id."""
         image = str(self.path or self.image)
         return Fault(self.source, self.message, image, self.kind, whole=not self.source)
 
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """All that was found.
+    """All findings, figures and counts of an examination.
 
     Args:
         findings: Errors first, then by kind.
-        figures: Tables of numbers by their titles: each a list of rows, the first one the heads of the columns.
-        counts: How many pictures, texts and so on there are.
+        figures: Tables of numbers by their titles: each a list of rows, the first one the column heads.
+        counts: The number of pictures, of texts and so on.
     """
 
     findings: Sequence[Finding]
@@ -86,23 +86,23 @@ class Health:
 
     @property
     def kinds(self) -> dict[str, int]:
-        """How many of each kind."""
+        """The number of findings of each kind."""
         return dict(Counter(finding.kind for finding in self.findings))
 
     @property
     def scores(self) -> dict[str, int]:
-        """How many errors and warnings."""
+        """The number of errors and of warnings."""
         levels = Counter(finding.level for finding in self.findings)
         return {"errors": levels["error"], "warnings": levels["warning"]}
 
     @property
     def exit_code(self) -> int:
-        """0 where all is well, 1 with warnings, 2 with errors."""
+        """0 without findings, 1 with warnings, 2 with errors."""
         return 2 if self.scores["errors"] else 1 if self.findings else 0
 
     def as_json(self) -> dict[str, Any]:
-        """A JSON object that begins with `scores`."""
+        """Returns a JSON object that begins with `scores`."""
         rows = [{"level": each.level, **asdict(each)} for each in self.findings]
-        told = [{key: str(value) for key, value in row.items() if value} for row in rows]
-        counted = {"scores": self.scores, "counts": self.counts, "kinds": self.kinds}
-        return counted | {"findings": told, "figures": self.figures}
+        findings = [{key: str(value) for key, value in row.items() if value} for row in rows]
+        summary = {"scores": self.scores, "counts": self.counts, "kinds": self.kinds}
+        return summary | {"findings": findings, "figures": self.figures}

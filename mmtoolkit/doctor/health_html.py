@@ -1,4 +1,4 @@
-"""The findings as one HTML page that needs nothing else."""
+"""The findings as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ SHOWN = 60  # of each kind
 
 
 def health_page(health: Health, title: str) -> str:
-    """A self-contained page: how many of each kind, each with its picture where there is one, and the tables.
+    """Returns a self-contained page: counts by kind, the findings with their pictures, and the tables.
 
     Args:
-        health: What was found.
-        title: What was examined.
+        health: The result of the examination.
+        title: The name of the data set.
     """
     counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
-    told = f"{health.scores['errors']} errors, {health.scores['warnings']} warnings"
-    parts = [f"<p class=lead>{escape(counts)}: {escape(told)}.</p>"]
+    scores = f"{health.scores['errors']} errors, {health.scores['warnings']} warnings"
+    parts = [f"<p class=lead>{escape(counts)}: {escape(scores)}.</p>"]
     if health.findings:
         parts.append(table([["what", "how many"], *([kind, str(count)] for kind, count in health.kinds.items())]))
     for kind, findings in groupby(health.findings, key=lambda finding: finding.kind):
@@ -30,14 +30,14 @@ def health_page(health: Health, title: str) -> str:
 
 
 def section(kind: str, findings: Sequence[Finding]) -> str:
-    """All findings of a kind."""
+    """Returns the section of the findings of one kind."""
     items = "".join(item(finding) for finding in findings[:SHOWN])
     more = f"<p>and {len(findings) - SHOWN} more</p>" if len(findings) > SHOWN else ""
     return f"<section class={findings[0].level}><h2>{escape(kind)}</h2><ul class=cards>{items}</ul>{more}</section>"
 
 
 def item(finding: Finding) -> str:
-    """One finding, with its picture and the one that it is a double of."""
+    """Returns the list item of one finding, with its picture and the one that it duplicates."""
     picture = "".join(thumbnail(path) for path in (finding.path, finding.other) if path)
     place = f"<code>{escape(finding.image)}</code> <small>{escape(finding.source)}</small>"
     kind = " class=pair" if finding.other else ""

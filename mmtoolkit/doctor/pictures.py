@@ -1,4 +1,4 @@
-"""What is wrong or odd in picture files, seen with Pillow; and what each looks like, in a few numbers."""
+"""Checks picture files with Pillow, and summarises each picture in a few numbers."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ SUFFIXES = {
     "TIFF": (".tif", ".tiff"),
 }
 TINY, HUGE = 32, 50_000_000  # pixels: of the shorter side, and of all
-SIDE = 32  # of what near duplicates are compared by
+SIDE = 32  # pixels: of the small pictures that near duplicates are compared by
 Progress = Callable[[int, int], None]
 Oddity = tuple[str, str]  # a kind and a sentence
 
 
-class Look(NamedTuple):
-    """What one picture file is.
+class PictureInfo(NamedTuple):
+    """The result of inspecting one picture file.
 
     Args:
         oddities: What is wrong or odd, each a kind and a sentence.
         digest: SHA-256 of its bytes.
-        hash: `<bool>[64]`, its perceptual hash; `None` where there is no picture.
-        small: `<uint8>[32, 32, 3]`, the picture squashed.
+        hash: `<bool>[64]`, its perceptual hash; `None` if it cannot be decoded.
+        small: `<uint8>[32, 32, 3]`, the picture squashed; `None` likewise.
     """
 
     oddities: tuple[Oddity, ...]
@@ -47,8 +47,8 @@ class Look(NamedTuple):
     small: np.ndarray | None = None
 
 
-def look_at_all(paths: Sequence[Path], progress: Progress | None = None) -> dict[Path, Look]:
-    """What each picture file is.
+def inspect_pictures(paths: Sequence[Path], progress: Progress | None = None) -> dict[Path, PictureInfo]:
+    """Inspects each picture file.
 
     Raises:
         InputError: The package imagehash is not installed.
@@ -63,45 +63,45 @@ def look_at_all(paths: Sequence[Path], progress: Progress | None = None) -> dict
         from pillow_heif import register_heif_opener
 
         register_heif_opener()
-    looks: dict[Path, Look] = {}
+    pictures: dict[Path, PictureInfo] = {}
     with ThreadPoolExecutor(2) as pool:  # Pillow decodes outside Python's lock
-        for done, (path, found) in enumerate(zip(paths, pool.map(look_at, paths), strict=True), start=1):
-            looks[path] = found if found.small is None else found._replace(hash=perceptual_hash(imagehash, found.small))
+        for done, (path, info) in enumerate(zip(paths, pool.map(inspect_picture, paths), strict=True), start=1):
+            pictures[path] = info if info.small is None else info._replace(hash=perceptual_hash(imagehash, info.small))
             if progress and (done % 50 == 0 or done == len(paths)):
                 progress(done, len(paths))
-    return looks
+    return pictures
 
 
 def perceptual_hash(imagehash: object, small: np.ndarray) -> np.ndarray:
-    """The low frequencies of a picture's brightness above or below their median."""
+    """Computes the bits of a picture's low frequencies of brightness: above their median or below."""
     return imagehash.phash(Image.fromarray(small)).hash.ravel()  # type: ignore[attr-defined]
 
 
-def look_at(path: Path) -> Look:
-    """What one picture file is; its perceptual hash apart."""
+def inspect_picture(path: Path) -> PictureInfo:
+    """Inspects one picture file, without its perceptual hash."""
     try:
         data = path.read_bytes()
     except OSError as error:
-        return Look((("unreadable", f"cannot be read ({error.strerror}); replace the file or leave it out"),))
+        return PictureInfo((("unreadable", f"cannot be read ({error.strerror}); replace the file or leave it out"),))
     digest = hashlib.sha256(data).digest()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(path)
     except Exception as error:  # Pillow's plug-ins raise many kinds
-        return Look((without_format(data, error),), digest)
+        return PictureInfo((why_unreadable(data, error),), digest)
     odd = list(oddities(picture, path))
     if picture.width * picture.height > HUGE:
-        return Look(tuple(odd), digest)
+        return PictureInfo(tuple(odd), digest)
     try:
         small = squashed(picture)
     except Exception:
-        return Look((*odd, ("truncated", "is damaged or cut off; replace the file or leave it out")), digest)
-    return Look(tuple(odd), digest, small=small)
+        return PictureInfo((*odd, ("truncated", "is damaged or cut off; replace the file or leave it out")), digest)
+    return PictureInfo(tuple(odd), digest, small=small)
 
 
-def without_format(data: bytes, error: Exception) -> Oddity:
-    """What to say of a file that Pillow does not open."""
+def why_unreadable(data: bytes, error: Exception) -> Oddity:
+    """Returns the oddity of a file that Pillow cannot open."""
     if isinstance(error, Image.DecompressionBombError):
         return "huge", "has more pixels than any photo; make it smaller or leave it out"
     if data[4:8] == b"ftyp":
@@ -112,25 +112,26 @@ def without_format(data: bytes, error: Exception) -> Oddity:
 
 
 def oddities(picture: Image.Image, path: Path) -> list[Oddity]:
-    """What is odd in a picture's head."""
-    found: list[Oddity] = []
+    """Returns the oddities in a picture's header."""
+    odd: list[Oddity] = []
     name, suffixes = picture.format or "", SUFFIXES.get(picture.format or "", ())
     if path.suffix.lower() not in suffixes:
         right = suffixes[0] if suffixes else "another ending"
-        found.append(("wrong extension", f"is {name}, not what {path.suffix or 'its name'} says; rename it to {right}"))
+        ending = path.suffix or "without an ending"
+        odd.append(("wrong extension", f"is {name}, but is named {ending}; rename it to {right}"))
     if name == "HEIF":
-        found.append(("heic", "is HEIC, which few programs and no server read; convert it to JPEG"))
+        odd.append(("heic", "is HEIC, which few programs and no server read; convert it to JPEG"))
     if picture.mode == "CMYK":
-        found.append(("cmyk", "has the colours of print (CMYK), which change when it is read; save it as RGB"))
+        odd.append(("cmyk", "has the colours of print (CMYK), which change when it is read; save it as RGB"))
     if min(picture.size) < TINY:
-        found.append(("tiny", f"is {picture.width} x {picture.height} pixels; too small to show anything"))
+        odd.append(("tiny", f"is {picture.width} x {picture.height} pixels; too small to show anything"))
     if (pixels := picture.width * picture.height) > HUGE:
-        found.append(("huge", f"has {pixels / 1e6:.0f} megapixels, which takes long to read; make it smaller"))
-    return found
+        odd.append(("huge", f"has {pixels / 1e6:.0f} megapixels, which takes long to read; make it smaller"))
+    return odd
 
 
 def squashed(picture: Image.Image) -> np.ndarray:
-    """The picture, upright, as `<uint8>[32, 32, 3]`; all of it is decoded, a JPEG at the size that suffices."""
+    """Returns the picture, upright, as `<uint8>[32, 32, 3]`; decodes all of it, a JPEG at the size that suffices."""
     picture.draft("RGB", (4 * SIDE, 4 * SIDE))
     picture = ImageOps.exif_transpose(picture).convert("RGB")
     return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0))

@@ -1,33 +1,18 @@
-"""Captions and answers for whole data sets, and reports on them."""
+"""Predictions for data sets, and reports on them, over any task."""
 
-from mmtoolkit.evaluation.answers import (
-    ANSWERS,
-    answer_questions,
-    answer_sheet,
-    evaluate_answers,
-    most_frequent_answers,
-)
-from mmtoolkit.evaluation.captions import CAPTIONS, attention_sheet, evaluate_captions, write_captions
-from mmtoolkit.evaluation.groups import answer_group, candidates_needed, caption_groups
-from mmtoolkit.evaluation.judge import Judge
-from mmtoolkit.evaluation.looks import answer_looks, caption_looks
+from mmtoolkit.evaluation.out_of_distribution import drawn, images_of, out_of_distribution
+from mmtoolkit.evaluation.predictions import Prediction, predict, predictions
+from mmtoolkit.evaluation.report import evaluate, fingerprint
 from mmtoolkit.evaluation.versions import versions
 
 __all__ = [
-    "ANSWERS",
-    "CAPTIONS",
-    "Judge",
-    "answer_group",
-    "answer_looks",
-    "answer_questions",
-    "answer_sheet",
-    "attention_sheet",
-    "caption_groups",
-    "caption_looks",
-    "evaluate_answers",
-    "evaluate_captions",
-    "candidates_needed",
-    "most_frequent_answers",
+    "Prediction",
+    "drawn",
+    "evaluate",
+    "fingerprint",
+    "images_of",
+    "out_of_distribution",
+    "predict",
+    "predictions",
     "versions",
-    "write_captions",
 ]

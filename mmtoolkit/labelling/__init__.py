@@ -1,4 +1,4 @@
-"""A local page on which a person labels pictures: the table on disk, proposals of a model, and the server."""
+"""A local page on which a person labels pictures: the table on disk, a model's proposals, and the server."""
 
 from mmtoolkit.labelling.proposals import Proposal, Proposer
 from mmtoolkit.labelling.replies import Labelling, Summary

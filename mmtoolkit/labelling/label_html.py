@@ -1,4 +1,4 @@
-"""The page itself: one file with its style and its script in it, which asks this server only."""
+"""The labelling page: one file with its style and script, which sends requests to this server only."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ FOLDER = Path(__file__).parent
 
 
 def label_page(title: str) -> str:
-    """The page on which pictures are labelled, under a title."""
+    """Returns the labelling page with a title."""
     body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("label.html", "label.js"))
     return page(title, body, script=script)

@@ -1,4 +1,4 @@
-"""A model's proposals, made in a thread of their own so that the page never waits."""
+"""A model's proposals, made in a separate thread so that the page never waits."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
 
-Wish = tuple[str, str]  # a picture's name, and the question about it or ""
+Query = tuple[str, str]  # a picture's name, and the question about it or ""
 
 
 class Proposal(NamedTuple):
-    """What a model says.
+    """A model's output for one picture.
 
     Args:
-        texts: Each with its probability, where the model tells one; the best first.
-        note: What a person should know of it, such as why there is none.
+        texts: The best first, each with its probability if the model has one.
+        note: A remark for the person, e.g. why there is none.
     """
 
     texts: tuple[tuple[str, float | None], ...] = ()
@@ -25,7 +25,7 @@ class Proposal(NamedTuple):
 
 
 class Proposer:
-    """Asks a model one wish at a time; a later list of wishes takes the place of an earlier one.
+    """Runs a model in a thread, one query at a time; each new list of queries replaces the one before.
 
     Example:
         >>> proposer = Proposer(lambda name, question: Proposal(((f"a picture called {name}", None),)))
@@ -36,50 +36,50 @@ class Proposer:
         >>> proposer.close()
 
     Args:
-        ask: From a picture's name and a question to what the model says.
+        ask: Returns the model's proposal for a picture's name and a question.
     """
 
     def __init__(self, ask: Callable[[str, str], Proposal]) -> None:
         self.ask = ask
-        self.made: dict[Wish, Proposal] = {}
-        self.wanted: list[Wish] = []
+        self.made: dict[Query, Proposal] = {}
+        self.wanted: list[Query] = []
         self.open, self.changed = True, Condition()
         self.thread = Thread(target=self.work, daemon=True)
         self.thread.start()
 
-    def want(self, wishes: Sequence[Wish]) -> Proposal | None:
-        """What the model says to the first wish, or nothing yet; the others are made ahead, in their order."""
+    def want(self, queries: Sequence[Query]) -> Proposal | None:
+        """Returns the proposal for the first query, or `None` if not ready; the others are made ahead, in order."""
         with self.changed:
-            self.wanted = [wish for wish in wishes if wish not in self.made]
+            self.wanted = [query for query in queries if query not in self.made]
             self.changed.notify()
-            return self.made.get(wishes[0])
+            return self.made.get(queries[0])
 
     def work(self) -> None:
-        """Makes what is wanted until it is closed."""
-        while wish := self.next():
+        """Makes the wanted proposals until closed."""
+        while query := self.next():
             try:
-                made = self.ask(*wish)
+                made = self.ask(*query)
             except InputError as error:
                 made = Proposal(note=str(error))
-            except Exception as error:  # whatever the model stumbles over, the person goes on without it
+            except Exception as error:  # whatever stops the model, the person goes on without it
                 traceback.print_exc()
                 made = Proposal(note=str(error).partition("\n")[0] or type(error).__name__)
             with self.changed:
-                self.made[wish] = made
+                self.made[query] = made
 
-    def next(self) -> Wish | None:
-        """Waits for the next wish; nothing once it is closed."""
+    def next(self) -> Query | None:
+        """Waits for the next query; returns `None` once closed."""
         with self.changed:
             self.changed.wait_for(self.ready)
             return self.wanted.pop(0) if self.open else None
 
     def ready(self) -> bool:
-        """Whether there is something to do; what has been made since it was wanted is not."""
-        self.wanted = [wish for wish in self.wanted if wish not in self.made]
+        """Checks whether a query is waiting or the proposer is closed; drops queries already answered."""
+        self.wanted = [query for query in self.wanted if query not in self.made]
         return bool(self.wanted) or not self.open
 
     def close(self) -> None:
-        """Ends the thread, after what it is at."""
+        """Ends the thread after the current query."""
         with self.changed:
             self.open = False
             self.changed.notify()

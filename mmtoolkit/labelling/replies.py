@@ -1,4 +1,4 @@
-"""What the server answers to each question of the page."""
+"""Replies of the server to each request of the page."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Fields = Mapping[str, Any]
 
 
 class Summary(NamedTuple):
-    """What there is at the end.
+    """The state of the labelling at its end.
 
     Args:
-        labelled: How many pictures have labels.
-        pictures: Of how many.
-        wanted: How many labelled ones a training wants.
-        command: What to run next; empty where nothing is labelled.
+        labelled: The number of pictures with labels.
+        pictures: The number of all pictures.
+        wanted: The number of labelled pictures that training needs.
+        command: The command to run next; empty if nothing is labelled.
     """
 
     labelled: int
@@ -41,13 +41,13 @@ class Summary(NamedTuple):
 
 @dataclass(frozen=True)
 class Labelling:
-    """A person's work on one table.
+    """One person's labelling of one table.
 
     Args:
         sheet: The table and its pictures.
-        title: What the page is called.
-        finish: From the number of labelled pictures to what is said at the end.
-        proposer: The model, where there is one.
+        title: The title of the page.
+        finish: Returns the summary for a number of labelled pictures.
+        proposer: The model, if there is one.
         writing: Held while the table is read and written.
     """
 
@@ -59,38 +59,38 @@ class Labelling:
 
     @property
     def table(self) -> str:
-        """Says which table it is, so that an open page of another one writes nothing into this."""
+        """The id of the table; an open page of another table has another one and cannot write to this."""
         return hashlib.sha256(os.fsencode(os.path.abspath(self.sheet.path))).hexdigest()[:16]
 
     def summary(self) -> Summary:
-        """How far the person is."""
+        """Returns the state of the labelling now."""
         return self.finish(len(labels(self.sheet)))
 
 
 class Reply(NamedTuple):
-    """What is sent: a status, a kind of content, and the content."""
+    """A response: its status, content type and content."""
 
     status: int
     kind: str
     content: bytes
 
 
-class NoSuch(InputError):
-    """A page or a picture that is not there."""
+class NotFound(InputError):
+    """A page or a picture that does not exist."""
 
 
 def as_json(content: Any, status: int = 200) -> Reply:
-    """An answer for the page's script."""
+    """Returns a JSON reply."""
     return Reply(status, "application/json", json.dumps(content).encode())
 
 
 def page_reply(work: Labelling, fields: Fields) -> Reply:
-    """The page itself."""
+    """Returns the page."""
     return Reply(200, "text/html; charset=utf-8", label_page(work.title).encode())
 
 
 def start_reply(work: Labelling, fields: Fields) -> Reply:
-    """What the page needs to begin: the names of the pictures and which of them are labelled."""
+    """Returns what the page starts with: the names of the pictures, and which of them have labels."""
     return as_json(
         {
             "table": work.table,
@@ -104,34 +104,34 @@ def start_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def item_reply(work: Labelling, fields: Fields) -> Reply:
-    """What the table says of a picture now, or why that cannot be labelled."""
+    """Returns a picture's current labels, or the reason why it cannot be labelled."""
     name, path = picture(work, fields)
     fault = ""
     try:
         check_name(name)
-        shown(path, path.stat().st_mtime_ns)
+        browser_jpeg(path, path.stat().st_mtime_ns)
     except InputError as error:
         fault = f"{name!r}: {error}"
     except Exception as error:  # Pillow's plug-ins raise many kinds
-        fault = unreadable(name, error)
+        fault = unreadable_message(name, error)
     return as_json({"labels": labels(work.sheet).get(name, []), "fault": fault})
 
 
 def picture_reply(work: Labelling, fields: Fields) -> Reply:
-    """A picture in a form that every browser shows."""
+    """Returns a picture in a form that every browser shows."""
     name, path = picture(work, fields)
     try:
-        return Reply(200, "image/jpeg", shown(path, path.stat().st_mtime_ns))
+        return Reply(200, "image/jpeg", browser_jpeg(path, path.stat().st_mtime_ns))
     except Exception as error:
-        return as_json({"error": unreadable(name, error)}, 415)
+        return as_json({"error": unreadable_message(name, error)}, 415)
 
 
 def proposal_reply(work: Labelling, fields: Fields) -> Reply:
-    """What the model says of a picture, or that it is still at it; it then goes on with the pictures after that one."""
+    """Returns the model's proposal for a picture, or that it is not ready; queues the pictures after it."""
     name, _ = picture(work, fields)
     question = str(fields.get("question", ""))
     if work.proposer is None:
-        raise NoSuch("expected a model. Received: none; start with --preset.")
+        raise NotFound("expected a model. Received: none; start with --preset.")
     done, names = labels(work.sheet), list(work.sheet.pictures)
     ahead = [each for each in names[names.index(name) + 1 :] if each not in done][:AHEAD]
     made = work.proposer.want([(each, question) for each in (name, *ahead)])
@@ -139,12 +139,12 @@ def proposal_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def summary_reply(work: Labelling, fields: Fields) -> Reply:
-    """How far the person is, and what to run then."""
+    """Returns the state of the labelling, and the command to run next."""
     return as_json(work.summary()._asdict())
 
 
 def save_reply(work: Labelling, fields: Fields) -> Reply:
-    """Saves the labels of a picture: they are on disk when this answers."""
+    """Saves the labels of a picture; they are on disk before the reply."""
     name, _ = picture(work, fields)
     given, width = fields.get("labels"), len(work.sheet.texts)
     if fields.get("table") != work.table:
@@ -157,26 +157,26 @@ def save_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def is_label(given: object, width: int) -> bool:
-    """Whether something is a list of so many texts."""
+    """Checks whether a value is a list of `width` texts."""
     return isinstance(given, list) and len(given) == width and all(isinstance(text, str) for text in given)
 
 
 def picture(work: Labelling, fields: Fields) -> tuple[str, Path]:
-    """The picture that is asked for, by its name in the table; no other file can be named."""
+    """Returns the requested picture's name in the table and its path; no other file can be requested."""
     name = fields.get("image")
     if not isinstance(name, str) or name not in work.sheet.pictures:
-        raise NoSuch(f"expected the name of a picture of the table. Received: {name!r:.200}.")
+        raise NotFound(f"expected the name of a picture of the table. Received: {name!r:.200}.")
     return name, work.sheet.pictures[name]
 
 
 @lru_cache(maxsize=16)
-def shown(path: Path, changed: int) -> bytes:
-    """A picture as a JPEG that a browser shows; `changed`, the time of its last change, keeps an old one from view."""
+def browser_jpeg(path: Path, changed: int) -> bytes:
+    """Returns a picture as JPEG; `changed`, its modification time, keeps the cache from an old version."""
     return jpeg(upright(path, SIDE))
 
 
-def unreadable(name: str, error: Exception) -> str:
-    """What to say of a picture that cannot be shown."""
+def unreadable_message(name: str, error: Exception) -> str:
+    """Returns the message for a picture that cannot be shown."""
     if name.lower().endswith((".heic", ".heif")):
         return f"{name}: HEIC needs the package pillow-heif (pip install 'mmtoolkit[heic]'), or convert it to JPEG"
     why = getattr(error, "strerror", None) or "it is damaged, or no known picture"

@@ -1,4 +1,4 @@
-"""The server of the page: for this machine only, and for no other page that is open in the browser."""
+"""The server of the labelling page, for this machine only and for no other page in the browser."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.labelling.replies import GET, POST, Fields, Labelling, NoSuch, Reply, as_json
+from mmtoolkit.labelling.replies import GET, POST, Fields, Labelling, NotFound, Reply, as_json
 
 LOCAL = "127.0.0.1"
-MOST = 1_000_000  # bytes of a request
+MAX_BYTES = 1_000_000  # bytes of a request
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
@@ -29,19 +29,19 @@ HEADERS = {
 Replier = Callable[[Labelling, Fields], Reply]
 
 
-class Stranger(InputError):
+class ForeignRequest(InputError):
     """A request that is not from the page."""
 
 
 class LabelServer(ThreadingHTTPServer):
-    """Serves one labelling on a port of this machine, until `shutdown`; `server_close` waits for what is being saved.
+    """Serves one labelling on a local port until `shutdown`; `server_close` waits for saves in progress.
 
     Args:
         work: The labelling.
         port: 0 takes a free one.
 
     Raises:
-        InputError: The port is taken, or not one that may be taken.
+        InputError: The port is in use, or not allowed.
     """
 
     daemon_threads = False
@@ -50,42 +50,42 @@ class LabelServer(ThreadingHTTPServer):
     def __init__(self, work: Labelling, port: int) -> None:
         self.work = work
         try:
-            super().__init__((LOCAL, port), Answering)
+            super().__init__((LOCAL, port), RequestHandler)
         except (OSError, OverflowError) as error:
-            raise no_port(port, error) from error
+            raise port_error(port, error) from error
         self.hosts = {f"{name}:{self.server_port}" for name in (LOCAL, "localhost")}
 
     @property
     def address(self) -> str:
-        """Where the page is."""
+        """The URL of the page."""
         return f"http://{LOCAL}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Passes over a browser that has hung up."""
+        """Ignores a browser that has hung up."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
 
-def no_port(port: int, error: Exception) -> InputError:
-    """What to say of a port that cannot be had."""
+def port_error(port: int, error: Exception) -> InputError:
+    """Returns the error for a port that cannot be used."""
     taken = getattr(error, "errno", None) == errno.EADDRINUSE
     why = "one that another program uses" if taken else getattr(error, "strerror", None) or error
     return InputError(f"--port expects a free port. Received: {port}, {why}; name another, or 0 for any free one.")
 
 
-class Answering(BaseHTTPRequestHandler):
-    """Answers one request of the page."""
+class RequestHandler(BaseHTTPRequestHandler):
+    """Handles the requests of the page."""
 
-    timeout = 2  # seconds: browsers open connections on suspicion, and the server's end waits for all
+    timeout = 2  # seconds: browsers open connections that they may never use, and the server's end waits for all
     server: LabelServer
 
     def do_GET(self) -> None:
-        """Sends what the page asks for."""
+        """Sends the requested page, picture or JSON."""
         place = urlsplit(self.path)
         self.send(self.reply(GET, place.path, lambda: dict(parse_qsl(place.query, keep_blank_values=True))))
 
     def do_POST(self) -> None:
-        """Does what the page wants done; the end comes after the answer."""
+        """Saves labels, or ends the labelling; the server shuts down after the reply."""
         place = urlsplit(self.path)
         reply = self.reply(POST, place.path, self.body)
         self.send(reply)
@@ -93,41 +93,41 @@ class Answering(BaseHTTPRequestHandler):
             self.server.shutdown()
 
     def reply(self, replies: Mapping[str, Replier], path: str, fields: Callable[[], Fields]) -> Reply:
-        """The answer to a request, or why there is none."""
+        """Returns the reply to a request, or its error."""
         try:
             self.check_sender()
             if path not in replies:
-                raise NoSuch(f"expected one of {', '.join(replies)}. Received: {path:.200}.")
+                raise NotFound(f"expected one of {', '.join(replies)}. Received: {path:.200}.")
             return replies[path](self.server.work, fields())
         except InputError as error:
-            status = {Stranger: 403, NoSuch: 404}.get(type(error), 400)
+            status = {ForeignRequest: 403, NotFound: 404}.get(type(error), 400)
             return as_json({"error": str(error)}, status)
         except OSError as error:
             return as_json({"error": f"{error.strerror}: {error.filename}"}, 500)
 
     def check_sender(self) -> None:
-        """Refuses what another page in the browser sends, under another name of this machine or under its own.
+        """Refuses requests of other pages, whether to another name of this machine or to its own.
 
         Raises:
-            Stranger: The request is not to this server's address, or not from its page.
+            ForeignRequest: The request is not to this server's address, or not from its page.
         """
         host, origin = self.headers.get("Host"), self.headers.get("Origin")
         if host not in self.server.hosts:
-            raise Stranger(f"expected a request to {self.server.address}. Received: one to {host!r:.200}.")
+            raise ForeignRequest(f"expected a request to {self.server.address}. Received: one to {host!r:.200}.")
         if origin not in (None, f"http://{host}"):
-            raise Stranger(f"expected a request from {self.server.address}. Received: one from {origin!r:.200}.")
+            raise ForeignRequest(f"expected a request from {self.server.address}. Received: one from {origin!r:.200}.")
         if self.command == "POST" and self.headers.get_content_type() != "application/json":
-            raise Stranger(f"expected JSON. Received: {self.headers.get_content_type()}.")
+            raise ForeignRequest(f"expected JSON. Received: {self.headers.get_content_type()}.")
 
     def body(self) -> Fields:
-        """The JSON object that came.
+        """Returns the JSON object of the request.
 
         Raises:
-            InputError: It is something else, or long.
+            InputError: It is something else, or too long.
         """
         length = self.headers.get("Content-Length", "")
-        if not length.isdecimal() or int(length) > MOST:
-            raise InputError(f"expected at most {MOST} bytes. Received: {length or 'an unknown number'}.")
+        if not length.isdecimal() or int(length) > MAX_BYTES:
+            raise InputError(f"expected at most {MAX_BYTES} bytes. Received: {length or 'an unknown number'}.")
         try:
             fields = json.loads(self.rfile.read(int(length)))
         except (ValueError, RecursionError) as error:
@@ -137,7 +137,7 @@ class Answering(BaseHTTPRequestHandler):
         return fields
 
     def send(self, reply: Reply) -> None:
-        """Sends an answer."""
+        """Sends a reply."""
         self.send_response(reply.status)
         for name, value in {**HEADERS, "Content-Type": reply.kind, "Content-Length": str(len(reply.content))}.items():
             self.send_header(name, value)
@@ -145,4 +145,4 @@ class Answering(BaseHTTPRequestHandler):
         self.wfile.write(reply.content)
 
     def log_message(self, *words: Any) -> None:
-        """Nothing: the terminal is for the person."""
+        """Logs nothing: the terminal is for the person."""

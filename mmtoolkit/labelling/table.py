@@ -1,4 +1,4 @@
-"""The table of labels: read anew before every change, and on disk whole after it."""
+"""The table of labels: read again before every change, and whole on disk after it."""
 
 from __future__ import annotations
 
@@ -13,17 +13,11 @@ from typing import NamedTuple
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers.images import picture_finder
-from mmtoolkit.readers.rows import HALF_CHARACTER
+from mmtoolkit.readers.rows import LONE_SURROGATE
 from mmtoolkit.readers.tables import BYTE_ORDER_MARK, csv_fields, csv_rows
+from mmtoolkit.task import Form
 
 Label = tuple[str, ...]  # the texts of one row: a caption, or a question and its answer
-
-
-class Form(NamedTuple):
-    """What a table of labels is called, and its columns besides the picture."""
-
-    name: str
-    texts: tuple[str, ...]
 
 
 CAPTIONS = Form("captions.csv", ("caption",))
@@ -32,13 +26,13 @@ QUESTIONS = Form("questions.csv", ("question", "answer"))
 
 @dataclass(frozen=True)
 class Sheet:
-    """A table of labels and the pictures that it is of.
+    """A table of labels and its pictures.
 
     Args:
-        path: The CSV file, there or not.
+        path: The CSV file, which may not exist yet.
         texts: Its columns besides the picture.
-        pictures: The pictures by the names that the table's readers find them by.
-        find: From a name in the table to the picture's absolute path.
+        pictures: The pictures by their names in the table.
+        find: Returns a picture's absolute path by its name in the table.
     """
 
     path: Path
@@ -47,15 +41,15 @@ class Sheet:
     find: Callable[[str], Path | None]
 
     def picture_of(self, name: str) -> str | None:
-        """A name in the table as `pictures` has it; nothing for a picture that is not among them."""
-        if (found := self.find(name)) is None:
+        """Returns the key in `pictures` of a name in the table; `None` if the picture is not among them."""
+        if (path := self.find(name)) is None:
             return None
-        own = os.path.relpath(found, os.path.abspath(self.path.parent)).replace(os.sep, "/")
+        own = os.path.relpath(path, os.path.abspath(self.path.parent)).replace(os.sep, "/")
         return own if own in self.pictures else None
 
 
 class Rows(NamedTuple):
-    """What a table holds: its header, its rows, each as long as the header, and how the file begins."""
+    """The content of a table: its header, its rows, each as long as the header, and the file's first bytes."""
 
     header: list[str]
     rows: list[list[str]]
@@ -63,10 +57,10 @@ class Rows(NamedTuple):
 
 
 def open_sheet(path: Path, form: Form, paths: Sequence[Path]) -> Sheet:
-    """A table of pictures, which it names from where it lies; what is in it already is checked.
+    """Opens a table of pictures, with names relative to its folder, and checks what it already contains.
 
     Raises:
-        InputError: There is such a file, and its readers would not take it.
+        InputError: The file exists, and its readers refuse it.
     """
     folder = os.path.abspath(path.parent)
     named = {os.path.relpath(os.path.abspath(each), folder).replace(os.sep, "/"): each for each in paths}
@@ -76,10 +70,10 @@ def open_sheet(path: Path, form: Form, paths: Sequence[Path]) -> Sheet:
 
 
 def read_rows(sheet: Sheet) -> Rows:
-    """The rows of the file as it is now; of one that is not there, those of an empty table.
+    """Reads the current rows of the file; an absent file is an empty table.
 
     Raises:
-        InputError: Its readers would not take it; the message names the line.
+        InputError: Its readers refuse it; the message names the line.
     """
     required = ("image", *sheet.texts)
     fields: list[list[str]] = []
@@ -95,29 +89,29 @@ def read_rows(sheet: Sheet) -> Rows:
 
 
 def labels(sheet: Sheet) -> dict[str, list[Label]]:
-    """What the table says of each of its pictures that it says something of.
+    """Returns the labels of each picture that has any.
 
     Example:
         >>> labels(sheet)  # doctest: +SKIP
         {'1.jpg': [('a dog',), ('a pup',)]}
     """
     content = read_rows(sheet)
-    found: dict[str, list[Label]] = {}
+    labelled: dict[str, list[Label]] = {}
     for row in content.rows:
         name, label = sheet.picture_of(cell(content, row, "image")), label_of(sheet, content, row)
         if name is not None and all(label):
-            found.setdefault(name, []).append(label)
-    return found
+            labelled.setdefault(name, []).append(label)
+    return labelled
 
 
 def unfinished(sheet: Sheet) -> int:
-    """How many rows lack a text, for which readers refuse them."""
+    """Counts the rows that lack a text, which readers refuse."""
     content = read_rows(sheet)
     return sum(not all(label_of(sheet, content, row)) for row in content.rows)
 
 
 def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
-    """Puts labels in the place of those that a picture has; all else stays, and the file is on disk on return.
+    """Replaces a picture's labels and keeps all other rows; the file is on disk on return.
 
     Example:
         >>> save(sheet, "1.jpg", [["a dog"], ["a pup"]])  # doctest: +SKIP
@@ -128,11 +122,11 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
         given: Its labels; those that lack a text are left out, and line breaks become spaces.
 
     Raises:
-        InputError: The name cannot be written so that readers find it, a text is not whole Unicode, or somebody has
-            made the file one that readers do not take.
-        OSError: The disk is full, say.
+        InputError: Readers could not find the name, a text is not whole Unicode, or the file has become one that
+            readers refuse.
+        OSError: E.g. the disk is full.
     """
-    wanted = [label for each in given if all(label := tuple(map(flat, each)))]
+    wanted = [label for each in given if all(label := tuple(map(one_line, each)))]
     check_name(name)
     content = read_rows(sheet)
     own = [row for row in content.rows if sheet.picture_of(cell(content, row, "image")) == name]
@@ -141,7 +135,7 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
     for row in content.rows:
         if not any(row is each for each in own):
             rows.append(row)
-        elif fresh:  # where the first one stood
+        elif fresh:  # in place of the first one
             rows += fresh
             fresh = []
     if own or wanted:
@@ -151,15 +145,15 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
 def rows_for(
     sheet: Sheet, content: Rows, own: Sequence[list[str]], name: str, wanted: Sequence[Label]
 ) -> list[list[str]]:
-    """A row for each label: the picture's row that says so already, or another of its rows, or a new one."""
+    """Returns a row for each label: the picture's row with that label, another of its rows, or a new one."""
     left = list(own)
-    found: list[list[str] | None] = []
+    kept: list[list[str] | None] = []
     for label in wanted:
         same = next((row for row in left if label_of(sheet, content, row) == label), None)
         left = [row for row in left if row is not same]
-        found.append(same)
+        kept.append(same)
     rows = []
-    for label, row in zip(wanted, found, strict=True):
+    for label, row in zip(wanted, kept, strict=True):
         taken = row or (left.pop(0) if left else new_row(content, own, name))
         texts = dict(zip(sheet.texts, label, strict=True))
         rows.append([texts.get(column, value) for column, value in zip(content.header, taken, strict=True)])
@@ -167,44 +161,46 @@ def rows_for(
 
 
 def new_row(content: Rows, own: Sequence[list[str]], name: str) -> list[str]:
-    """A row without texts; a picture keeps its name and its split, which its rows must share."""
+    """Returns a row without texts; a picture keeps its name and its split, which its rows must share."""
     kept = ("image", "split") if own else ()
     shared = {column: cell(content, own[0], column) for column in kept if column in content.header}
     return [({"image": name} | shared).get(column, "") for column in content.header]
 
 
 def cell(content: Rows, row: Sequence[str], column: str) -> str:
-    """What a row has in a column."""
+    """Returns the value of a row in a column."""
     return row[content.header.index(column)]
 
 
 def label_of(sheet: Sheet, content: Rows, row: Sequence[str]) -> Label:
-    """The texts of a row."""
+    """Returns the texts of a row."""
     return tuple(cell(content, row, column) for column in sheet.texts)
 
 
-def flat(text: str) -> str:
-    """A text on one line, as readers give it back.
+def one_line(text: str) -> str:
+    """Returns a text on one line, as readers return it.
 
     Example:
-        >>> flat(" a dog\\n runs ")
+        >>> one_line(" a dog\\n runs ")
         'a dog runs'
 
     Raises:
-        InputError: It holds half a character.
+        InputError: It holds half of a character.
     """
-    if half := HALF_CHARACTER.search(text):
-        raise InputError(f"expected whole characters of Unicode. Received: the half {half[0]!r}. Correct the text.")
+    if surrogate := LONE_SURROGATE.search(text):
+        raise InputError(
+            f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."
+        )
     return " ".join(text.split())
 
 
 def check_name(name: str) -> None:
-    """Refuses the name of a picture that a table cannot hold.
+    """Checks that a table can hold the name of a picture.
 
     Raises:
         InputError: It is not Unicode, or begins or ends with a space.
     """
-    if HALF_CHARACTER.search(name) or name != name.strip():
+    if LONE_SURROGATE.search(name) or name != name.strip():
         raise InputError(
             f"expected a file name in Unicode without spaces around it. Received: {name!r}; rename the picture."
         )

@@ -16,6 +16,7 @@ from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.forms import check_form
 from mmtoolkit.layers.loops import DIRECT, Deferred, Direct, Fused
 from mmtoolkit.layers.memory import Memory, masked_mean, normalise, per_row, values_shape
+from mmtoolkit.layers.unroll import unroll
 
 State = tuple[Any, ...]
 WORTH_COMPILING = 2**15  # keys of a picture, as numbers
@@ -296,18 +297,11 @@ class AttentionDecoder(keras.layers.Layer):
         loop = self.deferred(memory) if training and self.can_fuse(memory) else DIRECT
         reads = loop.reads(projections)
 
-        def move(carry: tuple[Any, ...], read: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            moved = self.recurrence(read, carry[0], memory, loop)
-            return moved, moved
+        def move(carry: tuple[State, tuple[Any, ...]], read: Any) -> tuple[State, tuple[Any, ...]]:
+            return self.recurrence(read, carry[0], memory, loop)
 
         state = self.initial_state(memory, condition)
-        if tokens.shape[1] is None:
-            _, (states, seen) = ops.scan(move, (state, self.empty_context(memory)), reads)
-        else:
-            moves = [(state, ())]
-            for read in ops.unstack(reads, tokens.shape[1]):
-                moves.append(move(moves[-1], read)[0])
-            states, seen = (tuple(map(ops.stack, zip(*steps, strict=True))) for steps in zip(*moves[1:], strict=True))
+        (states, seen), _ = unroll(move, (state, self.empty_context(memory)), reads)
         if isinstance(loop, Deferred):
             loop.finish(self.multiplied(state, states, seen))
         hidden, *seen = (ops.transpose(x, (1, 0, 2)) for x in (states[0], *seen))

@@ -9,6 +9,7 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers.cells import cell_named
+from mmtoolkit.layers.unroll import unroll
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -90,29 +91,12 @@ class SequenceEncoder(keras.layers.Layer):
     def read(self, vectors: Any, mask: Any, number: int, *, backward: bool) -> tuple[Any, Any]:
         """One cell's outputs, in the order of the sequence, and its last output."""
         cell = self.cells[number]
-        projected = self.projections[number](vectors)
-        # In one array: Keras' scan on TensorFlow cannot take two of unknown length.
-        reads = ops.concatenate([projected, ops.cast(ops.expand_dims(mask, -1), projected.dtype)], axis=-1)
-        reads = ops.transpose(reads, (1, 0, 2))  # [time, batch, gates and 1]
-        reads = ops.flip(reads, axis=0) if backward else reads
-
-        def move(state: tuple[Any, ...], read: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-            after, real = cell(read[:, :-1], state), read[:, -1:] > 0
-            kept = tuple(ops.where(real, new, old) for new, old in zip(after, state, strict=True))
-            return kept, kept
-
+        projected = ops.transpose(self.projections[number](vectors), (1, 0, 2))  # [time, batch, gates]
         nothing = ops.zeros((ops.shape(vectors)[0], self.units), projected.dtype)
-        state: tuple[Any, ...] = (nothing,) * cell.states
-        if vectors.shape[1] is None:
-            state, (outputs, *_) = ops.scan(move, state, reads)
-        else:
-            steps = []
-            for place in range(vectors.shape[1]):
-                state, _ = move(state, reads[place])
-                steps.append(state[0])
-            outputs = ops.stack(steps)
-        outputs = ops.flip(outputs, axis=0) if backward else outputs
-        return ops.transpose(outputs, (1, 0, 2)), state[0]
+        state = (nothing,) * cell.states
+        mask = ops.transpose(mask)  # [time, batch]
+        outputs, last = unroll(lambda state, read: cell(read, state), state, projected, mask=mask, reverse=backward)
+        return ops.transpose(outputs[0], (1, 0, 2)), last[0]
 
     def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "cell": self.cell_name, "layers": self.layers}

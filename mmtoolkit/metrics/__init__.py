@@ -1,9 +1,17 @@
-"""How good the answers are: pure Python, strings in, numbers out; METEOR alone asks Java."""
+"""Metrics of captions and answers: pure Python, strings in, numbers out; only METEOR needs Java."""
 
 from mmtoolkit.metrics.bleu import bleu
 from mmtoolkit.metrics.calibration import calibration, calibration_error
-from mmtoolkit.metrics.captions import caption_statistics, confidence_intervals, corpus_scores, in_words, score_captions
+from mmtoolkit.metrics.captions import (
+    CaptionMetric,
+    caption_statistics,
+    confidence_intervals,
+    corpus_scores,
+    in_words,
+    score_captions,
+)
 from mmtoolkit.metrics.cider import cider
+from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.diversity import known_share, mean_words, repeated_share, unique_share
 from mmtoolkit.metrics.intervals import Bootstrap, paired
 from mmtoolkit.metrics.meteor import start_meteor
@@ -12,6 +20,7 @@ from mmtoolkit.metrics.rouge import rouge_l
 from mmtoolkit.metrics.signature import signature
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
 from mmtoolkit.metrics.vqa import (
+    AnswerMetric,
     answer_kind,
     answer_statistics,
     is_match,
@@ -23,7 +32,9 @@ from mmtoolkit.metrics.vqa import (
 )
 
 __all__ = [
+    "AnswerMetric",
     "Bootstrap",
+    "CaptionMetric",
     "answer_kind",
     "answer_statistics",
     "bleu",
@@ -33,6 +44,7 @@ __all__ = [
     "cider",
     "confidence_intervals",
     "corpus_scores",
+    "derangement",
     "in_words",
     "is_match",
     "known_share",

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 
 from mmtoolkit.metrics.ngrams import count_ngrams, totals
 
-TINY, SMALL = 1e-15, 1e-9  # coco-caption's: nothing right scores nearly 0, nothing said divides by nearly 0
+TINY, SMALL = 1e-15, 1e-9  # coco-caption's: no matches score nearly 0, and no denominator is 0
 
 
 def bleu(
     hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]], *, order: int = 4
 ) -> list[float]:
-    """BLEU-1 to BLEU-`order` in percent: matches and lengths are summed over the corpus before they are divided.
+    """Computes BLEU-1 to BLEU-`order` in percent; matches and lengths are summed over the corpus, then divided.
 
     Example:
         >>> [round(score, 2) for score in bleu([["a", "dog", "sits"]], [[["a", "dog", "runs"]]], order=2)]
@@ -33,7 +33,7 @@ def bleu(
 
 
 def bleu_statistics(words: Sequence[str], references: Sequence[Sequence[str]], *, order: int = 4) -> tuple[int, ...]:
-    """What one image adds to BLEU: per order the n-grams that are right, then those said; the words said and wanted.
+    """Counts what one image adds to BLEU: matched and proposed n-grams per order; hypothesis and reference length.
 
     Example:
         >>> bleu_statistics(["a", "dog", "sits"], [["a", "dog", "runs", "fast"]], order=2)
@@ -42,20 +42,20 @@ def bleu_statistics(words: Sequence[str], references: Sequence[Sequence[str]], *
     orders = range(1, order + 1)
     matched = (clipped_matches(words, references, size) for size in orders)
     proposed = (max(0, len(words) - size + 1) for size in orders)
-    wanted = nearest_length(len(words), [len(reference) for reference in references])
-    return (*matched, *proposed, len(words), wanted)
+    length = nearest_length(len(words), [len(reference) for reference in references])
+    return (*matched, *proposed, len(words), length)
 
 
 def bleu_scores(totals: Sequence[float]) -> list[float]:
-    """BLEU-1 to the highest order in percent, from the sums of `bleu_statistics` over a corpus.
+    """Computes BLEU-1 to the highest order in percent from the sums of `bleu_statistics` over a corpus.
 
     Example:
         >>> [round(score, 2) for score in bleu_scores((2, 1, 3, 2, 3, 4))]
         [47.77, 41.37]
     """
-    *counts, said, wanted = totals
+    *counts, length, reference_length = totals
     order = len(counts) // 2
-    ratio = (said + TINY) / (wanted + SMALL)
+    ratio = (length + TINY) / (reference_length + SMALL)
     brevity = math.exp(min(0.0, 1 - 1 / ratio))
     scores, product = [], 1.0
     for index, (matched, proposed) in enumerate(zip(counts[:order], counts[order:], strict=True), 1):
@@ -65,7 +65,7 @@ def bleu_scores(totals: Sequence[float]) -> list[float]:
 
 
 def nearest_length(length: int, others: Sequence[int]) -> int:
-    """The length nearest to `length`, the shorter of two equally near.
+    """Returns the length nearest to `length`, the shorter of two equally near.
 
     Example:
         >>> nearest_length(10, [12, 8, 20])
@@ -75,7 +75,7 @@ def nearest_length(length: int, others: Sequence[int]) -> int:
 
 
 def clipped_matches(words: Sequence[str], references: Sequence[Sequence[str]], order: int) -> int:
-    """How many n-grams are right, each counted at most as often as in the reference that has it most often.
+    """Counts matched n-grams, each at most as often as the reference that has it most often.
 
     Example:
         >>> clipped_matches("the the the".split(), ["the cat".split(), "the the dog".split()], 1)

@@ -1,4 +1,4 @@
-"""Whether a model is as often right as it is sure."""
+"""Calibration: whether a model's probabilities agree with its accuracy."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ BINS = 10
 
 
 class Bin(NamedTuple):
-    """Answers of about the same probability.
+    """Answers of similar probability.
 
     Args:
-        answers: How many.
+        answers: Their number.
         confidence: Their mean probability, in percent.
-        accuracy: How many of them are right, in percent.
+        accuracy: Their mean correctness, in percent.
     """
 
     answers: int
@@ -23,16 +23,16 @@ class Bin(NamedTuple):
 
 
 def calibration(probabilities: Sequence[float], right: Sequence[float], *, bins: int = BINS) -> list[Bin]:
-    """The answers in bins of equal width by their probability; bins without answers are left out.
+    """Sorts answers by probability into bins of equal width; bins without answers are left out.
 
     Example:
         >>> calibration([0.92, 0.98, 0.5], [1, 0, 1])
         [Bin(answers=1, confidence=50.0, accuracy=100.0), Bin(answers=2, confidence=95.0, accuracy=50.0)]
 
     Args:
-        probabilities: What the model thinks of its answers, 0 to 1.
-        right: How right each is, 0 to 1.
-        bins: How many bins there are from 0 to 1.
+        probabilities: The model's probability of each answer, 0 to 1.
+        right: How correct each answer is, 0 to 1.
+        bins: The number of bins from 0 to 1.
 
     Source: DeGroot and Fienberg 1983; Guo et al., "On Calibration of Modern Neural Networks", 2017, section 2.
     """
@@ -40,11 +40,11 @@ def calibration(probabilities: Sequence[float], right: Sequence[float], *, bins:
     for probability, correct in zip(probabilities, right, strict=True):
         held.setdefault(min(bins - 1, int(bins * probability)), []).append((probability, correct))
     columns = [list(zip(*held[number], strict=True)) for number in sorted(held)]
-    return [Bin(len(sure), 100 * sum(sure) / len(sure), 100 * sum(true) / len(true)) for sure, true in columns]
+    return [Bin(len(p), 100 * sum(p) / len(p), 100 * sum(correct) / len(p)) for p, correct in columns]
 
 
 def calibration_error(bins: Sequence[Bin]) -> float:
-    """How far probability and accuracy are apart, in percentage points, averaged over the answers.
+    """Computes the mean gap of probability and accuracy over the answers, in percentage points.
 
     Example:
         >>> calibration_error([Bin(1, 50.0, 100.0), Bin(2, 95.0, 50.0)])

@@ -1,9 +1,9 @@
-"""The scores of generated captions, as coco-caption counts them."""
+"""Scores of generated captions, as coco-caption computes them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from typing import TypeVar
+from typing import ClassVar, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
@@ -12,6 +12,7 @@ from mmtoolkit.metrics.intervals import Bootstrap, Interval
 from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import sentence_rouge_l
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
+from mmtoolkit.task import Metric
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -31,7 +32,7 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"ptb": ptb_tokenize, "none"
 def score_captions(
     hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str = "ptb"
 ) -> dict[str, float]:
-    """BLEU-1 to BLEU-4 and ROUGE-L in percent, and CIDEr as it is usually printed (0.9, say).
+    """Computes BLEU-1 to BLEU-4 and ROUGE-L in percent, and CIDEr on its usual scale (e.g. 0.9).
 
     Example:
         >>> scores = score_captions({1: "A dog runs."}, {1: ["a dog runs", "The dog is running."]})
@@ -59,7 +60,7 @@ def confidence_intervals(
     level: float = 0.95,
     seed: int = 0,
 ) -> dict[str, Interval]:
-    """The bootstrap interval of every score of `score_captions`.
+    """Computes the bootstrap interval of every score of `score_captions`.
 
     CIDEr keeps the document frequencies of all the references in every resample.
 
@@ -75,7 +76,7 @@ def confidence_intervals(
         tokenize: As in `score_captions`.
         resamples: How many times the images are drawn anew, with replacement.
         level: The share of the resamples' scores inside the interval.
-        seed: Start of the random numbers.
+        seed: The seed of the random numbers.
 
     Raises:
         InputError: As `score_captions`; no resample, or a level that is no share.
@@ -87,7 +88,7 @@ def confidence_intervals(
 def caption_statistics(
     hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str = "ptb"
 ) -> list[tuple[float, ...]]:
-    """What each image adds to the scores: 1 for itself, its counts for BLEU, its ROUGE-L and its CIDEr.
+    """Computes what each image adds to the scores: 1 for itself, its BLEU counts, its ROUGE-L and its CIDEr.
 
     Their names are `STATISTICS`.
     """
@@ -99,7 +100,7 @@ def caption_statistics(
 
 
 def corpus_scores(totals: Sequence[float]) -> dict[str, float]:
-    """The scores by name, from the sums of `caption_statistics` over a corpus."""
+    """Computes the scores by name from the sums of `caption_statistics` over a corpus."""
     images, *counts, rouge, cider = totals
     scores = {f"BLEU-{order}": score for order, score in enumerate(bleu_scores(counts), 1)}
     return scores | {"ROUGE-L": 100 * rouge / images, "CIDEr": cider / images}
@@ -108,7 +109,7 @@ def corpus_scores(totals: Sequence[float]) -> dict[str, float]:
 def in_words(
     hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str
 ) -> tuple[list[list[str]], list[list[list[str]]]]:
-    """The words of each hypothesis and, in the same order, of its references; refuses what cannot be scored."""
+    """Splits each hypothesis and, in the same order, its references into words; checks them first."""
     if tokenize not in TOKENIZERS:
         raise InputError(f"tokenize expects 'ptb' or 'none'. Received: {tokenize!r}.")
     check_ids(hypotheses, references)
@@ -118,7 +119,7 @@ def in_words(
 
 
 def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> None:
-    """Refuses what cannot be scored."""
+    """Checks that hypotheses and references are of the same images and can be scored."""
     if not hypotheses:
         raise InputError("score_captions expects at least one hypothesis. Received: none.")
     alone = [identity for identity in hypotheses if identity not in references]
@@ -136,7 +137,7 @@ def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str
 
 
 def some(identities: Iterable[Hashable]) -> str:
-    """The first few ids in words.
+    """Returns the number of ids and the first few of them, for a message.
 
     Example:
         >>> some([1, 2, 3, 4, 5, 6, 7])
@@ -145,3 +146,31 @@ def some(identities: Iterable[Hashable]) -> str:
     named = [repr(identity) for identity in identities]
     shown = ", ".join(named[:5]) + (", …" if len(named) > 5 else "")
     return f"{len(named)} image{'s' if len(named) > 1 else ''}: {shown}"
+
+
+class CaptionMetric(Metric):
+    """BLEU, ROUGE-L and CIDEr as a task's metric; BLEU-4 decides, and CIDEr where it is the same.
+
+    Few short captions often have no run of four words right, so that BLEU-4 alone cannot rank the states of a model.
+
+    Example:
+        >>> round(CaptionMetric().score({"1": "a dog"}, {"1": ["a dog"]})["BLEU-1"])
+        100
+    """
+
+    names = ("BLEU-4", "BLEU-1", "BLEU-2", "BLEU-3", "ROUGE-L", "CIDEr")
+    columns: ClassVar[tuple[str, ...]] = STATISTICS
+    ties = ("CIDEr",)
+    row_scores = ("CIDEr", "ROUGE-L")
+    corpus_weighted = frozenset({"CIDEr"})
+
+    def statistics(
+        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[float, ...]]:
+        return dict(zip(outputs, caption_statistics(outputs, references), strict=True))
+
+    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+        return corpus_scores(sums)
+
+    def digits(self, name: str) -> int:
+        return 3 if name == "CIDEr" else 2

@@ -1,4 +1,4 @@
-"""CIDEr: how like the references, rare n-grams counting most."""
+"""CIDEr: the similarity to the references, in which rare n-grams count most."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Ngram = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Vectors:
-    """The weighted n-grams of one sentence: per order the weight of each, their norm, and the sentence's length."""
+    """The weighted n-grams of one sentence: the weights and their norm per order, and the sentence's length."""
 
     weights: tuple[dict[Ngram, float], ...]
     norms: tuple[float, ...]
@@ -25,9 +25,9 @@ class Vectors:
 
 
 def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
-    """The mean over the corpus of 10 times the similarity to the references.
+    """Computes the mean over the corpus of 10 times the similarity to the references.
 
-    An n-gram weighs by how few images have it in their references, so one image alone always scores 0.
+    An n-gram weighs more, the fewer images have it in their references, so one image alone always scores 0.
 
     Example:
         >>> hypotheses = [["a", "black", "dog", "runs"], ["two", "boys", "swim"]]
@@ -46,7 +46,7 @@ def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
 
 
 def cider_by_image(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
-    """The score of each image, with the document frequencies of all the references."""
+    """Computes the score of each image, with the document frequencies of all the references."""
     counts = [[ngrams(other) for other in others] for others in references]
     rarity = inverse_document_frequency(counts)
     scores = []
@@ -61,12 +61,12 @@ def cider_by_image(hypotheses: Sequence[Sequence[str]], references: Sequence[Seq
 
 
 def ngrams(words: Sequence[str]) -> list[Counter[Ngram]]:
-    """The counts of the n-grams of each order."""
+    """Counts the n-grams of each order."""
     return [count_ngrams(words, order) for order in range(1, ORDER + 1)]
 
 
 def inverse_document_frequency(counts: Sequence[Sequence[Sequence[Counter[Ngram]]]]) -> dict[Ngram, float]:
-    """The logarithm of images over images whose references have the n-gram; under `()` that of an unseen one."""
+    """Computes the log of images over images whose references have the n-gram; `()` has that of an unseen one."""
     images: Counter[Ngram] = Counter()
     for references in counts:
         images.update({ngram for reference in references for order in reference for ngram in order})
@@ -75,7 +75,7 @@ def inverse_document_frequency(counts: Sequence[Sequence[Sequence[Counter[Ngram]
 
 
 def weigh(words: Sequence[str], counts: Sequence[Counter[Ngram]], rarity: Mapping[Ngram, float]) -> Vectors:
-    """Multiplies each count by the n-gram's rarity."""
+    """Multiplies each count by the n-gram's inverse document frequency."""
     unseen = rarity[()]
     weights = tuple({ngram: count * rarity.get(ngram, unseen) for ngram, count in order.items()} for order in counts)
     norms = tuple(math.sqrt(sum(weight * weight for weight in order.values())) for order in weights)
@@ -83,7 +83,7 @@ def weigh(words: Sequence[str], counts: Sequence[Counter[Ngram]], rarity: Mappin
 
 
 def similarity(hypothesis: Vectors, reference: Vectors) -> float:
-    """The mean over the orders of the clipped cosine, times the length penalty."""
+    """Computes the mean over the orders of the clipped cosine, times the length penalty."""
     total = 0.0
     for index in range(ORDER):
         theirs = reference.weights[index]

@@ -1,4 +1,4 @@
-"""How varied captions are, how long, and how many of them are learnt by heart."""
+"""Caption statistics: how varied captions are, how long, and how many repeat the training set."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from mmtoolkit.metrics.tokenizer import ptb_tokenize
 
 
 def unique_share(captions: Collection[str]) -> float:
-    """How many different captions were written, in percent of all; captions are equal letter for letter.
+    """Computes the share of different captions in percent; captions are compared letter by letter.
 
-    A search that always writes the likeliest words says the same about many pictures: 100 is one caption each. It has
-    no bootstrap interval, because drawing pictures twice makes captions less unique than they are.
+    A search for the likeliest words writes the same caption for many pictures; 100 is one caption each. There is no
+    bootstrap interval, because drawing pictures twice makes captions less unique than they are.
 
     Example:
         >>> unique_share(["a dog runs", "a dog runs", "a man sits", "a red ball"])
@@ -31,7 +31,7 @@ def unique_share(captions: Collection[str]) -> float:
 
 
 def repeated_share(captions: Collection[str]) -> float:
-    """How many captions say some pair of neighbouring words twice, in percent.
+    """Computes the share of captions that contain some pair of neighbouring words twice, in percent.
 
     Example:
         >>> repeated_share(["a dog and a dog", "a dog and a cat"])
@@ -47,7 +47,7 @@ def repeated_share(captions: Collection[str]) -> float:
 
 
 def known_share(captions: Collection[str], known: Iterable[str]) -> float:
-    """How many captions stand among known ones, those of the training set say, in percent; words are compared.
+    """Computes the share of captions that are among known ones, e.g. the training set's, in percent, by words.
 
     Example:
         >>> known_share(["A dog runs.", "a cat runs"], ["a dog runs"])
@@ -60,12 +60,12 @@ def known_share(captions: Collection[str], known: Iterable[str]) -> float:
     Raises:
         InputError: There is no caption.
     """
-    heard = {tuple(ptb_tokenize(caption)) for caption in known}
-    return share(captions, lambda words: tuple(words) in heard)
+    known_words = {tuple(ptb_tokenize(caption)) for caption in known}
+    return share(captions, lambda words: tuple(words) in known_words)
 
 
 def mean_words(captions: Collection[str]) -> float:
-    """How many words a caption has, on average; punctuation is none.
+    """Computes the mean number of words in a caption, without punctuation.
 
     Example:
         >>> mean_words(["A dog runs.", "a dog"])
@@ -78,7 +78,7 @@ def mean_words(captions: Collection[str]) -> float:
 
 
 def share(captions: Collection[str], measure: Callable[[Sequence[str]], float]) -> float:
-    """The mean of a measure of the captions' words, in percent."""
+    """Computes the mean of a measure of the captions' words, in percent."""
     if not captions:
         raise InputError("expected at least one caption. Received: none.")
     return 100 * sum(measure(ptb_tokenize(caption)) for caption in captions) / len(captions)

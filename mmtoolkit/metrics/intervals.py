@@ -1,4 +1,4 @@
-"""How sure a score is: confidence intervals by drawing the images anew."""
+"""Bootstrap confidence intervals, from resampled images."""
 
 from __future__ import annotations
 
@@ -14,11 +14,10 @@ Score = Callable[[Sequence[float]], Mapping[str, float]]  # the sums of these ov
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """The interval in which a score falls for most of the corpora that could have been drawn in place of this one.
+    """Bootstrap confidence intervals: where a score falls for most corpora that could have been drawn instead.
 
-    Each resample draws as many images as there are, with replacement, and is scored like a corpus of its own: what its
-    images add is summed before it is scored, so that BLEU stays a score of the corpus. The interval is cut at the
-    percentiles of these scores.
+    Each resample draws as many images as there are, with replacement. Their statistics are summed and then scored, so
+    that BLEU stays a score of the corpus. The interval is cut at the percentiles of these scores.
 
     Example:
         >>> def mean(totals):
@@ -48,7 +47,7 @@ class Bootstrap:
             raise InputError(f"level expects a share between 0 and 1. Received: {self.level}.")
 
     def __call__(self, statistics: Statistics, score: Score) -> dict[str, Interval]:
-        """The interval of every score."""
+        """Computes the interval of every score."""
         import numpy as np  # here, because scores without intervals need no arrays
 
         table, chance = np.asarray(statistics, dtype=float), np.random.default_rng(self.seed)
@@ -60,9 +59,9 @@ class Bootstrap:
 
 
 def paired(score: Score) -> Score:
-    """The score of the first half of some sums less that of the second, for the interval of a difference.
+    """Returns a score of paired sums: that of the first half minus that of the second.
 
-    Drawn together, the two systems meet the same images, so that what is hard for both does not count as noise.
+    Its interval is that of a difference: both systems get the same images, so what is hard for both is no noise.
 
     Example:
         >>> def mean(totals):

@@ -1,4 +1,4 @@
-"""METEOR, which runs on Java: the jar of the package pycocoevalcap, of which nothing is imported."""
+"""METEOR, run on Java from the jar of the package pycocoevalcap, of which nothing is imported."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from typing import IO, cast
 from mmtoolkit.errors import InputError
 
 PACKAGE, JAR = "pycocoevalcap", "meteor/meteor-1.5.jar"
-# Its numbers have points and its letters are UTF-8, whatever the machine speaks; 2 GiB hold its table of paraphrases.
+# Decimal points and UTF-8, whatever the machine's locale; 2 GiB hold its table of paraphrases.
 JAVA = ("-Xmx2G", "-Dfile.encoding=UTF-8", "-Duser.language=en", "-Duser.country=US")
 ENGLISH = ("-", "-", "-stdio", "-l", "en", "-norm")  # coco-caption's settings
 
 
 @dataclass(frozen=True, slots=True)
 class Meteor:
-    """A running METEOR: a line to it, a line back.
+    """A running METEOR process, which answers each line with a line.
 
     Args:
         questions: Its standard input.
         answers: Its standard output.
-        complaints: What it writes on its standard error.
+        complaints: Its standard error.
     """
 
     questions: IO[str]
@@ -36,12 +36,12 @@ class Meteor:
     complaints: IO[bytes]
 
     def statistics(self, words: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, ...]:
-        """What one image adds to METEOR: lengths, matches of each kind, chunks."""
+        """Computes what one image adds to METEOR: lengths, matches of each kind, chunks."""
         self.ask("SCORE", *(" ".join(sentence).replace("|||", "") for sentence in (*references, words)))
         return tuple(self.answer())
 
     def scores(self, totals: Sequence[float]) -> dict[str, float]:
-        """METEOR of a corpus in percent, from the sums of `statistics` over it."""
+        """Computes METEOR of a corpus in percent from the sums of `statistics` over it."""
         self.ask("EVAL", " ".join(map(str, totals)))
         self.answer()  # of each entry, and these sums are the only one; then of all entries together
         (score,) = self.answer()
@@ -49,7 +49,7 @@ class Meteor:
 
     def ask(self, *parts: str) -> None:
         """Writes a line."""
-        with contextlib.suppress(BrokenPipeError):  # it has ended; `answer` says why
+        with contextlib.suppress(BrokenPipeError):  # it has ended; `answer` raises the reason
             self.questions.write(" ||| ".join(parts) + "\n")
             self.questions.flush()
 
@@ -60,15 +60,15 @@ class Meteor:
             if numbers := [float(number) for number in line.split()]:
                 return numbers
         self.complaints.seek(0)
-        said = self.complaints.read().decode(errors="replace").strip() or line.strip() or "nothing"
+        output = self.complaints.read().decode(errors="replace").strip() or line.strip() or "nothing"
         raise InputError(
-            f"METEOR expects Java 8 or later to run it. Received: {textwrap.shorten(said, 200)}; try `java -version`."
+            f"METEOR expects Java 8 or later to run it. Received: {textwrap.shorten(output, 200)}; try `java -version`."
         )
 
 
 @contextlib.contextmanager
 def start_meteor() -> Iterator[Meteor]:
-    """Runs METEOR 1.5 with coco-caption's settings for English, and ends it whatever happens.
+    """Starts METEOR 1.5 with coco-caption's settings for English, and stops it on exit.
 
     Example:
         >>> with start_meteor() as meteor:  # doctest: +SKIP
@@ -76,7 +76,7 @@ def start_meteor() -> Iterator[Meteor]:
         {'METEOR': 100.0}
 
     Raises:
-        InputError: Java or the package is not there, or Java does not run METEOR.
+        InputError: Java or the package is missing, or Java does not run METEOR.
 
     Source: Denkowski and Lavie 2014.
     """
@@ -98,7 +98,7 @@ def start_meteor() -> Iterator[Meteor]:
 
 
 def find_jar() -> Path:
-    """The jar inside the package, found without importing it: its other parts download programs."""
+    """Returns the path of the jar, without importing its package, whose other parts download programs."""
     spec = importlib.util.find_spec(PACKAGE)
     for folder in spec.submodule_search_locations or () if spec else ():
         if (Path(folder) / JAR).is_file():
@@ -109,7 +109,7 @@ def find_jar() -> Path:
 
 
 def find_java() -> str:
-    """The command that runs Java."""
+    """Returns the path of the command `java`."""
     java = shutil.which("java")
     if java is None:
         raise InputError("METEOR expects the command java. Received: none on the PATH; install Java 8 or later.")

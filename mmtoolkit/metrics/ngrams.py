@@ -1,4 +1,4 @@
-"""Counting n-grams and adding up counts, shared by the metrics."""
+"""Counts of n-grams, and sums of counts, shared by the metrics."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 
 def count_ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
-    """How often each run of `order` words occurs.
+    """Counts each run of `order` words.
 
     Example:
         >>> count_ngrams(["a", "dog", "a", "dog"], 2)
@@ -17,7 +17,7 @@ def count_ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
 
 
 def totals(statistics: Iterable[Sequence[float]]) -> list[float]:
-    """The sums over all images of what each image adds to a score.
+    """Sums over all images what each image adds to a score.
 
     Example:
         >>> totals([(1, 4), (2, 5)])

@@ -8,7 +8,7 @@ BETA = 1.2  # coco-caption's weight of recall against precision
 
 
 def rouge_l(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
-    """The mean over the corpus of the F-measure of common subsequences, in percent.
+    """Computes the mean over the corpus of the F-measure of common subsequences, in percent.
 
     Best precision and best recall may come from two references, as in coco-caption.
 
@@ -28,7 +28,7 @@ def rouge_l(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[S
 
 
 def sentence_rouge_l(words: Sequence[str], references: Sequence[Sequence[str]]) -> float:
-    """ROUGE-L of one sentence, between 0 and 1; 0 where nothing was said."""
+    """Computes ROUGE-L of one sentence, 0 to 1; 0 for an empty one."""
     common = [(longest_common_subsequence(words, other), len(other)) for other in references]
     precision = max(length for length, _ in common) / max(1, len(words))
     recall = max(length / max(1, size) for length, size in common)
@@ -38,9 +38,9 @@ def sentence_rouge_l(words: Sequence[str], references: Sequence[Sequence[str]]) 
 
 
 def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> int:
-    """How many words two sentences share in the same order, gaps allowed.
+    """Counts the words that two sentences share in the same order, gaps allowed.
 
-    A row of the usual table is one integer here, a bit a word, so that very long texts are no trouble.
+    A row of the usual table is one integer here, one bit a word: fast for very long texts too.
 
     Example:
         >>> longest_common_subsequence("a big dog runs".split(), "a dog now runs".split())
@@ -54,6 +54,6 @@ def longest_common_subsequence(first: Sequence[str], second: Sequence[str]) -> i
     everywhere = (1 << len(second)) - 1
     row = everywhere  # a bit is 0 where the common subsequence grows
     for word in first:
-        found = row & places.get(word, 0)
-        row = ((row + found) | (row - found)) & everywhere
+        matches = row & places.get(word, 0)
+        row = ((row + matches) | (row - matches)) & everywhere
     return len(second) - row.bit_count()

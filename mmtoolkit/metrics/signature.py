@@ -1,4 +1,4 @@
-"""One line that says how scores were computed."""
+"""The signature of scores: one line with all that they depend on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def signature(
     bootstrap: Bootstrap | None = None,
     meteor: bool = False,
 ) -> str:
-    """What else a score depends on; scores compare where these lines are the same.
+    """Returns one line with all else that a score depends on; scores compare only where it is equal.
 
     Example:
         >>> signature([["a dog runs", "the dog runs"], ["a cat"]], bootstrap=Bootstrap()).partition("|mmtoolkit:")[0]
@@ -24,7 +24,7 @@ def signature(
     Args:
         references: The reference captions of each image.
         tokenize: As in `score_captions`.
-        bootstrap: Where the intervals come from.
+        bootstrap: The bootstrap of the intervals.
         meteor: Whether METEOR is among the scores.
 
     Source: Post 2018, "A call for clarity in reporting BLEU scores".

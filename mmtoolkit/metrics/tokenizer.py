@@ -1,4 +1,4 @@
-"""Penn Treebank words from a caption, as coco-caption counts them, without Java.
+"""Penn Treebank words of a caption, as coco-caption splits them, without Java.
 
 The rules follow the observed output of Stanford's tokenizer (CoreNLP 3.4.1, `-lowerCase`), the one that the published
 caption scores were made with; punctuation is then dropped the way coco-caption drops it.
@@ -23,7 +23,7 @@ STARTERS = """A About According Additionally After An As At But Earlier He Her H
 
 
 def either(*words: str) -> str:
-    """A pattern for any one of the words."""
+    """Returns a pattern for any one of the words."""
     return "(?:" + "|".join(" ".join(words).split()) + ")"
 
 
@@ -102,7 +102,7 @@ ENTITY = re.compile("|".join(ENTITIES), re.IGNORECASE)
 def ptb_tokenize(text: str) -> list[str]:
     """Splits a caption into lower-cased Penn Treebank words, without its punctuation.
 
-    Brackets stay, as `-lrb-` and `-rrb-`: coco-caption means to drop them but looks for their names in capitals.
+    Brackets stay, as `-lrb-` and `-rrb-`: coco-caption means to drop them but compares with names in capitals.
 
     Example:
         >>> ptb_tokenize("A well-lit room; the dog's bowl isn't full.")
@@ -114,12 +114,12 @@ def ptb_tokenize(text: str) -> list[str]:
         if word in SPLITS:
             words += SPLITS[word]
         elif word not in DROPPED and not word.startswith("..."):
-            words += BRACKET.sub(lambda found: BRACKETS[found.group()], word).split()  # a tag may hold blanks
+            words += BRACKET.sub(lambda match: BRACKETS[match.group()], word).split()  # a tag may hold blanks
     return words
 
 
 def plain(text: str) -> str:
-    """Writes entities and typographic signs in plain ASCII and takes out what the reference does not see."""
+    """Converts entities and typographic signs to plain ASCII and removes what the reference does not see."""
     if "&" in text:
-        text = ENTITY.sub(lambda found: ENTITIES[found.group().lower()], text)
+        text = ENTITY.sub(lambda match: ENTITIES[match.group().lower()], text)
     return text if text.isascii() else UNSEEN.sub(" ", text.translate(PLAIN))

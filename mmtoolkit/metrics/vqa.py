@@ -1,4 +1,4 @@
-"""How good answers to questions are: the official VQA accuracy, quirks and all, and exact match."""
+"""Scores of answers to questions: the official VQA accuracy, quirks included, and exact match."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.task import Metric
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -40,10 +41,10 @@ CONTRACTIONS = {
 
 
 def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
-    """The share, 0 to 1, that an answer earns from what ten people answered, by the official rule.
+    """Computes the official VQA accuracy of one answer, 0 to 1, against those of ten annotators.
 
-    For each person: a third for each of the others who gave the same answer, at most 1; of that the mean. Unless all
-    gave one answer, both sides are brought to a plain form first.
+    The mean over the annotators of a third for each other annotator with the same answer, at most 1. Unless all gave
+    one answer, both sides are normalised first.
 
     Example:
         >>> vqa_accuracy("two", ["2"] * 3 + ["3"] * 7)
@@ -51,11 +52,11 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
 
     Args:
         answer: The model's answer.
-        given: The answers of the annotators, as written; with a single one, whom nobody is left to agree with, it is 0.
+        given: The answers of the annotators, as written; a single one has no other to agree with, which gives 0.
 
-    Source: Antol et al., "VQA: Visual Question Answering", 2015, and its evaluator in the form of VQA v2, whose
-        behaviour this has: the agreement that skips the plain form on both sides, `none` as 0, 32 periods at most, and
-        so on. The first form made the prediction plain always, and the references only in part.
+    Source: Antol et al., "VQA: Visual Question Answering", 2015, and its evaluator in the form of VQA v2, with all its
+        behaviour: full agreement skips the normalisation on both sides, `none` becomes 0, 32 periods at most, and so
+        on. The first form always normalised the prediction, and the references only in part.
     """
     answer, given = one_line(answer), [one_line(each) for each in given]
     if len(set(given)) > 1:
@@ -65,12 +66,12 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
 
 
 def one_line(text: str) -> str:
-    """The text without line ends and tabs."""
+    """Replaces line ends and tabs by spaces."""
     return text.replace("\n", " ").replace("\t", " ").strip()
 
 
 def plain_answer(text: str) -> str:
-    """The form in which the official evaluator compares answers.
+    """Returns the form in which the official evaluator compares answers.
 
     Example:
         >>> plain_answer("The cats, and one dog."), plain_answer("1,000"), plain_answer("dont know")
@@ -86,7 +87,7 @@ def plain_answer(text: str) -> str:
 
 
 def is_match(answer: str, reference: str) -> bool:
-    """Whether two answers are the same, letter case and blanks apart; answers with commas are compared as sets.
+    """Checks whether two answers are the same, ignoring case and spaces; answers with commas compare as sets.
 
     Example:
         >>> is_match("lamp, Book", "book,lamp"), is_match("lamp", "book, lamp")
@@ -96,13 +97,13 @@ def is_match(answer: str, reference: str) -> bool:
 
 
 def parts(answer: str) -> frozenset[str]:
-    """The answers between commas, each in lower case and with single blanks."""
+    """Returns the answers between commas, each in lower case and with single spaces."""
     pieces = unicodedata.normalize("NFC", answer).lower().split(",")
     return frozenset(" ".join(piece.split()) for piece in pieces)
 
 
 def most_frequent_answer(given: Sequence[str]) -> str:
-    """The answer that most annotators gave; of several the first.
+    """Returns the answer that most annotators gave; of several the first.
 
     Example:
         >>> most_frequent_answer(["dog", "puppy", "dog"])
@@ -112,7 +113,7 @@ def most_frequent_answer(given: Sequence[str]) -> str:
 
 
 def score_answers(answers: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> dict[str, float]:
-    """The share of exact matches and, where every question has several annotators, the official accuracy; in percent.
+    """Computes exact match and, if every question has several annotators, the official accuracy, in percent.
 
     Example:
         >>> score_answers({1: "red", 2: "2"}, {1: ["red"], 2: ["3"]})
@@ -120,7 +121,7 @@ def score_answers(answers: Mapping[Id, str], references: Mapping[Id, Sequence[st
 
     Args:
         answers: The model's answer to each question.
-        references: What was answered to each question; an exact match is with what most annotators said.
+        references: The annotators' answers to each question; exact match is with the most frequent one.
 
     Raises:
         InputError: Nothing to score, a question on one side only, or one without references.
@@ -130,7 +131,7 @@ def score_answers(answers: Mapping[Id, str], references: Mapping[Id, Sequence[st
 
 
 def answer_statistics(answers: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> dict[Id, tuple[float, ...]]:
-    """What each question adds to the scores: 1, whether it matches and, with several annotators, its accuracy.
+    """Computes what each question adds to the scores: 1, its match and, with several annotators, its accuracy.
 
     Raises:
         InputError: As `score_answers`.
@@ -153,12 +154,12 @@ def answer_statistics(answers: Mapping[Id, str], references: Mapping[Id, Sequenc
 
 
 def mean_scores(sums: Sequence[float]) -> dict[str, float]:
-    """The scores, in percent, of summed statistics."""
+    """Computes the scores, in percent, from summed statistics."""
     return {name: 100 * total / sums[0] for name, total in zip(STATISTICS[1:], sums[1:], strict=False)}
 
 
 def question_kind(question: str) -> str:
-    """The kind of a question whose data set names none: its first two words.
+    """Returns a question's kind where its data set names none: its first two words.
 
     Example:
         >>> question_kind("What colour is the chair?")
@@ -168,7 +169,7 @@ def question_kind(question: str) -> str:
 
 
 def answer_kind(answer: str) -> str:
-    """The kind of an answer whose data set names none: `yes/no`, `number` or `other`.
+    """Returns an answer's kind where its data set names none: `yes/no`, `number` or `other`.
 
     Example:
         >>> answer_kind("yes"), answer_kind("2"), answer_kind("red")
@@ -177,3 +178,24 @@ def answer_kind(answer: str) -> str:
     if answer.strip().lower() in YES_NO:
         return "yes/no"
     return "number" if plain_answer(answer).isdecimal() else "other"
+
+
+class AnswerMetric(Metric):
+    """Exact match and, where every question has several annotators, the official VQA accuracy, in percent.
+
+    Example:
+        >>> AnswerMetric().score({"1": "red", "2": "2"}, {"1": ["red"], "2": ["3"]})
+        {'accuracy': 50.0}
+    """
+
+    names = ("accuracy", "vqa_accuracy")
+    columns = STATISTICS
+    row_scores = ("accuracy",)
+
+    def statistics(
+        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
+    ) -> dict[str, tuple[float, ...]]:
+        return answer_statistics(outputs, references)
+
+    def scores(self, sums: Sequence[float]) -> dict[str, float]:
+        return mean_scores(sums)

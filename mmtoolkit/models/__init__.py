@@ -1,8 +1,9 @@
 """Models: Keras models with `generate` and presets."""
 
 from mmtoolkit.models.captioner import Caption, Captioner
+from mmtoolkit.models.loading import load, start_at_vgg19
 from mmtoolkit.models.model import Model
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.models.visual_qa import Answer, VisualQA
 
-__all__ = ["Answer", "Caption", "Captioner", "Model", "Seeing", "VisualQA"]
+__all__ = ["Answer", "Caption", "Captioner", "Model", "Seeing", "VisualQA", "load", "start_at_vgg19"]

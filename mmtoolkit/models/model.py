@@ -1,12 +1,12 @@
-"""What every model of the project shares: presets."""
+"""What every model of the project shares: searching, and presets."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 import keras
 import numpy as np
@@ -14,22 +14,30 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.presets import CARD, CONFIG, pack, read_preset, write_preset
+from mmtoolkit.presets import CARD, CONFIG, Preset, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
+if TYPE_CHECKING:  # Keras has no types: a checker would accept any attribute of what derives from it
+    from mmtoolkit.models.keras_model import KerasModel
+else:
+    from keras import Model as KerasModel
+
+ModelT = TypeVar("ModelT", bound="Model")
 MANY = 16  # pictures; compiling takes longer than it gains for fewer
 
 
-class Model(keras.Model):
+class Model(KerasModel):
     """A Keras model with codecs and a default decoding, that can be saved as a preset.
 
     Args:
-        decoding: The search that `generate`, evaluation and export use unless told otherwise.
+        decoding: The search that `generate`, evaluation and export use by default.
         max_length: Longest sentence, END included.
-        card: Where a loaded preset came from; empty for a new model.
-        image_distribution: What its training pictures look like, where that is known; a part of the preset.
+        card: Provenance of a loaded preset; empty for a new model.
+        baselines: What simpler predictors of its task need, e.g. the most frequent answers of the training data; JSON.
+        companions: Further models of the preset by name, e.g. a question-only baseline.
+        image_distribution: The distribution of its training images, where that is known.
     """
 
     codec_names: ClassVar[tuple[str, ...]] = ("words",)
@@ -37,11 +45,37 @@ class Model(keras.Model):
     max_length: int
     card: Mapping[str, Any]
     image_distribution: ImageDistribution | None = None
+    encoder: Any = None  # of images, where it is trained along
+    extractor: Any = None  # of the stored features that it reads
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
+        self.baselines: Mapping[str, Any] = {}
+        self.companions = Companions()
         # Keras neither tracks nor saves what a cache holds, and a model may be saved after it has searched.
         self.search_graph = lru_cache(maxsize=4)(partial(compiled_search, self))
+
+    @property
+    def uses_images(self) -> bool:
+        """Whether images are among its inputs."""
+        return False
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """What its outputs depend on besides its weights, for cards and reports."""
+        return {"precision": self.compute_dtype}
+
+    def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """Runs the encoder of images, so that several uses of the same inputs share its work."""
+        return dict(inputs)
+
+    def distances(self, inputs: Mapping[str, Any]) -> np.ndarray | None:
+        """Computes how far each row's image is from the training images: `<float64>[batch]`, or `None` if unknown."""
+        return None
+
+    def fit_distribution(self, train: Sequence[Any], valid: Sequence[Any], *, source: Any = None) -> Any:
+        """Fits the distribution of its training images; a model without vectors of images has none."""
+        return None
 
     def search(
         self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
@@ -68,14 +102,22 @@ class Model(keras.Model):
             for row in zip(texts, scores, strict=True)
         ]
 
-    def bare(self, dtype: str | None = None) -> Self:
-        """A copy without the optimizer, whose moments and averages would make a file four times as large."""
-        config = self.get_config()
-        copy = self.from_config(config if dtype is None else {**config, "dtype": dtype})
+    def bare(self, **arguments: Any) -> Self:
+        """Copies the model without its optimizer, whose moments and averages would make a file four times as large.
+
+        Args:
+            arguments: Constructor arguments in place of the model's own, e.g. another `dtype`.
+        """
+        copy = self.from_config({**self.get_config(), **arguments})
         copy.build(copy.input_shapes())
         copy.set_weights(self.get_weights())
-        copy.image_distribution = self.image_distribution
+        copy.take_facts(self)
         return copy
+
+    def take_facts(self, other: Model) -> None:
+        """Takes over what a preset holds besides weights and codecs, the card apart."""
+        self.image_distribution, self.baselines = other.image_distribution, other.baselines
+        self.companions = Companions(other.companions.entries)
 
     def save_preset(self, folder: str | Path, *, card: Mapping[str, Any] | None = None, float16: bool = False) -> None:
         """Writes the preset directory; an existing one is replaced in one move.
@@ -91,7 +133,7 @@ class Model(keras.Model):
         Raises:
             InputError: `float16`, and a weight is larger than float16 holds.
         """
-        model = self.bare("float16" if float16 else None)
+        model = self.bare(dtype="float16") if float16 else self.bare()
         if float16:
             fine = "bfloat16" if self.compute_dtype == "bfloat16" else "float32"
             model.set_weights([ops.convert_to_numpy(ops.cast(weight, fine)) for weight in self.get_weights()])
@@ -108,6 +150,8 @@ class Model(keras.Model):
             card=self.card if card is None else card,
             save_weights=lambda path: pack(path, model.save_weights) if float16 else model.save_weights(path),
             image_distribution=self.image_distribution,
+            baselines=self.baselines,
+            companions=self.companions.entries,
         )
 
     @staticmethod
@@ -115,31 +159,35 @@ class Model(keras.Model):
         """The attribute and constructor argument that holds the codec called `name`."""
         return "codec" if name == "words" else f"{name}_codec"
 
+    def codec_of(self, weight: keras.Variable) -> str:
+        """Returns the name of the codec whose tokens the rows of a weight belong to, if they belong to any."""
+        return self.codec_names[-1]
+
     @classmethod
-    def from_preset(cls, name: str | Path) -> Self:
-        """Loads a preset by path or by the name of a shipped one.
+    def from_preset(cls, name: str | Path, **arguments: Any) -> Self:
+        """Loads a preset by path or by the name of a shipped one; `Model` finds the class in the preset.
 
         What was trained in bfloat16 comes in float32 where the processor does not multiply bfloat16.
 
         Example:
             >>> captioner = Captioner.from_preset("shapes_demo")
 
+        Args:
+            name: The path of a preset directory, or the name of a shipped preset.
+            arguments: Constructor arguments in place of those in the preset, e.g. another `extractor`.
+
         Raises:
             InputError: It is unknown, lacks a file, or is the preset of another class.
         """
         preset = read_preset(name)
-        if preset.config.get("class") != cls.__name__:
-            raise InputError(
-                f"Expected a preset of the class {cls.__name__}. Received: {preset.folder}, "
-                f"of the class {preset.config.get('class')}; name another preset or load it with that class."
-            )
-        codecs = {cls.codec_attribute(key): codec for key, codec in preset.codecs.items()}
+        kind = cls.class_of(preset)
+        codecs = {kind.codec_attribute(key): codec for key, codec in preset.codecs.items()}
         try:
-            model = cls.from_config({**on_this_machine(preset.config["model"]), **codecs})
+            model = kind.from_config({**on_this_machine(preset.config["model"]), **codecs, **arguments})
             model.build(model.input_shapes())
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
-                f"{preset.folder / CONFIG} does not describe a {cls.__name__} ({first_line(error)}); "
+                f"{preset.folder / CONFIG} does not describe a {kind.__name__} ({first_line(error)}); "
                 "copy the whole directory again."
             ) from error
         try:
@@ -155,11 +203,57 @@ class Model(keras.Model):
                 "copy the whole directory again."
             ) from error
         model.card, model.image_distribution = preset.card, preset.image_distribution
+        model.baselines = preset.baselines
+        model.companions = Companions(preset.companions)
         return model
+
+    @classmethod
+    def class_of(cls, preset: Preset) -> type[Self]:
+        """Returns the class of a preset's model: this one, or one that inherits from it.
+
+        Raises:
+            InputError: It is another class.
+        """
+        named = {kind.__name__: kind for kind in concrete(cls)}
+        wanted = preset.config.get("class")
+        if wanted not in named:
+            raise InputError(
+                f"Expected a preset of the class {' or '.join(named)}. Received: {preset.folder}, "
+                f"of the class {wanted}; name another preset or load it with that class."
+            )
+        return named[wanted]
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """The shapes of the inputs, for building without data."""
         raise NotImplementedError
+
+
+class Companions:
+    """Further models of a preset by name; those on disk are loaded when first asked for.
+
+    Not a dictionary, for Keras would make its models layers of the model that has them.
+
+    Example:
+        >>> model.companions.model("question_only")
+
+    Args:
+        entries: Models, or the folders of their presets.
+    """
+
+    def __init__(self, entries: Mapping[str, Model | Path] | None = None) -> None:
+        self.entries: dict[str, Model | Path] = dict(entries or {})
+
+    def model(self, name: str) -> Any:
+        """Returns the model of that name, or `None`."""
+        if isinstance(entry := self.entries.get(name), Path):
+            self.entries[name] = Model.from_preset(entry)
+        return self.entries.get(name)
+
+
+def concrete(kind: type[ModelT]) -> list[type[ModelT]]:
+    """Lists the registered classes among a class and its subclasses: those that presets may name."""
+    own = [kind] if keras.saving.get_registered_name(kind).startswith("mmtoolkit>") else []
+    return own + [found for sub in kind.__subclasses__() for found in concrete(sub)]
 
 
 def check_finite(model: Model) -> None:
@@ -186,7 +280,7 @@ def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
     return fitting
 
 
-class SearchGraph(keras.Model):
+class SearchGraph(KerasModel):
     """A task's search as a model of its own, so that the backend compiles it; it owns no weights.
 
     Args:
@@ -198,6 +292,7 @@ class SearchGraph(keras.Model):
     def __init__(self, task: Model, decoding: Search, *, fused: bool) -> None:
         super().__init__(name="search", dtype=task.dtype_policy)
         self.task, self.decoding, self.fused = task, decoding, fused
+        self.jit_compile = False  # nearly every batch to search has a shape of its own, which XLA would compile anew
 
     def build(self, input_shape: Any = None) -> None:
         self.built = True

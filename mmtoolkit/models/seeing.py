@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -92,11 +93,41 @@ class Seeing(Model):
 
         A model with a small CNN takes `"regions"` as that gives them, too, in place of pictures.
         """
+        if "encoded" in inputs:
+            return self.crop(self.pool(inputs["encoded"]), training=training)
         (name,) = self.picture_shapes()
         ready = name not in inputs
         pictures = inputs["regions" if ready else name]
         regions = pictures if ready or not self.encoder else self.encoder(pictures, training=training)
         return self.crop(self.pool(regions), training=training)
+
+    @property
+    def uses_images(self) -> bool:
+        return True
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns of the regions that attention weighs."""
+        side = math.isqrt(self.pool.compute_output_shape(self.regions_shape())[1])
+        return side, side
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        weights = self.extractor.weights if self.extractor else None
+        return {"vgg19_sha256": weights, "precision": self.compute_dtype}
+
+    def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        if not self.encoder or not self.uses_images:
+            return dict(inputs)
+        (name,) = self.picture_shapes()
+        others = {key: value for key, value in inputs.items() if key != name}
+        return {**others, "encoded": ops.convert_to_numpy(self.encoder(inputs[name], training=False))}
+
+    def distances(self, inputs: Mapping[str, Any]) -> np.ndarray | None:
+        if self.image_distribution is None or not self.uses_images:
+            return None
+        distances = self.image_distribution.distance(self.vector(inputs))
+        return distances[inputs["image_index"]] if "image_index" in inputs else distances
 
     def vector(self, inputs: Mapping[str, Any]) -> np.ndarray:
         """A picture as one vector of length 1, the direction of the mean of its regions: `<float32>[batch, features]`.

@@ -40,6 +40,11 @@ class Answer(NamedTuple):
     text: str
     probability: float
 
+    @property
+    def score(self) -> float:
+        """What the search ranks by: the probability."""
+        return self.probability
+
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VisualQA(Seeing):
@@ -195,6 +200,9 @@ class VisualQA(Seeing):
             self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.fusion.width))
         self.built = True
 
+    def codec_of(self, weight: keras.Variable) -> str:
+        return "words" if weight is self.embedding.table else "answers"
+
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         pictures = {} if self.question_only else self.picture_shapes()
         return {**pictures, "question": (None, None), **({"tokens": (None, None)} if self.decoder else {})}
@@ -206,6 +214,10 @@ class VisualQA(Seeing):
             return self.choose(joint, training)
         memory = self.memory(inputs, joint, regions, training)
         return self.decoder(inputs["tokens"], memory, joint, training=training)[0]
+
+    @property
+    def uses_images(self) -> bool:
+        return not self.question_only
 
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """What is looked at: `<float>[batch, regions, features]`, or `None` for questions alone."""

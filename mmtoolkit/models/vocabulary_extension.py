@@ -78,10 +78,11 @@ def extend_vocabulary(
     read = [text for each in (texts, known or {}) for written in each.values() for text in written]
     made_of = parents(codecs, new, read, neighbours or {}, seed)
     for old, target in zip(model.weights, copy.weights, strict=True):
-        name = codec_of(model, old.path)
+        name = model.codec_of(old)
         count = len(codecs[name].vocabulary)
         target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
-    copy.card, copy.image_distribution = dict(model.card), model.image_distribution
+    copy.card = dict(model.card)
+    copy.take_facts(model)
     told = {
         token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
         for name in new
@@ -163,11 +164,6 @@ def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
     return TextCodec(Vocabulary((*codec.vocabulary.tokens, *tokens)), level=codec.level, lower=codec.lower)
 
 
-def codec_of(model: Model, path: str) -> str:
-    """The codec whose tokens the rows of a weight are, if they are any: of a question-answerer its words or answers."""
-    return model.codec_names[0] if "/words/" in f"/{path}" else model.codec_names[-1]
-
-
 def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequence[Sequence[int]]) -> np.ndarray:
     """A weight with a row (or column) more for each new token, the mean of those of the tokens that it is made of.
 
@@ -204,12 +200,13 @@ def with_trainable_vgg19(model: SeeingT) -> SeeingT:
     config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
     deeper = type(model).from_config(config)
     deeper.build(deeper.input_shapes())
-    deeper.encoder.start(block5_weights(deeper.extractor))
+    deeper.encoder.start(block5_weights(key))
     known = {weight.path.partition("/")[2]: weight for weight in model.weights}
     for weight in deeper.weights:
         if (name := weight.path.partition("/")[2]) in known:
             weight.assign(known[name])
     deeper.card = dict(model.card)
+    deeper.take_facts(model)
     return deeper
 
 

@@ -1,8 +1,7 @@
-"""Watching a training: curves and samples to look at, warnings that say what to try, a stop where nothing is left."""
+"""Monitoring a training: curves and samples to look at, warnings with advice, a stop where nothing is left."""
 
-from mmtoolkit.monitoring.answers import SampleAnswers
 from mmtoolkit.monitoring.callbacks import AfterBar, Curves, StopAtNaN
 from mmtoolkit.monitoring.events import Events
-from mmtoolkit.monitoring.samples import SampleCaptions
+from mmtoolkit.monitoring.samples import Samples
 
-__all__ = ["AfterBar", "Curves", "Events", "SampleAnswers", "SampleCaptions", "StopAtNaN"]
+__all__ = ["AfterBar", "Curves", "Events", "Samples", "StopAtNaN"]

@@ -1,4 +1,4 @@
-"""Callbacks that watch a training: curves of it, a stop at NaN, and lines that wait for the progress bar."""
+"""Monitors a training by callbacks: curves, a stop at NaN, and lines that wait for the progress bar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTHING: NDArray[np.float64] = np.zeros(1)
 
 
 def once_each(tell: Tell) -> Callable[[str, str | None], None]:
-    """Passes on the first message of each kind, as a warning.
+    """Returns a function that passes on the first message of each kind, as a warning.
 
     Example:
         >>> warn = once_each(lines.append)
@@ -29,18 +29,18 @@ def once_each(tell: Tell) -> Callable[[str, str | None], None]:
         >>> lines
         ['warning: it does not move']
     """
-    told: set[str] = set()
+    warned: set[str] = set()
 
     def warn(kind: str, message: str | None) -> None:
-        if message is not None and kind not in told:
-            told.add(kind)
+        if message is not None and kind not in warned:
+            warned.add(kind)
             tell(f"warning: {message}")
 
     return warn
 
 
 class AfterBar(keras.callbacks.Callback):
-    """Keeps lines until Keras' progress bar has ended its own, which it does after all other callbacks of an epoch.
+    """Holds lines back until Keras' progress bar has ended its own, after all other callbacks of an epoch.
 
     Example:
         >>> notes = AfterBar(print)
@@ -63,16 +63,16 @@ class AfterBar(keras.callbacks.Callback):
 
 
 class StopAtNaN(keras.callbacks.Callback):
-    """Stops a training whose loss or weights are no longer numbers, before anything of it is saved.
+    """Stops a training whose loss or weights are not finite, before they are saved.
 
-    `keras.callbacks.TerminateOnNaN` ends the epoch, whose callbacks would still save the model, and does not see
-    weights that the last step of an epoch has spoilt. Goes in front of `DecodedValidation`.
+    `keras.callbacks.TerminateOnNaN` ends the epoch, whose callbacks would still save the model, and does not check the
+    weights after the last step of an epoch. Place it before `DecodedValidation`.
 
     Args:
-        preset: Where the best weights are kept, for the message.
+        preset: Folder of the best weights, for the message.
 
     Raises:
-        FloatingPointError: In the midst of `fit`; the message says what to try and what is left.
+        FloatingPointError: During `fit`; the message has what to try and where the best weights are.
     """
 
     def __init__(self, preset: Path) -> None:
@@ -92,20 +92,20 @@ class StopAtNaN(keras.callbacks.Callback):
         if not all(bool(ops.all(ops.isfinite(weight))) for weight in self.model.trainable_weights):
             self.stop("weights were not finite")
 
-    def stop(self, seen: str) -> None:
-        kept = f"the best weights are kept in {self.preset}" if self.preset.is_dir() else "there is no preset yet"
+    def stop(self, problem: str) -> None:
+        weights = f"the best weights are kept in {self.preset}" if self.preset.is_dir() else "there is no preset yet"
         raise FloatingPointError(
-            f"{seen} at step {self.step} of epoch {self.epoch}, training stopped and {kept}; "
+            f"{problem} at step {self.step} of epoch {self.epoch}, training stopped and {weights}; "
             "try a lower --learning-rate, and --precision float32 where it was bfloat16."
         )
 
 
 class Curves(keras.callbacks.Callback):
-    """Writes loss, learning rate, gradient norm and validation scores, and warns of gradients.
+    """Writes loss, learning rate, gradient norm and validation scores, and warns of gradients that explode or vanish.
 
     The loss is the mean over the steps since the last point. The gradient norm comes from Adam's second moments: it
-    costs next to nothing, is the norm after the clip, and is missing with other optimizers. Goes behind
-    `DecodedValidation`, whose scores it finds in the logs.
+    costs next to nothing, is the norm after the clip, and is missing with other optimizers. Place it after
+    `DecodedValidation`, whose scores it reads from the logs.
 
     Example:
         >>> model.fit(dataset, callbacks=[validation, Curves(Events(Path("runs/a/logs")), tell=print)])
@@ -113,7 +113,7 @@ class Curves(keras.callbacks.Callback):
     Args:
         events: Where the curves are written.
         tell: Called with each warning, at most once for each kind.
-        every: Steps from one point to the next.
+        every: Steps from one point of a curve to the next.
     """
 
     def __init__(self, events: Events, *, tell: Tell, every: int = 50) -> None:
@@ -134,19 +134,19 @@ class Curves(keras.callbacks.Callback):
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.done = batch + 1
         if self.done % self.every == 0:
-            self.point((logs or {})["loss"])
+            self.write_point((logs or {})["loss"])
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if self.done > self.steps:
-            self.point((logs or {})["loss"])
+            self.write_point((logs or {})["loss"])
         for name, value in (logs or {}).items():
             if name.startswith("val_"):
                 self.events.scalar(f"valid/{name.removeprefix('val_')}", value, step=epoch + 1)
         if self.adam:
-            self.look_at(self.squares / self.steps)
+            self.check_gradients(self.squares / self.steps)
         self.events.flush()
 
-    def point(self, mean_loss: float) -> None:
+    def write_point(self, mean_loss: float) -> None:
         """Writes one point of each curve; Keras' loss is the mean since the epoch began."""
         count, losses, at = self.done - self.steps, mean_loss * self.done, int(self.model.optimizer.iterations)
         self.events.scalar("train/loss", (losses - self.losses) / count, step=at)
@@ -158,8 +158,8 @@ class Curves(keras.callbacks.Callback):
             self.events.scalar("train/gradient_norm", math.sqrt(squares.sum()), step=at)
             self.moments, self.squares = moments, self.squares + count * squares
 
-    def look_at(self, squares: NDArray[np.float64]) -> None:
-        """Warns of an epoch's mean squared gradients, one sum for each variable."""
+    def check_gradients(self, squares: NDArray[np.float64]) -> None:
+        """Warns if an epoch's mean squared gradients, summed over each variable, explode or vanish."""
         weights = self.model.trainable_weights
         sizes = {
             weight.path: math.sqrt(square / math.prod(weight.shape))
@@ -170,10 +170,10 @@ class Curves(keras.callbacks.Callback):
 
     @property
     def adam(self) -> Any:
-        """The optimizer, where it is Adam."""
+        """The optimizer if it is Adam, else `None`."""
         return self.model.optimizer if isinstance(self.model.optimizer, keras.optimizers.Adam) else None
 
     def second_moments(self) -> NDArray[np.float64]:
-        """The sum of Adam's second moments over each variable, in the order of the model's trainable weights."""
+        """Sums Adam's second moments over each variable, in the order of the model's trainable weights."""
         moments = [moment for moment in self.adam.variables if moment.path.endswith("_velocity")]
         return np.array([float(ops.sum(moment)) for moment in moments])

@@ -1,4 +1,4 @@
-"""Signs that a training goes wrong: numbers in, one sentence out that says what to try, or nothing."""
+"""Diagnoses a training: returns for some numbers one sentence with what to try, or `None` if all is well."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-# The thresholds lie well away from what was measured on captioners of Flickr8k that learnt (BLEU-4 18 to 21 on its
+# The thresholds are far from what was measured on captioners of Flickr8k that learnt (BLEU-4 18 to 21 on its
 # development pictures, in three recipes: regions as they are or normalised, with and without dropped regions).
 
 # Different captions for each different reference: they had 0.38 to 0.89 in each of their epochs; one that writes from
@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike, NDArray
 FEWEST_DIFFERENT = 0.05
 FEWEST_PICTURES = 10  # of fewer, chance may give all the same sentence
 
-# Total variation between the alignments of two successive words, 0 the same regions and 1 none in common: they had 0.09
+# Total variation between the attention of two successive words, 0 the same regions and 1 none in common: they had 0.09
 # to 0.17, an untrained one 0.008.
 LEAST_MOVED = 0.02
-# Total variation between an alignment and looking at all regions alike: they had 0.20 to 0.32.
+# Total variation between the attention and a uniform one: they had 0.20 to 0.32.
 LEAST_CHOSEN = 0.05
 
 # Root mean square of the global gradient norm as a share of the norm at which it is clipped: near to 1, nearly every
@@ -30,15 +30,15 @@ MOST_CLIPPED = 0.9
 
 
 def same_captions(captions: Sequence[str], references: Sequence[str]) -> str | None:
-    """Whether all pictures, or nearly all, get the same few captions though people wrote different ones.
+    """Checks whether nearly all pictures get the same few captions though people wrote different ones.
 
     Example:
         >>> same_captions(["a dog"] * 50, [f"sentence {i}" for i in range(50)])
         "1 caption for 50 pictures, most often 'a dog': check that captions belong to their pictures, or try …"
 
     Args:
-        captions: What the model wrote, one for each picture.
-        references: What a person wrote of the same pictures, one for each.
+        captions: Captions of the model, one for each picture.
+        references: Captions by people, one for each of the same pictures.
     """
     different, expected = len(set(captions)), len(set(references))
     if len(captions) < FEWEST_PICTURES or different >= expected or different > max(1, FEWEST_DIFFERENT * expected):
@@ -51,14 +51,14 @@ def same_captions(captions: Sequence[str], references: Sequence[str]) -> str | N
 
 
 def still_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
-    """Whether the attention stays where it is from word to word.
+    """Checks whether the attention stays on the same regions from word to word.
 
     Example:
         >>> still_attention([[[0.0, 1.0, 0.0, 0.0]] * 5])
         'the attention does not move between words (0.0 % of it from one to the next): try …'
 
     Args:
-        attention_weights: A `<float>[words, regions]` for each caption; captions of one word say nothing.
+        attention_weights: A `<float>[words, regions]` for each caption; captions of one word are left out.
     """
     moves = [total_variation(row[1:], row[:-1]) for row in map(np.asarray, attention_weights) if len(row) > 1]
     moved = float(np.mean(np.concatenate(moves))) if moves else 1.0
@@ -71,27 +71,27 @@ def still_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
 
 
 def flat_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
-    """Whether the attention looks at all regions alike.
+    """Checks whether the attention is spread evenly over all regions.
 
     Example:
         >>> flat_attention([[[0.25, 0.25, 0.25, 0.25]] * 5])
-        'the attention looks at all regions alike (0.0 % away from even): try …'
+        'the attention is spread evenly over all regions (0.0 % away from uniform): try …'
 
     Args:
-        attention_weights: A `<float>[words, regions]` for each caption; one region says nothing.
+        attention_weights: A `<float>[words, regions]` for each caption; those with one region are left out.
     """
     rows = [row for row in map(np.asarray, attention_weights) if len(row) and row.shape[-1] > 1]
     share = float(np.mean(np.concatenate([total_variation(row, 1 / row.shape[-1]) for row in rows]))) if rows else 1.0
     if not share < LEAST_CHOSEN:
         return None
     return (
-        f"the attention looks at all regions alike ({100 * share:.1f} % away from even): "
+        f"the attention is spread evenly over all regions ({100 * share:.1f} % away from uniform): "
         "try more epochs, a lower --attention-penalty or another --learning-rate"
     )
 
 
 def total_variation(some: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
-    """How much of one distribution must move to make it the other, row by row.
+    """Computes the total variation distance between distributions, row by row.
 
     Example:
         >>> total_variation([[0.5, 0.5, 0.0]], [[0.5, 0.0, 0.5]])
@@ -101,7 +101,7 @@ def total_variation(some: ArrayLike, others: ArrayLike) -> NDArray[np.float64]:
 
 
 def squared_gradients(now: ArrayLike, before: ArrayLike, *, steps: int, decay: float) -> NDArray[np.float64]:
-    """The mean squared gradient over the last steps, from Adam's second moment now and before them.
+    """Computes the mean squared gradient over the last steps, from Adam's second moment now and before them.
 
     The moment is `v ← decay · v + (1 - decay) · g²`, so what has come in since is `now - decay^steps · before`. The
     gradients are those that Adam saw: after the clip.
@@ -112,19 +112,19 @@ def squared_gradients(now: ArrayLike, before: ArrayLike, *, steps: int, decay: f
 
     Args:
         now: `<float>[weights]`: the second moments, or sums of them.
-        before: The same, so many steps ago.
-        steps: Steps in between, 1 or more; the later ones count a little more.
+        before: The same, `steps` steps earlier.
+        steps: Steps in between, 1 or more; later ones have a slightly larger weight.
         decay: Adam's beta_2.
 
     Source: Kingma & Ba, "Adam", 2015, algorithm 1.
     """
-    kept = decay**steps
-    gone = np.asarray(now, np.float64) - kept * np.asarray(before, np.float64)
-    return np.maximum(gone, 0.0) / (1.0 - kept)
+    remaining = decay**steps  # of the moment before
+    added = np.asarray(now, np.float64) - remaining * np.asarray(before, np.float64)
+    return np.maximum(added, 0.0) / (1.0 - remaining)
 
 
 def exploding_gradients(norm: float, clip: float | None) -> str | None:
-    """Whether the gradients are as long as the clip allows, so that how long they were can no longer be seen.
+    """Checks whether the gradient norm has reached the clip, which hides its true size.
 
     Example:
         >>> exploding_gradients(4.98, 5.0)
@@ -143,7 +143,7 @@ def exploding_gradients(norm: float, clip: float | None) -> str | None:
 
 
 def vanishing_gradients(gradients: Mapping[str, float], epsilon: float) -> str | None:
-    """Whether weights get so little gradient that Adam no longer moves them.
+    """Checks whether weights get so little gradient that Adam no longer moves them.
 
     Example:
         >>> vanishing_gradients({"cell/kernel": 3e-9, "output/kernel": 1e-3}, 1e-7)

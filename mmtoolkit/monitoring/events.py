@@ -1,4 +1,4 @@
-"""What TensorBoard shows of a training. TensorFlow alone writes it: the package tensorboard is for looking only."""
+"""Writes events of a training for TensorBoard with TensorFlow alone: the package tensorboard only shows them."""
 
 from __future__ import annotations
 
@@ -25,23 +25,23 @@ class Events:
         >>> events.text("samples/captions", "a dog runs", step=1)
 
     Args:
-        folder: Where the files go, beside those of an earlier part of the same run.
+        folder: Folder of the files, beside those of an earlier part of the same run.
     """
 
     def __init__(self, folder: Path) -> None:
         self.writer = tf.summary.create_file_writer(str(folder))
 
     def scalar(self, name: str, value: float, *, step: int) -> None:
-        """One point of a curve."""
+        """Writes one point of a curve."""
         self._write(name, tf.constant(value, tf.float32), step, "scalars", SCALAR)
 
     def text(self, name: str, text: str, *, step: int) -> None:
-        """A text, its lines kept as they are (TensorBoard reads Markdown; indented lines are shown unchanged)."""
+        """Writes a text with its lines as they are (TensorBoard reads Markdown, but shows indented lines unchanged)."""
         indented = "\n".join(f"    {line}" for line in text.splitlines())
         self._write(name, tf.constant([indented]), step, "text", TENSOR)
 
     def picture(self, name: str, picture: Image.Image, *, step: int) -> None:
-        """A picture."""
+        """Writes a picture."""
         png = io.BytesIO()
         picture.save(png, "PNG")
         fields = [str(picture.width), str(picture.height), png.getvalue()]
@@ -54,5 +54,5 @@ class Events:
             tf.summary.write(name, value, step=step, metadata=metadata)
 
     def flush(self) -> None:
-        """Brings to the disk what has been written so far."""
+        """Flushes what has been written so far to the disk."""
         self.writer.flush()

@@ -1,4 +1,4 @@
-"""Files to records: captions, pictures, sentences, tests of word vectors, and the cut into splits."""
+"""Readers of captions, questions, pictures, sentences and word-vector tests, and the cut into splits."""
 
 from mmtoolkit.readers.captions import UsableCaptions, load_captions, read_captions
 from mmtoolkit.readers.exclusions import Excluded
@@ -6,7 +6,7 @@ from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_
 from mmtoolkit.readers.images import find_images
 from mmtoolkit.readers.questions import UsableQuestions, load_questions, read_questions
 from mmtoolkit.readers.sentences import read_sentences
-from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_name
+from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_as_trained, split_name
 from mmtoolkit.readers.word_tests import read_word_test
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "read_sentences",
     "read_word_test",
     "split",
+    "split_as_trained",
     "split_name",
     "load_captions",
     "load_questions",

@@ -1,4 +1,4 @@
-"""Which captions files a path names, and each of them opened: its rows, and where its pictures may be."""
+"""Finds the captions files that a path names and opens each."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NAMES = (  # the first that fits a file of a folder decides
 
 
 class CaptionsFile(NamedTuple):
-    """A captions file, its rows still to be read, and where its pictures may be."""
+    """A captions file: its rows, still to be read, and the folders of its pictures."""
 
     path: Path
     rows: Iterator[Row]
@@ -43,7 +43,7 @@ class CaptionsFile(NamedTuple):
 
 
 def captions_files(path: Path) -> list[Path]:
-    """The captions file that a path names or that a folder holds; of COCO's, all of one year."""
+    """Returns the captions file that a path names or that a folder holds; of COCO's, all of one year."""
     check_exists(path)
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
@@ -62,7 +62,7 @@ def captions_files(path: Path) -> list[Path]:
 
 
 def no_captions_file(folder: Path) -> InputError:
-    """What to say of a folder without captions, with or without pictures."""
+    """Returns the error for a folder without captions, with or without pictures."""
     pictures = pictures_beside(folder)
     received = f"{len(pictures)} picture(s) without captions" if pictures else "no captions file"
     advice = "Write captions.csv with the columns image,caption." if pictures else "Name another folder or file."
@@ -74,7 +74,7 @@ def no_captions_file(folder: Path) -> InputError:
 
 
 def open_captions(path: Path, on_fault: OnFault) -> CaptionsFile:
-    """Opens a captions file; `on_fault` will get each fault that is met in its rows."""
+    """Opens a captions file; `on_fault` gets each fault in its rows."""
     if path.suffix.lower() == ".json":
         return open_published(path, on_fault)
     lists: dict[str, str] = {}
@@ -90,7 +90,7 @@ def open_captions(path: Path, on_fault: OnFault) -> CaptionsFile:
 
 
 def open_published(path: Path, on_fault: OnFault) -> CaptionsFile:
-    """Opens a published JSON file, whose pictures may also be in another folder than it says."""
+    """Opens a published JSON file, whose pictures may be in another folder than it names."""
     in_annotations = path.absolute().parent.name == "annotations"
     folder = Path(os.path.normpath(path.parent / os.pardir)) if in_annotations else path.parent
     folders = published_folders(path.name)
@@ -100,7 +100,7 @@ def open_published(path: Path, on_fault: OnFault) -> CaptionsFile:
 
 
 def published_folders(name: str) -> tuple[str, ...]:
-    """The folders for the pictures of a published JSON file: those of its split where its name tells it, or all known.
+    """Returns the picture folders of a published JSON file: those of the split in its name, or all known ones.
 
     Example:
         >>> published_folders("captions_val2014.json")

@@ -1,4 +1,4 @@
-"""Captions files of lines as rows: one parser for each format of Flickr8k, Flickr30k and one's own tables."""
+"""Parsers of line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ LineT = TypeVar("LineT")
 
 
 def placed(path: Path, lines: Iterable[tuple[int, LineT]]) -> Iterator[tuple[str, LineT]]:
-    """The numbered lines of a file, each with its place."""
+    """Yields the content of numbered lines, each with its place."""
     return ((f"{path}:{number}", content) for number, content in lines)
 
 
 def header(path: Path, separator: str) -> list[str]:
-    """The names in the first line of a file that is not empty."""
+    """Returns the names in the first line of a file that is not empty."""
     return [name.strip() for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
 
 
 def line_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
-    """The rows of a captions file of lines, by its ending and its first line."""
+    """Returns the rows of a line-based captions file; its ending and first line select the parser."""
     if path.suffix.lower() == ".jsonl":
         return rows_of(placed(path, json_objects(path, on_fault)), json_rows, on_fault)
     if is_flickr30k_table(path):
@@ -39,19 +39,19 @@ def line_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
 
 
 def is_flickr30k_table(path: Path) -> bool:
-    """Whether a file is Flickr30k in Kaggle's form."""
+    """Checks whether a file is Flickr30k in Kaggle's form."""
     return path.suffix.lower() == ".csv" and header(path, "|") == ["image_name", "comment_number", "comment"]
 
 
 def lines_below_header(path: Path, on_fault: OnFault) -> Iterator[tuple[int, str]]:
-    """The numbered lines after the first."""
+    """Returns the numbered lines after the first."""
     lines = numbered_lines(path, on_fault)
     next(lines)
     return lines
 
 
 def token_rows(source: str, text: str) -> Iterator[Row]:
-    """The official form of Flickr8k and Flickr30k, `image.jpg#0<TAB>caption`."""
+    """Parses a line of the official form of Flickr8k and Flickr30k, `image.jpg#0<TAB>caption`."""
     name, tab, caption = text.partition("\t")
     image, _, number = name.strip().rpartition("#")
     if not (tab and image and number.isdecimal()):
@@ -61,7 +61,7 @@ def token_rows(source: str, text: str) -> Iterator[Row]:
 
 
 def flickr30k_rows(source: str, text: str) -> Iterator[Row]:
-    """Kaggle's form of Flickr30k, `image.jpg| 0| caption`; a caption may hold the separator."""
+    """Parses a line of Kaggle's Flickr30k, `image.jpg| 0| caption`; a caption may hold the separator."""
     fields = [field.strip() for field in text.split("|", 2)]
     if len(fields) < 3 or not fields[1].isdecimal():
         received = f"Received: {text[:60]!r}. Correct the line."
@@ -72,13 +72,13 @@ def flickr30k_rows(source: str, text: str) -> Iterator[Row]:
 
 
 def kaggle_rows(source: str, text: str) -> Iterator[Row]:
-    """Kaggle's `image,caption`, where commas and quotes inside a caption may stand unquoted."""
+    """Parses a line of Kaggle's `image,caption`; commas and quotes inside a caption may be unquoted."""
     image, _, caption = text.partition(",")
     yield Row(source, image.strip(), unquoted(caption.strip()))
 
 
 def unquoted(caption: str) -> str:
-    """The caption without its CSV quotes, if it is one well-formed quoted field, else as it is.
+    """Returns a caption without its CSV quotes if it is one well-formed quoted field, else unchanged.
 
     Example:
         >>> unquoted('"a dog, running"'), unquoted('"stop" says the sign, twice')
@@ -94,12 +94,12 @@ def unquoted(caption: str) -> str:
 
 
 def table_rows(source: str, fields: dict[str, str]) -> Iterator[Row]:
-    """A CSV row with the columns `image,caption[,split][,id]`."""
+    """Converts a CSV row with the columns `image,caption[,split][,id]`."""
     yield Row(source, fields["image"], fields["caption"], fields.get("split") or None, fields.get("id") or None)
 
 
 def json_rows(source: str, fields: dict[str, Any]) -> Iterator[Row]:
-    """A JSON object with `image`, `caption` (a string) or `captions` (a list), `split` and `id`."""
+    """Converts a JSON object with `image`, `caption` (a string) or `captions` (a list), `split` and `id`."""
     image, given_split, given_id = fields.get("image"), fields.get("split"), fields.get("id")
     if not isinstance(image, str):
         raise Fault(source, wrong_field("image", "a string", fields))

@@ -1,4 +1,4 @@
-"""Pictures with captions, as records: the published forms of Flickr8k, Flickr30k and COCO, and one's own tables."""
+"""Reads captioned data sets into records: Flickr8k, Flickr30k, COCO, and your own tables."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from typing import NamedTuple
 
 from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
 from mmtoolkit.readers.exclusions import Exclusions, read_exclusions
-from mmtoolkit.readers.faults import Fault, OnError, OnFault, check_quarantine, hand_over, none_left, policy
+from mmtoolkit.readers.faults import Fault, OnError, OnFault, check_quarantine, none_left, policy, report_faults
 from mmtoolkit.readers.images import check_missing
-from mmtoolkit.readers.rows import Row, nfc, where
+from mmtoolkit.readers.rows import Row, nfc, place_phrase
 from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import CaptionRecord
 
 
 class Missing(NamedTuple):
-    """A picture that is not there: who names it, and how."""
+    """A picture that was not found: the file that names it, and its name there."""
 
     file: Path
     name: str
@@ -27,7 +27,7 @@ Groups = dict[Path | Missing, list[Row]]  # the rows of each picture
 
 
 class UsableCaptions(NamedTuple):
-    """The records of a data set, and what was left out of it."""
+    """The records of a data set, and the faults that were left out."""
 
     records: list[CaptionRecord]
     faults: list[Fault]
@@ -43,10 +43,10 @@ def read_captions(
 ) -> list[CaptionRecord]:
     """Reads a captioned data set: one record for each picture, in the order of the captions file.
 
-    Understood are Flickr8k (`Flickr8k.token.txt` with its split lists, or Kaggle's `captions.txt`), Flickr30k
+    Formats: Flickr8k (`Flickr8k.token.txt` with its split lists, or Kaggle's `captions.txt`), Flickr30k
     (`results_20130124.token` or Kaggle's `results.csv`, with `train.txt`, `val.txt` and `test.txt`), COCO captions
     (`annotations/captions_train2014.json` and the like), Karpathy's `dataset_*.json`, and CSV or JSON Lines with
-    `image,caption[,split][,id]`: the file, or the folder that holds it. Pictures are looked for beside the captions
+    `image,caption[,split][,id]`: the file, or the folder that holds it. Pictures are searched for beside the captions
     file, then in `images/` and in the folders of the published sets.
 
     Example:
@@ -57,18 +57,18 @@ def read_captions(
     Args:
         path: A folder or a captions file. With split lists beside it, pictures in no list are left out.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
-        on_error: `"fail"` raises what is wrong first; `"skip"` warns of all that is and leaves it out; `"quarantine"`
-            does that and also writes it down.
-        quarantine: The JSON Lines file for it; each line has `image`, `source` (file and line) and `reason`.
+        on_error: `"fail"` raises the first fault; `"skip"` leaves all faults out and warns of them; `"quarantine"`
+            also writes them to a file.
+        quarantine: That file, in JSON Lines; each line has `image`, `source` (file and line) and `reason`.
         exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
     Raises:
-        InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
-            cannot be left out: no such file, a missing column, nothing that is usable.
+        InputError: The first fault, with its file and line; under the other policies, what cannot be left out: no such
+            file, a missing column, nothing that is usable.
     """
     check_quarantine(on_error, quarantine)
     records, faults = load_captions(path, splits=splits, on_error=on_error, exclude=exclude)
-    hand_over(faults, quarantine)
+    report_faults(faults, quarantine)
     return records
 
 
@@ -79,7 +79,7 @@ def load_captions(
     on_error: OnError = "fail",
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableCaptions:
-    """The records that `read_captions` gives, and what it would leave out, which nobody is told of yet.
+    """Loads the records of `read_captions` with the faults that were left out, without warning of them.
 
     Example:
         >>> records, faults = load_captions("my_photos", on_error="skip")  # doctest: +SKIP
@@ -107,7 +107,7 @@ def load_captions(
 
 
 def by_picture(files: Iterable[CaptionsFile], excluded: Exclusions) -> Groups:
-    """The rows of all files by their pictures' places, so that 1.jpg and ./1.jpg are one picture."""
+    """Groups the rows of all files by the path of their picture: 1.jpg and ./1.jpg are one picture."""
     groups: Groups = {}
     for file in files:
         for row in excluded.kept(file.rows, file.find):
@@ -117,28 +117,28 @@ def by_picture(files: Iterable[CaptionsFile], excluded: Exclusions) -> Groups:
 
 
 def consistent(rows: list[Row], on_fault: OnFault) -> list[Row]:
-    """The rows of one picture without those that give it another split or another id than the first does."""
+    """Returns one picture's rows without those whose split or id differs from the first row's."""
     first, kept = rows[0], []
     for row in rows:
         if row.split != first.split:
             message = f"expected {row.image!r} in one split. Received: {row.split or 'none'} here and "
-            message += f"{first.split or 'none'} {where(first.source)}. Correct one."
+            message += f"{first.split or 'none'} {place_phrase(first.source)}. Correct one."
             on_fault(Fault(row.source, message, row.image))
         elif row.image_id != first.image_id:
             message = f"expected one id of {row.image!r}. Received: {row.image_id} here and {first.image_id} "
-            on_fault(Fault(row.source, f"{message}{where(first.source)}. Correct one.", row.image))
+            on_fault(Fault(row.source, f"{message}{place_phrase(first.source)}. Correct one.", row.image))
         else:
             kept.append(row)
     return kept
 
 
 def is_missing(picture: Path | Missing, file: CaptionsFile) -> bool:
-    """Whether a picture is one that a file names and that was not found."""
+    """Checks whether a picture is one that a file names and that was not found."""
     return isinstance(picture, Missing) and picture.file == file.path
 
 
 def records_from(groups: Groups, on_fault: OnFault) -> list[CaptionRecord]:
-    """One record for each picture that was found; `on_fault` gets those whose id another one has."""
+    """Builds one record for each picture that was found; `on_fault` gets those whose id is taken."""
     sources: dict[str, str] = {}
     records = []
     for picture, rows in groups.items():
@@ -146,10 +146,12 @@ def records_from(groups: Groups, on_fault: OnFault) -> list[CaptionRecord]:
             continue
         source, image_id = rows[0].source, rows[0].image_id or nfc(rows[0].image)
         if (first := sources.setdefault(image_id, source)) != source:
-            message = f"expected every picture's id once. Received: {image_id!r}, also {where(first)}. Rename one."
+            message = (
+                f"expected every picture's id once. Received: {image_id!r}, also {place_phrase(first)}. Rename one."
+            )
             on_fault(Fault(source, message, str(picture), whole=True))
             continue
         captions = tuple(row.caption for row in rows)
-        sources_here = tuple(row.source for row in rows)
-        records.append(CaptionRecord(picture, image_id, captions, rows[0].split, source, sources_here))
+        places = tuple(row.source for row in rows)
+        records.append(CaptionRecord(picture, image_id, captions, rows[0].split, source, places))
     return records

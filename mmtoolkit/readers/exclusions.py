@@ -1,4 +1,4 @@
-"""Rows and pictures that a list leaves out of a data set: what `doctor` or a quarantine wrote down."""
+"""Exclusion lists: rows and pictures to leave out of a data set, as `doctor` or a quarantine writes them."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path behind which its fo
 
 
 class Excluded(Fault):
-    """A row that a list leaves out."""
+    """A row that an exclusion list leaves out."""
 
 
 class Exclusions(NamedTuple):
-    """What is left out, and where that goes.
+    """The rows and pictures of an exclusion list.
 
     Args:
-        rows: The places of rows, without their folders, each with the whole places that the list names.
-        images: In the same way pictures all of whose rows are left out.
-        faults: Gets what was left out.
+        rows: The places of rows without their folders, each with the full places that the list names.
+        images: Likewise, pictures all of whose rows are left out.
+        faults: Collects what was left out.
     """
 
     rows: dict[str, list[str]]
@@ -34,11 +34,11 @@ class Exclusions(NamedTuple):
     faults: list[Fault]
 
     def kept(self, rows: Iterable[RowT], find: Callable[[str], Path | None]) -> Iterator[RowT]:
-        """The rows that are not on the list.
+        """Yields the rows that are not on the list.
 
         Args:
             rows: Those of one file.
-            find: From a picture's name to where it is.
+            find: Returns the path of a picture by its name.
         """
         for row in rows:
             if self.has_row(row.source) or self.has_picture(row.image, find(row.image)):
@@ -47,57 +47,57 @@ class Exclusions(NamedTuple):
                 yield row
 
     def filtering(self, on_fault: OnFault) -> OnFault:
-        """A `on_fault` that only notes what is on the list."""
+        """Wraps `on_fault` so that faults of listed rows and pictures are only recorded."""
 
-        def refuse_others(fault: Fault) -> None:
+        def on_other_fault(fault: Fault) -> None:
             if self.has_row(fault.source) or self.has_picture(fault.image, Path(fault.image)):
                 self.faults.append(Excluded(fault.source, fault.reason, fault.image))
             else:
                 on_fault(fault)
 
-        return refuse_others if self.rows or self.images else on_fault
+        return on_other_fault if self.rows or self.images else on_fault
 
     def has_row(self, source: str) -> bool:
-        """Whether the list names this row."""
+        """Checks whether the list names this row."""
         return any(same_place(source, place) for place in self.rows.get(base(source), ()))
 
     def has_picture(self, image: str, path: Path | None) -> bool:
-        """Whether the list names this picture, as its row does or, with a folder, by where it is."""
-        name, where = nfc(image), nfc(str(path or image))
+        """Checks whether the list names this picture, as its row does or, with a folder, by its path."""
+        name, location = nfc(image), nfc(str(path or image))
         return name in self.images.get(base(name), ()) or any(
-            same_place(where, place) for place in self.images.get(base(where), ()) if base(place) != place
+            same_place(location, place) for place in self.images.get(base(location), ()) if base(place) != place
         )
 
 
 def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) -> Exclusions:
-    """Reads a list of what to leave out, JSON Lines as a quarantine has them; none without a path.
+    """Reads an exclusion list in JSON Lines, as a quarantine writes it; empty without a path.
 
-    A line with a `source` leaves out that row, and one without the picture `image` with all its rows.
+    A line with a `source` leaves out that row; one without, the picture `image` with all its rows.
 
     Args:
         path: The list.
-        faults: Gets what will be left out.
+        faults: Collects what will be left out.
 
     Raises:
         InputError: There is no such file, or a line is not one of those objects.
     """
-    found = Exclusions({}, {}, faults)
+    exclusions = Exclusions({}, {}, faults)
     for source, image in entries(Path(path)) if path is not None else ():
-        known, place = (found.rows, source) if source else (found.images, nfc(image))
+        known, place = (exclusions.rows, source) if source else (exclusions.images, nfc(image))
         known.setdefault(base(place), []).append(place)
-    return found
+    return exclusions
 
 
 def entries(path: Path) -> Iterator[tuple[str, str]]:
-    """The place and the picture of each line, one of them maybe empty."""
+    """Yields the place and the picture of each line; one of them may be empty."""
     try:
         lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--exclude expects a list in JSON Lines. Received: {path}, which cannot be read.") from error
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            found = parsed(line)
-            source, image = (found.get(name, "") for name in ("source", "image"))
+            entry = parse_object(line)
+            source, image = (entry.get(name, "") for name in ("source", "image"))
             if not (isinstance(source, str) and isinstance(image, str) and (source or image)):
                 raise InputError(
                     f"{path}:{number}: expected an object with 'source' (FILE:LINE) or 'image'. Received: {line:.60}. "
@@ -106,22 +106,22 @@ def entries(path: Path) -> Iterator[tuple[str, str]]:
             yield source, image
 
 
-def parsed(line: str) -> dict[str, Any]:
-    """The object of a line, empty where it is none."""
+def parse_object(line: str) -> dict[str, Any]:
+    """Parses a line as a JSON object; returns an empty one if it is none."""
     try:
-        found = json.loads(line)
+        value = json.loads(line)
     except ValueError:
         return {}
-    return found if isinstance(found, dict) else {}
+    return value if isinstance(value, dict) else {}
 
 
 def base(place: str) -> str:
-    """A place without its folders."""
+    """Returns a place without its folders."""
     return place.replace("\\", "/").rpartition("/")[2]
 
 
 def same_place(one: str, other: str) -> bool:
-    """Whether two places are the same seen from different folders.
+    """Checks whether two places, named from different folders, can be the same.
 
     Example:
         >>> same_place("data/train/q.json:3", "train/q.json:3"), same_place("train/q.json:3", "test/q.json:3")

@@ -1,4 +1,4 @@
-"""What is wrong in one place of a data set: raised at once, or left out, told and written down."""
+"""Faults in a data set: raised at once, or collected, summarised in a warning and written to a quarantine."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 class Fault(InputError):
-    """What is wrong in one place of a data set, which may go on without it.
+    """An error in one place of a data set, which can be used without it.
 
     Example:
         >>> str(Fault("captions_val2014.json:images[3]", "expected a field 'id'.", "1.jpg"))
@@ -27,9 +27,9 @@ class Fault(InputError):
     Args:
         source: The place, `FILE:LINE` or, in a JSON file, `FILE:annotations[12]`.
         reason: What was expected, what came, and what to do.
-        image: The picture that it is about, as the data set names it, where that is known.
-        kind: What it is, in a word or two.
-        whole: Whether all rows of the picture are left out for it; the place is then that of the first.
+        image: The picture, as the data set names it, if known.
+        kind: A name in a word or two.
+        whole: Whether it leaves out all rows of the picture; the place is then that of the first.
     """
 
     def __init__(
@@ -39,7 +39,7 @@ class Fault(InputError):
         self.source, self.reason, self.image, self.kind, self.whole = source, reason, image, kind, whole
 
     def as_line(self) -> dict[str, str]:
-        """A line of a quarantine: it names the row, or where it is about a whole picture that alone."""
+        """Returns the fault as a line of a quarantine, without `source` if it concerns a whole picture."""
         if self.whole:
             return {"image": self.image, "reason": str(self) if self.source else self.reason}
         return {"image": self.image, "source": self.source, "reason": self.reason}
@@ -49,7 +49,7 @@ OnFault = Callable[[Fault], None]
 
 
 def policy(on_error: str) -> tuple[OnFault, list[Fault]]:
-    """What to do with each fault under a policy, and the list that gets those that are left out.
+    """Returns the fault handler of a policy, and the list that collects the faults.
 
     Raises:
         InputError: There is no such policy.
@@ -59,11 +59,11 @@ def policy(on_error: str) -> tuple[OnFault, list[Fault]]:
         meant = f" Did you mean {guesses[0]!r}?" if guesses else ""
         raise InputError(f"expected on_error to be fail, skip or quarantine. Received: {on_error!r}.{meant}")
     faults: list[Fault] = []
-    return (stop if on_error == "fail" else faults.append), faults
+    return (raise_fault if on_error == "fail" else faults.append), faults
 
 
 def check_quarantine(on_error: str, quarantine: str | os.PathLike[str] | None) -> None:
-    """Refuses a file for faults under another policy than `quarantine`, and that policy without a file."""
+    """Checks that a quarantine file is given with the policy `quarantine`, and only then."""
     if (on_error == "quarantine") != (quarantine is not None):
         raise InputError(
             "expected a file `quarantine` with on_error='quarantine', and only then. "
@@ -71,31 +71,31 @@ def check_quarantine(on_error: str, quarantine: str | os.PathLike[str] | None) -
         )
 
 
-def hand_over(faults: Sequence[Fault], quarantine: str | os.PathLike[str] | None) -> None:
-    """Writes down what was left out where a file is named, and warns the caller's caller of it."""
+def report_faults(faults: Sequence[Fault], quarantine: str | os.PathLike[str] | None) -> None:
+    """Writes the faults to the quarantine, if one is named, and warns the caller's caller of them."""
     if quarantine is not None:
         write_quarantine(Path(quarantine), faults)
     if faults:
         warnings.warn(left_out(faults), stacklevel=3)
 
 
-def stop(fault: Fault) -> None:
-    """The policy `fail`: raises the first fault; under the others, faults are put on a list."""
+def raise_fault(fault: Fault) -> None:
+    """Raises the first fault: the handler of the policy `fail`."""
     raise fault
 
 
-def at(path: Path, line: int, message: str) -> Fault:
-    """A fault in one line of a text file.
+def fault_at(path: Path, line: int, message: str) -> Fault:
+    """Returns a fault in one line of a text file.
 
     Example:
-        >>> str(at(Path("captions.csv"), 7, "expected a caption."))
+        >>> str(fault_at(Path("captions.csv"), 7, "expected a caption."))
         'captions.csv:7: expected a caption.'
     """
     return Fault(f"{path}:{line}", message)
 
 
 def left_out(faults: Sequence[Fault]) -> str:
-    """How many faults were left out, and the first ones.
+    """Returns a summary of faults: their number, and the first ones.
 
     Example:
         >>> print(left_out([Fault("captions.csv:7", "expected a caption.")]))
@@ -108,13 +108,13 @@ def left_out(faults: Sequence[Fault]) -> str:
 
 
 def write_quarantine(path: Path, faults: Sequence[Fault]) -> None:
-    """Writes what was left out as JSON Lines: `image`, `source` and `reason`, a whole picture without `source`."""
+    """Writes faults as JSON Lines: `image`, `source` and `reason`; without `source` for a whole picture."""
     text = "".join(json.dumps(fault.as_line(), ensure_ascii=False) + "\n" for fault in faults)
     # A name that is not Unicode becomes the \udc80 that JSON reads back as the same name.
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
 def none_left(path: Path, faults: Sequence[Fault], what: str = "caption") -> InputError:
-    """What to say of data without any caption (or question), or without any that can be used."""
+    """Returns the error for data without any usable caption (or question)."""
     first = f" that can be used; the first of {len(faults)} faults is {faults[0]}" if faults else "."
     return InputError(f"{path}: expected at least one {what}. Received: none{first} Add {what}s or name another file.")

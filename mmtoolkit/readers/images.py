@@ -1,4 +1,4 @@
-"""Where the pictures are: paths a person names, and names a captions file holds."""
+"""Finds pictures: in the paths that a person names, and by the names in a captions file."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.tables import near
+from mmtoolkit.readers.tables import did_you_mean
 
 PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
 PICTURE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")  # the official name has the misprint
 
 
 def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    """The named files, in order, with each folder replaced by the pictures in and below it.
+    """Finds pictures: returns the named files in order, each folder replaced by the pictures in and below it.
 
     Example:
         >>> [str(path) for path in find_images(["cover.png", "holiday"])]  # doctest: +SKIP
@@ -29,59 +29,59 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     Raises:
         InputError: A path does not exist, or a folder holds no picture.
     """
-    found: list[Path] = []
+    images: list[Path] = []
     for path in map(Path, paths):
         check_exists(path)
         pictures = pictures_below(path) if path.is_dir() else [path]
         if not pictures:
             endings = " ".join(PICTURE_SUFFIXES)
             raise InputError(f"expected pictures ({endings}). Received: {path}, a folder without any. Name another.")
-        found += pictures
-    if not found:
+        images += pictures
+    if not images:
         raise InputError("expected at least one picture. Received: no path. Name a picture or a folder of pictures.")
-    return found
+    return images
 
 
 def check_exists(path: Path) -> None:
-    """Raises where nothing has this path, and offers the names beside it that are like it."""
+    """Checks that a path exists; the error suggests similar names beside it."""
     if path.exists():
         return
     siblings = os.listdir(path.parent) if path.parent.is_dir() else []
-    raise InputError(f"expected an existing file or folder. Received: {path}.{near(path.name, siblings)}")
+    raise InputError(f"expected an existing file or folder. Received: {path}.{did_you_mean(path.name, siblings)}")
 
 
 def pictures_below(folder: Path) -> list[Path]:
-    """The pictures in a folder and its subfolders, sorted by path; names that begin with a dot are left out."""
+    """Returns the pictures in a folder and its subfolders, sorted by path; hidden names are left out."""
 
-    def stop(error: OSError) -> None:
-        raise error  # os.walk passes over an unreadable folder in silence otherwise
+    def raise_error(error: OSError) -> None:
+        raise error  # os.walk skips an unreadable folder silently otherwise
 
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=stop):
+    pictures: list[Path] = []
+    for place, folders, names in os.walk(folder, onerror=raise_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [Path(place, name) for name in names if is_picture(name)]
-    return sorted(found)
+        pictures += [Path(place, name) for name in names if is_picture(name)]
+    return sorted(pictures)
 
 
 def is_picture(name: str) -> bool:
-    """Whether a file name has the ending of a picture; macOS leaves `._NAME.jpg` files that are none."""
+    """Checks whether a file name has a picture's ending; macOS's `._NAME.jpg` files are not pictures."""
     return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
 def pictures_beside(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> list[str]:
-    """The names of the pictures in a folder and in its picture folders, not below them, sorted."""
+    """Returns the sorted names of the pictures in a folder and its picture folders, not below them."""
     names = {name for place in picture_places(folder, folders) for name in files_in(place) if is_picture(name)}
     return sorted(names)
 
 
 def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Callable[[str], Path | None]:
-    """A function from a picture's name to its path: beside the captions file, then in `images/` and its like.
+    """Returns a function from a picture's name to its path: beside the captions file, in `images/` and the like.
 
-    Each folder is listed once. A name is looked for as written, then in Unicode's composed and decomposed forms:
+    Each folder is listed once. A name is tried as written, then in Unicode's composed and decomposed forms:
     macOS and some archives store Hangul decomposed where the captions file has it composed.
 
     Args:
-        folder: Where the captions file is.
+        folder: The folder of the captions file.
         folders: The folders in it that may hold the pictures.
     """
     names_in = functools.cache(files_in)
@@ -102,32 +102,32 @@ def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Ca
 
 
 def check_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Sequence[str], on_fault: OnFault) -> None:
-    """Refuses pictures that were not found; with the first comes the count of all.
+    """Reports pictures that were not found; the first fault has the count of all.
 
     Args:
         missing: The place that names each picture, and the name.
-        folder: Where the file that names them is.
+        folder: The folder of the file that names them.
         folders: The folders in it that may hold the pictures.
-        on_fault: Gets each.
+        on_fault: Gets each fault.
     """
     places = ", ".join(f"{name}/" for name in folders)
     for number, (source, image) in enumerate(missing):
         count = guess = ""
         if number == 0:
             count = f"; {len(missing)} pictures are missing in all" if len(missing) > 1 else ""
-            guess = near(os.path.basename(image), pictures_beside(folder, folders))
+            guess = did_you_mean(os.path.basename(image), pictures_beside(folder, folders))
         expected = f"expected the picture {image!r} beside the file that names it or in {places}. "
         message = f"{expected}Received: no such file{count}.{guess} Add it or correct the name."
         on_fault(Fault(source, message, image, "missing", whole=True))
 
 
 def picture_places(folder: Path, folders: Sequence[str]) -> list[str]:
-    """The folders that may hold the pictures of a captions file in `folder`."""
+    """Returns the folders that may hold the pictures of a captions file in `folder`."""
     return [str(folder), *(str(folder / name) for name in folders)]
 
 
 def files_in(folder: str) -> frozenset[str]:
-    """The names of the files in a folder; none where there is no such folder."""
+    """Returns the names of the files in a folder; empty if there is no such folder."""
     try:
         with os.scandir(folder or ".") as entries:
             return frozenset(entry.name for entry in entries if entry.is_file())

@@ -1,4 +1,4 @@
-"""The files of VQA v1 and v2: questions in one JSON file, what ten people answered in another."""
+"""Reads VQA v1 and v2: questions in one JSON file, the answers of ten people in another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.published import field, items
-from mmtoolkit.readers.rows import QuestionRow, rows_of, where, wrong_field
+from mmtoolkit.readers.rows import QuestionRow, place_phrase, rows_of, wrong_field
 from mmtoolkit.readers.tables import read_json
 
 VQA_NAME = re.compile(
@@ -22,14 +22,14 @@ SUBFOLDERS = ("annotations", "questions")
 
 
 def official_questions(path: Path, content: Any, on_fault: OnFault) -> Iterator[QuestionRow]:
-    """The rows of a file of questions, with the answers of the annotations file that belongs to it.
+    """Yields the rows of a questions file, with the answers of its annotations file.
 
     Questions of a test split, whose annotations are kept secret, have no answers.
 
     Source: Antol et al., "VQA: Visual Question Answering", 2015; the format: https://visualqa.org/download.html.
 
     Raises:
-        InputError: It has another form, or the annotations of a train or validation split are not there.
+        InputError: It has another form, or the annotations of a train or validation split are missing.
     """
     match = VQA_NAME.fullmatch(path.name)
     split = match["split"].removesuffix("-dev") if match else None
@@ -56,7 +56,7 @@ def official_questions(path: Path, content: Any, on_fault: OnFault) -> Iterator[
 
 
 def annotated(row: QuestionRow, source: str, item: dict[str, Any]) -> QuestionRow:
-    """The question with what was answered, as written; its types where they are told."""
+    """Returns the question with its answers as written, and its types where the annotation has them."""
     answers = []
     for place, answer in items(f"{source}.answers", field(source, item, "answers", list, image=row.image)):
         # the line ends and tabs that a few answers hold are blanks to the official evaluator
@@ -68,7 +68,7 @@ def annotated(row: QuestionRow, source: str, item: dict[str, Any]) -> QuestionRo
 
 
 def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[str, Any]]] | None:
-    """The annotations of a file of questions, each with its place, by question id; `None` where they are secret."""
+    """Reads the annotations of a questions file, each with its place, by question id; `None` if they are secret."""
     name = path.name.replace("OpenEnded_", "").replace("_questions.json", "_annotations.json")
     parent = path.parent
     places = [parent, *(parent / folder for folder in SUBFOLDERS), *(parent / ".." / folder for folder in SUBFOLDERS)]
@@ -79,24 +79,26 @@ def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[s
             return None
         raise InputError(f"{path}: expected its annotations {name} beside it. Received: no such file. Add it.")
     content = read_json(file)
-    found: dict[str, tuple[str, dict[str, Any]]] = {}
+    annotations: dict[str, tuple[str, dict[str, Any]]] = {}
     if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
         fields = content if isinstance(content, dict) else {}
         raise InputError(f"{file}: {wrong_field('annotations', 'a list', fields, 'file')}")
     for source, item in items(f"{file}:annotations", content["annotations"]):
         try:
             question_id = str(field(source, item, "question_id", int, str))
-            first, _ = found.setdefault(question_id, (source, item))
+            first, _ = annotations.setdefault(question_id, (source, item))
             if first != source:
-                message = f"expected every question once. Received: {question_id}, also {where(first)}. Delete one."
+                message = (
+                    f"expected every question once. Received: {question_id}, also {place_phrase(first)}. Delete one."
+                )
                 raise Fault(source, message)
         except Fault as fault:
             on_fault(fault)
-    return found
+    return annotations
 
 
 def image_name(path: Path, content: Any) -> Any:
-    """A function from an image id to the name of its picture, `COCO_train2014_000000000009.jpg` say.
+    """Returns a function from an image id to its file name, e.g. `COCO_train2014_000000000009.jpg`.
 
     Raises:
         InputError: The file has another form.
@@ -110,14 +112,14 @@ def image_name(path: Path, content: Any) -> Any:
 
 
 def image_folder(path: Path, content: dict[str, Any]) -> str:
-    """The folder of the pictures: those of test-dev are in `test2015`."""
+    """Returns the folder of the pictures; those of test-dev are in `test2015`."""
     match = VQA_NAME.fullmatch(path.name)
-    told = content.get("data_subtype") or (match["split"] + match["year"] if match else "train2014")
-    return str(told).replace("-dev", "")
+    subset = content.get("data_subtype") or (match["split"] + match["year"] if match else "train2014")
+    return str(subset).replace("-dev", "")
 
 
 def picture_folders(path: Path, content: Any) -> tuple[Path, tuple[str, ...]]:
-    """Where a file of questions is taken to be, and the folders for its pictures from there."""
+    """Returns the base folder of a questions file, and the folders of its pictures from there."""
     parent = path.absolute().parent
     folder = Path(os.path.normpath(path.parent / os.pardir)) if parent.name in SUBFOLDERS else path.parent
     own = image_folder(path, content if isinstance(content, dict) else {})

@@ -1,4 +1,4 @@
-"""Published JSON files of captions as rows: COCO captions, and Karpathy's splits of Flickr8k, Flickr30k and COCO."""
+"""Reads published JSON files of captions: COCO captions, and Karpathy's splits of Flickr8k, Flickr30k and COCO."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.rows import Row, rows_of, where, wrong_field
+from mmtoolkit.readers.rows import Row, place_phrase, rows_of, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
 from mmtoolkit.readers.tables import read_json
 
@@ -19,7 +19,7 @@ KINDS = {str: "a string", list: "a list", int: "a whole number"}
 
 
 def json_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
-    """The rows of a published JSON file; what it holds, not its name, tells COCO's form from Karpathy's.
+    """Yields the rows of a published JSON file; its content, not its name, distinguishes COCO from Karpathy.
 
     Raises:
         Fault: It is not JSON.
@@ -37,7 +37,7 @@ def json_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
 
 
 def coco_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
-    """Rows of COCO captions: `images` with `id` and `file_name`, `annotations` with `image_id` and `caption`.
+    """Yields rows of COCO captions: `images` with `id`, `file_name`; `annotations` with `image_id`, `caption`.
 
     Source: the data format of the COCO captioning challenge, https://cocodataset.org/#format-data.
     """
@@ -62,7 +62,7 @@ def coco_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Ite
 
 
 def coco_images(path: Path, images: list[Any], on_fault: OnFault) -> dict[str, tuple[str, str]]:
-    """The place and the file name of each image of a COCO file, by its id."""
+    """Returns the place and the file name of each image of a COCO file, by its id."""
     known: dict[str, tuple[str, str]] = {}
     for source, image in items(f"{path}:images", images):
         try:
@@ -70,7 +70,7 @@ def coco_images(path: Path, images: list[Any], on_fault: OnFault) -> dict[str, t
             name = field(source, image, "file_name", str).strip()
             first, _ = known.setdefault(image_id, (source, name))
             if first != source:
-                message = f"expected every id once. Received: {image_id!r}, also {where(first)}. Rename one."
+                message = f"expected every id once. Received: {image_id!r}, also {place_phrase(first)}. Rename one."
                 raise Fault(source, message, name)
         except Fault as fault:
             on_fault(fault)
@@ -78,7 +78,7 @@ def coco_images(path: Path, images: list[Any], on_fault: OnFault) -> dict[str, t
 
 
 def split_in(name: str) -> str | None:
-    """The split that the name of a COCO file tells.
+    """Returns the split in the name of a COCO file.
 
     Example:
         >>> split_in("captions_val2014.json"), split_in("captions.json")
@@ -89,7 +89,7 @@ def split_in(name: str) -> str | None:
 
 
 def karpathy_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
-    """Rows of Karpathy's form: `images` with `filename`, `split` and `sentences`, each with its caption in `raw`.
+    """Yields rows of Karpathy's form: `images` with `filename`, `split` and `sentences`, captions in `raw`.
 
     The images of COCO go by their `cocoid`, as in COCO's own files; the split `restval` is for training.
 
@@ -101,7 +101,7 @@ def karpathy_captions(path: Path, content: dict[str, Any], on_fault: OnFault) ->
             picture = karpathy_picture(source, image)
             name = picture.image_id or picture.image
             if (first := seen.setdefault(name, source)) != source:
-                message = f"expected every picture once. Received: {name!r}, also {where(first)}. Delete one."
+                message = f"expected every picture once. Received: {name!r}, also {place_phrase(first)}. Delete one."
                 raise Fault(source, message, picture.image)
         except Fault as fault:
             on_fault(fault)
@@ -112,7 +112,7 @@ def karpathy_captions(path: Path, content: dict[str, Any], on_fault: OnFault) ->
 
 
 def karpathy_picture(source: str, image: Any) -> Row:
-    """What the rows of one of Karpathy's images have in common.
+    """Returns the fields that the rows of one of Karpathy's images share.
 
     Raises:
         Fault: A field is missing or wrong, `sentences` too.
@@ -128,19 +128,19 @@ def karpathy_picture(source: str, image: Any) -> Row:
 
 
 def sentence_rows(picture: Row, source: str, sentence: Any) -> Iterator[Row]:
-    """One of Karpathy's sentences."""
+    """Converts one of Karpathy's sentences."""
     caption = field(source, sentence, "raw", str, image=picture.image).strip()
     row_id = str(field(source, sentence, "sentid", int, str, image=picture.image)) if "sentid" in sentence else None
     yield picture._replace(source=source, caption=caption, id=row_id)
 
 
 def items(source: str, values: list[Any]) -> Iterator[tuple[str, Any]]:
-    """The values of a list in a JSON file, each with its place, counted from 0."""
+    """Yields the values of a list in a JSON file, each with its place, counted from 0."""
     return ((f"{source}[{number}]", value) for number, value in enumerate(values))
 
 
 def field(source: str, item: Any, name: str, *kinds: type, image: str = "", unit: str = "item") -> Any:
-    """The value of a field of an object in a JSON file.
+    """Returns the value of a field of an object in a JSON file.
 
     Raises:
         Fault: The item is no object, lacks the field, or has a value of another type there.

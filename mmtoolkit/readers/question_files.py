@@ -1,4 +1,4 @@
-"""Files of questions as rows: the published forms of VQA, easy-VQA and DAQUAR, and one's own tables."""
+"""Finds and parses questions files: VQA, easy-VQA, DAQUAR, and CSV and JSON Lines tables."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ BELOW = ("annotations", "questions", *SPLIT_NAMES)
 
 
 class QuestionsFile(NamedTuple):
-    """A file of questions, its rows still to be read, and where its pictures may be."""
+    """A questions file: its rows, still to be read, and the folders of its pictures."""
 
     path: Path
     rows: Iterator[QuestionRow]
@@ -44,7 +44,7 @@ class QuestionsFile(NamedTuple):
 
 
 def questions_files(path: Path) -> list[Path]:
-    """The file of questions that a path names or those that a folder holds, one for each split."""
+    """Returns the questions file that a path names, or those that a folder holds, one for each split."""
     check_exists(path)
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
@@ -70,7 +70,7 @@ def questions_files(path: Path) -> list[Path]:
 
 
 def without_split(name: str) -> str:
-    """What is left of a file's name when its split is taken out: the same for all files of one data set.
+    """Returns a file's name without its split: the same for all files of one data set.
 
     Example:
         >>> without_split("train/questions.json"), without_split("qa_test.txt"), without_split("a.csv")
@@ -83,7 +83,7 @@ def without_split(name: str) -> str:
 
 
 def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> QuestionsFile:
-    """Opens a file of questions; `on_fault` will get each fault of its rows, `sources` where each id stands."""
+    """Opens a questions file; `on_fault` gets each fault of its rows, `sources` the place of each id."""
     folder: Path = path.parent
     folders: tuple[str, ...] = PICTURE_FOLDERS
     endings: tuple[str, ...] = ("",)
@@ -112,13 +112,13 @@ def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> Qu
 
 
 def table_rows(source: str, fields: dict[str, str]) -> Iterator[QuestionRow]:
-    """A CSV row with the columns `image,question,answer[,split][,id]`."""
+    """Converts a CSV row with the columns `image,question,answer[,split][,id]`."""
     split, row_id = fields.get("split") or None, fields.get("id") or None
     yield QuestionRow(source, fields["image"], fields["question"], (fields["answer"],), split, row_id)
 
 
 def json_rows(source: str, fields: dict[str, Any]) -> Iterator[QuestionRow]:
-    """A JSON object with `image`, `question`, `answer` (a string) or `answers` (a list), `split` and `id`."""
+    """Converts a JSON object with `image`, `question`, `answer` (a string) or `answers` (a list), `split` and `id`."""
     image = field(source, fields, "image", str, unit="line").strip()
     question = field(source, fields, "question", str, image=image, unit="line").strip()
     given = field(source, fields, "answers", list, image=image, unit="line") if "answers" in fields else None
@@ -131,7 +131,7 @@ def json_rows(source: str, fields: dict[str, Any]) -> Iterator[QuestionRow]:
 
 
 def easy_rows(path: Path) -> Callable[[str, Any], Iterator[QuestionRow]]:
-    """The rows of easy-VQA, `[question, answer, image id]`, whose split is the name of the file's folder.
+    """Returns a parser of easy-VQA's `[question, answer, image id]`; the folder of the file names the split.
 
     Source: https://github.com/vzhou842/easy-VQA.
     """
@@ -151,24 +151,24 @@ def easy_rows(path: Path) -> Callable[[str, Any], Iterator[QuestionRow]]:
 
 
 def daquar_rows(path: Path, on_fault: OnFault) -> Iterator[QuestionRow]:
-    """The rows of DAQUAR: a line with a question that names its picture, and a line with its answers.
+    """Yields the rows of DAQUAR: a line with a question that names its picture, then a line with its answers.
 
     Source: Malinowski & Fritz, "A Multi-World Approach to Question Answering about Real-World Scenes", 2014.
     """
     match = DAQUAR_NAME.fullmatch(path.name)
     split, asked = match["split"] if match else None, None
     for line, text in numbered_lines(path, on_fault):
-        if found := DAQUAR_IMAGE.search(text):
+        if image := DAQUAR_IMAGE.search(text):
             if asked:
                 on_fault(Fault(asked.source, "expected an answer on the next line. Received: a question. Add it."))
             question = DAQUAR_END.sub("", text).strip()
             question = DAQUAR_IMAGE.sub("image", question).rstrip(" ?") + "?"
-            asked = QuestionRow(f"{path}:{line}", found[0], question, (), split, f"{path.stem}:{line}", found[0])
+            asked = QuestionRow(f"{path}:{line}", image[0], question, (), split, f"{path.stem}:{line}", image[0])
         elif asked:
             yield asked._replace(answers=(text.strip(),))
             asked = None
         else:
             received = f"Received: {text[:60]!r}. Correct the line."
-            on_fault(Fault(f"{path}:{line}", f"expected a question that names its picture, 'image3' say. {received}"))
+            on_fault(Fault(f"{path}:{line}", f"expected a question that names its picture, e.g. 'image3'. {received}"))
     if asked:
         on_fault(Fault(asked.source, "expected an answer on the next line. Received: the end of the file. Add it."))

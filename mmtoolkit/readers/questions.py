@@ -1,4 +1,4 @@
-"""Pictures with questions and answers, as records: the published forms of VQA, easy-VQA and DAQUAR, and tables."""
+"""Reads questions and answers about pictures into records: VQA, easy-VQA, DAQUAR, and your own tables."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.readers.exclusions import read_exclusions
-from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, hand_over, none_left, policy
+from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, none_left, policy, report_faults
 from mmtoolkit.readers.images import check_missing
 from mmtoolkit.readers.question_files import open_questions, questions_files
 from mmtoolkit.readers.rows import QuestionRow, nfc
@@ -17,7 +17,7 @@ from mmtoolkit.records import QuestionRecord
 
 
 class UsableQuestions(NamedTuple):
-    """The records of a data set, and what was left out of it."""
+    """The records of a data set, and the faults that were left out."""
 
     records: list[QuestionRecord]
     faults: list[Fault]
@@ -33,10 +33,10 @@ def read_questions(
 ) -> list[QuestionRecord]:
     """Reads a data set of questions about pictures: one record for each question, in the order of its files.
 
-    Understood are VQA v1 and v2 (`v2_OpenEnded_mscoco_train2014_questions.json` with its annotations, pictures in
+    Formats: VQA v1 and v2 (`v2_OpenEnded_mscoco_train2014_questions.json` with its annotations, pictures in
     `train2014/`), easy-VQA (`train/questions.json`, `test/questions.json`), DAQUAR (`qa_train.txt`, `qa_test.txt`, or
     their published names), and CSV or JSON Lines with `image,question,answer[,split][,id]`: the file, or the folder
-    that holds it, also one of a single split. Pictures are looked for beside the file, then in `images/` and in the
+    that holds it, also one of a single split. Pictures are searched for beside the file, then in `images/` and in the
     folders of the published sets.
 
     Example:
@@ -47,18 +47,18 @@ def read_questions(
     Args:
         path: A folder or a file of questions.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
-        on_error: `"fail"` raises what is wrong first; `"skip"` warns of all that is and leaves it out; `"quarantine"`
-            does that and also writes it down.
-        quarantine: The JSON Lines file for it; each line has `image`, `source` (file and line) and `reason`.
+        on_error: `"fail"` raises the first fault; `"skip"` leaves all faults out and warns of them; `"quarantine"`
+            also writes them to a file.
+        quarantine: That file, in JSON Lines; each line has `image`, `source` (file and line) and `reason`.
         exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
     Raises:
-        InputError: The first thing that is wrong with the data, with its file and line; under the other policies, what
-            cannot be left out: no such file, a missing column, nothing that is usable.
+        InputError: The first fault, with its file and line; under the other policies, what cannot be left out: no such
+            file, a missing column, nothing that is usable.
     """
     check_quarantine(on_error, quarantine)
     records, faults = load_questions(path, splits=splits, on_error=on_error, exclude=exclude)
-    hand_over(faults, quarantine)
+    report_faults(faults, quarantine)
     return records
 
 
@@ -69,23 +69,23 @@ def load_questions(
     on_error: OnError = "fail",
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableQuestions:
-    """The records that `read_questions` gives, and what it would leave out, which nobody is told of yet."""
+    """Loads the records of `read_questions` with the faults that were left out, without warning of them."""
     on_fault, faults = policy(on_error)
     excluded = read_exclusions(exclude, faults)
     on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
-    sources: dict[str, str] = {}  # where each id was seen first, in whichever file
+    sources: dict[str, str] = {}  # the place of each id's first use, in whichever file
     files = [open_questions(file, on_fault, sources) for file in questions_files(Path(path))]
-    found = [(file, row) for file in files for row in excluded.kept(file.rows, file.find)]
-    if not found:
+    rows = [(file, row) for file in files for row in excluded.kept(file.rows, file.find)]
+    if not rows:
         raise none_left(files[0].path, faults, "question")
     if wanted is not None:
-        check_has_splits(wanted, {row.split for _, row in found}, files[0].path)
-        found = [(file, row) for file, row in found if row.split in wanted]
+        check_has_splits(wanted, {row.split for _, row in rows}, files[0].path)
+        rows = [(file, row) for file, row in rows if row.split in wanted]
     records: list[QuestionRecord] = []
     names: dict[Path, str] = {}  # of each picture as its first question has it: 1.jpg and ./1.jpg are one picture
     missing: dict[Path, dict[str, str]] = {}  # of each file: picture -> the place that names it first
-    for file, row in found:
+    for file, row in rows:
         if picture := file.find(row.image):
             name = row.image_id or names.setdefault(picture, nfc(row.image))
             records.append(record_of(row, picture, name))
@@ -100,7 +100,7 @@ def load_questions(
 
 
 def record_of(row: QuestionRow, picture: Path, image_id: str) -> QuestionRecord:
-    """The record of a row whose picture was found."""
+    """Returns the record of a row whose picture was found."""
     return QuestionRecord(
         image=picture,
         image_id=image_id,

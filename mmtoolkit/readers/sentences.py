@@ -1,4 +1,4 @@
-"""Sentences to learn words from: a captions data set, a text file, or a folder of text files."""
+"""Reads sentences to train word vectors: a captions data set, a text file, or a folder of text files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CAPTION_LINE = re.compile(r"\s*image\s*,\s*caption\s*|[^\t]+#\d+\s*\t.*")  # Kag
 
 
 def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[str] | None = None) -> list[str]:
-    """The sentences of a data set, as written: training captions, or the lines of text files.
+    """Reads the sentences of a data set as written: training captions, or the lines of text files.
 
     A captions data set is a `.csv`, `.json`, `.jsonl` or `.token` file, a `.txt` file whose first line is of a
     captions file (`image,caption` or `1.jpg#0<TAB>a dog`), or a folder that holds any of the first, `captions.txt` or
@@ -33,8 +33,8 @@ def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[s
         exclude: A list of what to leave out of a captions data set, as `read_captions` takes it.
 
     Raises:
-        InputError: There is no sentence, or the first thing that is wrong with the data, with file and line; or a list
-            comes with text that is no captions data set.
+        InputError: There is no sentence, or `exclude` is given with text that is no captions data set; or the first
+            fault of the data, with file and line.
     """
     path = Path(path)
     check_exists(path)
@@ -51,7 +51,7 @@ def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[s
 
 
 def holds_captions(path: Path) -> bool:
-    """Whether a file is, or a folder holds, a captions file."""
+    """Checks whether a file is, or a folder holds, a captions file."""
     if path.is_dir():
         names = [file.name.lower() for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
         return any(name == "captions.txt" or name.endswith(CAPTION_ENDINGS) for name in names)
@@ -61,7 +61,7 @@ def holds_captions(path: Path) -> bool:
 
 
 def training_captions(path: Path, exclude: str | os.PathLike[str] | None) -> list[str]:
-    """The captions of the training split, or all where there are no splits."""
+    """Returns the captions of the training split, or all if there are no splits."""
     records = read_captions(path, exclude=exclude)
     if any(record.split for record in records):
         records = [record for record in records if record.split == "train"]
@@ -71,6 +71,6 @@ def training_captions(path: Path, exclude: str | os.PathLike[str] | None) -> lis
 
 
 def text_files(folder: Path) -> list[Path]:
-    """The `.txt` files in and below a folder, sorted by path; names that begin with a dot are left out."""
-    found = [file for file in folder.rglob("*") if file.suffix.lower() == ".txt" and file.is_file()]
-    return sorted(file for file in found if not any(part.startswith(".") for part in file.relative_to(folder).parts))
+    """Returns the `.txt` files in and below a folder, sorted by path; hidden names are left out."""
+    files = [file for file in folder.rglob("*") if file.suffix.lower() == ".txt" and file.is_file()]
+    return sorted(file for file in files if not any(part.startswith(".") for part in file.relative_to(folder).parts))

@@ -1,4 +1,4 @@
-"""The lists beside Flickr8k and Flickr30k that say which pictures are for training, choosing and reporting."""
+"""The lists of Flickr8k and Flickr30k that name the pictures of each split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLICKR30K_LISTS = {"train.txt": "train", "val.txt": "valid", "test.txt": "test"}
 
 
 class Listed(NamedTuple):
-    """The place of a picture in the lists."""
+    """The split of a picture, and its place in the lists."""
 
     split: str
     path: Path
@@ -28,7 +28,7 @@ class Listed(NamedTuple):
 
 
 def read_split_lists(folder: Path, files: Mapping[str, str], on_fault: OnFault) -> dict[str, Listed]:
-    """The pictures of the lists that a folder holds, by the names that stand there."""
+    """Reads the split lists of a folder; returns each picture's entry by its name."""
     listed: dict[str, Listed] = {}
     for file_name, name in files.items():
         path = folder / file_name
@@ -42,7 +42,7 @@ def read_split_lists(folder: Path, files: Mapping[str, str], on_fault: OnFault) 
 
 
 def in_lists(rows: Iterable[Row], listed: Mapping[str, Listed], path: Path, on_fault: OnFault) -> Iterator[Row]:
-    """The rows of listed pictures, each with its list's split; a list may leave the ending `.jpg` away."""
+    """Yields the rows of listed pictures with their list's split; a list may omit the ending `.jpg`."""
     captioned = set()
     for row in rows:
         name = nfc(row.image)

@@ -1,15 +1,16 @@
-"""Train, valid and test: the names of splits, and the cut by group."""
+"""Splits: their names, and the cut into train, valid and test by group."""
 
 from __future__ import annotations
 
 import dataclasses
 import random
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.tables import near
+from mmtoolkit.readers.tables import did_you_mean
+from mmtoolkit.records import digest
 
 SPLIT_NAMES = {
     "train": "train",
@@ -34,7 +35,7 @@ ExampleT = TypeVar("ExampleT", bound=Example)
 
 
 class Splits(NamedTuple, Generic[ExampleT]):
-    """The records to learn from, to choose by and to report on."""
+    """The records to train on, to choose by, and to report on."""
 
     train: list[ExampleT]
     valid: list[ExampleT]
@@ -42,7 +43,7 @@ class Splits(NamedTuple, Generic[ExampleT]):
 
 
 def split_name(name: str) -> str:
-    """The project's name of a split: `train`, `valid` or `test`, whatever the case.
+    """Returns the canonical name of a split: `train`, `valid` or `test`, whatever the case.
 
     Example:
         >>> split_name("dev")
@@ -58,17 +59,17 @@ def split_name(name: str) -> str:
     if known is None:
         raise InputError(
             "expected a split: train, valid (val, dev, validation) or test. "
-            f"Received: {name!r}.{near(name, SPLIT_NAMES)}"
+            f"Received: {name!r}.{did_you_mean(name, SPLIT_NAMES)}"
         )
     return known
 
 
 class NoSuchSplit(InputError):
-    """The data does not name a split that is wanted."""
+    """A split is wanted that the data does not have."""
 
 
 def wanted_splits(splits: Iterable[str]) -> set[str]:
-    """The named splits under the project's names."""
+    """Returns the canonical names of the given splits."""
     names = {split_name(name) for name in ([splits] if isinstance(splits, str) else splits)}
     if not names:
         raise InputError("expected at least one split to keep. Received: none. Name train, valid or test.")
@@ -76,7 +77,7 @@ def wanted_splits(splits: Iterable[str]) -> set[str]:
 
 
 def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> None:
-    """Raises `NoSuchSplit` where the data lacks a wanted one."""
+    """Checks that the data has every wanted split."""
     names = sorted(name for name in present if name)
     lacking = sorted(wanted.difference(names))
     if lacking:
@@ -85,11 +86,11 @@ def check_has_splits(wanted: set[str], present: set[str | None], path: Path) -> 
 
 
 def split(
-    records: Iterable[ExampleT], *, by: str = "image_id", seed: int = 0, valid_share: float = 0.1
+    records: Iterable[ExampleT], *, by: str = "group", seed: int = 0, valid_share: float = 0.1
 ) -> Splits[ExampleT]:
-    """Sorts records into train, valid and test, so that no group is in two of them.
+    """Splits records into train, valid and test, so that no group is in two of them.
 
-    Splits that the records name are kept; where they name no `valid`, a share of the train groups becomes it. Without
+    Splits that the records name are kept; if they name no `valid`, a share of the train groups becomes it. Without
     any, the groups are cut 80/10/10. The cut depends on the groups and the seed alone, not on the records' order.
 
     Example:
@@ -103,7 +104,7 @@ def split(
         records: Frozen dataclasses with a `split` and the attribute `by`; all of them name a split or none does.
         by: The attribute whose equal values stay together.
         seed: Another seed, another cut.
-        valid_share: Share of the train groups that becomes `valid` where that alone is not named.
+        valid_share: The share of the train groups that becomes `valid` if only that is not named.
 
     Returns:
         The three lists, each in the order given; a record that was cut carries its new split.
@@ -131,25 +132,25 @@ def split(
 
 
 def group_values(examples: Sequence[ExampleT], by: str) -> list[Hashable]:
-    """The value of the attribute `by` of each record."""
+    """Returns the value of the attribute `by` of each record."""
     if not examples:
         raise InputError("expected records to split. Received: none. Give at least three.")
     names = [field.name for field in dataclasses.fields(examples[0])]
-    if by not in names:
-        raise InputError(f"expected `by` to be one of {', '.join(names)}. Received: {by!r}.{near(by, names)}")
+    if by not in names and not (by == "group" and hasattr(examples[0], by)):
+        raise InputError(f"expected `by` to be one of {', '.join(names)}. Received: {by!r}.{did_you_mean(by, names)}")
     return [getattr(example, by) for example in examples]
 
 
-def named(by: str) -> str:
-    """What a cut is by, as a person calls it."""
-    return "pictures" if by == "image_id" else f"different values of {by}"
+def group_noun(by: str) -> str:
+    """Returns the words for the groups of a cut."""
+    return "pictures" if by in ("group", "image_id") else f"different values of {by}"
 
 
 def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str]:
     """Cuts sorted groups 80/10/10, at least one for each of valid and test."""
     if len(groups) < 3:
         raise InputError(
-            f"expected at least 3 {named(by)} to cut train, valid and test from. "
+            f"expected at least 3 {group_noun(by)} to cut train, valid and test from. "
             f"Received: {len(groups)}. Add records, or name their splits."
         )
     shuffled = random.Random(seed).sample(groups, len(groups))
@@ -161,7 +162,7 @@ def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str
 def given_splits(
     examples: Sequence[ExampleT], groups: Sequence[Hashable], *, by: str, seed: int, valid_share: float
 ) -> dict[Hashable, str]:
-    """The split that each group's records name, with `valid` cut from `train` where none is named."""
+    """Returns the split that each group's records name; cuts `valid` from `train` where none is named."""
     assigned: dict[Hashable, str] = {}
     for example, group in zip(examples, groups, strict=True):
         name = split_name(example.split or "")
@@ -176,9 +177,25 @@ def given_splits(
         train = sorted((group for group, name in assigned.items() if name == "train"), key=repr)
         if len(train) < 2:
             raise InputError(
-                f"expected at least 2 {named(by)} in train, to cut valid from. "
+                f"expected at least 2 {group_noun(by)} in train, to cut valid from. "
                 f"Received: {len(train)}. Add records, or name the split valid."
             )
         held = min(len(train) - 1, max(1, round(len(train) * valid_share)))
         assigned |= dict.fromkeys(random.Random(seed).sample(train, held), "valid")
     return assigned
+
+
+def split_as_trained(records: Sequence[ExampleT], card: Mapping[str, Any]) -> tuple[Splits[ExampleT], bool]:
+    """Splits a data set as the training of a preset did.
+
+    Args:
+        records: The records of the data set; those without references are left out.
+        card: The preset's card.
+
+    Returns:
+        The splits, and whether the data is that of the training.
+    """
+    usable = [record for record in records if record.references]  # type: ignore[attr-defined]
+    splits = split(usable, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))
+    everything: list[Any] = [record for part in splits for record in part]
+    return splits, card.get("data_sha256") == digest(everything)

@@ -1,4 +1,4 @@
-"""Text files to numbered lines, CSV rows and JSON objects; what is wrong is named with file and line."""
+"""Reads text files as numbered lines, CSV rows and JSON objects; faults carry file and line."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.readers.faults import Fault, OnFault, at, stop
+from mmtoolkit.readers.faults import Fault, OnFault, fault_at, raise_fault
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
 
 
-def near(name: str, names: Iterable[str]) -> str:
-    """A question that offers the names most like a misspelt one, or nothing where none is like it.
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Returns a question that offers the names most like a misspelt one; empty if none is like it.
 
     Example:
-        >>> near("captoin", ["image", "caption"])
+        >>> did_you_mean("captoin", ["image", "caption"])
         " Did you mean 'caption'?"
     """
-    matches = [repr(match) for match in alike(name, names)]
+    matches = [repr(match) for match in close_names(name, names)]
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
-def alike(name: str, names: Iterable[str]) -> list[str]:
-    """The names most like one, upper and lower case apart, the most alike first.
+def close_names(name: str, names: Iterable[str]) -> list[str]:
+    """Returns the names most like one, ignoring case, the closest first.
 
     Example:
-        >>> alike("caption", ["Image", "Captoin"])
+        >>> close_names("caption", ["Image", "Captoin"])
         ['Captoin']
     """
     # Names that differ in their numbers only are others of a series, no misspelt ones.
@@ -43,7 +43,7 @@ def alike(name: str, names: Iterable[str]) -> list[str]:
 
 
 def read_text(path: Path) -> str:
-    """The text of a UTF-8 file, with or without a byte order mark, its line ends untouched.
+    """Reads a UTF-8 file, with or without a byte order mark, its line ends unchanged.
 
     Raises:
         Fault: A byte is not UTF-8; the message names its line.
@@ -55,22 +55,22 @@ def read_text(path: Path) -> str:
 
 
 def decoded(path: Path) -> str:
-    """The text of a file as `read_text` gives it, but bytes that are not UTF-8 become lone surrogates."""
+    """Reads a file as `read_text` does, but bytes that are not UTF-8 become lone surrogates."""
     return path.read_bytes().removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
 
 
 def not_utf8(text: str, path: Path, line: int) -> Fault | None:
-    """The fault of text, from a line on, that holds a byte that is not UTF-8; the message names that byte's line."""
-    found = NO_UTF8.search(text)
-    if found is None:
+    """Returns the fault of a text, which begins at `line`, with a byte that is not UTF-8, at that byte's line."""
+    match = NO_UTF8.search(text)
+    if match is None:
         return None
-    byte = ord(found[0]) - 0xDC00
+    byte = ord(match[0]) - 0xDC00
     message = f"expected UTF-8 text. Received: the byte 0x{byte:02x}. Save the file as UTF-8 and try again."
-    return at(path, line + text.count("\n", 0, found.start()), message)
+    return fault_at(path, line + text.count("\n", 0, match.start()), message)
 
 
-def numbered_lines(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, str]]:
-    """The lines of a UTF-8 file that hold more than spaces, numbered from 1; `on_fault` gets those that are not UTF-8.
+def numbered_lines(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[int, str]]:
+    """Yields the lines of a UTF-8 file that are not blank, numbered from 1; `on_fault` gets those not in UTF-8.
 
     Only a line feed ends a line: `str.splitlines` would also cut a caption at U+2028 or U+0085.
     """
@@ -81,15 +81,17 @@ def numbered_lines(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, 
             yield number, line.rstrip("\r")
 
 
-def csv_rows(path: Path, *, required: Sequence[str], on_fault: OnFault = stop) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a CSV file with a header, each with the number of its first line; empty rows are skipped.
+def csv_rows(
+    path: Path, *, required: Sequence[str], on_fault: OnFault = raise_fault
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """Yields the rows of a CSV file with a header, each with the number of its first line; skips empty rows.
 
     Example:
         >>> next(csv_rows(Path("captions.csv"), required=("image", "caption")))  # doctest: +SKIP
         (2, {'image': '1.jpg', 'caption': 'a dog'})
 
     Args:
-        path: A comma-separated UTF-8 file; a field with a comma, a quote or a line end stands in double quotes.
+        path: A comma-separated UTF-8 file; a field with a comma, a quote or a line end is in double quotes.
         required: The columns that the header must name; others are kept as they are.
         on_fault: Gets each row that cannot be used; raises by default.
 
@@ -99,26 +101,26 @@ def csv_rows(path: Path, *, required: Sequence[str], on_fault: OnFault = stop) -
     """
     header: list[str] = []
 
-    def refuse_row(fault: Fault) -> None:
-        (on_fault if header else stop)(fault)  # without its header no row can be read
+    def on_row_fault(fault: Fault) -> None:
+        (on_fault if header else raise_fault)(fault)  # without its header no row can be read
 
-    for line, fields in csv_fields(path, refuse_row):
+    for line, fields in csv_fields(path, on_row_fault):
         if not header:
             header = fields
             check_header(path, line, header, required=required)
             continue
         if any(fields[len(header) :]):
             message = f"expected {len(header)} fields. Received: {len(fields)}. "
-            on_fault(at(path, line, message + "Put a field that holds a comma in double quotes."))
+            on_fault(fault_at(path, line, message + "Put a field that holds a comma in double quotes."))
             continue
         yield line, dict.fromkeys(header, "") | dict(zip(header, fields, strict=False))
 
 
-def csv_fields(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, list[str]]]:
-    """The stripped fields of each CSV row that is not empty, with the number of the row's first line.
+def csv_fields(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[int, list[str]]]:
+    """Yields the stripped fields of each CSV row that is not empty, with the number of the row's first line.
 
-    A row of one line with wrong quotes is refused; where they swallow further lines the fault is raised, for nobody
-    can tell how many rows are lost.
+    A row of one line with wrong quotes goes to `on_fault`; where they swallow further lines the fault is raised, since
+    the number of lost rows is unknown.
     """
     reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True, skipinitialspace=True)
     while True:
@@ -127,7 +129,7 @@ def csv_fields(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, list
             fields = next(reader, None)
         except csv.Error as error:
             message = f"expected a CSV row whose double quotes are closed, and doubled inside. Received: {error}. "
-            fault = at(path, line, message + "Correct the quotes of this row.")
+            fault = fault_at(path, line, message + "Correct the quotes of this row.")
             if reader.line_num > line:
                 raise fault from error
             on_fault(fault)
@@ -143,37 +145,39 @@ def csv_fields(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, list
 
 
 def check_header(path: Path, line: int, header: Sequence[str], *, required: Sequence[str]) -> None:
-    """Raises where a required column is missing or a column is named twice."""
+    """Checks that the required columns are there and that no column is named twice."""
     received = f"Received: {', '.join(map(repr, header))}."
     for name in required:
         if name not in header:
-            misspelt = alike(name, header)
+            misspelt = close_names(name, header)
             if len(header) == 1 and name in re.split("[;\t|]", header[0].lower()):
-                raise at(path, line, f"expected commas between the columns. {received} Save the table with commas.")
+                raise fault_at(
+                    path, line, f"expected commas between the columns. {received} Save the table with commas."
+                )
             advice = f"Rename {misspelt[0]!r} to {name!r}" if misspelt else "Correct the header"
-            raise at(path, line, f"expected a column {name!r}. {received} {advice}.")
+            raise fault_at(path, line, f"expected a column {name!r}. {received} {advice}.")
     for name in header:
         if name and header.count(name) > 1:
-            raise at(path, line, f"expected every column once. {received} Rename or delete one {name!r}.")
+            raise fault_at(path, line, f"expected every column once. {received} Rename or delete one {name!r}.")
 
 
-def json_objects(path: Path, on_fault: OnFault = stop) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yields the objects of a JSON Lines file with their line numbers; `on_fault` gets the lines that are none."""
+def json_objects(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the objects of a JSON Lines file with their line numbers; `on_fault` gets the other lines."""
     expected = "expected one JSON object on the line. Received: "
     for number, line in numbered_lines(path, on_fault):
         try:
             value = json.loads(line)
         except (ValueError, RecursionError) as error:
-            on_fault(at(path, number, f"{expected}{line[:60]!r} ({error}). Correct the line."))
+            on_fault(fault_at(path, number, f"{expected}{line[:60]!r} ({error}). Correct the line."))
             continue
         if isinstance(value, dict):
             yield number, value
         else:
-            on_fault(at(path, number, f"{expected}{line[:60]!r}. Correct the line."))
+            on_fault(fault_at(path, number, f"{expected}{line[:60]!r}. Correct the line."))
 
 
 def read_json(path: Path) -> Any:
-    """The value of a JSON file.
+    """Reads the value of a JSON file.
 
     Raises:
         Fault: The text is not UTF-8 or not JSON; the message names the line and column.
@@ -183,6 +187,8 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         message = f"expected JSON. Received: {error.msg}, at column {error.colno}. "
-        raise at(path, error.lineno, message + "Correct the file, or fetch it anew if its end is missing.") from error
+        raise fault_at(
+            path, error.lineno, message + "Correct the file, or fetch it anew if its end is missing."
+        ) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
-        raise at(path, 1, f"expected JSON. Received: {error}. Correct the file.") from error
+        raise fault_at(path, 1, f"expected JSON. Received: {error}. Correct the file.") from error

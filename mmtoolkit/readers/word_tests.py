@@ -1,4 +1,4 @@
-"""Tests of word vectors: files of analogies, and of word pairs with people's scores."""
+"""Reads tests of word vectors: analogies, and word pairs with human scores."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from pathlib import Path
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.images import check_exists
-from mmtoolkit.readers.tables import at, numbered_lines
+from mmtoolkit.readers.tables import fault_at, numbered_lines
 from mmtoolkit.records import Analogy, WordPair
 
 FORMS = "': section' (a file of analogies) or 'word<TAB>word<TAB>score' (a file of word pairs)"
 
 
 def read_word_test(path: str | os.PathLike[str]) -> list[Analogy] | list[WordPair]:
-    """Reads a file of analogies or of word pairs; its first line tells which it is.
+    """Reads a file of analogies or of word pairs; its first line distinguishes them.
 
-    Analogies stand four words a line in sections that begin with `: name`. Word pairs stand a line each, with tabs or
+    Analogies have four words a line, in sections that begin with `: name`. Word pairs have a line each, with tabs or
     commas between the two words and the score, perhaps under a header. Lines that begin with `#` are left out.
 
     Example:
@@ -35,15 +35,15 @@ def read_word_test(path: str | os.PathLike[str]) -> list[Analogy] | list[WordPai
         raise InputError(f"expected a file of analogies or word pairs. Received: {path}, a folder; name a file in it.")
     lines = [(number, unicodedata.normalize("NFC", line)) for number, line in numbered_lines(path) if line[0] != "#"]
     sections = bool(lines) and lines[0][1].startswith(":")
-    found = list(analogies(path, lines)) if sections else list(word_pairs(path, lines))
-    if not found:
+    tests = list(analogies(path, lines)) if sections else list(word_pairs(path, lines))
+    if not tests:
         received = "a section without words" if sections else "a file without word pairs"
         raise InputError(f"{path}: expected {FORMS}. Received: {received}.")
-    return found
+    return tests
 
 
 def analogies(path: Path, lines: list[tuple[int, str]]) -> Iterator[Analogy]:
-    """The questions of a file of analogies."""
+    """Yields the analogies of a file."""
     section = ""
     for number, line in lines:
         if line.startswith(":"):
@@ -51,12 +51,12 @@ def analogies(path: Path, lines: list[tuple[int, str]]) -> Iterator[Analogy]:
             continue
         words = line.split()
         if len(words) != 4:
-            raise at(path, number, f"expected four words. Received: {line[:60]!r}. Correct the line.")
+            raise fault_at(path, number, f"expected four words. Received: {line[:60]!r}. Correct the line.")
         yield Analogy(section, (words[0], words[1], words[2], words[3]))
 
 
 def word_pairs(path: Path, lines: list[tuple[int, str]]) -> Iterator[WordPair]:
-    """The pairs of a file of word pairs."""
+    """Yields the word pairs of a file."""
     for place, (number, line) in enumerate(lines):
         fields = [field.strip() for field in line.split("\t" if "\t" in line else ",")]
         score = finite(fields[-1])
@@ -64,12 +64,12 @@ def word_pairs(path: Path, lines: list[tuple[int, str]]) -> Iterator[WordPair]:
             continue  # the header
         if len(fields) != 3 or score is None or not all(fields):
             expected = FORMS if place == 0 else "'word<TAB>word<TAB>score'"
-            raise at(path, number, f"expected {expected}. Received: {line[:60]!r}. Correct the line.")
+            raise fault_at(path, number, f"expected {expected}. Received: {line[:60]!r}. Correct the line.")
         yield WordPair(fields[0], fields[1], score)
 
 
 def finite(text: str) -> float | None:
-    """The number that a text writes, or nothing."""
+    """Returns the finite number that a text is, or `None`."""
     try:
         number = float(text)
     except ValueError:

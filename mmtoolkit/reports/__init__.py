@@ -1,8 +1,21 @@
-"""Reports to look at: one HTML page with pictures, attention and curves, its table of rows, and two runs compared."""
+"""Reports to look at: one HTML page with views and curves, its table of rows, and two runs compared."""
 
-from mmtoolkit.reports.comparison import Change, Comparison, compared, comparison_page
-from mmtoolkit.reports.examples import Look
-from mmtoolkit.reports.report_html import report_page
+from mmtoolkit.reports.comparison import Change, Comparison, compare, comparison_page
+from mmtoolkit.reports.files import read_report, read_table, save_report, write_report
+from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import read_rows, write_rows
 
-__all__ = ["Change", "Comparison", "Look", "compared", "comparison_page", "read_rows", "report_page", "write_rows"]
+__all__ = [
+    "Change",
+    "Comparison",
+    "compare",
+    "comparison_page",
+    "examples_of",
+    "read_report",
+    "read_rows",
+    "read_table",
+    "report_page",
+    "save_report",
+    "write_report",
+    "write_rows",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from mmtoolkit.html import escape
 
@@ -15,7 +15,7 @@ polyline{fill:none;stroke:var(--good);stroke-width:2}circle{fill:var(--bad)}
 HIDDEN = ("val_seconds", "learning_rate")
 
 
-def curves(history: Mapping[str, Sequence[float]]) -> str:
+def curves(history: Mapping[str, Sequence[float]], *, lower: Collection[str] = ("loss",)) -> str:
     """One small drawing for each quantity of a training, by epoch, with its first, best and last value in words.
 
     Example:
@@ -24,14 +24,16 @@ def curves(history: Mapping[str, Sequence[float]]) -> str:
 
     Args:
         history: Values after each epoch, as Keras' `History` has them.
+        lower: The quantities of which a lower value is better.
     """
-    drawn = [curve(name, values) for name, values in history.items() if values and name not in HIDDEN]
+    shown = [(name, values) for name, values in history.items() if values and name not in HIDDEN]
+    drawn = [curve(name, values, lower=name in lower) for name, values in shown]
     return f"<ul class=curves>{''.join(drawn)}</ul>"
 
 
-def curve(name: str, values: Sequence[float]) -> str:
-    """One drawing."""
-    best = min(values) if "loss" in name else max(values)
+def curve(name: str, values: Sequence[float], *, lower: bool = False) -> str:
+    """Renders one drawing, whose best value is the lowest or the highest."""
+    best = min(values) if lower else max(values)
     told = f"{name}: {values[0]:.4g} after epoch 1, best {best:.4g} after epoch {list(values).index(best) + 1}"
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places(values))
     x, y = places(values)[list(values).index(best)]

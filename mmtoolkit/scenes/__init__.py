@@ -1,7 +1,7 @@
-"""Small synthetic scenes with true captions and answers in English and Korean: data for a demo and for tests.
+"""Small synthetic scenes with true captions and answers in English and Korean, for demos and tests.
 
 A scene is one to three coloured shapes on a grid of three by three cells. Every caption names everything in the
-picture, so that a small model can learn to say it.
+picture, so that a small model can learn it.
 """
 
 from mmtoolkit.scenes.files import write_scenes

@@ -1,4 +1,4 @@
-"""Writes scenes as a data set that the readers understand."""
+"""Writes scenes as a data set that the readers accept."""
 
 from __future__ import annotations
 

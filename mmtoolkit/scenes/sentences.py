@@ -1,4 +1,4 @@
-"""What can truly be said and asked about a scene, in English and in Korean."""
+"""True captions of a scene, and questions with their answers, in English and Korean."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def captions(scene: Scene, *, language: Language = "en", seed: int) -> tuple[str
         '빨간색 동그라미가 주황색 별 위쪽에 있다'
 
     Args:
-        scene: What to describe.
+        scene: The scene.
         language: `"en"` or `"ko"`; the same seed chooses the same forms in both.
         seed: Chooses the paraphrases.
 
@@ -180,14 +180,14 @@ def questions(scene: Scene, *, language: Language = "en") -> tuple[tuple[str, st
 
 
 def _groups(scene: Scene) -> list[Group]:
-    """Shapes of one kind and colour together: the largest group first, then in reading order."""
+    """Groups shapes of one kind and colour: the largest group first, then in reading order."""
     kinds = dict.fromkeys((shape.kind, shape.colour) for shape in scene.shapes)
     groups = [tuple(shape for shape in scene.shapes if (shape.kind, shape.colour) == kind) for kind in kinds]
     return sorted(groups, key=len, reverse=True)
 
 
 def _words(scene: Scene, language: Language) -> dict[str, str]:
-    """What the forms of captions and questions are filled with."""
+    """Returns the values that fill the forms of captions and questions."""
     groups = _groups(scene)
     counted = len(scene.shapes) > 1
     plain = [_phrase(group, language, article="a", counted=counted) for group in groups]
@@ -228,7 +228,7 @@ def _name(word: str, language: Language) -> str:
 
 
 def _absent(scene: Scene) -> Shape:
-    """A shape like the first one, in the next colour that the scene does not have it in."""
+    """Returns a shape like the first one, in the next colour that the scene does not have it in."""
     first = scene.shapes[0]
     colours = COLOURS if first.colour in COLOURS else NEW_COLOURS
     taken = {shape.colour for shape in scene.shapes if shape.kind == first.kind}
@@ -244,9 +244,9 @@ def _particles(sentence: str) -> str:
         '별이 네모와 있다'
     """
 
-    def chosen(match: re.Match[str]) -> str:
+    def choose(match: re.Match[str]) -> str:
         after_consonant, after_vowel = match[2].split("/")
-        # Hangul syllables stand in blocks of 28 final consonants, the first of which is none
+        # Hangul syllables come in blocks of 28 final consonants, the first of which is none
         return match[1] + (after_consonant if (ord(match[1]) - ord("가")) % 28 else after_vowel)
 
-    return re.sub(r"([가-힣])(이/가|은/는|을/를|과/와)", chosen, sentence)
+    return re.sub(r"([가-힣])(이/가|은/는|을/를|과/와)", choose, sentence)

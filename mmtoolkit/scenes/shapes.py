@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes: what they are, how they are drawn by lot, and how they become pictures."""
+"""Scenes of coloured shapes, their sampling and their drawing."""
 
 from __future__ import annotations
 
@@ -87,14 +87,14 @@ class Scene:
 
 
 def sample_scene(generator: random.Random, *, kinds: Sequence[str] = KINDS, colours: Sequence[str] = COLOURS) -> Scene:
-    """Draws a scene: one shape in a place, two in a relation, several alike, or two alike and another one.
+    """Samples a scene: one shape in a place, two in a relation, several alike, or two alike and another one.
 
     Example:
         >>> sample_scene(random.Random(1)) == sample_scene(random.Random(1))
         True
 
     Args:
-        generator: Of random numbers.
+        generator: The source of random numbers.
         kinds: Names of shapes.
         colours: Names in `PALETTE`; with two kinds or more, or two colours or more.
     """
@@ -145,7 +145,7 @@ def _outline(kind: str, centre: tuple[float, float], radius: float) -> list[tupl
 
 
 def one_of(what: str, value: str, allowed: Iterable[str]) -> None:
-    """Refuses a word that is not in a list, and names those near it."""
+    """Checks that a word is in a list; the error names the near ones."""
     if value not in (names := list(allowed)):
         near = difflib.get_close_matches(str(value), names, n=3) or names
         raise InputError(f"{what} must be one of the known ones ({', '.join(near)}). Received: {value!r}.")

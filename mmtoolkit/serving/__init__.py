@@ -1,4 +1,4 @@
-"""One SavedModel from picture bytes to sentences: exported, verified, served while developing, and asked.
+"""Exports one SavedModel from picture bytes to sentences, verifies it, serves it while developing, and asks it.
 
-The modules are imported by name, for a client needs nothing of what an export needs: `mmtoolkit.serving.client`, say.
+Import the modules by name, e.g. `mmtoolkit.serving.client`: a client needs nothing of what an export needs.
 """

@@ -5,7 +5,7 @@
 What Python would add to the graph's operations and tables is not there, so what only Python can run fails here too.
 Requests are JSON objects, one a line: `{"feeds": {TENSOR: VALUE}, "fetches": [TENSOR, …], "times": 1}`, where a value
 is `{"dtype": …, "shape": …, "data": …}` with its bytes in base64, of each string apart. The first line of the replies
-has the seconds that loading took, the others the values, or the error, and the seconds of each time.
+has the seconds that loading took, the others the values, or the error, and the seconds of each run.
 """
 
 from __future__ import annotations
@@ -32,18 +32,18 @@ class Output(ctypes.Structure):
     _fields_ = [("operation", c_void_p), ("index", c_int)]
 
 
-def package(name: str) -> Path | None:
-    """The folder of an installed package, which is not imported."""
+def package_folder(name: str) -> Path | None:
+    """Finds the folder of an installed package without importing it."""
     spec = importlib.util.find_spec(name)
     return Path(spec.origin).parent if spec and spec.origin else None
 
 
 def load_library() -> ctypes.CDLL:
-    """TensorFlow's C API, with the types of the functions used here.
+    """Loads TensorFlow's C API, with the types of the functions used here.
 
-    Of tensorflow-text it has what this project uses, `TEXT_OPS` in savedmodel.py: what needs more must not load.
+    Of tensorflow-text it loads only `TEXT_OPS` of savedmodel.py: a graph that needs more must not load.
     """
-    folder = package("tensorflow")
+    folder = package_folder("tensorflow")
     if folder is None:
         raise RuntimeError("tensorflow is not installed")
     ending = "2.dylib" if sys.platform == "darwin" else "so.2"
@@ -80,7 +80,7 @@ def load_library() -> ctypes.CDLL:
     for name, (result, arguments) in types.items():
         function = getattr(library, name)
         function.restype, function.argtypes = result, arguments
-    if text := package("tensorflow_text"):  # where it is not, a graph that needs it does not load
+    if text := package_folder("tensorflow_text"):  # without it, a graph that needs it does not load
         library.TF_LoadLibrary(str(text / "python" / "ops" / "_normalize_ops.so").encode(), library.TF_NewStatus())
     return library
 
@@ -89,41 +89,41 @@ class Session:
     """A loaded SavedModel.
 
     Args:
-        model: Its directory.
+        model: Directory of the SavedModel.
 
     Raises:
-        RuntimeError: It cannot be loaded; the message is TensorFlow's.
+        RuntimeError: The model cannot be loaded; the message is TensorFlow's.
     """
 
     def __init__(self, model: str) -> None:
         self.library = library = load_library()
         self.status, self.graph = library.TF_NewStatus(), library.TF_NewGraph()
         options, tags = library.TF_NewSessionOptions(), (c_char_p * 1)(b"serve")
-        place = (options, None, model.encode(), tags, 1, self.graph, None, self.status)
-        self.session = library.TF_LoadSessionFromSavedModel(*place)
+        arguments = (options, None, model.encode(), tags, 1, self.graph, None, self.status)
+        self.session = library.TF_LoadSessionFromSavedModel(*arguments)
         self.check()
 
     def check(self) -> None:
-        """Raises what the C API reports."""
+        """Raises the error that the C API reports, if any."""
         if self.library.TF_GetCode(self.status):
             raise RuntimeError(self.library.TF_Message(self.status).decode(errors="replace"))
 
     def output(self, name: str) -> Output:
-        """The output that a tensor's name, `operation:index`, says."""
+        """Finds the output with a tensor's name, `operation:index`."""
         operation, _, index = name.partition(":")
-        found = self.library.TF_GraphOperationByName(self.graph, operation.encode())
-        if not found:
+        node = self.library.TF_GraphOperationByName(self.graph, operation.encode())
+        if not node:
             raise RuntimeError(f"there is no operation {operation}")
-        return Output(found, int(index))
+        return Output(node, int(index))
 
     def run(self, feeds: dict[str, Any], fetches: list[str]) -> list[dict[str, Any]]:
-        """The values of some tensors from those of others."""
+        """Computes the values of some tensors from those of others."""
         library, count = self.library, len(fetches)
-        given = (Output * len(feeds))(*map(self.output, feeds))
+        fed = (Output * len(feeds))(*map(self.output, feeds))
         inputs = (c_void_p * len(feeds))(*(self.tensor(value) for value in feeds.values()))
-        wanted, results = (Output * count)(*map(self.output, fetches)), (c_void_p * count)()
-        asked = (given, inputs, len(feeds), wanted, results, count)
-        library.TF_SessionRun(self.session, None, *asked, None, 0, None, self.status)
+        fetched, results = (Output * count)(*map(self.output, fetches)), (c_void_p * count)()
+        arguments = (fed, inputs, len(feeds), fetched, results, count)
+        library.TF_SessionRun(self.session, None, *arguments, None, 0, None, self.status)
         try:
             self.check()
             return [self.value(result or 0) for result in results]
@@ -133,7 +133,7 @@ class Session:
                     library.TF_DeleteTensor(tensor)
 
     def tensor(self, value: dict[str, Any]) -> int:
-        """A TF_Tensor of a value."""
+        """Creates a TF_Tensor of a value."""
         library, shape, data = self.library, value["shape"], value["data"]
         sides = (c_int64 * len(shape))(*shape)
         if value["dtype"] == "string":
@@ -150,24 +150,24 @@ class Session:
         return tensor
 
     def value(self, tensor: int) -> dict[str, Any]:
-        """The value of a TF_Tensor."""
+        """Reads the value of a TF_Tensor."""
         library = self.library
         shape = [library.TF_Dim(tensor, axis) for axis in range(library.TF_NumDims(tensor))]
         start, count, code = library.TF_TensorData(tensor), prod(shape), library.TF_TensorType(tensor)
         if code == STRING:
             places = [start + STRING_SIZE * number for number in range(count)]
-            found = [
+            texts = [
                 ctypes.string_at(library.TF_StringGetDataPointer(place), library.TF_StringGetSize(place))
                 for place in places
             ]
-            return {"dtype": "string", "shape": shape, "data": [base64.b64encode(text).decode() for text in found]}
+            return {"dtype": "string", "shape": shape, "data": [base64.b64encode(text).decode() for text in texts]}
         name = NAMES[code]
         content = ctypes.string_at(start, count * NUMBERS[name][1])
         return {"dtype": name, "shape": shape, "data": base64.b64encode(content).decode()}
 
 
 def answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
-    """The reply to one request."""
+    """Answers one request."""
     seconds = []
     try:
         for _ in range(request.get("times", 1)):
@@ -179,8 +179,8 @@ def answer(session: Session, request: dict[str, Any]) -> dict[str, Any]:
     return {"values": values, "seconds": seconds}
 
 
-def say(reply: dict[str, Any]) -> None:
-    """One line of stdout."""
+def write_reply(reply: dict[str, Any]) -> None:
+    """Writes a reply as one line of stdout."""
     sys.stdout.write(json.dumps(reply) + "\n")
     sys.stdout.flush()
 
@@ -191,11 +191,11 @@ def main(model: str) -> None:
     try:
         session = Session(model)
     except (RuntimeError, OSError) as error:
-        say({"error": str(error)})
+        write_reply({"error": str(error)})
         return
-    say({"seconds": time.perf_counter() - begun})
+    write_reply({"seconds": time.perf_counter() - begun})
     for line in sys.stdin:
-        say(answer(session, json.loads(line)))
+        write_reply(answer(session, json.loads(line)))
 
 
 if __name__ == "__main__":

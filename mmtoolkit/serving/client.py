@@ -16,7 +16,7 @@ import urllib3
 
 from mmtoolkit.errors import InputError
 
-AGAIN = (429, 502, 503, 504)  # answers of a server that may be well soon
+AGAIN = (429, 502, 503, 504)  # status of a server that may soon recover
 CONNECTIONS = 32  # kept open, for as many threads
 PAUSE = 0.3  # seconds before the second try; twice as long before each further one
 PLACE = re.compile(r"/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
@@ -24,13 +24,13 @@ PLACE = re.compile(r"/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
 Picture = str | Path | bytes
 
 
-class Told(NamedTuple):
-    """What a server said of a picture.
+class Prediction(NamedTuple):
+    """Prediction of a served model for one picture.
 
     Args:
-        text: The caption, or the likeliest answer; empty where the picture could not be read.
-        score: Of the caption, or the probability of the answer.
-        status: `"ok"`, or why there is nothing: `"empty"`, `"too large"`, `"unreadable"`.
+        text: The caption, or the likeliest answer; empty if the picture could not be read.
+        score: Score of the caption, or probability of the answer.
+        status: `"ok"`, or why there is no text: `"empty"`, `"too large"`, `"unreadable"`.
         others: Further answers with their probabilities, the likeliest first.
     """
 
@@ -41,59 +41,60 @@ class Told(NamedTuple):
 
 
 class Client(ABC):
-    """What the clients share: pictures in, sentences out."""
+    """Base of the clients: pictures in, sentences out."""
 
     @abstractmethod
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """The outputs of a signature by name; strings are bytes, in and out.
+        """Computes the outputs of a signature by name; strings are bytes, in and out.
 
         Raises:
-            InputError: The server cannot be reached, or refuses; the message has its words.
+            InputError: The server cannot be reached or returns an error, which is in the message.
         """
 
-    def ask(self, pictures: Sequence[Picture], questions: Sequence[str] = ()) -> list[Told]:
-        """The caption of each picture, or the answer to its question.
+    def ask(self, pictures: Sequence[Picture], questions: Sequence[str] = ()) -> list[Prediction]:
+        """Returns the caption of each picture, or the answer to its question.
 
         Example:
             >>> RestClient("http://localhost:8501/v1/models/shapes").ask(["a.jpg"])
-            [Told(text='a red circle', score=-0.31, status='ok', others=())]
+            [Prediction(text='a red circle', score=-0.31, status='ok', others=())]
 
         Args:
             pictures: Files, or bytes; none for a model that reads questions alone.
-            questions: One a picture, for a model that answers questions.
+            questions: One for each picture, for a model that answers questions.
 
         Raises:
-            InputError: A file cannot be read, or the server does not answer, or not as such a model.
+            InputError: A file cannot be read, the server does not answer, or its model has other outputs.
         """
         inputs = {"image_bytes": strings([picture_bytes(picture) for picture in pictures])} if pictures else {}
         if questions:
             inputs["question"] = strings(questions)
-        found = self.predict("serving_default", inputs)
+        outputs = self.predict("serving_default", inputs)
         wanted = {"answers", "probabilities", "status"} if questions else {"caption", "score", "status"}
-        if not wanted <= set(found):
+        if not wanted <= set(outputs):
             raise InputError(
-                f"Expected a model that gives {sorted(wanted)}. Received: {sorted(found)}; ask another, "
+                f"Expected a model that gives {sorted(wanted)}. Received: {sorted(outputs)}; ask another, "
                 f"{'without questions' if questions else 'or this one with questions'}."
             )
-        statuses = [status.decode() for status in found["status"]]
+        statuses = [status.decode() for status in outputs["status"]]
         if not questions:
-            texts, scores = [text.decode() for text in found["caption"]], found["score"]
+            texts, scores = [text.decode() for text in outputs["caption"]], outputs["score"]
             return [
-                Told(text, float(score), status) for text, score, status in zip(texts, scores, statuses, strict=True)
+                Prediction(text, float(score), status)
+                for text, score, status in zip(texts, scores, statuses, strict=True)
             ]
-        rows = zip(found["answers"], found["probabilities"], statuses, strict=True)
-        return [told(texts, shares, status) for texts, shares, status in rows]
+        rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
+        return [answer_prediction(texts, shares, status) for texts, shares, status in rows]
 
 
-def told(texts: np.ndarray, shares: np.ndarray, status: str) -> Told:
-    """The answers to one question."""
+def answer_prediction(texts: np.ndarray, shares: np.ndarray, status: str) -> Prediction:
+    """Makes a prediction of the answers to one question."""
     pairs = [(text.decode(), float(share)) for text, share in zip(texts, shares, strict=True) if text]
     first = pairs[0] if pairs else ("", 0.0)
-    return Told(first[0], first[1], status, tuple(pairs[1:]))
+    return Prediction(first[0], first[1], status, tuple(pairs[1:]))
 
 
 def picture_bytes(picture: Picture) -> bytes:
-    """The bytes of a picture.
+    """Returns the bytes of a picture, read if it is a file.
 
     Raises:
         InputError: The file cannot be read.
@@ -107,26 +108,25 @@ def picture_bytes(picture: Picture) -> bytes:
 
 
 def strings(texts: Sequence[bytes | str]) -> np.ndarray:
-    """Texts as an array of bytes."""
-    found = np.empty(len(texts), object)
-    found[:] = [text.encode() if isinstance(text, str) else text for text in texts]
-    return found
+    """Converts texts to an array of bytes."""
+    array = np.empty(len(texts), object)
+    array[:] = [text.encode() if isinstance(text, str) else text for text in texts]
+    return array
 
 
 class RestClient(Client):
-    """Asks over REST.
+    """Asks a served model over REST.
 
     Example:
         >>> RestClient("http://localhost:8501/v1/models/shapes").ask([Path("a.jpg")])
 
     Args:
         url: The model, `http://HOST:PORT/v1/models/NAME`, a version of it with `/versions/N`.
-        timeout: Seconds that the server may say nothing.
-        retries: Tries after the first, where the server cannot be reached or is busy; one that is only slow is not
-            given the same work again.
+        timeout: Seconds to wait for data from the server.
+        retries: Further tries if the server cannot be reached or is busy; one that is only slow is not asked again.
 
     Raises:
-        InputError: It is no such URL.
+        InputError: `url` is not the URL of a model.
     """
 
     def __init__(self, url: str, *, timeout: float = 60.0, retries: int = 3) -> None:
@@ -154,7 +154,7 @@ class RestClient(Client):
         return {name: from_json(value) for name, value in outputs.items()}
 
     def metadata(self) -> dict[str, Any]:
-        """The model's signatures, as the server tells them.
+        """Fetches the model's signatures from the server.
 
         Raises:
             InputError: The server does not answer.
@@ -162,57 +162,57 @@ class RestClient(Client):
         try:
             return self.send("GET", f"{self.url}/metadata")["metadata"]["signature_def"]["signature_def"]
         except (KeyError, TypeError) as error:
-            raise InputError(f"{self.url} does not tell its signatures; is it a server of models?") from error
+            raise InputError(f"{self.url} has no signatures in its metadata; is it a server of models?") from error
 
     def send(self, method: str, url: str, body: str | None = None) -> dict[str, Any]:
-        """The JSON object of an answer."""
+        """Sends a request and returns the JSON object of the reply."""
         try:
             reply = self.pool.request(method, url, body=body, headers={"Content-Type": "application/json"})
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
-            raise InputError(f"{self.url} cannot be reached ({plain(reason)}); is the server running?") from error
+            raise InputError(f"{self.url} cannot be reached ({cause(reason)}); is the server running?") from error
         try:
             content = json.loads(reply.data)
         except ValueError:
             content = None
         if reply.status == 200 and isinstance(content, dict):
             return content
-        said = content.get("error") if isinstance(content, dict) else None
-        raise InputError(f"{self.url} answered {reply.status}: {said or reply.data[:200].decode(errors='replace')}")
+        message = content.get("error") if isinstance(content, dict) else None
+        raise InputError(f"{self.url} answered {reply.status}: {message or reply.data[:200].decode(errors='replace')}")
 
 
-def plain(reason: object) -> str:
-    """Why a connection failed, without the objects that urllib3 puts before it."""
+def cause(reason: object) -> str:
+    """Extracts why a connection failed from a message of urllib3, without the objects before it."""
     return str(reason).rpartition("): ")[2].rpartition(">: ")[2]
 
 
 def as_json(value: np.ndarray) -> Any:
-    """An array as the REST interface takes it."""
+    """Converts an array to the JSON of the REST interface."""
     if value.dtype != object:
         return value.tolist()
     return [{"b64": base64.b64encode(text).decode()} for text in value]
 
 
 def from_json(value: Any) -> np.ndarray:
-    """An array as the REST interface gives it; strings as bytes."""
-    found = np.array(value)
-    if found.dtype.kind != "U":
-        return found
-    return strings(found.reshape(-1).tolist()).reshape(found.shape)
+    """Converts JSON of the REST interface to an array; strings become bytes."""
+    array = np.array(value)
+    if array.dtype.kind != "U":
+        return array
+    return strings(array.reshape(-1).tolist()).reshape(array.shape)
 
 
 class GrpcClient(Client):
-    """Asks over gRPC, which sends pictures as they are.
+    """Asks a served model over gRPC, which sends pictures without base64.
 
     Example:
         >>> GrpcClient("localhost:8500", "shapes").ask([Path("a.jpg")])
 
     Args:
         target: `HOST:PORT`.
-        model: Its name on the server.
-        version: By default the newest.
+        model: Name of the model on the server.
+        version: Version of the model, by default the newest.
         timeout: Seconds that all tries of a request may take together.
-        retries: Tries after the first, where the server cannot be reached; at most 4.
+        retries: Further tries if the server cannot be reached, at most 4.
 
     Raises:
         InputError: tensorflow-serving-api is not installed.

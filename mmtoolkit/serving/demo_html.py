@@ -1,4 +1,4 @@
-"""The page of the development server: one file with its style and its script in it, which asks this server only."""
+"""Builds the page of the development server: one file with style and script, which asks this server only."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PAGE_HEADERS = [
 
 
 def served_page(models: Mapping[str, ServedModel]) -> bytes:
-    """The page on which a person asks the models."""
+    """Builds the page on which a person asks the models."""
     body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.html", "page.js"))
-    told = json.dumps({name: abilities(model) for name, model in models.items()}).replace("<", "\\u003c")
-    return page("mmtoolkit", body, script=f"const MODELS = {told};\n{script}").encode()
+    described = json.dumps({name: capabilities(model) for name, model in models.items()}).replace("<", "\\u003c")
+    return page("mmtoolkit", body, script=f"const MODELS = {described};\n{script}").encode()
 
 
-def abilities(model: ServedModel) -> dict[str, object]:
-    """What the page must know of a model."""
+def capabilities(model: ServedModel) -> dict[str, object]:
+    """Returns the properties of a model that the page needs."""
     inputs = model.signatures["serving_default"].inputs
     return {
         "signatures": list(model.signatures),

@@ -17,13 +17,13 @@ from mmtoolkit.decoding import Sample, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import versions
 from mmtoolkit.files import write_json
-from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.models.model import search_config
 from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
-from mmtoolkit.serving.signatures import Signature, signatures_of
+from mmtoolkit.serving.signatures import Signature
 from mmtoolkit.serving.verify import Verdict, verify
 from mmtoolkit.serving.warmup import write_warmup
+from mmtoolkit.task import Task
 from mmtoolkit.vision import VGG19Regions, load_extractor
 
 
@@ -51,22 +51,23 @@ class NotServable(InputError):
 
 
 def export(
-    model: Captioner | VisualQA, out: Path, *, fixed: Fixed = Fixed(), version: int | None = None
+    task: Task[Any], model: Any, out: Path, *, fixed: Fixed = Fixed(), version: int | None = None
 ) -> tuple[Path, Verdict]:  # frozen
     """Writes `out/<version>/`, a SavedModel that TF Serving serves, once it is proven to be one.
 
-    Captioners get the signatures `serving_default` (`image_bytes <string>[batch]` to `caption <string>[batch]`,
-    `score <float32>[batch]`, `tokens <string>[batch, time]` and `status <string>[batch]`), `n_best` (`captions`,
-    `scores`), `sample` (with a `seed <int32>[batch]`), `from_regions`, and `attention` (`<float32>[batch, time,
-    regions]` besides). Question-answerers get `serving_default` (`image_bytes` and `question` to `answers` and
-    `probabilities`, the best five) and `attention`. A row whose picture cannot be read has a `status` other than `"ok"`
-    and nothing else.
+    The task decides which signatures there are. Captioners get `serving_default` (`image_bytes <string>[batch]` to
+    `caption <string>[batch]`, `score <float32>[batch]`, `tokens <string>[batch, time]`, `status <string>[batch]`),
+    `n_best` (`captions`, `scores`), `sample` (with a `seed <int32>[batch]`), `from_regions`, and `attention`
+    (`<float32>[batch, time, regions]` besides). Question-answerers get `serving_default` (`image_bytes` and `question`
+    to `answers` and `probabilities`, the best five) and `attention`. A row whose image cannot be read has a `status`
+    other than `"ok"` and nothing else.
 
     Example:
-        >>> export(Captioner.from_preset("shapes_demo"), Path("models/shapes"))
+        >>> export(mm.captioning, mm.load("shapes_demo"), Path("models/shapes"))
         (Path('models/shapes/1'), Verdict(problems=[], …))
 
     Args:
+        task: The task of the model.
         model: A loaded preset.
         out: The model's directory, which the server watches.
         fixed: The choices that become part of the graph.
@@ -91,9 +92,9 @@ def export(
     if (out / str(number)).exists():
         raise InputError(f"{out / str(number)} is there already; name another --version, or leave it out.")
     with written_beside(out / str(number)) as folder:
-        signatures = signatures_of(ready, extractor, n_best=fixed.n_best, sample=fixed.sample)
+        signatures = task.signatures(ready, extractor, n_best=fixed.n_best, sample=fixed.sample)
         write_model(folder, ready, signatures)
-        golden = golden_requests(ready, n_best=fixed.n_best, sample=fixed.sample, precision=fixed.precision)
+        golden = golden_requests(task, ready, n_best=fixed.n_best, sample=fixed.sample, precision=fixed.precision)
         write_extra(folder, ready, fixed, list(golden))
         verdict = verify(folder)
         if verdict.problems:
@@ -128,15 +129,16 @@ def at_precision(model: Any, fixed: Fixed) -> Any:
     """
     if fixed.precision not in TOLERANCE:
         raise InputError(f"--precision is one of {', '.join(TOLERANCE)}. Received: {fixed.precision!r}.")
-    copy = model.bare("float32")
-    copy.card, copy.extractor = model.card, model.extractor and replace(model.extractor, precision=fixed.precision)
-    copy.decoding, copy.max_length = fixed.decoding or model.decoding, fixed.max_length or model.max_length
+    seen = {"extractor": replace(model.extractor, precision=fixed.precision)} if model.extractor else {}
+    search = {"decoding": fixed.decoding or model.decoding, "max_length": fixed.max_length or model.max_length}
+    copy = model.bare(dtype="float32", **search, **seen)
+    copy.card = model.card
     return copy
 
 
-def served_extractor(model: Captioner | VisualQA) -> VGG19Regions | None:
+def served_extractor(model: Any) -> VGG19Regions | None:
     """What makes regions in the graph, its weights stored as it computes; nothing where the model does that itself."""
-    if model.extractor is None or model.encoder_name == "small" or getattr(model, "question_only", False):
+    if model.extractor is None or not model.uses_images:
         return None
     loaded = load_extractor(model.extractor)
     if model.extractor.precision == "float32":
@@ -146,7 +148,7 @@ def served_extractor(model: Captioner | VisualQA) -> VGG19Regions | None:
     return half
 
 
-def write_model(folder: Path, model: Captioner | VisualQA, signatures: Mapping[str, Signature]) -> None:
+def write_model(folder: Path, model: Any, signatures: Mapping[str, Signature]) -> None:
     """Writes the SavedModel of some signatures, every weight once.
 
     Keras' own tracking is left out: with it a weight is stored twice, and what holds a Keras model reloads in Python
@@ -166,7 +168,7 @@ def write_model(folder: Path, model: Captioner | VisualQA, signatures: Mapping[s
     archive.write_out(str(folder), options=plain, verbose=False)
 
 
-def write_extra(folder: Path, model: Captioner | VisualQA, fixed: Fixed, golden: Sequence[Golden]) -> None:
+def write_extra(folder: Path, model: Any, fixed: Fixed, golden: Sequence[Golden]) -> None:
     """Writes what is beside the graph: golden requests, the warm-up, and a card."""
     (folder / EXTRA).mkdir()
     tolerance = TOLERANCE[fixed.precision]

@@ -1,4 +1,4 @@
-"""Exported models in this process, loaded as TensorFlow Serving loads them: into a session."""
+"""Loads exported models into a session of this process, as TensorFlow Serving does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.serving.rest import Refused
 from mmtoolkit.serving.savedmodel import SERVE, read_model, served_signatures, versions_in
 
-STATUS = {  # of HTTP, by the code of an error, as the server answers; others are 500
+STATUS = {  # HTTP status by error code, as of TensorFlow Serving; others are 500
     tf.errors.CANCELLED: 499,
     tf.errors.INVALID_ARGUMENT: 400,
     tf.errors.DEADLINE_EXCEEDED: 504,
@@ -31,16 +31,16 @@ NO_REASON = "Graph execution error:"  # the first line of many messages
 
 
 class ServedModel:
-    """One version of a model.
+    """One version of an exported model, loaded.
 
     Example:
         >>> ServedModel(Path("models/shapes/1")).predict("serving_default", {"image_bytes": pictures}, seconds=30)
 
     Args:
-        folder: Its directory, whose name is the version.
+        folder: Directory of the SavedModel, whose name is the version.
 
     Raises:
-        InputError: It is no SavedModel, or cannot be loaded.
+        InputError: There is no SavedModel, or it cannot be loaded.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -54,19 +54,19 @@ class ServedModel:
                 raise InputError(f"{folder} cannot be loaded ({reason(error)}); export the preset again.") from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], *, seconds: float) -> dict[str, np.ndarray]:
-        """The outputs of a signature.
+        """Computes the outputs of a signature by name.
 
         Args:
-            signature: Its name.
+            signature: Name of the signature.
             inputs: Arrays by name, strings as bytes.
-            seconds: How long it may take.
+            seconds: Longest time that it may take.
 
         Raises:
-            Refused: TensorFlow does.
+            Refused: TensorFlow raises an error, e.g. because of a wrong shape.
         """
-        asked = self.signatures[signature]
-        feeds = {asked.inputs[name].tensor: value for name, value in inputs.items()}
-        fetches = {name: tensor.tensor for name, tensor in asked.outputs.items()}
+        served = self.signatures[signature]
+        feeds = {served.inputs[name].tensor: value for name, value in inputs.items()}
+        fetches = {name: tensor.tensor for name, tensor in served.outputs.items()}
         limit = tf.compat.v1.RunOptions(timeout_in_ms=max(1, round(1000 * seconds)))
         try:
             return self.session.run(fetches, feeds, options=limit)
@@ -74,15 +74,15 @@ class ServedModel:
             raise Refused(STATUS.get(error.error_code, 500), reason(error)) from error
 
     def close(self) -> None:
-        """Frees what it holds."""
+        """Closes the session and frees its memory."""
         self.session.close()
 
 
 def load_models(models: Path) -> dict[str, ServedModel]:
-    """The newest version of each model in a directory, or of the one model whose directory it is.
+    """Loads the newest version of each model in a directory, or of the one model whose directory it is.
 
     Raises:
-        InputError: There is none.
+        InputError: The directory has no models.
     """
     folders = [models] if versions_in(models) else sorted(filter(versions_in, models.glob("*")))
     if not folders:
@@ -90,11 +90,11 @@ def load_models(models: Path) -> dict[str, ServedModel]:
             f"Expected a directory of models that mmtoolkit export wrote, NAME/VERSION. Received: {models}, which has "
             "none; export a preset first."
         )
-    found = [ServedModel(versions_in(folder)[-1]) for folder in folders]
-    return {model.name: model for model in found}
+    newest = [ServedModel(versions_in(folder)[-1]) for folder in folders]
+    return {model.name: model for model in newest}
 
 
 def reason(error: Exception) -> str:
-    """The line of a message that says what went wrong."""
+    """Extracts the line of an error's message that has its cause."""
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
     return next((line for line in lines if line and line != NO_REASON), type(error).__name__)

@@ -1,10 +1,10 @@
-"""Picture bytes to squares inside a served graph, where one bad picture must not fail the others of its batch."""
+"""Decodes picture bytes inside a served graph, where one bad picture must not fail the others of its batch."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
-from mmtoolkit.vision.headers import still, too_large
+from mmtoolkit.vision.headers import drop_animation, too_large
 from mmtoolkit.vision.images import decode_still
 
 OK, EMPTY, TOO_LARGE, UNREADABLE = range(4)
@@ -12,7 +12,7 @@ STATUS = ("ok", "empty", "too large", "unreadable")  # by number
 
 
 def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Decodes each picture by itself; what cannot be decoded becomes black and has a status that says so.
+    """Decodes each picture by itself; one that cannot be decoded becomes black, with the reason in its status.
 
     Example:
         >>> decode_rows(tf.constant([jpeg, b"", b"junk"]), size=224)[1]
@@ -28,13 +28,13 @@ def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Ten
     batch = tf.size(image_bytes)
 
     def decoded(row: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        data = still(data)
+        data = drop_animation(data)
         blank = tf.zeros((size, size, 3), tf.uint8)
         large = too_large(data)
         image = tf.cond(large, lambda: blank, lambda: decode_still(data, size=size))
         return row, image, tf.where(large, TOO_LARGE, OK)
 
-    # An operation that fails ends a graph, but only drops an element of a data set: the rows that are left say which.
+    # An operation that fails ends a graph, but only drops an element of a data set: the rows that are left show which.
     # One after the other, so that only one picture is there at its full size; VGG19 takes ten times as long.
     rows = tf.data.Dataset.from_tensor_slices((tf.range(batch), image_bytes))
     good = rows.map(decoded).ignore_errors()
@@ -48,5 +48,5 @@ def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Ten
 
 
 def status_names(status: tf.Tensor) -> tf.Tensor:
-    """`<int32>[batch]` to the words of `STATUS`, `<string>[batch]`."""
+    """Converts `<int32>[batch]` to the words of `STATUS`, `<string>[batch]`."""
     return tf.gather(tf.constant(STATUS), status)

@@ -1,4 +1,4 @@
-"""The JSON of TensorFlow Serving's REST interface: requests to arrays, arrays to answers."""
+"""Converts between arrays and the JSON of TensorFlow Serving's REST interface."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
 
 DEFAULT = "serving_default"
-NUMBERS = {"float": np.float32, "int32": np.int32, "int64": np.int64}  # by the name that the metadata has
+NUMBERS = {"float": np.float32, "int32": np.int32, "int64": np.int64}  # by their name in the metadata
 MOST_ROWS = 64  # of a request: every row takes memory, one without a picture too
 
 Arrays = Mapping[str, np.ndarray]
 
 
 class Refused(Exception):
-    """A request that gets an error for an answer.
+    """Raised for a request that gets an error as reply.
 
     Args:
-        status: Of HTTP.
-        message: What the answer's `error` says.
+        status: HTTP status.
+        message: The `error` of the reply.
     """
 
     def __init__(self, status: int, message: str) -> None:
@@ -33,21 +33,21 @@ class Refused(Exception):
 
 
 def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tuple[str, dict[str, np.ndarray], bool]:
-    """What a body asks for.
+    """Reads the signature and the inputs of a request.
 
     Example:
         >>> read_request(b'{"instances": [{"b64": "/9j/"}]}', signatures)
         ('serving_default', {'image_bytes': array([b'\\xff\\xd8\\xff'])}, True)
 
     Args:
-        body: JSON with `instances` (rows) or `inputs` (columns), and maybe `signature_name`.
-        signatures: Of the model.
+        body: JSON with `instances` (rows) or `inputs` (columns), and optionally `signature_name`.
+        signatures: Signatures of the model.
 
     Returns:
-        The signature, its inputs by name, and whether they came, and the answer is wanted, in rows.
+        The name of the signature, its inputs by name, and whether they are rows, as the reply is then, too.
 
     Raises:
-        Refused: It is something else.
+        Refused: The request is not valid.
     """
     try:
         content = json.loads(body)
@@ -62,7 +62,7 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
     if by_row == ("inputs" in content):
         raise Refused(400, "Request must have either 'instances' (rows) or 'inputs' (columns).")
     wanted = signatures[name].inputs
-    columns = of_rows(content["instances"], wanted) if by_row else of_columns(content["inputs"], wanted)
+    columns = columns_of_rows(content["instances"], wanted) if by_row else columns_of_inputs(content["inputs"], wanted)
     arrays = {key: array(key, columns[key], wanted[key]) for key in wanted}
     lengths = {key: len(value) for key, value in arrays.items()}
     if len(set(lengths.values())) > 1:
@@ -72,20 +72,20 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
     return name, arrays, by_row
 
 
-def of_rows(rows: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, list[Any]]:
-    """The columns of `instances`: values, or objects with a value for each input."""
+def columns_of_rows(rows: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, list[Any]]:
+    """Converts `instances` to columns: values, or objects with a value for each input."""
     if not isinstance(rows, list):
         raise Refused(400, "'instances' must be a list of rows.")
-    alone = next(iter(wanted)) if len(wanted) == 1 else None
-    if alone and not all(isinstance(row, dict) and set(row) == {alone} for row in rows):
-        return {alone: rows}
+    only = next(iter(wanted)) if len(wanted) == 1 else None
+    if only and not all(isinstance(row, dict) and set(row) == {only} for row in rows):
+        return {only: rows}
     for number, row in enumerate(rows):
         check_names(row, wanted, f"instance {number}")
     return {key: [row[key] for row in rows] for key in wanted}
 
 
-def of_columns(columns: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, Any]:
-    """The columns of `inputs`: an object with a list for each input, or the list of the only one."""
+def columns_of_inputs(columns: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, Any]:
+    """Converts `inputs` to columns: an object with a list for each input, or the list of the only one."""
     if len(wanted) == 1 and (not isinstance(columns, dict) or set(columns) == {"b64"}):
         return {next(iter(wanted)): columns}
     check_names(columns, wanted, "'inputs'")
@@ -93,20 +93,20 @@ def of_columns(columns: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, An
 
 
 def check_names(given: Any, wanted: Mapping[str, ServedTensor], what: str) -> None:
-    """Refuses what does not have the inputs of the signature."""
+    """Checks that an object has exactly the inputs of the signature."""
     if not isinstance(given, dict) or set(given) != set(wanted):
         names = sorted(given) if isinstance(given, dict) else type(given).__name__
         raise Refused(400, f"Expected {what} to have the inputs {sorted(wanted)}. Received: {names}.")
 
 
 def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
-    """A column as an array of the type and shape that the signature has."""
+    """Converts a column to an array of the signature's type and shape."""
     if not isinstance(value, list):
         raise Refused(400, f"Input {name} expects a list with a value for each row. Received: {type(value).__name__}.")
     if wanted.dtype == "string":
-        found = np.empty(len(value), object)
-        found[:] = [text(name, row) for row in value]
-        return found
+        texts = np.empty(len(value), object)
+        texts[:] = [text(name, row) for row in value]
+        return texts
     kind = NUMBERS[wanted.dtype]
     try:
         given = np.array(value)
@@ -124,7 +124,7 @@ def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
 
 
 def text(name: str, value: Any) -> bytes:
-    """A string, or the bytes of `{"b64": …}`."""
+    """Converts a string, or `{"b64": …}`, to bytes."""
     if isinstance(value, str):
         return value.encode(errors="replace")
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
@@ -136,7 +136,7 @@ def text(name: str, value: Any) -> bytes:
 
 
 def write_answer(outputs: Arrays, *, by_row: bool) -> bytes:
-    """The answer's body: `predictions`, a row each, or `outputs`, a column each; a lone output has no name."""
+    """Writes the body of a reply: `predictions` in rows, or `outputs` in columns; a lone output has no name."""
     columns = {name: column(name, value) for name, value in outputs.items()}
     if not by_row:
         return dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns})
@@ -146,31 +146,31 @@ def write_answer(outputs: Arrays, *, by_row: bool) -> bytes:
 
 
 def column(name: str, value: np.ndarray) -> Any:
-    """An array as JSON; strings are text, or base64 where the name ends in `_bytes`."""
+    """Converts an array to JSON; strings become text, or base64 if the name ends in `_bytes`."""
     if value.dtype != object:
         return value.tolist()
     as_bytes = name.endswith("_bytes")
 
-    def told(part: Any) -> Any:
+    def to_json(part: Any) -> Any:
         if isinstance(part, list):
-            return [told(each) for each in part]
+            return [to_json(each) for each in part]
         return {"b64": base64.b64encode(part).decode()} if as_bytes else part.decode(errors="replace")
 
-    return told(value.tolist())
+    return to_json(value.tolist())
 
 
 def error_body(message: str) -> bytes:
-    """The body of an error."""
+    """Writes the body of an error."""
     return dump({"error": message})
 
 
 def dump(content: Any) -> bytes:
-    """JSON, in UTF-8."""
+    """Writes JSON in UTF-8."""
     return json.dumps(content, ensure_ascii=False).encode()
 
 
 def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature]) -> bytes:
-    """What `/metadata` answers."""
+    """Writes the reply to `/metadata`."""
 
     def side(tensors: Mapping[str, ServedTensor]) -> dict[str, Any]:
         return {key: info(tensor) for key, tensor in tensors.items()}
@@ -180,7 +180,7 @@ def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature])
         shape = {"dim": sides, "unknown_rank": False}
         return {"dtype": f"DT_{tensor.dtype.upper()}", "tensor_shape": shape, "name": tensor.tensor}
 
-    told = {
+    definitions = {
         key: {
             "inputs": side(signature.inputs),
             "outputs": side(signature.outputs),
@@ -195,7 +195,7 @@ def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature])
             "metadata": {
                 "signature_def": {
                     "@type": "type.googleapis.com/tensorflow.serving.SignatureDefMap",
-                    "signature_def": told,
+                    "signature_def": definitions,
                 }
             },
         }
@@ -203,6 +203,6 @@ def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature])
 
 
 def model_status(version: int) -> bytes:
-    """What `/v1/models/NAME` answers."""
+    """Writes the reply to `/v1/models/NAME`."""
     good = {"error_code": "OK", "error_message": ""}
     return dump({"model_version_status": [{"version": str(version), "state": "AVAILABLE", "status": good}]})

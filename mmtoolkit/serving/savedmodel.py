@@ -1,4 +1,4 @@
-"""What is in a SavedModel's file: its signatures, and the operations that a server must have."""
+"""Reads a SavedModel's file: its signatures, and the operations that a server must have."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class ServedTensor:
     """An input or output of a signature.
 
     Args:
-        tensor: Its name in the graph, `operation:index`.
-        dtype: `"string"`, `"float"`, …, as the server's metadata has it.
-        shape: -1 for a side of any length.
+        tensor: Name of the tensor in the graph, `operation:index`.
+        dtype: `"string"`, `"float"`, …, as in the server's metadata.
+        shape: Sides, -1 for one of any length.
     """
 
     tensor: str
@@ -37,20 +37,20 @@ class ServedTensor:
 
 @dataclass(frozen=True)
 class ServedSignature:
-    """A signature's inputs and outputs by name."""
+    """Inputs and outputs of a signature, by name."""
 
     inputs: Mapping[str, ServedTensor]
     outputs: Mapping[str, ServedTensor]
 
 
 def versions_in(folder: Path) -> list[Path]:
-    """The versions in a model's directory, the newest last; none where it is no such directory."""
-    found = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()] if folder.is_dir() else []
-    return sorted(found, key=lambda path: int(path.name))
+    """Lists the versions in a model's directory, the newest last; none if it is no such directory."""
+    versions = [path for path in folder.glob("*") if path.name.isdecimal() and path.is_dir()] if folder.is_dir() else []
+    return sorted(versions, key=lambda path: int(path.name))
 
 
 def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
-    """The graph that is served.
+    """Reads the graph that is served.
 
     Raises:
         InputError: There is no SavedModel, or it is damaged.
@@ -71,35 +71,36 @@ def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
 
 
 def served_signatures(model: meta_graph_pb2.MetaGraphDef) -> dict[str, ServedSignature]:
-    """The signatures that can be asked for, `serving_default` first."""
+    """Lists the signatures that can be requested, `serving_default` first."""
     names = sorted(
         (name for name in model.signature_def if not name.startswith("__")),
         key=lambda name: (name != "serving_default", name),
     )
-    found = {}
+    signatures = {}
     for name in names:
         sides = (model.signature_def[name].inputs, model.signature_def[name].outputs)
-        found[name] = ServedSignature(*({key: tensor(info) for key, info in sorted(side.items())} for side in sides))
-    return found
+        inputs, outputs = ({key: tensor(info) for key, info in sorted(side.items())} for side in sides)
+        signatures[name] = ServedSignature(inputs, outputs)
+    return signatures
 
 
 def tensor(info: Any) -> ServedTensor:
-    """A tensor's description."""
+    """Converts a signature's TensorInfo to a `ServedTensor`."""
     kind = types_pb2.DataType.Name(info.dtype).removeprefix("DT_").lower()
     return ServedTensor(info.name, kind, tuple(side.size for side in info.tensor_shape.dim))
 
 
 def foreign_ops(model: meta_graph_pb2.MetaGraphDef) -> tuple[list[str], list[str]]:
-    """Why the stock server would load a graph but not run it, a sentence each; and tensorflow-text's operations in it.
+    """Lists why the stock server would load a graph but not run it, and the operations of tensorflow-text in it.
 
-    Operations that it does not have at all keep a graph from being loaded.
+    A graph with operations that the server lacks cannot even be loaded.
     """
     library = model.graph_def.library.function
     nodes = [*model.graph_def.node, *(node for function in library for node in function.node_def)]
     ops = {node.op for node in nodes} - {function.signature.name for function in library}
     compiled = [node.name for node in nodes if node.attr[COMPILED].b]
     compiled += [function.signature.name for function in library if function.attr[COMPILED].b]
-    refused = [f"operation {op}: only a Python process can run it" for op in sorted(ops & PYTHON_OPS)]
+    reasons = [f"operation {op}: only a Python process can run it" for op in sorted(ops & PYTHON_OPS)]
     if compiled:
-        refused.append(f"{COMPILED} in {compiled[0]}: the stock server has no XLA for the processor")
-    return refused, sorted(ops & TEXT_OPS)
+        reasons.append(f"{COMPILED} in {compiled[0]}: the stock server has no XLA for the processor")
+    return reasons, sorted(ops & TEXT_OPS)

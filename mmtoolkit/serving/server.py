@@ -1,6 +1,6 @@
-"""The development server: TensorFlow Serving's REST interface and a page, for laptops and tests.
+"""Runs the development server: TensorFlow Serving's REST interface and a page, for laptops and tests.
 
-It is not the production server: it neither batches requests nor loads new versions while it runs.
+It is no production server: it neither batches requests nor loads new versions while it runs.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ MEGABYTES, SECONDS, THREADS = 32, 30, 4
 MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,19}))?"
 PREDICT = re.compile(MODEL + ":predict")
 ASKED = re.compile(MODEL + "(/metadata)?")
-CLOSED = 499  # what TF Serving calls a request whose client went away; no name in the standard
+CLOSED = 499  # TF Serving's status if the client closed the connection; the standard has no name for it
 
 NO_SERVABLE = (
     "Servable not found for request: Latest({name})",
@@ -36,12 +36,12 @@ NO_STATUS = ("Could not find any versions of model {name}", "Could not find vers
 Environment = Mapping[str, Any]
 
 
-class Served:
-    """The answers to requests, as a WSGI application.
+class Application:
+    """WSGI application that answers requests with models.
 
     Args:
-        models: By name.
-        seconds: How long a model may take over a request.
+        models: Models by name.
+        seconds: Longest time that a model may take for a request.
     """
 
     def __init__(self, models: Mapping[str, ServedModel], *, seconds: float = SECONDS) -> None:
@@ -61,10 +61,10 @@ class Served:
         return [] if environment["REQUEST_METHOD"] == "HEAD" else [body]
 
     def answer(self, environment: Environment) -> tuple[str, bytes]:
-        """The kind and body of an answer.
+        """Returns the content type and the body of the reply to a request.
 
         Raises:
-            Refused: The request is no good.
+            Refused: The request is not valid.
         """
         method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
         path = path.encode("latin-1").decode(errors="replace")  # PEP 3333 has the bytes of UTF-8 as characters
@@ -90,15 +90,15 @@ class Served:
         raise Refused(400, f"Malformed request: {method} {path:.200}")
 
     def model(self, name: str, version: str | None, *, missing: tuple[str, str] = NO_SERVABLE) -> ServedModel:
-        """The model that a path names.
+        """Finds the model that a path names.
 
         Args:
-            name: Of the model.
-            version: Digits, or `None` for the one that is there.
-            missing: What is said where there is no such model, and no such version.
+            name: Name of the model.
+            version: Digits, or `None` for the loaded version.
+            missing: Messages for a missing model and a missing version.
 
         Raises:
-            Refused: There is none.
+            Refused: There is no such model or version.
         """
         model = self.models.get(name)
         if model is None or (version is not None and int(version) != model.version):
@@ -114,25 +114,25 @@ def make_server(
     megabytes: int = MEGABYTES,
     seconds: float = SECONDS,
 ) -> Any:
-    """A server on a port; `run()` serves until `close()`.
+    """Opens a server on a port; `run()` serves until `close()`.
 
     Example:
         >>> server = make_server(load_models(Path("models")), port=0)
         >>> server.effective_port
 
     Args:
-        models: By name.
+        models: Models by name.
         host: Address; this machine only by default.
-        port: 0 takes a free one.
+        port: Port; 0 takes a free one.
         megabytes: Largest body; a larger one is refused before it is read.
-        seconds: How long a model may take over a request, and how long a client may send nothing.
+        seconds: Longest time that a model may take for a request, and that a client may send nothing.
 
     Raises:
-        InputError: The port cannot be had.
+        InputError: The port is not available.
     """
     try:
         return waitress.server.create_server(
-            Served(models, seconds=seconds),
+            Application(models, seconds=seconds),
             host=host,
             port=port,
             threads=THREADS,

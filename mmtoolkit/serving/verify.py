@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,6 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.serving.golden import GOLDEN, Golden, pack, unpack
 from mmtoolkit.serving.savedmodel import EXTRA, ServedSignature, foreign_ops, read_model, served_signatures
 
-SCORES = {"caption": "score", "captions": "scores", "answers": "probabilities"}  # what a string is compared by
 BATCHES = (1, 3)  # rows with which every signature is asked
 TIMES = 5  # runs of a request; the first warms up
 RUNNER = Path(__file__).with_name("c_session.py")
@@ -41,6 +40,20 @@ class Verdict:
     load_seconds: float = 0.0
     milliseconds: dict[str, float] = field(default_factory=dict)
     text_ops: list[str] = field(default_factory=list)
+
+    def as_json(self, folder: Path) -> dict[str, Any]:
+        """Returns the verdict on a version as JSON."""
+        return {"folder": str(folder), "good": not self.problems, **asdict(self)}
+
+    def rows(self, folder: Path) -> list[list[str]]:
+        """Lays the verdict on a version out as a table."""
+        bad = len(self.problems)
+        rows = [[str(folder), f"{bad} differences" if bad else "answers as the preset does"]]
+        rows += [["requests", str(self.requests)]]
+        if self.megabytes:
+            rows += [["size", f"{self.megabytes:.1f} MB"], ["load", f"{self.load_seconds:.1f} s"]]
+        rows += [[name, f"{time:.0f} ms a picture"] for name, time in sorted(self.milliseconds.items())]
+        return rows + ([["of tensorflow-text", ", ".join(self.text_ops)]] if self.text_ops else [])
 
 
 def verify(folder: Path) -> Verdict:
@@ -187,7 +200,7 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
     may differ by as much again, and what hangs on it, its tokens and where it looked, is not compared then.
     """
     tied = np.zeros(rows(request), bool)
-    for name in sorted(request.outputs, key=lambda name: (name not in SCORES, name)):  # the sentences first
+    for name in sorted(request.outputs, key=lambda name: (name not in request.scored, name)):  # the sentences first
         expected, got = request.outputs[name], np.asarray(found.get(name))
         if got.shape != expected.shape:
             yield f"{named(request)}: {name} has the shape {list(got.shape)}, not {list(expected.shape)}"
@@ -196,9 +209,9 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
             if expected.dtype != object:
                 wrong = np.abs(got[row].astype(np.float64) - expected[row]).max(initial=0.0)
                 limit = 2 * tolerance if tied[row] else tolerance
-                if not wrong <= limit and not (tied[row] and name not in SCORES.values()):
+                if not wrong <= limit and not (tied[row] and name not in request.scored.values()):
                     yield f"{named(request)}, row {row}: {name} differs by {wrong:.2g}, more than {limit:g}"
-            elif name in SCORES:
+            elif name in request.scored:
                 ties = tied_texts(request, name, row, tolerance)
                 texts = zip(np.ravel(got[row]), np.ravel(expected[row]), ties, strict=True)
                 for text, wanted, good in texts:
@@ -214,7 +227,7 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
 
 def tied_texts(request: Golden, name: str, row: int, tolerance: float) -> list[set[str]]:
     """For each string of a row, the others that the preset likes as well."""
-    scores = np.ravel(request.outputs[SCORES[name]][row])
+    scores = np.ravel(request.outputs[request.scored[name]][row])
     return [{text for text, other in request.others[row] if abs(other - score) <= tolerance} for score in scores]
 
 

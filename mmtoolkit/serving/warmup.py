@@ -1,4 +1,4 @@
-"""Requests that the server answers to itself before it takes others: the first ones are slow."""
+"""Writes requests that the server runs before it accepts others: the first ones are slow."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.serving.golden import Golden
 from mmtoolkit.serving.savedmodel import EXTRA
 
-WARMUP = "tf_serving_warmup_requests"  # the name that the server looks for
+WARMUP = "tf_serving_warmup_requests"  # the file name that the server reads
 
 
 def write_warmup(folder: Path, golden: Sequence[Golden]) -> None:
-    """Writes each golden request once, in the form of the server's request log.
+    """Writes each golden request once, in the format of the server's request log.
 
     Args:
-        folder: The directory of one version.
-        golden: The requests.
+        folder: Directory of one version.
+        golden: Golden requests.
 
     Raises:
         InputError: tensorflow-serving-api is not installed.
@@ -33,9 +33,9 @@ def write_warmup(folder: Path, golden: Sequence[Golden]) -> None:
         ) from error
     with tf.io.TFRecordWriter(str(folder / EXTRA / WARMUP)) as writer:
         for request in golden:
-            asked = predict_pb2.PredictRequest()
-            asked.model_spec.signature_name = request.signature
+            message = predict_pb2.PredictRequest()
+            message.model_spec.signature_name = request.signature
             for name, value in request.inputs.items():
-                asked.inputs[name].CopyFrom(tf.make_tensor_proto(value))
-            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=asked))
+                message.inputs[name].CopyFrom(tf.make_tensor_proto(value))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=message))
             writer.write(log.SerializeToString())

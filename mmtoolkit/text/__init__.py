@@ -5,6 +5,7 @@ from mmtoolkit.text.similarity import analogy, known_words, neighbours, score_an
 from mmtoolkit.text.vector_files import load_vectors, save_vectors
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 from mmtoolkit.text.word2vec import align_vectors, centred, coverage, train_vectors, train_word2vec
+from mmtoolkit.text.word_tables import vocabulary_summary, word_table
 
 __all__ = [
     "END",
@@ -27,4 +28,6 @@ __all__ = [
     "score_pairs",
     "train_vectors",
     "train_word2vec",
+    "vocabulary_summary",
+    "word_table",
 ]

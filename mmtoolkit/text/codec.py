@@ -1,4 +1,4 @@
-"""Text to ids and back, by the same graph code in a data set, in Python and in a served model."""
+"""Converts text to ids and back, with the same graph code in a data set, in Python and in a served model."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LEVELS = ("word", "char", "whole", "answer")
 
 
 def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
-    """Unicode NFC, optionally lower case in every script, runs of white space and control characters made one space.
+    """Normalises text: Unicode NFC, runs of white space and control characters to one space, optionally lower case.
 
     Example:
         >>> normalise(tf.constant(["  Ein  ÄPFEL "]), lower=True)
@@ -29,7 +29,7 @@ def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
 
     Args:
         texts: `<string>[...]`, UTF-8.
-        lower: Whether to lower the case.
+        lower: Whether to lower the case, in every script.
 
     Raises:
         InputError: tensorflow-text is not installed (it has no wheel for Windows).
@@ -50,11 +50,11 @@ def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
     return tf.strings.strip(texts)
 
 
-def only_words(texts: tf.Tensor) -> tf.Tensor:
-    """Drops punctuation: what is left are letters, marks, digits, and the - and ' inside words.
+def strip_punctuation(texts: tf.Tensor) -> tf.Tensor:
+    """Removes punctuation; letters, marks, digits, and the - and ' inside words stay.
 
     Example:
-        >>> only_words(tf.constant(['a man\\'s t-shirt says "hi" .']))
+        >>> strip_punctuation(tf.constant(['a man\\'s t-shirt says "hi" .']))
         ["a man's t-shirt says hi"]
     """
     texts = tf.strings.regex_replace(texts, "[’ʼ]", "'")
@@ -67,7 +67,7 @@ def only_words(texts: tf.Tensor) -> tf.Tensor:
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class TextCodec:
-    """Turns text into ids and back, for one level of tokens and one vocabulary.
+    """Converts text to ids and back, at one level of tokens and with one vocabulary.
 
     Example:
         >>> codec = TextCodec.fit(["A dog runs .", "A cat runs ."], level="word")
@@ -108,7 +108,7 @@ class TextCodec:
         min_count: int = 1,
         max_size: int | None = None,
     ) -> TextCodec:
-        """Counts the tokens of the texts; see `Vocabulary.count` for `min_count` and `max_size`.
+        """Builds a codec with the tokens of texts; see `Vocabulary.count` for `min_count` and `max_size`.
 
         Raises:
             InputError: No token is left to make a vocabulary of.
@@ -125,19 +125,19 @@ class TextCodec:
         return cls(vocabulary, level=level, lower=lower)
 
     def split(self, texts: Sequence[str]) -> list[list[str]]:
-        """The tokens of each text, without START and END and before any becomes UNK."""
+        """Splits each text into tokens, without START and END, and without UNK for unknown ones."""
         tokens = self.tokens(strings(texts))
         return rows([token.decode() for token in tokens.flat_values.numpy().tolist()], tokens)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
-        """The normalised form of `<string>[batch]`: what `decode(encode(text))` gives back."""
+        """Normalises `<string>[batch]` to what `decode(encode(text))` returns."""
         texts = normalise(texts, lower=self.lower)
         if self.level == "answer":
             texts = tf.strings.strip(tf.strings.regex_replace(texts, r"\s*,[\s,]*", ", "))
-        return only_words(texts) if self.level == "word" else texts
+        return strip_punctuation(texts) if self.level == "word" else texts
 
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
-        """Token strings of `<string>[batch]`, ragged."""
+        """Splits `<string>[batch]` into a ragged tensor of tokens."""
         texts = self.clean(texts)
         if self.level in ("word", "answer"):
             return tf.strings.split(tf.strings.regex_replace(texts, ",", " , "))  # the words have no comma
@@ -146,16 +146,16 @@ class TextCodec:
         return tf.strings.unicode_split(texts, "UTF-8")
 
     def encode_tensor(self, texts: tf.Tensor, max_length: int | None = None) -> tf.RaggedTensor:
-        """Graph form: `<string>[batch]` to ragged `<int32>[batch, (length)]` with START and END.
+        """Encodes `<string>[batch]` in a graph as ragged `<int32>[batch, (length)]` with START and END.
 
-        Of longer texts the first `max_length` tokens are kept.
+        Keeps the first `max_length` tokens of longer texts.
         """
         ids = tf.ragged.map_flat_values(self.tables.to_id.lookup, self.tokens(texts)[:, :max_length])
         edge = tf.ones((tf.shape(texts)[0], 1), tf.int32)
         return tf.concat([edge * START, tf.cast(ids, tf.int32), edge * END], axis=1)
 
     def decode_tensor(self, ids: tf.Tensor) -> tf.Tensor:
-        """Graph form: `<int>[batch, time]`, read up to the first END, to `<string>[batch]`."""
+        """Decodes `<int>[batch, time]`, up to the first END, in a graph to `<string>[batch]`."""
         before_end = tf.cumsum(tf.cast(tf.equal(ids, END), tf.int32), axis=1) == 0
         shown = before_end & tf.not_equal(ids, PAD) & tf.not_equal(ids, START)
         words = tf.gather(self.tables.to_token, tf.ragged.boolean_mask(ids, shown))
@@ -163,24 +163,24 @@ class TextCodec:
         return tf.strings.regex_replace(texts, " ,", ",") if self.level == "answer" else texts
 
     def encode(self, text: str) -> list[int]:
-        """One text to ids with START and END."""
+        """Encodes one text as ids with START and END."""
         return self.encode_tensor(tf.constant([text]))[0].numpy().tolist()
 
     def encode_all(self, texts: Sequence[str], max_length: int | None = None) -> list[np.ndarray]:
-        """Many texts at once: a list of `<int32>[length]`, longer ones cut to `max_length` tokens."""
+        """Encodes texts as a list of `<int32>[length]`, longer ones cut to `max_length` tokens."""
         ids = self.encode_tensor(strings(texts), max_length)
         return rows(ids.flat_values.numpy(), ids)
 
     def encode_batch(self, texts: Sequence[str], max_length: int | None = None) -> np.ndarray:
-        """Many texts as `<int32>[batch, time]`, padded on the right; longer ones are cut to `max_length` tokens."""
+        """Encodes texts as `<int32>[batch, time]`, padded on the right, longer ones cut to `max_length` tokens."""
         return padded(self.encode_all(texts, max_length))
 
     def decode(self, ids: Sequence[int]) -> str:
-        """Ids, read up to the first END, to text."""
+        """Decodes ids, up to the first END, to text."""
         return self.decode_tensor(tf.constant([list(ids)], tf.int32))[0].numpy().decode()
 
     def decode_all(self, ids: np.ndarray) -> list[str]:
-        """Many rows at once: `<int>[batch, time]` to texts."""
+        """Decodes `<int>[batch, time]` to texts."""
         return [text.decode() for text in self.decode_tensor(tf.constant(ids, tf.int32)).numpy()]
 
     def get_config(self) -> dict[str, Any]:
@@ -200,10 +200,10 @@ class TextCodec:
 
     @classmethod
     def load(cls, folder: Path) -> TextCodec:
-        """Reads what `save` wrote.
+        """Loads the codec that `save` wrote.
 
         Raises:
-            InputError: A file is missing or damaged; it is named with its line.
+            InputError: A file is missing or damaged; the message has its path and line.
         """
         ((_, settings),) = read_json(folder / "codec.json", whole=True)
         tokens = []
@@ -217,7 +217,7 @@ class TextCodec:
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
-    """Rows of ids as `<int32>[batch, time]`, padded on the right.
+    """Pads rows of ids on the right to `<int32>[batch, time]`.
 
     Example:
         >>> padded([np.array([1, 5, 2]), np.array([1, 2])])
@@ -230,32 +230,32 @@ def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
 
 
 def strings(texts: Sequence[str]) -> tf.Tensor:
-    """Python strings as `<string>[batch]`, also when there are none."""
+    """Converts a list of strings, which may be empty, to `<string>[batch]`."""
     return tf.constant(list(texts), tf.string, shape=(len(texts),))
 
 
 def rows(values: Any, ragged: tf.RaggedTensor) -> list[Any]:
-    """Cuts the flat values of a ragged tensor into its rows."""
+    """Splits the flat values of a ragged tensor into its rows."""
     return [values[start:stop] for start, stop in itertools.pairwise(ragged.row_splits.numpy().tolist())]
 
 
 def read_json(path: Path, *, whole: bool = False) -> list[tuple[int, Any]]:
-    """The JSON of every line of a file, or of the whole file, with line numbers."""
+    """Parses each line of a file, or the whole file, as JSON; returns line numbers and values."""
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text ({error}); copy the codec again.") from error
-    found = []
+    values = []
     for number, part in enumerate([text] if whole else text.removesuffix("\n").split("\n"), start=1):
         try:
-            found.append((number, json.loads(part)))
+            values.append((number, json.loads(part)))
         except json.JSONDecodeError as error:
             raise InputError(f"{path}:{number}: expected JSON ({error}). Received: {part[:40]!r}.") from error
-    return found
+    return values
 
 
 class CodecTables(tf.Module):
-    """The lookup tables of a codec, in a form that an export can track."""
+    """Lookup tables of a codec, in a module so that an export tracks them."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()

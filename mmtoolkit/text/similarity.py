@@ -1,4 +1,4 @@
-"""What word vectors know: neighbours, analogies, and how far they agree with people."""
+"""Evaluates word vectors: neighbours, analogies, and correlation with human similarity scores."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from mmtoolkit.records import Analogy, WordPair
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-FREQUENT = 50_000  # words among which near ones are looked for
-RANKED = 300_000  # words that gensim's evaluators know, which compare them in capitals
+FREQUENT = 50_000  # words that are searched for similar spellings
+RANKED = 300_000  # words that gensim's evaluators use, in capitals
 
 
 class Accuracy(NamedTuple):
-    """How many questions of a section were answered rightly.
+    """Accuracy on one section of an analogy test.
 
     Args:
-        section: Its name.
-        correct: Questions answered with the right word.
-        known: Questions whose four words all have a vector; the others are not asked.
-        asked: All questions.
+        section: Name of the section.
+        correct: Number of questions answered with the right word.
+        known: Number of questions whose four words all have a vector; the others are not asked.
+        asked: Number of all questions.
     """
 
     section: str
@@ -41,7 +41,7 @@ class Accuracy(NamedTuple):
 
     @property
     def accuracy(self) -> float | None:
-        """Percentage of the known questions; nothing where there is none."""
+        """Percentage of the known questions that are correct, or `None` if none is known."""
         return 100 * self.correct / self.known if self.known else None
 
     @property
@@ -51,11 +51,11 @@ class Accuracy(NamedTuple):
 
 
 class Agreement(NamedTuple):
-    """How the cosines of word pairs go along with people's scores.
+    """Correlation of the cosines of word pairs with human scores.
 
     Args:
-        pearson: Correlation of the numbers; nothing where fewer than two pairs are known or all are alike.
-        spearman: Correlation of their ranks.
+        pearson: Correlation of the numbers, or `None` if fewer than two pairs are known or all are alike.
+        spearman: Correlation of their ranks, or `None` likewise.
         out_of_vocabulary: Percentage of the pairs with a word that has no vector; these are left out.
     """
 
@@ -65,29 +65,29 @@ class Agreement(NamedTuple):
 
 
 def neighbours(vectors: KeyedVectors, word: str, *, top: int = 10) -> list[tuple[str, float]]:
-    """The words whose vectors point the same way as that of `word`, with their cosines, nearest first.
+    """Returns the words nearest to `word` by cosine, with their cosines, nearest first.
 
     Example:
         >>> neighbours(load_vectors("vectors.bin"), "dog", top=2)  # doctest: +SKIP
         [('puppy', 0.83), ('poodle', 0.79)]
 
     Raises:
-        InputError: The word has no vector; near ones are named.
+        InputError: The word has no vector; the message names similar ones.
     """
     return nearest(vectors, known_words(vectors, [word]), [], top)
 
 
 def analogy(vectors: KeyedVectors, a: str, b: str, c: str, *, top: int = 10) -> list[tuple[str, float]]:
-    """ "a is to b as c is to …": the words nearest to b − a + c, these three left out, with their cosines.
+    """Returns the words nearest to b − a + c, which complete "a is to b as c is to …", with their cosines.
 
-    The vectors are brought to length 1 first.
+    The vectors are normalised to length 1 first; a, b and c themselves are left out.
 
     Example:
         >>> analogy(load_vectors("vectors.bin"), "man", "men", "dog", top=1)  # doctest: +SKIP
         [('dogs', 0.81)]
 
     Raises:
-        InputError: A word has no vector; near ones are named.
+        InputError: A word has no vector; the message names similar ones.
 
     Source: Mikolov et al., "Linguistic Regularities in Continuous Space Word Representations", 2013.
     """
@@ -96,35 +96,35 @@ def analogy(vectors: KeyedVectors, a: str, b: str, c: str, *, top: int = 10) -> 
 
 
 def nearest(vectors: KeyedVectors, plus: list[str], minus: list[str], top: int) -> list[tuple[str, float]]:
-    """gensim's ranking, without vectors of length 0, which point nowhere."""
+    """Ranks words by cosine with gensim, without vectors of length 0, which have no direction."""
     with np.errstate(invalid="ignore"):
-        found = vectors.most_similar(positive=plus, negative=minus, topn=top)
-    return [(word, cosine) for word, cosine in found if math.isfinite(cosine)]
+        ranked = vectors.most_similar(positive=plus, negative=minus, topn=top)
+    return [(word, cosine) for word, cosine in ranked if math.isfinite(cosine)]
 
 
 def known_words(vectors: KeyedVectors, words: Sequence[str]) -> list[str]:
-    """The words in Unicode's composed form, if all of them have a vector.
+    """Checks that all words have a vector, and returns them in Unicode NFC.
 
     Raises:
-        InputError: Some have none; near ones are named.
+        InputError: Some have none; the message names similar ones.
     """
     nfc = [unicodedata.normalize("NFC", word) for word in words]
     unknown = list(dict.fromkeys(word for word in nfc if word not in vectors.key_to_index))
     if unknown:
-        received = ", ".join(f"{word!r}{near(word, vectors.index_to_key)}" for word in unknown)
+        received = ", ".join(f"{word!r}{similar_spellings(word, vectors.index_to_key)}" for word in unknown)
         raise InputError(f"expected words that have a vector. Received: {received}.")
     return nfc
 
 
-def near(word: str, words: Sequence[str]) -> str:
-    """The most frequent words that are spelt like this one, in brackets."""
+def similar_spellings(word: str, words: Sequence[str]) -> str:
+    """Lists in brackets the most frequent words that are spelt like this one."""
     lowered = {candidate.lower(): candidate for candidate in reversed(words[:FREQUENT])}
     matches = difflib.get_close_matches(word.lower(), lowered)
     return f" (near: {', '.join(lowered[match] for match in matches)})" if matches else ""
 
 
 def score_analogies(vectors: KeyedVectors, questions: Sequence[Analogy]) -> list[Accuracy]:
-    """The accuracy in each section and, last, in all, as gensim's `evaluate_word_analogies` finds it.
+    """Computes the accuracy of each section and, last, of all, as gensim's `evaluate_word_analogies` does.
 
     Example:
         >>> *sections, total = score_analogies(vectors, read_word_test("questions-words.txt"))  # doctest: +SKIP
@@ -137,21 +137,21 @@ def score_analogies(vectors: KeyedVectors, questions: Sequence[Analogy]) -> list
         lines = [line for name, group in sections for line in (f": {name}", *(" ".join(one.words) for one in group))]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
         with np.errstate(invalid="ignore"):
-            _, found = vectors.evaluate_word_analogies(str(path), restrict_vocab=RANKED)
+            _, results = vectors.evaluate_word_analogies(str(path), restrict_vocab=RANKED)
     asked = [*(len(group) for _, group in sections), len(questions)]
-    rows = [(one["section"], len(one["correct"]), len(one["incorrect"])) for one in found]
+    rows = [(one["section"], len(one["correct"]), len(one["incorrect"])) for one in results]
     return [Accuracy(name, right, right + wrong, n) for (name, right, wrong), n in zip(rows, asked, strict=True)]
 
 
 def score_pairs(vectors: KeyedVectors, pairs: Sequence[WordPair]) -> Agreement:
-    """The correlation of cosines and people's scores, as gensim's `evaluate_word_pairs` finds it.
+    """Computes the correlation of cosines and human scores, as gensim's `evaluate_word_pairs` does.
 
     Example:
         >>> score_pairs(vectors, read_word_test("EN-WS-353-ALL.txt"))  # doctest: +SKIP
         Agreement(pearson=0.21, spearman=0.23, out_of_vocabulary=58.9)
     """
-    have = {word.upper() for word in vectors.index_to_key[:RANKED]}
-    known = [pair for pair in pairs if {pair.first.upper(), pair.second.upper()} <= have]
+    usable = {word.upper() for word in vectors.index_to_key[:RANKED]}
+    known = [pair for pair in pairs if {pair.first.upper(), pair.second.upper()} <= usable]
     unknown = (len(pairs) - len(known)) / len(pairs) * 100
     if len(known) < 2:
         return Agreement(None, None, unknown)
@@ -161,9 +161,9 @@ def score_pairs(vectors: KeyedVectors, pairs: Sequence[WordPair]) -> Agreement:
         lines = [f"{pair.first}\t{pair.second}\t{pair.score}\n" for pair in known]
         path.write_text("".join(lines), encoding="utf-8")
         pearson, spearman, _ = vectors.evaluate_word_pairs(str(path), restrict_vocab=RANKED)
-    return Agreement(defined(pearson[0]), defined(spearman[0]), unknown)
+    return Agreement(finite_or_none(pearson[0]), finite_or_none(spearman[0]), unknown)
 
 
-def defined(correlation: float) -> float | None:
-    """The correlation, or nothing where numbers that are all alike leave it undefined."""
+def finite_or_none(correlation: float) -> float | None:
+    """Returns a correlation, or `None` where it is undefined since all numbers are alike."""
     return float(correlation) if math.isfinite(correlation) else None

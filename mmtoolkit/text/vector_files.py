@@ -1,4 +1,4 @@
-"""Word vectors to and from files in word2vec's text and binary form, which gensim and many others read."""
+"""Loads and saves word vectors in word2vec's text and binary formats, which gensim and many others read."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ WIDEST = 100_000  # numbers of a vector: more is a damaged first line
 
 
 class Row(NamedTuple):
-    """One vector as its file gives it, with the place for messages."""
+    """One vector of a file, with its place for error messages."""
 
     place: str
     word: bytes
@@ -38,7 +38,7 @@ class Row(NamedTuple):
 
 
 def load_vectors(path: str | os.PathLike[str]) -> KeyedVectors:
-    """Reads word vectors in word2vec's text or binary form, also under gzip; the content tells which it is.
+    """Loads word vectors in word2vec's text or binary format, gzipped or not; the content decides which it is.
 
     Example:
         >>> vectors = load_vectors("vectors.bin")  # doctest: +SKIP
@@ -49,7 +49,7 @@ def load_vectors(path: str | os.PathLike[str]) -> KeyedVectors:
         path: A file that begins with the line `WORDS DIM`, as `save_vectors`, gensim and word2vec itself write it.
 
     Raises:
-        InputError: There is no such file or it is damaged; the place is named.
+        InputError: The file is missing or damaged; the message has the place.
     """
     from gensim.models import KeyedVectors
 
@@ -60,23 +60,23 @@ def load_vectors(path: str | os.PathLike[str]) -> KeyedVectors:
     places: dict[str, str] = {}
     values = bytearray()
     try:
-        with opened(path) as file:
+        with open_file(path) as file:
             count, dim = read_header(file, path)
             for row in (text_rows if is_text(file) else binary_rows)(file, path, dim):
-                places[checked_word(row, places)] = row.place
+                places[check_word(row, places)] = row.place
                 values += row.vector.tobytes()
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: expected a whole gzip file. Received: {error}; copy it again.") from error
     if len(places) != count:
-        found = f"expected {count} vectors, as the first line says. Received: {len(places)}"
-        raise InputError(f"{path}: {found}; copy the file again.")
+        problem = f"expected {count} vectors, as the first line says. Received: {len(places)}"
+        raise InputError(f"{path}: {problem}; copy the file again.")
     vectors = KeyedVectors(dim)
     vectors.add_vectors(list(places), np.frombuffer(values, np.float32).reshape(-1, dim))
     return vectors
 
 
 def save_vectors(vectors: KeyedVectors, path: str | os.PathLike[str]) -> None:
-    """Writes word vectors in word2vec's form, whole or not at all: binary if the name ends in `.bin`, else text.
+    """Saves word vectors in word2vec's format, whole or not at all: binary if the name ends in `.bin`, else text.
 
     A further `.gz` compresses the file.
 
@@ -99,15 +99,15 @@ def save_vectors(vectors: KeyedVectors, path: str | os.PathLike[str]) -> None:
     write_atomically(path, save)
 
 
-def opened(path: Path) -> Content:
-    """The bytes of a file, unpacked where it is compressed."""
+def open_file(path: Path) -> Content:
+    """Opens a file, decompressed if it is gzipped."""
     with path.open("rb") as file:
         compressed = file.read(len(GZIP)) == GZIP
     return gzip.open(path) if compressed else path.open("rb")
 
 
 def read_header(file: Content, path: Path) -> tuple[int, int]:
-    """How many vectors the first line promises, and how wide they are."""
+    """Reads the number of vectors and their width from the first line."""
     first = file.readline(100)
     match = re.fullmatch(rb"\s*(\d{1,12}) (\d{1,6})\s*", first)
     count, dim = map(int, match.groups()) if match else (0, 0)
@@ -119,7 +119,7 @@ def read_header(file: Content, path: Path) -> tuple[int, int]:
 
 
 def is_text(file: Content) -> bool:
-    """Whether what follows is UTF-8 without control characters; numbers in binary are not, unless they are very few."""
+    """Checks whether the rest is UTF-8 without control characters, which binary numbers are not unless very few."""
     sample = file.peek(4096)
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(sample)  # the last character may be cut
@@ -129,7 +129,7 @@ def is_text(file: Content) -> bool:
 
 
 def text_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
-    """The vectors of a text file: a line of a word and its numbers each."""
+    """Yields the vectors of a text file: on each line a word and its numbers."""
     for number, line in enumerate(file, start=2):
         if not line.strip():
             continue
@@ -147,7 +147,7 @@ def text_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
 
 
 def binary_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
-    """The vectors of a binary file: a word, a space and the bytes of its numbers each."""
+    """Yields the vectors of a binary file: each a word, a space and the bytes of its numbers."""
     for number in itertools.count(1):
         word = read_word(file)
         if not word:
@@ -160,15 +160,15 @@ def binary_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
 
 
 def read_word(file: Content) -> bytes:
-    """The bytes up to the next space, without the line end of the vector before; none at the end of the file."""
+    """Reads up to the next space, without the line end of the vector before; nothing at the end of the file."""
     word = bytearray()
     while (letter := file.read(1)) not in (b" ", b""):
         word += letter
     return bytes(word).lstrip(b"\n")
 
 
-def checked_word(row: Row, places: dict[str, str]) -> str:
-    """The word of a vector, if both can be used."""
+def check_word(row: Row, places: dict[str, str]) -> str:
+    """Checks the word and the numbers of a vector, and returns the word."""
     try:
         word = row.word.decode("utf-8")
     except UnicodeDecodeError as error:

@@ -1,4 +1,4 @@
-"""The fixed list of tokens a model can read and write."""
+"""Defines the fixed list of tokens that a model reads and writes."""
 
 from __future__ import annotations
 
@@ -44,12 +44,12 @@ class Vocabulary:
     def count(
         cls, sentences: Iterable[Sequence[str]] | Iterable[str], *, min_count: int = 1, max_size: int | None = None
     ) -> Vocabulary:
-        """The tokens that occur at least `min_count` times, most frequent first, ties in code-point order.
+        """Builds a vocabulary of the tokens in sentences, most frequent first, ties in code-point order.
 
         Args:
             sentences: Token sequences; a plain string is split at white space.
-            min_count: Rarer tokens become UNK.
-            max_size: At most so many tokens, the four special ones included.
+            min_count: Tokens that occur less often are left out and become UNK.
+            max_size: Largest number of tokens, the four special ones included.
         """
         counts: Counter[str] = Counter()
         for sentence in sentences:
@@ -58,18 +58,18 @@ class Vocabulary:
 
     @classmethod
     def from_counts(cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None) -> Vocabulary:
-        """The same from how often each token occurs."""
-        kept = [token for token, count in counts.items() if count >= min_count and token not in SPECIAL]
-        kept.sort(key=lambda token: (-counts[token], token))
-        return cls(SPECIAL + tuple(kept[: None if max_size is None else max(0, max_size - 4)]))
+        """Builds the same vocabulary from the count of each token."""
+        frequent = [token for token, count in counts.items() if count >= min_count and token not in SPECIAL]
+        frequent.sort(key=lambda token: (-counts[token], token))
+        return cls(SPECIAL + tuple(frequent[: None if max_size is None else max(0, max_size - 4)]))
 
     @cached_property
     def id_of(self) -> dict[str, int]:
-        """Token to id."""
+        """Ids by token."""
         return {token: index for index, token in enumerate(self.tokens)}
 
     def ids(self, tokens: Iterable[str]) -> list[int]:
-        """The ids of the tokens; unknown ones become UNK."""
+        """Returns the ids of tokens; unknown ones become UNK."""
         return [self.id_of.get(token, UNK) for token in tokens]
 
     def __len__(self) -> int:

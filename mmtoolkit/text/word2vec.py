@@ -1,4 +1,4 @@
-"""gensim word2vec on the project's own tokens, and as a matrix whose row i is the vector of token i."""
+"""Trains word2vec with gensim on a codec's tokens, and builds the table whose row i is the vector of token i."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from mmtoolkit.text.vocabulary import SPECIAL, Vocabulary
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-LONGEST = 10_000  # words of a sentence that gensim looks at
+LONGEST = 10_000  # words of a sentence; gensim ignores further ones
 
 
 class Coverage(NamedTuple):
-    """How much of a vocabulary has a trained vector.
+    """Coverage of a vocabulary by trained vectors.
 
     Args:
         covered: Number of tokens with a vector.
@@ -33,11 +33,11 @@ class Coverage(NamedTuple):
 
 
 class WordVectors(NamedTuple):
-    """A table for `TokenEmbedding` and what it covers.
+    """Table for `TokenEmbedding`, with its coverage.
 
     Args:
         table: `<float32>[vocabulary, dim]`; PAD is all zeros.
-        coverage: See `Coverage`.
+        coverage: Of the vocabulary; see `Coverage`.
     """
 
     table: np.ndarray
@@ -62,10 +62,10 @@ def train_word2vec(
 
     Args:
         sentences: Token lists, training split only.
-        vocabulary: What the rows follow.
+        vocabulary: Tokens in the order of the table's rows.
         dim: Width of a vector.
         skip_gram: Skip-gram in place of CBOW.
-        window: Words looked at on each side.
+        window: Context words on each side.
         epochs: Passes over the sentences.
         seed: Start of the random numbers.
 
@@ -88,7 +88,7 @@ def train_vectors(
     workers: int = 1,
     seed: int = 0,
 ) -> KeyedVectors:
-    """Trains CBOW (or skip-gram) vectors with negative sampling: gensim's `KeyedVectors`, most frequent words first.
+    """Trains CBOW (or skip-gram) vectors with negative sampling; the most frequent words come first.
 
     One worker and a seed make the result repeatable to the bit.
 
@@ -100,7 +100,7 @@ def train_vectors(
         sentences: Token lists.
         dim: Width of a vector.
         skip_gram: Skip-gram in place of CBOW.
-        window: Words looked at on each side.
+        window: Context words on each side.
         epochs: Passes over the sentences.
         min_count: Words that occur less often get no vector.
         negative: Noise words drawn for each word.
@@ -128,7 +128,7 @@ def train_vectors(
             "give more text or a smaller min_count."
         )
     model = Word2Vec(
-        sentences=[piece for sentence in corpus for piece in pieces(sentence)],
+        sentences=[chunk for sentence in corpus for chunk in chunks(sentence)],
         vector_size=dim,
         sg=int(skip_gram),
         window=window,
@@ -141,25 +141,25 @@ def train_vectors(
     return model.wv
 
 
-def pieces(sentence: Sequence[str]) -> Iterator[list[str]]:
-    """The sentence in pieces of `LONGEST` words: gensim would pass over the words after them in silence."""
+def chunks(sentence: Sequence[str]) -> Iterator[list[str]]:
+    """Splits a sentence into chunks of `LONGEST` words; gensim would silently ignore further ones."""
     for start in range(0, len(sentence), LONGEST):
         yield list(sentence[start : start + LONGEST])
 
 
 def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
-    """Lays word vectors out as a table whose row i is the vector of token i.
+    """Builds the table whose row i is the vector of token i.
 
     Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread.
 
     Example:
-        >>> table, found = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
-        >>> found.covered, found.total, found.missing[:2]  # doctest: +SKIP
+        >>> table, coverage = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
+        >>> coverage.covered, coverage.total, coverage.missing[:2]  # doctest: +SKIP
         (7312, 7318, ('frisbees', 'snowboarders'))
 
     Args:
         vectors: From `train_vectors` or `load_vectors`.
-        vocabulary: What the rows follow.
+        vocabulary: Tokens in the order of the table's rows.
         seed: Start of the random numbers.
     """
     spread = float(np.std(vectors.vectors))
@@ -172,27 +172,27 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
 
 
 def centred(table: np.ndarray) -> np.ndarray:
-    """Word vectors without what all have in common, each of norm 1: what a decoder starts best from.
+    """Subtracts the mean of word vectors and scales each to norm 1: the best start for a decoder.
 
     Vectors of a small corpus point much the same way (on the captions of Flickr8k their mean cosine is 0.43), and the
     frequent ones are many times as long as the others.
 
     Example:
-        Of two words, what is left is that they differ:
+        Of two words only their difference is left:
         >>> centred(np.array([[0, 0], [0, 0], [0, 0], [0, 0], [3, 1], [1, 1]], np.float32))[4:]
         array([[ 1.,  0.],
                [-1.,  0.]], dtype=float32)
 
     Args:
-        table: `<float32>[vocabulary, dim]`, of `align_vectors`. START, END and UNK move with the words, though the mean
-            is that of the words alone; PAD stays all zeros.
+        table: `<float32>[vocabulary, dim]`, of `align_vectors`. The mean is that of the words alone, but it is also
+            subtracted from START, END and UNK; PAD stays all zeros.
 
     Source: Mu & Viswanath, "All-but-the-Top", 2018, section 2, of which this takes the first step.
     """
     words = table[len(SPECIAL) :]
-    moved = table - words.sum(axis=0) / max(1, len(words))
-    norms = np.linalg.norm(moved, axis=1, keepdims=True)
-    result = moved / np.maximum(norms, np.finfo(table.dtype).tiny)
+    shifted = table - words.sum(axis=0) / max(1, len(words))
+    norms = np.linalg.norm(shifted, axis=1, keepdims=True)
+    result = shifted / np.maximum(norms, np.finfo(table.dtype).tiny)
     result[0] = 0.0
     return result.astype(table.dtype)
 

@@ -1,4 +1,4 @@
-"""Region features on disk: written once, read a row at a time, safe against a kill at any moment."""
+"""Stores region features on disk: written once, read a row at a time, safe against a kill at any moment."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True)
 class ExtractorKey:
-    """What features depend on besides the picture; stores of different keys never mix.
+    """All that features depend on besides the picture; stores of different keys never mix.
 
     Args:
         weights: SHA-256 of the weights file, or `random`.
@@ -39,22 +39,22 @@ class ExtractorKey:
 
     @property
     def layer(self) -> str:
-        """The layer of VGG19."""
+        """Name of the VGG19 layer."""
         return self.network.removeprefix("vgg19-")
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Regions and features of a picture."""
+        """Number of regions and of features of a picture."""
         return SHAPES[self.layer]
 
     @property
     def side(self) -> int:
-        """Of the square pictures that the layer is read from."""
+        """Side in pixels of the square pictures that the network reads."""
         return SIDES[self.layer]
 
 
 class FeatureStore:
-    """Features `<float16>[regions, features]` by the bytes of a picture.
+    """Store of features `<float16>[regions, features]`, found by the bytes of a picture.
 
     A shard is `NAME.npy` and then `NAME.json`, which lists its pictures and the CRC-32 of every row; a shard without
     its JSON does not exist. Each row is checked when it is first read.
@@ -66,8 +66,8 @@ class FeatureStore:
         (2, 196, 512)
 
     Args:
-        folder: Where the stores live; each key has a folder of its own inside.
-        key: What made the features.
+        folder: Parent of all stores; each key has a folder of its own inside.
+        key: The extractor that made the features.
     """
 
     input_name = "regions"
@@ -84,7 +84,7 @@ class FeatureStore:
             self._open(listing)
 
     def _open(self, listing: Path) -> None:
-        """Makes the rows of one finished shard known."""
+        """Registers the rows of one finished shard."""
         array = listing.with_suffix(".npy")
         try:
             entries = json.loads(listing.read_text(encoding="utf-8"))
@@ -106,13 +106,13 @@ class FeatureStore:
         return self.digest(image) in self._rows
 
     def digest(self, image: Path) -> str:
-        """The SHA-256 of a picture's bytes, read once a path."""
+        """Computes the SHA-256 of a picture's bytes, once for each path."""
         if image not in self._digests:
             self._digests[image] = hashlib.sha256(image.read_bytes()).hexdigest()
         return self._digests[image]
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """`<float16>[pictures, regions, features]`, one row per path.
+        """Reads `<float16>[pictures, regions, features]`, one row per path.
 
         Raises:
             InputError: A picture has no features here, or its stored row is damaged.
@@ -126,8 +126,8 @@ class FeatureStore:
                 raise InputError(
                     f"No features are stored for {image}; run `mmtoolkit features` on its folder."
                 ) from error
-            whole = read_row(shard, offset, row)
-            if not whole or (digest not in self._checked and zlib.crc32(row.data) != crc):
+            complete = read_row(shard, offset, row)
+            if not complete or (digest not in self._checked and zlib.crc32(row.data) != crc):
                 raise InputError(
                     f"The stored features of {image} are damaged; delete {shard} and the .json beside it, "
                     "and run the command again to extract its pictures anew."
@@ -143,11 +143,11 @@ class FeatureStore:
         batch_size: int = 16,
         progress: Progress | None = None,
     ) -> dict[Path, str]:
-        """Extracts what is not stored yet; what was finished before a kill is not done again.
+        """Extracts the features that are not stored yet; shards finished before a kill are kept.
 
         Args:
             images: Picture files.
-            extractor: The network, or a function that builds it once something is missing.
+            extractor: The network, or a function that builds it if something is missing.
             batch_size: Pictures a forward pass.
             progress: Called with (done, total) after each batch.
 
@@ -171,7 +171,7 @@ class FeatureStore:
     def _extract(
         self, images: list[Path], network: Extractor, batch_size: int, progress: Progress | None
     ) -> dict[str, str]:
-        """Stores the features of new pictures, a shard at a time; returns what cannot be read, by digest."""
+        """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
         for partial in self.folder.glob(".*.part"):  # left by a kill, unless another run is writing it now
@@ -184,8 +184,8 @@ class FeatureStore:
         done = 0
         try:
             for batch in decode_ahead(images, size=self.key.side, batch_size=batch_size):
-                good = {self.digest(image): found for image, found in batch if not isinstance(found, str)}
-                unreadable |= {self.digest(image): found for image, found in batch if isinstance(found, str)}
+                good = {self.digest(image): pixels for image, pixels in batch if not isinstance(pixels, str)}
+                unreadable |= {self.digest(image): why for image, why in batch if isinstance(why, str)}
                 features = forward(np.stack(list(good.values()))).numpy() if good else ()
                 for digest, row in zip(good, features, strict=True):
                     rows[len(entries)] = row
@@ -196,14 +196,14 @@ class FeatureStore:
                 done += len(batch)
                 if progress:
                     progress(done, len(images))
-        except KeyboardInterrupt:  # who stops keeps the open shard
+        except KeyboardInterrupt:  # keep the open shard of a run that is stopped
             self._write(entries, rows)
             raise
         self._write(entries, rows)
         return unreadable
 
     def _write(self, entries: list[tuple[str, int]], rows: np.ndarray) -> None:
-        """Puts one shard in place: first its rows, then the listing that makes them count."""
+        """Writes one shard: first its rows, then the listing that makes them valid."""
         if not entries:
             return
         content = json.dumps(entries).encode()
@@ -215,7 +215,7 @@ class FeatureStore:
 
 
 def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:
-    """Reads a row in place; whether it was there whole.
+    """Reads a row into an array; returns whether the file had all of it.
 
     Not through a memory map: its pages count as this process' memory until all the store is in it.
     """
@@ -228,6 +228,6 @@ def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:
 
 
 def save_rows(file: BinaryIO, rows: np.ndarray) -> None:
-    """`np.save`, but a full disk is called by its name."""
+    """Saves rows like `np.save`, but with the system's own error, e.g. of a full disk."""
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(rows))
     file.write(rows.data)

@@ -1,4 +1,4 @@
-"""How large a picture says it is, read from its bytes before anything is decoded: a small file can hold a huge one."""
+"""Reads the sides of a picture from its header, in a graph, before decoding: a small file can hold a huge picture."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ HEAD = 32  # bytes: enough for the sizes of all formats but JPEG and GIF
 
 
 def too_large(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: whether a picture says it has more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
+    """Checks whether a picture's header claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
 
     Example:
         >>> too_large(tf.io.read_file("a.jpg"))
@@ -31,7 +31,7 @@ def too_large(data: tf.Tensor) -> tf.Tensor:
 
 
 def claimed_sides(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: the width and height that a picture's header claims, zeros where there is none.
+    """Reads the width and height that a picture's header claims, zeros where there is none.
 
     Example:
         >>> claimed_sides(tf.io.read_file("a.jpg"))
@@ -41,7 +41,7 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
         data: `<string>[]`, JPEG, PNG, GIF, BMP or WebP.
 
     Returns:
-        `<int64>[2]`. Of a GIF, the larger ones of its screen and its first frame.
+        `<int64>[2]`. For a GIF, the larger sides of its screen and its first frame.
 
     Raises:
         tf.errors.InvalidArgumentError: A JPEG without a header that can be read.
@@ -52,12 +52,12 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
     codes = tf.cast(tf.io.decode_raw(head, tf.uint8), tf.int64)
 
     def number(first: int, last: int) -> tf.Tensor:
-        """The unsigned number of the bytes from the first, which counts most, to the last."""
+        """Decodes the unsigned integer in the bytes from `first`, the most significant, to `last`."""
         step = 1 if last >= first else -1
         places = list(range(first, last + step, step))
         return tf.reduce_sum(tf.gather(codes, places) * [256**power for power in reversed(range(len(places)))])
 
-    def says(start: int, word: bytes) -> tf.Tensor:
+    def matches(start: int, word: bytes) -> tf.Tensor:
         return tf.equal(tf.strings.substr(head, start, len(word)), word)
 
     def jpeg() -> tf.Tensor:
@@ -70,19 +70,19 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
         lossless = number(24, 21)
         rows = number(25, 22)  # of a BMP; negative where they go down
         forms = [
-            (says(0, b"\x89PNG"), (number(16, 19), number(20, 23))),
-            (says(12, b"VP8 "), (number(27, 26) & 0x3FFF, number(29, 28) & 0x3FFF)),
-            (says(12, b"VP8L"), ((lossless & 0x3FFF) + 1, (lossless // 2**14 & 0x3FFF) + 1)),
-            (says(12, b"VP8X"), (number(26, 24) + 1, number(29, 27) + 1)),
-            (says(0, b"BM"), (number(21, 18), tf.minimum(rows, 2**32 - rows))),
+            (matches(0, b"\x89PNG"), (number(16, 19), number(20, 23))),
+            (matches(12, b"VP8 "), (number(27, 26) & 0x3FFF, number(29, 28) & 0x3FFF)),
+            (matches(12, b"VP8L"), ((lossless & 0x3FFF) + 1, (lossless // 2**14 & 0x3FFF) + 1)),
+            (matches(12, b"VP8X"), (number(26, 24) + 1, number(29, 27) + 1)),
+            (matches(0, b"BM"), (number(21, 18), tf.minimum(rows, 2**32 - rows))),
         ]
-        return tf.reduce_max([tf.where(found, tf.stack(sides), 0) for found, sides in forms], axis=0)
+        return tf.reduce_max([tf.where(matched, tf.stack(sides), 0) for matched, sides in forms], axis=0)
 
-    return tf.cond(says(0, b"\xff\xd8"), jpeg, lambda: tf.cond(says(0, b"GIF8"), gif, other))
+    return tf.cond(matches(0, b"\xff\xd8"), jpeg, lambda: tf.cond(matches(0, b"GIF8"), gif, other))
 
 
-def still(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: a GIF without the frames after its first, nothing of one without any, other bytes as they came.
+def drop_animation(data: tf.Tensor) -> tf.Tensor:
+    """Removes the frames of a GIF after its first; a GIF without frames becomes empty, other bytes stay as they are.
 
     Args:
         data: `<string>[]`.
@@ -95,7 +95,7 @@ def still(data: tf.Tensor) -> tf.Tensor:
 
 
 def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Graph form: a GIF cut after its first frame, and the sides of that frame; others would be decoded for nothing.
+    """Cuts a GIF after its first frame, and reads the sides of that frame; others would be decoded in vain.
 
     Args:
         data: `<string>[]`.

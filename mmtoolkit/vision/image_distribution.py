@@ -1,8 +1,8 @@
-"""How far a picture lies from those that a model was trained on: a probabilistic PCA of what the model sees of them.
+"""Detects out-of-distribution pictures by a probabilistic PCA of the training pictures' feature vectors.
 
 Source: Tipping & Bishop, "Probabilistic Principal Component Analysis", 1999, equations 7 and 8; the Mahalanobis
-distance as a sign of pictures that are unlike: Lee et al., "A Simple Unified Framework for Detecting
-Out-of-Distribution Samples and Adversarial Attacks", 2018, equation 2, here without classes.
+distance as an out-of-distribution score: Lee et al., "A Simple Unified Framework for Detecting Out-of-Distribution
+Samples and Adversarial Attacks", 2018, equation 2, here without classes.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ FORMAT = 1
 LEAST = 16  # pictures, for training and validation: a data set of 20 cut 80/10/10 has 18
 AXES, NUMBERS = 32, 16_384  # axes at most, and numbers in all of them: the file stays below 64 KB
 PER_AXIS = 3  # training pictures at least, for each axis
-FLOOR = 1e-6  # of the mean square of a feature: it is held in float16, which does not know smaller differences
-QUANTILE = 0.99  # of the held-out pictures lie nearer than the threshold
-ENOUGH, FOLDS = 100, 5  # held-out pictures that show that quantile; with fewer, training pictures are held out in turns
+FLOOR = 1e-6  # of the mean square of a feature: float16, in which it is stored, has no smaller differences
+QUANTILE = 0.99  # of the held-out pictures are nearer than the threshold
+ENOUGH, FOLDS = 100, 5  # held-out pictures for that quantile; with fewer, training pictures are held out in folds
 ARRAYS = ("mean", "axes", "variances")
 
 
 @dataclass(frozen=True, eq=False)
 class ImageDistribution:
-    """What the pictures of a training set look like to a model: a normal distribution of their vectors.
+    """Normal distribution of the feature vectors of a model's training pictures.
 
-    Its covariance has the variances along the axes, and the residual one in every direction across them.
+    Its covariance has the variances along the axes, and the residual variance in every direction orthogonal to them.
 
     Example:
-        >>> seen = ImageDistribution.fit(model.vectors(train), model.vectors(valid))
-        >>> seen.distance(model.vectors(["photo.jpg", "screenshot.png"])), seen.threshold
+        >>> distribution = ImageDistribution.fit(model.vectors(train), model.vectors(valid))
+        >>> distribution.distance(model.vectors(["photo.jpg", "screenshot.png"])), distribution.threshold
         (array([0.98, 3.71]), 1.35)
 
     Args:
         mean: `<float32>[features]`.
-        axes: `<float16>[axes, features]`, the directions in which the pictures differ most, each of length 1.
-        variances: `<float32>[axes]`.
-        residual: The variance in every other direction.
-        threshold: The distance beyond which a picture is unlike.
+        axes: `<float16>[axes, features]`, the principal axes, each of length 1.
+        variances: `<float32>[axes]`, along each axis.
+        residual: Variance in every other direction.
+        threshold: Distance beyond which a picture is out of distribution.
     """
 
     mean: NDArray[np.float32]
@@ -55,65 +55,65 @@ class ImageDistribution:
 
     @classmethod
     def fit(cls, train: ArrayLike, valid: ArrayLike) -> ImageDistribution:
-        """Describes training pictures, and sets the threshold by pictures that are not among them.
+        """Fits the distribution to training pictures, and sets the threshold by held-out ones.
 
         Args:
             train: `<float>[pictures, features]`.
-            valid: The same of the validation pictures. Where these are fewer than 100, training pictures are held out
-                in turns besides, and the farthest of all sets the threshold.
+            valid: The same of the validation pictures. If these are fewer than 100, each fifth of the training pictures
+                is held out in turn as well.
 
         Raises:
-            InputError: There are fewer than 16 pictures in all, or a number of one is not finite.
+            InputError: There are fewer than 16 pictures in all, or a vector is not finite.
         """
-        known, others = checked(train), checked(valid)
-        if len(known) < 2 or len(known) + len(others) < LEAST:
+        fitted, held_out = finite_rows(train), finite_rows(valid)
+        if len(fitted) < 2 or len(fitted) + len(held_out) < LEAST:
             raise InputError(
-                f"Expected {LEAST} pictures or more to describe. Received: {len(known)} for training and "
-                f"{len(others)} for validation; leave the description out."
+                f"Expected {LEAST} pictures or more to fit a distribution. Received: {len(fitted)} for training and "
+                f"{len(held_out)} for validation; leave the distribution out."
             )
-        seen = described(known)
-        distances = [seen.distance(others)]
-        if len(others) < ENOUGH:
+        normal = fit_normal(fitted)
+        distances = [normal.distance(held_out)]
+        if len(held_out) < ENOUGH:
             for fold in range(FOLDS):
-                left_out = np.arange(len(known)) % FOLDS == fold
-                distances.append(described(known[~left_out]).distance(known[left_out]))
-        usual = np.quantile(np.concatenate(distances), QUANTILE, method="higher")
-        # Nearer than the training pictures are on average nothing is unlike, not even where all of them are the same.
-        return cls(seen.mean, seen.axes, seen.variances, seen.residual, max(1.0, float(usual)))
+                left_out = np.arange(len(fitted)) % FOLDS == fold
+                distances.append(fit_normal(fitted[~left_out]).distance(fitted[left_out]))
+        threshold = np.quantile(np.concatenate(distances), QUANTILE, method="higher")
+        # At least the mean distance of the training pictures, even where all of them are the same.
+        return cls(normal.mean, normal.axes, normal.variances, normal.residual, max(1.0, float(threshold)))
 
     def distance(self, vectors: ArrayLike) -> NDArray[np.float64]:
-        """The Mahalanobis distance from the training pictures, over the root of the features: theirs is about 1.
+        """Computes the Mahalanobis distance over the square root of the features: about 1 for training pictures.
 
         Args:
             vectors: `<float>[pictures, features]`.
 
         Raises:
-            InputError: They have another number of features.
+            InputError: The vectors have another number of features.
         """
-        found = checked(vectors)
-        if found.shape[1] != len(self.mean):
+        rows = finite_rows(vectors)
+        if rows.shape[1] != len(self.mean):
             raise InputError(
                 f"Expected vectors of {len(self.mean)} features, as the training pictures have. Received: "
-                f"{found.shape[1]}; the description belongs to another model."
+                f"{rows.shape[1]}; the distribution belongs to another model."
             )
         axes = self.axes.astype(np.float64)
-        centred = found - self.mean
+        centred = rows - self.mean
         along = centred @ axes.T
         across = centred - along @ axes  # not |centred|² - |along|²: rounded axes would make that negative
         squares = (along**2 / self.variances).sum(axis=1) + (across**2).sum(axis=1) / self.residual
         return np.sqrt(squares / len(self.mean))
 
     def out_of_distribution(self, vectors: ArrayLike) -> NDArray[np.bool_]:
-        """Which pictures are unlike the training pictures."""
+        """Checks which pictures are out of distribution, `<bool>[pictures]`: farther than the threshold."""
         return self.distance(vectors) > self.threshold
 
     def is_finite(self) -> bool:
-        """Whether all numbers are such that distances can be computed."""
+        """Checks whether all numbers are finite and all variances positive, so that distances can be computed."""
         arrays = (self.mean, self.axes, self.variances, self.residual, self.threshold)
         return all(np.isfinite(array).all() for array in arrays) and min(self.residual, *self.variances) > 0
 
     def save(self, path: str | Path) -> None:
-        """Writes the description as a small HDF5 file."""
+        """Writes the distribution as a small HDF5 file."""
 
         def write(file: Any) -> None:
             with h5py.File(file, "w") as content:
@@ -126,45 +126,45 @@ class ImageDistribution:
 
     @classmethod
     def load(cls, path: str | Path) -> ImageDistribution:
-        """Reads what `save` wrote.
+        """Loads the distribution that `save` wrote.
 
         Raises:
             InputError: The file is damaged, or of another version.
         """
         try:
             with h5py.File(path, "r") as content:
-                known = content.attrs["format"] == FORMAT
+                same_format = content.attrs["format"] == FORMAT
                 arrays = {name: content[name][()] for name in ARRAYS}
-                seen = cls(
+                loaded = cls(
                     **arrays, residual=float(content.attrs["residual"]), threshold=float(content.attrs["threshold"])
                 )
-            fits = known and seen.axes.shape == (len(seen.variances), len(seen.mean)) and seen.is_finite()
+            fits = same_format and loaded.axes.shape == (len(loaded.variances), len(loaded.mean)) and loaded.is_finite()
         except (OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} does not describe pictures; copy the whole directory again.") from error
+            raise InputError(f"{path} is no distribution of pictures; copy the whole directory again.") from error
         if not fits:
             raise InputError(f"{path} is damaged or of another version of mmtoolkit; copy the whole directory again.")
-        return seen
+        return loaded
 
 
-def described(vectors: NDArray[np.float64]) -> ImageDistribution:
-    """The distribution of some vectors; its threshold is not set yet."""
+def fit_normal(vectors: NDArray[np.float64]) -> ImageDistribution:
+    """Fits the normal distribution of vectors, with an infinite threshold."""
     count, features = vectors.shape
     mean = vectors.mean(axis=0).astype(np.float32)
     centred = vectors - mean
     most = max(1, min(AXES, NUMBERS // features, count // PER_AXIS, features - 1))
-    variances, axes = principal(centred, most)
+    variances, axes = principal_axes(centred, most)
     rest = (centred**2).sum() / (count - 1) - variances.sum()
     residual = max(rest / max(1, features - most), FLOOR * (vectors**2).mean(), np.finfo(np.float32).tiny)
     floored = np.maximum(variances, residual).astype(np.float32)
     return ImageDistribution(mean, axes.astype(np.float16), floored, float(residual), float("inf"))
 
 
-def principal(centred: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The largest variances and their axes `[axes, features]`, from the smaller of two matrices that share them.
+def principal_axes(centred: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Computes the largest variances and their axes `[axes, features]`, from the smaller of covariance and Gram matrix.
 
     Args:
-        centred: `<float64>[pictures, features]` with the mean taken off.
-        most: How many.
+        centred: `<float64>[pictures, features]` without their mean.
+        most: Number of axes.
     """
     count, features = centred.shape
     few = count < features
@@ -176,23 +176,23 @@ def principal(centred: NDArray[np.float64], most: int) -> tuple[NDArray[np.float
     return np.maximum(values, 0.0), np.divide(axes, lengths, out=np.zeros_like(axes), where=real)
 
 
-def checked(vectors: ArrayLike) -> NDArray[np.float64]:
-    """Vectors in the precision in which they are compared.
+def finite_rows(vectors: ArrayLike) -> NDArray[np.float64]:
+    """Converts vectors to `<float64>[pictures, features]`.
 
     Raises:
-        InputError: They are no table, or a number in it is not finite.
+        InputError: They are no matrix, or a number in it is not finite.
     """
-    found = np.asarray(vectors, np.float64)
-    if found.ndim != 2 or not np.isfinite(found).all():
+    rows = np.asarray(vectors, np.float64)
+    if rows.ndim != 2 or not np.isfinite(rows).all():
         raise InputError(
-            f"Expected a row of finite numbers for each picture. Received: an array of shape {found.shape}"
-            f"{' with others in it' if found.ndim == 2 else ''}."
+            f"Expected a row of finite numbers for each picture. Received: an array of shape {rows.shape}"
+            f"{' with numbers that are not finite' if rows.ndim == 2 else ''}."
         )
-    return found
+    return rows
 
 
-def auroc(usual: ArrayLike, out_of_distribution: ArrayLike) -> float:
-    """How well distances tell two kinds of pictures apart: the probability that one that is unlike lies farther.
+def auroc(in_distribution: ArrayLike, out_of_distribution: ArrayLike) -> float:
+    """Computes the AUROC of distances: the probability that an out-of-distribution picture is the farther one.
 
     A tie counts half: 0.5 is chance, 1.0 is perfect.
 
@@ -201,9 +201,9 @@ def auroc(usual: ArrayLike, out_of_distribution: ArrayLike) -> float:
         0.875
 
     Raises:
-        InputError: There is none of one kind.
+        InputError: One kind has no pictures.
     """
-    near, far = np.sort(np.asarray(usual, np.float64)), np.asarray(out_of_distribution, np.float64)
+    near, far = np.sort(np.asarray(in_distribution, np.float64)), np.asarray(out_of_distribution, np.float64)
     if not len(near) or not len(far):
         raise InputError(f"Expected distances of both kinds. Received: {len(near)} and {len(far)}.")
     below = np.searchsorted(near, far, side="left") + np.searchsorted(near, far, side="right")

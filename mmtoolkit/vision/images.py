@@ -1,4 +1,4 @@
-"""The one decoder of pictures: training, evaluation, prediction and a served graph all call `decode_image`."""
+"""Decodes pictures: training, evaluation, prediction and the served graph all call `decode_image`."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision.headers import MOST_PIXELS, MOST_SIDE, still, too_large
+from mmtoolkit.vision.headers import MOST_PIXELS, MOST_SIDE, drop_animation, too_large
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
-GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # of BMP it reads some kinds only
+GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # it reads only some kinds of BMP
 TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
 UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
 def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
-    """Graph form: the bytes of a picture to a square of `<uint8>[size, size, 3]`.
+    """Decodes in a graph the bytes of a picture to a square `<uint8>[size, size, 3]`.
 
-    The picture is squashed (bilinear, antialiased) and turned as its EXIF block says.
+    The picture is squashed (bilinear, antialiased) and turned upright by its EXIF orientation.
 
     Example:
         >>> decode_image(tf.io.read_file("a.jpg"), size=224).shape
@@ -39,13 +39,13 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or claim to be a larger one.
     """
-    data = still(data)
+    data = drop_animation(data)
     with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(too_large(data)), [TOO_LARGE])]):
         return decode_still(tf.identity(data), size=size)
 
 
 def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
-    """As `decode_image`, of bytes that `still` gave and that are not `too_large`."""
+    """Decodes like `decode_image` bytes from `drop_animation` that are not `too_large`."""
     pixels = decode(data)
     has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
     squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
@@ -53,7 +53,7 @@ def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
 
 
 def decode(data: tf.Tensor) -> tf.Tensor:
-    """The bytes of a picture to `<uint8>[height, width, 3]`."""
+    """Decodes the bytes of a picture to `<uint8>[height, width, 3]`."""
     pixels = tf.cond(
         tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8"),
         lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
@@ -64,7 +64,7 @@ def decode(data: tf.Tensor) -> tf.Tensor:
 
 
 def squash(pixels: tf.Tensor, size: int) -> tf.Tensor:
-    """`<uint8>[height, width, 3]` to `<uint8>[size, size, 3]`, bilinear with antialiasing."""
+    """Resizes `<uint8>[height, width, 3]` to `<uint8>[size, size, 3]`, bilinear with antialiasing."""
     resized = tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
     return tf.saturate_cast(tf.round(resized), tf.uint8)
 
@@ -83,7 +83,7 @@ def upright(square: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def exif_orientation(data: tf.Tensor) -> tf.Tensor:
-    """Graph form: the EXIF orientation 1..8 of JPEG, PNG or WebP bytes, 1 where there is none or it makes no sense.
+    """Reads in a graph the EXIF orientation 1..8 of JPEG, PNG or WebP bytes, 1 where it is missing or invalid.
 
     Args:
         data: `<string>[]`.
@@ -92,7 +92,7 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
         `<int32>[]`.
 
     Source: EXIF 2.3 (CIPA DC-008): marker FFE1, two bytes of length, "Exif", two zeros, then a TIFF header. A PNG has
-        it in a chunk "eXIf", a WebP in a chunk "EXIF" whose length stands between, some with the zeros' form inside.
+        it in a chunk "eXIf", a WebP in a chunk "EXIF" followed by its length, some with "Exif" and zeros inside.
     """
     start = tf.strings.substr(data, 0, 4)
     in_jpeg = tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8")
@@ -112,12 +112,12 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
 
 
 def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
-    """The orientation tag in the first directory of a TIFF block `<uint8>[bytes]`, or 1."""
+    """Reads the orientation tag in the first directory of a TIFF block `<uint8>[bytes]`, or returns 1."""
     big_endian = tf.reduce_all(tf.equal(block[:2], ord("M")))
     padded = tf.cast(tf.pad(block, [[0, 1]]), tf.int64)
 
     def number(at: tf.Tensor, width: int) -> tf.Tensor:
-        """The unsigned number of some bytes at each position; zeros lie past the end."""
+        """Decodes the unsigned integer of `width` bytes at each position; past the end are zeros."""
         positions = tf.minimum(at[..., None] + tf.range(width, dtype=tf.int64), tf.size(block, tf.int64))
         digits = tf.gather(padded, positions)
         digits = tf.where(big_endian, digits, tf.reverse(digits, [-1]))
@@ -131,14 +131,14 @@ def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
 
 
 def read_image(path: Path, *, size: int) -> np.ndarray:
-    """One picture file as `<uint8>[size, size, 3]`.
+    """Reads one picture file as `<uint8>[size, size, 3]`.
 
     Example:
         >>> read_image(Path("a.jpg"), size=224).shape
         (224, 224, 3)
 
     Raises:
-        InputError: The file is missing, is no picture, or is cut off; the message names it.
+        InputError: The file is missing, is no picture, or is cut off; the message has its path.
     """
     try:
         return image_decoder(size)(read_bytes(path)).numpy()
@@ -151,7 +151,7 @@ def read_image(path: Path, *, size: int) -> np.ndarray:
 
 @cache
 def image_decoder(size: int) -> Callable[..., tf.Tensor]:
-    """`decode_image` for one size, compiled once."""
+    """Compiles `decode_image` for one size, once."""
     signature = [tf.TensorSpec((), tf.string)]
     return tf.function(lambda data: decode_image(data, size=size), input_signature=signature, autograph=False)
 
@@ -159,7 +159,7 @@ def image_decoder(size: int) -> Callable[..., tf.Tensor]:
 def decode_ahead(
     images: Sequence[Path], *, size: int, batch_size: int
 ) -> Iterator[list[tuple[Path, np.ndarray | str]]]:
-    """Batches of pictures, the next one decoded by threads while the current one is used.
+    """Yields batches of pictures; threads decode the next one while the current one is used.
 
     Example:
         >>> list(decode_ahead([Path("a.jpg"), Path("notes.txt")], size=224, batch_size=2))
@@ -188,7 +188,7 @@ def decode_ahead(
 
 
 def read_bytes(path: Path) -> bytes:
-    """The bytes of a picture file in a form that `decode_image` reads; Pillow turns others, HEIC say, into BMP.
+    """Reads a picture file in a format that `decode_image` decodes; Pillow converts others, e.g. HEIC, to BMP.
 
     Of WebP the graph reads neither alpha nor animation, which only the simple form is sure to lack.
 
@@ -201,7 +201,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def bmp_bytes(data: bytes) -> bytes:
-    """Decodes with Pillow and writes the kind of BMP that TensorFlow reads, turned upright; nothing is compressed."""
+    """Converts a picture with Pillow to an uncompressed BMP that TensorFlow reads, turned upright."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     lacking = "HEIC needs the package pillow-heif, or convert it to JPEG"
@@ -225,7 +225,7 @@ def bmp_bytes(data: bytes) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """What was wrong with a picture, in a few words."""
+    """Returns in a few words why a picture cannot be read."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
     if TOO_LARGE in text:
         return TOO_LARGE

@@ -1,4 +1,4 @@
-"""Where a model's picture inputs come from: decoded pictures, stored regions, or regions made on the spot."""
+"""Provides a model's picture inputs: decoded pictures, stored regions, or regions computed on demand."""
 
 from __future__ import annotations
 
@@ -16,63 +16,63 @@ from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
     VGG19Regions,
     cache_folder,
+    cache_weights,
     choose_precision,
     extractor_graph,
-    keep_weights,
     vgg19_weights,
     weights_by_digest,
 )
 
 RANDOM = "random"
-BATCH = 64  # pictures decoded between two looks at the progress
-LeaveOut = Callable[[Path, str], None]  # gets a picture that cannot be read, and why
+BATCH = 64  # pictures decoded between two reports of progress
+LeaveOut = Callable[[Path, str], None]  # called with a picture that cannot be read, and why
 
 
 class UnreadablePictures(InputError):
-    """Some of the pictures cannot be read."""
+    """Raised if some pictures cannot be read."""
 
 
 class ImageSource(Protocol):
-    """Where a data set's picture inputs come from: anything with these four members."""
+    """Source of a data set's picture inputs: any object with these four members."""
 
     @property
     def input_name(self) -> str:
-        """The model's input that it feeds, `"regions"` or `"images"`."""
+        """Name of the model's input that it feeds, `"regions"` or `"images"`."""
         ...
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """One picture's shape."""
+        """Shape of one picture's input."""
         ...
 
     @property
     def dtype(self) -> Any:
-        """The arrays' NumPy type."""
+        """NumPy type of the arrays."""
         ...
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """One row per path."""
+        """Returns one row per path."""
         ...
 
 
 def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np.ndarray]:
-    """The inputs of a model for pictures some of which come more than once: each is read once.
+    """Builds the inputs of a model for pictures of which some repeat: each is read once.
 
     Example:
         >>> shared_pictures(store, [Path("a.png"), Path("b.png"), Path("a.png")])
         {"regions": <float16>[2, 196, 512], "image_index": [0, 1, 0]}
 
     Args:
-        source: Where they come from.
-        images: Their paths.
+        source: Source of the pictures.
+        images: Paths, with repetitions.
     """
     places = {image: place for place, image in enumerate(dict.fromkeys(images))}
-    picture = np.array([places[image] for image in images], np.int32)
-    return {source.input_name: source.read(list(places)), "image_index": picture}
+    index = np.array([places[image] for image in images], np.int32)
+    return {source.input_name: source.read(list(places)), "image_index": index}
 
 
 class Pictures:
-    """Decoded pictures: the source of models with an encoder of their own.
+    """Source of decoded pictures, for models with an encoder of their own.
 
     Example:
         >>> Pictures(size=64).read([Path("a.png"), Path("b.png")]).shape
@@ -88,7 +88,7 @@ class Pictures:
 
     def __init__(self, size: int, *, keep: bool = True) -> None:
         self.size, self.shape, self.keep = size, (size, size, 3), keep
-        self.kept: dict[Path, np.ndarray] = {}
+        self.decoded: dict[Path, np.ndarray] = {}
 
     def add(self, images: Iterable[Path], *, progress: Progress | None = None) -> dict[Path, str]:
         """Decodes pictures ahead and keeps them in memory.
@@ -98,38 +98,62 @@ class Pictures:
         """
         paths, failures = list(dict.fromkeys(images)), {}
         for number, batch in enumerate(decode_ahead(paths, size=self.size, batch_size=BATCH), start=1):
-            for path, found in batch:
-                if isinstance(found, str):
-                    failures[path] = found
+            for path, pixels in batch:
+                if isinstance(pixels, str):  # the reason why there are none
+                    failures[path] = pixels
                 else:
-                    self.kept[path] = found
+                    self.decoded[path] = pixels
             if progress:
                 progress(min(number * BATCH, len(paths)), len(paths))
         return failures
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """`<uint8>[pictures, size, size, 3]`."""
+        """Returns `<uint8>[pictures, size, size, 3]`."""
         return np.stack([self.picture(path) for path in images])
 
     def picture(self, path: Path) -> np.ndarray:
-        """One picture, `<uint8>[size, size, 3]`."""
-        if path in self.kept:
-            return self.kept[path]
+        """Returns one picture, `<uint8>[size, size, 3]`."""
+        if path in self.decoded:
+            return self.decoded[path]
         pixels = read_image(path, size=self.size)
         if self.keep:
-            self.kept[path] = pixels
+            self.decoded[path] = pixels
         return pixels
 
 
+class ReadImages:
+    """Images that another source has read already.
+
+    Example:
+        >>> ReadImages(store, {Path("a.jpg"): regions}).read([Path("a.jpg")]).shape
+        (1, 196, 512)
+
+    Args:
+        source: What read them.
+        rows: The array of each image.
+        errors: Why other images could not be read.
+    """
+
+    def __init__(
+        self, source: ImageSource, rows: Mapping[Path, np.ndarray], errors: Mapping[Path, InputError] | None = None
+    ) -> None:
+        self.input_name, self.shape, self.dtype = source.input_name, source.shape, source.dtype
+        self.rows, self.errors = dict(rows), dict(errors or {})
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        """Stacks the arrays of some of the images."""
+        return np.stack([self.rows[image] for image in images])
+
+
 class LiveRegions:
-    """VGG19 regions made when asked for: what `predict` uses on a few pictures.
+    """Source of VGG19 regions computed on demand, for predictions on a few pictures.
 
     Example:
         >>> LiveRegions(captioner.extractor).read([Path("a.jpg")]).shape
         (1, 196, 512)
 
     Args:
-        key: Which weights and precision; the weights are looked for in the cache.
+        key: Weights and precision; the weights are read from the cache.
 
     Raises:
         InputError: The model has no extractor, or its weights are not in the cache.
@@ -140,24 +164,24 @@ class LiveRegions:
 
     def __init__(self, key: ExtractorKey | None) -> None:
         if key is None:
-            raise InputError("This model reads stored regions and does not say what made them; give it a FeatureStore.")
+            raise InputError("This model reads stored regions of an unknown extractor; give it a FeatureStore.")
         self.forward, self.shape, self.side = forward_pass(key), key.shape, key.side
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """`<float16>[pictures, regions, features]`."""
+        """Computes `<float16>[pictures, regions, features]`."""
         pictures = np.stack([read_image(path, size=self.side) for path in images])
         return self.forward(pictures).numpy()
 
 
 def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_conv4") -> ExtractorKey:
-    """The key for `--vgg19-weights imagenet|PATH|random`; the file is copied into the cache under its hash."""
+    """Returns the key for `--vgg19-weights imagenet|PATH|random`; a file is copied into the cache under its hash."""
     path = vgg19_weights(source, layer=layer)
-    digest = RANDOM if path is None else keep_weights(path, layer=layer)
+    digest = RANDOM if path is None else cache_weights(path, layer=layer)
     return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
 
 
 def has_weights(key: ExtractorKey) -> bool:
-    """Whether the weights that a key names are in the cache; random ones need no file."""
+    """Checks whether the weights of a key are in the cache; random ones need no file."""
     return key.weights == RANDOM or weights_by_digest(key.weights).is_file()
 
 
@@ -178,19 +202,19 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
 
 
 def block5_weights(key: ExtractorKey) -> list[np.ndarray]:
-    """The kernels and biases of VGG19's last block, in turns, from the weights file that a key names."""
+    """Loads the kernels and biases of VGG19's last block, alternating, from the weights file of a key."""
     network = load_extractor(replace(key, network="vgg19-block5_conv4")).network
     return [weight for layer in network.layers[-4:] for weight in layer.get_weights()]
 
 
 @lru_cache(maxsize=2)
 def forward_pass(key: ExtractorKey) -> Callable[[Any], Any]:
-    """The forward pass of the extractor that a key describes, compiled once however often it is asked for."""
+    """Compiles the forward pass of a key's extractor, or returns the compiled one."""
     return extractor_graph(load_extractor(key), key.side)
 
 
 def open_store(key: ExtractorKey, folder: Path | None = None) -> FeatureStore:
-    """The feature store of a key, in the cache unless placed elsewhere."""
+    """Opens the feature store of a key, by default in the cache."""
     return FeatureStore(folder or cache_folder() / "features", key)
 
 
@@ -202,11 +226,11 @@ def stored_regions(
     progress: Progress | None = None,
     leave_out: LeaveOut | None = None,
 ) -> FeatureStore:
-    """The feature store of a key, with all the pictures in it.
+    """Opens the feature store of a key and adds the pictures that it lacks.
 
     Raises:
         InputError: Some pictures cannot be read (the message counts them and names the first ones) and there is no
-            `leave_out` to get them with the reasons, or what is stored of one is damaged.
+            `leave_out` to be called with them, or the stored features of one are damaged.
     """
     store = open_store(key, folder)
     failures = store.add(images, lambda: load_extractor(key), progress=progress)
@@ -220,19 +244,19 @@ def stored_regions(
 def decoded_pictures(
     size: int, images: Iterable[Path], *, progress: Progress | None = None, leave_out: LeaveOut | None = None
 ) -> Pictures:
-    """The pictures, decoded and kept in memory.
+    """Decodes pictures and keeps them in memory.
 
     Raises:
-        InputError: Some pictures cannot be read; the message counts them and names the first ones. With `leave_out`
-            that gets them with the reasons instead.
+        InputError: Some pictures cannot be read; the message counts them and names the first ones. `leave_out`,
+            if given, is called with each and the reason instead.
     """
     pictures = Pictures(size)
     check_readable(pictures.add(images, progress=progress), leave_out)
     return pictures
 
 
-def check_readable(failures: Mapping[Path, str], leave_out: LeaveOut | None, consolation: str = "") -> None:
-    """Raises `UnreadablePictures` where there are some, or hands each to `leave_out`."""
+def check_readable(failures: Mapping[Path, str], leave_out: LeaveOut | None, hint: str = "") -> None:
+    """Raises `UnreadablePictures` if there are failures, or passes each to `leave_out`."""
     if leave_out:
         for path, why in failures.items():
             leave_out(path, why)
@@ -241,5 +265,5 @@ def check_readable(failures: Mapping[Path, str], leave_out: LeaveOut | None, con
         more = "; …" if len(failures) > 3 else ""
         raise UnreadablePictures(
             f"Expected pictures that can be read. Received: {len(failures)} that cannot, {named}{more}. "
-            f"Replace them or leave them out{consolation}."
+            f"Replace them or leave them out{hint}."
         )

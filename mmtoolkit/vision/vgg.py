@@ -1,4 +1,4 @@
-"""VGG19 as a describer of regions."""
+"""Extracts features of picture regions with VGG19."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Regions(keras.layers.Layer):
-    """The 14 x 14 grid of `block5_conv4`, one row a region, that before its block, or the vector of `fc2` as only row.
+    """VGG19 up to one layer: its 14 x 14 grid with one row per region, or the vector of `fc2` as the only row.
 
     Example:
         >>> extractor = VGG19Regions.from_weights(path, precision="float32")
@@ -49,7 +49,7 @@ class VGG19Regions(keras.layers.Layer):
 
     Args:
         layer: `"block5_conv4"`; `"block5_pool"`, as many regions of a picture of 448 x 448, which show smaller things;
-            `"block4_pool"`, as wide and as fine, for a last block that is trained along; or `"fc2"`
+            `"block4_pool"`, of the same shape, for a last block that is trained with the model; or `"fc2"`
             (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
     Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; `block5_conv4` is the layer
@@ -76,8 +76,8 @@ class VGG19Regions(keras.layers.Layer):
         Args:
             path: An HDF5 file of VGG19 as Keras publishes it, without its top or, for `fc2`, with it.
             precision: `"float32"` or `"bfloat16"`.
-            layer: As above.
-            seed: Of the random weights.
+            layer: As in the class.
+            seed: Seed of the random weights.
 
         Raises:
             InputError: The file does not hold VGG19's convolutions.
@@ -113,21 +113,21 @@ class VGG19Regions(keras.layers.Layer):
 
 
 class Extractor(Protocol):
-    """What makes regions: `VGG19Regions`, or anything else with its `call`."""
+    """Extractor of regions: `VGG19Regions`, or any object with its `call`."""
 
     def call(self, images: Any) -> Any:
-        """`<uint8>[batch, side, side, 3]` to `<float16>[batch, regions, features]`."""
+        """Maps `<uint8>[batch, side, side, 3]` to `<float16>[batch, regions, features]`."""
         ...
 
 
 def extractor_graph(extractor: Extractor, side: int = IMAGE_SIZE) -> Callable[[Any], tf.Tensor]:
-    """The extractor's forward pass as one graph for any number of pictures of a side."""
+    """Compiles the extractor's forward pass as one graph for any number of pictures of one size."""
     signature = [tf.TensorSpec((None, side, side, 3), tf.uint8)]
     return tf.function(extractor.call, input_signature=signature)
 
 
 def cache_folder() -> Path:
-    """Where downloaded weights and feature stores are kept: `$MMTOOLKIT_CACHE` or `~/.cache/mmtoolkit`."""
+    """Returns the folder of downloaded weights and feature stores: `$MMTOOLKIT_CACHE` or `~/.cache/mmtoolkit`."""
     return Path(os.environ.get("MMTOOLKIT_CACHE") or Path.home() / ".cache" / "mmtoolkit")
 
 
@@ -147,61 +147,61 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
                 "which does not exist."
             )
         return path
-    if kept := kept_weights(layer):
-        return kept
+    if cached := cached_weights(layer):
+        return cached
     name, md5 = PUBLISHED[layer]
     download(cache_folder() / name, md5)
     return cache_folder() / name
 
 
-def kept_weights(layer: str) -> Path | None:
-    """The published weights of a layer in the cache, downloaded or given by their path before."""
+def cached_weights(layer: str) -> Path | None:
+    """Finds the published weights of a layer in the cache, downloaded or given by their path before."""
     name, md5 = PUBLISHED[layer]
     if (published := cache_folder() / name).is_file():
         return published
-    given = weights_by_digest("").parent.glob("*.h5")
-    return next((kept for kept in given if file_digest(kept, "md5") == md5), None)
+    by_digest = weights_by_digest("").parent.glob("*.h5")
+    return next((path for path in by_digest if file_digest(path, "md5") == md5), None)
 
 
-def download(kept: Path, md5: str) -> None:
-    """Fetches the published weights; the file gets its name once it is whole."""
-    partial = kept.with_name(f"{kept.name}.part")
-    folder = {"cache_dir": str(kept.parent), "cache_subdir": ""}
+def download(target: Path, md5: str) -> None:
+    """Downloads the published weights; the file gets its name once it is complete."""
+    partial = target.with_name(f"{target.name}.part")
+    folder = {"cache_dir": str(target.parent), "cache_subdir": ""}
     try:
-        kept.parent.mkdir(parents=True, exist_ok=True)
+        target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for a command's results
-            keras.utils.get_file(partial.name, URL + kept.name, file_hash=md5, hash_algorithm="md5", **folder)
-        os.replace(partial, kept)
+            keras.utils.get_file(partial.name, URL + target.name, file_hash=md5, hash_algorithm="md5", **folder)
+        os.replace(partial, target)
     except Exception as error:  # get_file raises plain Exception for every network failure
         raise InputError(
-            f"VGG19's weights are not here and could not be downloaded; put {kept.name} at {kept}, or give its path "
-            "with --vgg19-weights."
+            f"VGG19's weights are not here and could not be downloaded; put {target.name} at {target}, or give its "
+            "path with --vgg19-weights."
         ) from error
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """The digest of a file, in hexadecimal."""
+    """Computes the digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
 
 
-def keep_weights(path: Path, *, layer: str) -> str:
+def cache_weights(path: Path, *, layer: str) -> str:
     """Copies a weights file into the cache under its SHA-256, so that later commands find it; returns the hash.
 
     Raises:
         InputError: The file does not hold VGG19's convolutions; it is not copied.
     """
     digest = file_digest(path)
-    kept = weights_by_digest(digest)
-    if kept.is_file() and kept.stat().st_size == path.stat().st_size:  # another size: it was cut off since
+    target = weights_by_digest(digest)
+    if target.is_file() and target.stat().st_size == path.stat().st_size:  # another size: it was cut off since
         return digest
-    copy = kept.with_name(f"{digest}.part.h5")  # Keras goes by the ending
-    kept.parent.mkdir(parents=True, exist_ok=True)
+    copy = target.with_name(f"{digest}.part.h5")  # Keras goes by the ending
+    target.parent.mkdir(parents=True, exist_ok=True)
     try:
         with path.open("rb") as weights:
             write_atomically(copy, lambda file: shutil.copyfileobj(weights, file))
         VGG19Regions.from_weights(copy, precision="float32", layer=layer)
-        os.replace(copy, kept)
+        os.replace(copy, target)
     except InputError as error:
         raise InputError(str(error).replace(str(copy), str(path))) from error
     finally:
@@ -210,12 +210,12 @@ def keep_weights(path: Path, *, layer: str) -> str:
 
 
 def weights_by_digest(digest: str) -> Path:
-    """Where the cache keeps the weights file with that SHA-256."""
+    """Returns the path in the cache of the weights file with a SHA-256."""
     return cache_folder() / "weights" / f"{digest}.h5"
 
 
 def choose_precision(precision: str) -> str:
-    """`auto` is bfloat16 where the processor multiplies it in hardware, else float32.
+    """Resolves `auto`: bfloat16 where the processor multiplies it in hardware, else float32.
 
     Example:
         >>> choose_precision("float32")

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from conformance.cases import forced_auto_jit
 
 from mmtoolkit.data import batch_plan, caption_dataset
 from mmtoolkit.data.datasets import token_batch
@@ -100,6 +101,27 @@ def test_captions_of_one_picture_may_share_it() -> None:
         pictures, whose = batch[0]["regions"].numpy().ravel(), batch[0]["image_index"].numpy()
         assert len(set(pictures)) == len(pictures)  # each is read once
         assert [int(pictures[picture]) for picture in whose] == [example // 2 for example in examples(batch)]
+
+
+def test_few_shapes_hold_the_same_captions_with_padding_and_pictures_once_more() -> None:
+    given: dict[str, Any] = {"per_group": 2, "batch_size": 8}
+    plain, few = list(make(**given)), list(make(**given, few_shapes=True))
+    assert {batch[1].shape[1] for batch in few} == {8} and len({batch[1].shape[1] for batch in plain}) > 1
+    for (inputs, targets, weights), (filled, *others) in zip(plain, few, strict=True):
+        time, count = inputs["tokens"].shape[1], len(inputs["regions"])
+        assert len(filled["regions"]) == count + count % 2  # of a batch of eight, one of four numbers
+        np.testing.assert_array_equal(filled["regions"][:count], inputs["regions"])
+        assert set(filled["regions"].numpy().ravel()) == set(inputs["regions"].numpy().ravel())
+        np.testing.assert_array_equal(filled["image_index"], inputs["image_index"])
+        for one, other in zip((filled["tokens"], *others), (inputs["tokens"], targets, weights), strict=True):
+            np.testing.assert_array_equal(one[:, :time], other)
+            assert one.shape[0] == other.shape[0] and not one[:, time:].numpy().any()
+
+
+def test_shapes_are_few_where_keras_compiles_by_itself(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert any(batch[1].shape[1] % 8 for batch in make())
+    forced_auto_jit(monkeypatch)
+    assert not any(batch[1].shape[1] % 8 for batch in make())
 
 
 def test_the_types_are_those_of_the_features() -> None:

@@ -111,3 +111,18 @@ def test_long_questions_are_cut() -> None:
 def test_answers_must_be_known() -> None:
     with pytest.raises(InputError, match="at least one question with a known answer. Received: 4 records"):
         question_dataset(RECORDS, CODEC, mm.TextCodec.fit(["cat"], level="whole"), features=None)
+
+
+@pytest.mark.parametrize("answers", [WHOLE, WORDS], ids=["whole", "written"])
+def test_few_shapes_hold_the_same_questions_with_padding(answers: mm.TextCodec) -> None:
+    for (inputs, targets, weights), (filled, *others) in zip(
+        batches(answers, batch_size=2), batches(answers, batch_size=2, few_shapes=True), strict=True
+    ):
+        assert filled["question"].shape == (2, 8)
+        np.testing.assert_array_equal(filled["regions"], inputs["regions"])
+        pairs = [(filled["question"], inputs["question"]), *zip(others, (targets, weights), strict=True)]
+        if "tokens" in inputs:
+            assert filled["tokens"].shape == others[0].shape == others[1].shape == (2, 8)
+            pairs.append((filled["tokens"], inputs["tokens"]))
+        for one, other in pairs:
+            np.testing.assert_array_equal(one[:, : other.shape[1]] if one.ndim > 1 else one, other)

@@ -143,7 +143,7 @@ def test_the_example_of_a_shared_plan_and_what_it_refuses() -> None:
     plan = batch_plan([3, 9, 3, 9], batch_size=2, owners=pictures, per_group=2)
     assert [batch.tolist() for batch in plan] == [[2, 3], [0, 1]]
     assert batch_plan([], batch_size=2, owners=[], per_group=2) == []
-    with pytest.raises(InputError, match="together must be at least 1. Received: 0"):
+    with pytest.raises(InputError, match="per_group must be at least 1. Received: 0"):
         batch_plan([3], batch_size=2, owners=["a"], per_group=0)
     with pytest.raises(InputError, match="need an owner each. Received: 1 owners of 2 examples"):
         batch_plan([3, 4], batch_size=1, owners=["a"], per_group=2)

@@ -18,7 +18,7 @@ import mmtoolkit as mm
 from mmtoolkit.doctor import examine, health_page
 from mmtoolkit.doctor.duplicates import duplicates, near_pairs, nearly_same
 from mmtoolkit.doctor.findings import USABLE
-from mmtoolkit.doctor.pictures import look_at_all
+from mmtoolkit.doctor.pictures import inspect_pictures
 from mmtoolkit.doctor.texts import Text, answer_table, foreign_script, foreign_words, text_findings, vocabulary_table
 from mmtoolkit.readers import load_captions, load_questions
 from tests.doctor.conftest import PLANTED
@@ -42,9 +42,9 @@ def test_what_is_listed_is_left_out(planted: Path, tmp_path: Path, capsys: Any) 
     from mmtoolkit.pipelines import doctor
 
     listed = tmp_path / "out.jsonl"
-    assert doctor.main(data=planted, quarantine=listed, json=True) == 2
+    assert doctor.main(doctor.Options(data=planted, quarantine=listed, json=True)) == 2
     capsys.readouterr()
-    assert doctor.main(data=planted, exclude=listed, json=True) == 1
+    assert doctor.main(doctor.Options(data=planted, exclude=listed, json=True)) == 1
     left = json.loads(capsys.readouterr().out)
     assert {finding["kind"] for finding in left["findings"]} == set(USABLE)  # which is learnt from
     with pytest.warns(UserWarning, match="9 rows or pictures are left out"):
@@ -58,7 +58,7 @@ def test_a_table_that_cannot_be_read_is_an_error(clean: Path, tmp_path: Path, ca
 
     folder = shutil.copytree(clean, tmp_path / "two")
     (folder / "captions.csv").write_bytes("image,caption\nimages/000001.png,un caf\xe9\n".encode("latin-1"))
-    assert doctor.main(data=folder, json=True) == 2
+    assert doctor.main(doctor.Options(data=folder, json=True)) == 2
     (finding,) = json.loads(capsys.readouterr().out)["findings"]
     assert finding["kind"] == "unreadable table" and finding["source"].endswith("captions.csv")
 
@@ -112,7 +112,7 @@ def test_a_changed_photo_is_a_near_duplicate_and_no_other_is(
     paths = [tmp_path / f"{number}.png" for number in range(len(pictures))]
     for path, picture in zip(paths, pictures, strict=True):
         picture.save(path)
-    assert list(nearly_same(look_at_all(paths))) == list(zip(paths[30:40], paths[40:], strict=True))
+    assert list(nearly_same(inspect_pictures(paths))) == list(zip(paths[30:40], paths[40:], strict=True))
 
 
 def test_drawings_with_other_things_in_the_same_place_are_no_duplicates(tmp_path: Path) -> None:
@@ -123,7 +123,7 @@ def test_drawings_with_other_things_in_the_same_place_are_no_duplicates(tmp_path
         picture = Image.new("RGB", (96, 96), "#fafaf7")
         getattr(ImageDraw.Draw(picture), shape)((30, 30, 54, 54), fill=colour)
         picture.save(path, quality=80 if path is paths[-1] else 95)
-    assert list(nearly_same(look_at_all(paths))) == [(paths[0], paths[3])]
+    assert list(nearly_same(inspect_pictures(paths))) == [(paths[0], paths[3])]
 
 
 def test_doubles_across_splits(photos: list[Image.Image], tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_doubles_across_splits(photos: list[Image.Image], tmp_path: Path) -> Non
     shutil.copy(paths[0], paths[1])
     photos[0].save(paths[2])
     owners = dict(zip(paths, [("a", "train"), ("b", "valid"), ("c", None)], strict=True))
-    found = [(each.kind, each.level, each.image, each.message) for each in duplicates(look_at_all(paths), owners)]
+    found = [(each.kind, each.level, each.image, each.message) for each in duplicates(inspect_pictures(paths), owners)]
     assert found == [
         ("across splits", "error", "b", "is the same file as a; it is in valid, the other in train; keep one"),
         (

@@ -230,7 +230,7 @@ def raw(address: str, path: str) -> bytes:
         ({"image": "1.jpg", "table": "?", "labels": "red"}, "expected labels of 1 text(s) each. Received: 'red'."),
         ({"image": "1.jpg", "table": "?", "labels": [["a", "b"]]}, "expected labels of 1 text(s) each."),
         ({"image": "1.jpg", "table": "?", "labels": [[1]]}, "expected labels of 1 text(s) each."),
-        ({"image": "1.jpg", "table": "?", "labels": [["\ud800"]]}, "expected whole characters of Unicode."),
+        ({"image": "1.jpg", "table": "?", "labels": [["\ud800"]]}, "expected whole Unicode characters."),
     ],
 )
 def test_what_is_no_label_is_refused(serve: Any, photos: Path, body: Any, message: str) -> None:

@@ -151,7 +151,7 @@ def test_a_table_spoilt_meanwhile_is_left_alone(photos: Path) -> None:
 def test_half_characters_and_names_that_no_table_holds_are_refused(photos: Path) -> None:
     (photos / " 6.jpg").write_bytes((photos / "1.jpg").read_bytes())
     sheet = sheet_of(photos)
-    with pytest.raises(mm.InputError, match=r"whole characters of Unicode\. Received: the half"):
+    with pytest.raises(mm.InputError, match=r"whole Unicode characters\. Received: half of one"):
         save(sheet, "1.jpg", [["a \ud800"]])
     with pytest.raises(mm.InputError, match=r"Received: ' 6\.jpg'; rename the picture"):
         save(sheet, " 6.jpg", [["red"]])

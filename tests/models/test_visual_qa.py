@@ -12,8 +12,9 @@ import pytest
 from once import Once
 
 import mmtoolkit as mm
-from mmtoolkit.evaluation import evaluate_answers, most_frequent_answers
+from mmtoolkit.evaluation import evaluate
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.tasks import question_answering
 
 SIDE = 32
 SMALL = {"units": 64, "attention_units": 32, "embedding_dim": 16, "filters": (8, 16, 24, 32), "dropout": 0.0}
@@ -72,9 +73,7 @@ def test_what_was_learnt_by_heart_is_answered(learnt: Learnt) -> None:
 
 def test_the_wrong_picture_hurts(learnt: Learnt) -> None:
     """The report's own comparison: the same questions about pictures of others."""
-    report = evaluate_answers(
-        learnt.model, learnt.records, source=learnt.source, usual=most_frequent_answers(learnt.records)
-    )
+    report = evaluate(question_answering, learnt.model, learnt.records, source=learnt.source)
     mixed = report["baselines"]["pictures of other questions"]
     assert report["scores"]["accuracy"] > mixed["accuracy"] + 20
     points = report["gains"]["pictures of other questions"]

@@ -14,6 +14,7 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.monitoring import AfterBar, Curves, Events, StopAtNaN
 from mmtoolkit.monitoring.callbacks import once_each
+from mmtoolkit.tasks import captioning
 
 
 def test_each_kind_is_told_once() -> None:
@@ -168,7 +169,7 @@ def trained_to_the_end(folder: Path, *, infinite_from: int, batch_size: int) -> 
     callbacks = [
         RaiseRate(infinite_from),
         StopAtNaN(preset),
-        mm.DecodedValidation(records, source, preset),
+        mm.DecodedValidation(captioning, records, source=source, preset=preset),
     ]
     with pytest.raises(FloatingPointError) as caught:
         captioner.fit(dataset, epochs=4, callbacks=callbacks, verbose=0, shuffle=False)

@@ -95,7 +95,7 @@ def test_the_attention_must_move_by_two_in_a_hundred(share: float, warned: bool)
 
 def test_even_attention_is_named_and_attention_to_something_is_not() -> None:
     message = flat_attention([EVEN, EVEN[:2]])
-    assert message and "all regions alike (0.0 % away" in message and "try" in message
+    assert message and "evenly over all regions (0.0 % away" in message and "try" in message
     assert flat_attention([eyes(3, 3, 3)]) is None  # it stays, but it has chosen
 
 

@@ -12,8 +12,9 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.monitoring import Events, SampleCaptions
+from mmtoolkit.monitoring import Events, Samples
 from mmtoolkit.pictures import attention_picture
+from mmtoolkit.tasks import captioning
 
 REGIONS = 4
 
@@ -36,12 +37,14 @@ class Setting:
             captions = (f"{word} {number}", f"the {word}")
             self.records.append(mm.CaptionRecord(folder / f"{number}.png", f"{number}.png", captions))
         codec = mm.TextCodec.fit(mm.texts(self.records))
-        self.model: Any = SimpleNamespace(codec=codec, image_size=32, attention_weights=self.attention_weights)
+        self.model: Any = SimpleNamespace(
+            codec=codec, image_size=32, grid=(2, 2), has_attention=True, attention_weights=self.attention_weights
+        )
         self.attention, self.asked = attention, list[tuple[Any, list[str]]]()
         self.source = mm.Pictures(32)
         self.events = Events(folder / "logs")
-        self.samples = SampleCaptions(
-            self.records, self.source, folder / "samples", events=self.events, tell=self.lines.append
+        self.samples = Samples(
+            captioning, self.records, self.source, folder / "samples", events=self.events, tell=self.lines.append
         )
 
     def attention_weights(self, inputs: dict[str, np.ndarray], captions: list[str]) -> list[np.ndarray]:
@@ -69,7 +72,9 @@ def test_an_epoch_leaves_a_text_a_picture_and_a_line(events_in: Callable, tmp_pa
     assert captions == [f"the dog {n}" for n in shown]
     assert np.array_equal(images, setting.source.read([setting.records[n].image for n in shown]))
 
-    expected = np.asarray(attention_picture(Image.open(tmp_path / "0.png"), ["the", "dog", "0"], moving(3)))
+    expected = np.asarray(
+        attention_picture(Image.open(tmp_path / "0.png"), ["the", "dog", "0"], moving(3).reshape(3, 2, 2))
+    )
     assert np.array_equal(np.asarray(Image.open(tmp_path / "samples" / "epoch-01.png")), expected)
     written, sheet = events_in(tmp_path / "logs")
     assert written[:3] == ("text", "samples/captions", 1)
@@ -93,7 +98,7 @@ def test_always_the_same_caption_is_told_once_and_not_in_the_first_epochs(tmp_pa
 
 @pytest.mark.parametrize(
     ("attention", "told"),
-    [(even, "looks at all regions alike"), (lambda words: moving(1).repeat(words, axis=0), "does not move")],
+    [(even, "spread evenly over all regions"), (lambda words: moving(1).repeat(words, axis=0), "does not move")],
 )
 def test_attention_that_does_nothing_is_told_once(
     attention: Callable[[int], np.ndarray], told: str, tmp_path: Path
@@ -113,8 +118,13 @@ def test_a_letter_that_no_font_has_ends_no_training(tmp_path: Path) -> None:
 
 def test_empty_captions_and_few_pictures_are_shown_too(tmp_path: Path) -> None:
     setting = Setting(tmp_path)
-    setting.samples = SampleCaptions(
-        setting.records[:1], setting.source, tmp_path / "one", events=setting.events, tell=setting.lines.append
+    setting.samples = Samples(
+        captioning,
+        setting.records[:1],
+        setting.source,
+        tmp_path / "one",
+        events=setting.events,
+        tell=setting.lines.append,
     )
     assert setting.epochs(4, lambda number: "") == []
     assert (tmp_path / "one" / "epoch-04.png").is_file()

@@ -24,7 +24,7 @@ import yaml
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines import learning
+from mmtoolkit.vision.setup import choose_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ("logs", "samples")
@@ -95,7 +95,7 @@ def test_a_run_holds_a_preset_a_report_and_its_options(trained: Any) -> None:
     assert sorted(path.name for path in trained.out.iterdir()) == left
     preset = {path.relative_to(trained.preset).as_posix() for path in trained.preset.rglob("*") if path.is_file()}
     codec = {"codecs/words/codec.json", "codecs/words/vocabulary.txt"}
-    assert preset == {"config.json", "model.weights.h5", "card.json", "seen_pictures.h5"} | codec
+    assert preset == {"config.json", "model.weights.h5", "card.json", "seen_pictures.h5", "baselines.json"} | codec
 
 
 def test_the_report_begins_with_scores_and_compares_them(trained: Any) -> None:
@@ -115,7 +115,7 @@ def test_the_scores_are_percentages_of_the_captions_that_the_preset_writes(train
     references = {record.image_id: list(record.captions) for record in records}
     report = report_of(trained.out)
     assert report["scores"] == mm.score_captions(dict(zip(references, written, strict=True)), references)
-    assert [row["caption"] for row in rows_of(trained.out)] == written
+    assert [row["output"] for row in rows_of(trained.out)] == written
     ring = random.Random(3).sample(range(len(written)), len(written))
     after = dict(zip(ring, [*ring[1:], ring[0]], strict=True))
     shuffled = [written[after[n]] for n in range(len(written))]
@@ -217,7 +217,7 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
     written = job("predict", data / "2.png", "--preset", preset)
     assert written.code == 0, written.err
     (row,) = rows_of(tmp_path / "run")
-    assert written.out == f"{data / '2.png'}\t{row['caption']}\n"
+    assert written.out == f"{data / '2.png'}\t{row['output']}\n"
     scored = job("evaluate", "--data", data, "--preset", preset, "--split", "valid", "--features", store, "--json")
     assert json.loads(scored.out)["scores"] == report_of(tmp_path / "run")["scores"]
 
@@ -239,7 +239,7 @@ def test_every_form_of_the_model_goes_the_whole_way(
     picture, looks = next((scenes / "images").iterdir()), tmp_path / "looks"
     drawn = job("predict", picture, "--preset", tmp_path / "run" / "preset", "--attention", looks)
     if form[0] == "--attention":
-        assert drawn.code == 1 and "Only a captioner with attention" in drawn.error
+        assert drawn.code == 1 and "a model without attention" in drawn.error
         assert len(drawn.out.splitlines()) == 1  # the caption comes all the same
     else:
         assert drawn.code == 0 and len(list(looks.iterdir())) == 1
@@ -465,7 +465,7 @@ def test_small_pictures_go_to_the_small_network(
     encoder: str, weights: str | None, side: int, chosen: str, tmp_path: Path
 ) -> None:
     Image.new("RGB", (side, side)).save(tmp_path / "a.png")
-    assert learning.choose_encoder(encoder, weights, [tmp_path / "a.png"]) == chosen
+    assert choose_encoder(encoder, weights, [tmp_path / "a.png"]) == chosen
 
 
 # --- Ctrl-C, and the job as a script ---
@@ -514,7 +514,7 @@ def test_rare_words_are_counted(
     def stop(*arguments: Any, **options: Any) -> None:
         raise mm.InputError("enough")
 
-    monkeypatch.setattr("mmtoolkit.pipelines.caption.train", stop)
+    monkeypatch.setattr("mmtoolkit.models.start_at_vgg19", stop)
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, "--min-count", 20)
     assert done.error == "enough"
     expected = f"vocabulary: {len(counts) - rare} words; rarer than --min-count 20 and left out: {rare}\n"

@@ -14,7 +14,8 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.out_of_distribution import drawn, fit_distribution, pictures
+from mmtoolkit.evaluation import drawn, images_of
+from mmtoolkit.training import keep_distribution
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
 Job = Callable[..., Any]
@@ -48,7 +49,7 @@ def test_a_training_describes_its_pictures_and_reports_on_those_held_out(
     is_captioner = kind == "trained"
     model = (mm.Captioner if is_captioner else mm.VisualQA).from_preset(run.preset)
     records = mm.read_captions(run.data) if is_captioner else mm.read_questions(run.data)
-    splits = {name: pictures([one for one in records if one.split == name]) for name in ("train", "valid", "test")}
+    splits = {name: images_of([one for one in records if one.split == name]) for name in ("train", "valid", "test")}
     assert [len(images) for images in splits.values()] == [32, 4, 4]
     vectors = {name: by_hand(model, images) for name, images in splits.items()}
     expected = ImageDistribution.fit(vectors["train"], vectors["valid"])
@@ -112,16 +113,17 @@ def test_evaluate_reports_the_share_of_pictures_that_are_unlike(
     assert report["unlike"]["share"] == 25.0 and next(iter(report)) == "scores"
 
 
-def test_few_pictures_are_not_described(trained: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_few_pictures_are_not_described(trained: Any, tmp_path: Path) -> None:
     model = mm.Captioner.from_preset(trained.preset)
     records = mm.read_captions(trained.data)
     splits = mm.split(records, seed=0)._replace(train=records[:11], valid=records[11:15])
     shutil.copy(trained.preset / "seen_pictures.h5", tmp_path)  # of the training before
-    fit_distribution(model, splits, model.image_source(), tmp_path, seed=0)
-    assert "fewer than 16 pictures" in capsys.readouterr().err and not list(tmp_path.iterdir())
+    told: list[str] = []
+    keep_distribution(model, splits, model.image_source(), tmp_path, seed=0, tell=told.append)
+    assert "fewer than 16 pictures" in told.pop() and not list(tmp_path.iterdir())
     assert model.image_distribution is None
-    fit_distribution(model, splits, None, tmp_path, seed=0)  # questions alone
-    assert capsys.readouterr().err == "" and not list(tmp_path.iterdir())
+    keep_distribution(model, splits, None, tmp_path, seed=0, tell=told.append)  # questions alone
+    assert not told and not list(tmp_path.iterdir())
 
 
 def test_of_many_pictures_the_same_ones_are_drawn() -> None:

@@ -16,7 +16,7 @@ from once import Once
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.pipelines.captioning import search
+from mmtoolkit.decoding import choose_search
 from mmtoolkit.pipelines.predict import picture_names, write_table
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.vgg import NO_TOP
@@ -149,17 +149,17 @@ def test_searching_and_drawing_at_once_is_refused(job: Job, trained: Any, pictur
     ids=str,
 )
 def test_the_beam_of_the_options(korean: Path, given: dict[str, Any], expected: mm.BeamSearch) -> None:
-    assert search(mm.Captioner.from_preset(korean), **given) == expected
+    assert choose_search(mm.Captioner.from_preset(korean).decoding, **given) == expected
 
 
 def test_a_preset_that_draws_goes_on_drawing(korean: Path) -> None:
     captioner = mm.Captioner.from_preset(korean)
     captioner.decoding = mm.Sample(top_k=5, seed=3)
-    plain, cold = search(captioner), search(captioner, temperature=0.5, seed=4)
+    plain, cold = choose_search(captioner.decoding), choose_search(captioner.decoding, temperature=0.5, seed=4)
     assert isinstance(plain, mm.Sample) and isinstance(cold, mm.Sample)
     assert (plain.top_k, plain.temperature, cold.top_k, cold.temperature) == (5, 1.0, 5, 0.5)
     assert [one.seed.get_config()["seed"] for one in (plain, cold)] == [0, 4]
-    assert search(captioner, beam=2) == mm.BeamSearch(width=2)
+    assert choose_search(captioner.decoding, beam=2) == mm.BeamSearch(width=2)
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_preset_that_draws_goes_on_drawing(korean: Path) -> None:
 )
 def test_options_that_do_nothing_or_cannot_be_are_named(korean: Path, given: dict[str, Any], message: str) -> None:
     with pytest.raises(mm.InputError, match=re.escape(message)):
-        search(mm.Captioner.from_preset(korean), **given)
+        choose_search(mm.Captioner.from_preset(korean).decoding, **given)
 
 
 # --- a table ---
@@ -215,7 +215,7 @@ def test_captions_that_the_readers_would_refuse_are_left_out(
         {"image": str(tmp_path / name), "captions": [{"text": text}]}
         for name, text in zip(names, ["one", "", "three", "four", 'five, "six"'], strict=True)
     ]
-    write_table(tmp_path / "table.csv", rows, 5)
+    write_table(mm.captioning, tmp_path / "table.csv", rows, 5)
     told = capsys.readouterr().err
     assert "of a file with an odd name: 3 captions\n" in told and "captions of 2 of 5 pictures: " in told
     for name in names[:1] + names[4:]:
@@ -247,7 +247,7 @@ def test_an_interrupted_job_keeps_the_captions_that_it_has(
         return write(self, *arguments)
 
     monkeypatch.setattr(mm.Captioner, "write", interrupted)
-    monkeypatch.setattr("mmtoolkit.pipelines.predict.BATCH", 2)
+    monkeypatch.setattr("mmtoolkit.evaluation.predictions.BATCH", 2)
     done = job("predict", *pictures, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
     assert done.code == 130 and f"captions of 4 of {len(pictures)} pictures: " in done.err
     assert [record.image.name for record in mm.read_captions(tmp_path / "captions.csv")] == [

@@ -12,8 +12,9 @@ from typing import Any
 import pytest
 
 from mmtoolkit import __version__
+from mmtoolkit.cli import command
 from mmtoolkit.metrics import confidence_intervals, score_captions
-from mmtoolkit.pipelines import command, score
+from mmtoolkit.pipelines import score
 
 SCRIPT = Path(__file__).resolve().parents[2] / "pipelines" / "score.py"
 SAID = {"7": "A dog runs.", "8": "Two men sit on a bench."}

@@ -10,7 +10,7 @@ import pytest
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers import find_images
 from mmtoolkit.readers.images import picture_finder
-from mmtoolkit.readers.tables import near
+from mmtoolkit.readers.tables import did_you_mean
 
 
 def touch(folder: Path, *names: str) -> None:
@@ -45,8 +45,8 @@ def test_a_folder_without_pictures_is_named(tmp_path):
 
 
 def test_another_number_is_no_misspelling():
-    assert near("000005.png", ["000040.png", "000035.png"]) == ""
-    assert near("000005.pgn", ["000005.png"]) == " Did you mean '000005.png'?"
+    assert did_you_mean("000005.png", ["000040.png", "000035.png"]) == ""
+    assert did_you_mean("000005.pgn", ["000005.png"]) == " Did you mean '000005.png'?"
 
 
 def test_a_missing_path_lists_near_names(tmp_path):

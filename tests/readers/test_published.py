@@ -171,7 +171,7 @@ def test_coco_of_two_years_is_ambiguous(folder, refusal):
             " \n",
             "annotations[1]: expected a caption of 'COCO_train2014_000000000009.jpg'",
         ),
-        (("annotations", 1, "caption"), "a \ud83d", "annotations[1]: expected whole characters of Unicode."),
+        (("annotations", 1, "caption"), "a \ud83d", "annotations[1]: expected whole Unicode characters."),
         (("annotations", 1, "id"), 1, "annotations[1]: expected every id once. Received: '1', also in "),
         (("annotations", 1), "a", "annotations[1]: expected an object. Received: 'a'"),
         (

@@ -153,7 +153,7 @@ def test_an_answer_left_blank_by_some_is_kept(folder: Any) -> None:
 
 def test_half_a_character_is_refused_in_any_answer(folder: Any, refused: Any) -> None:
     line = json.dumps({"image": "1.jpg", "question": "what?", "answers": ["dog", "\ud83d dogs"]})
-    assert "the half '\\ud83d'" in refused(folder({"questions.jsonl": line + "\n"}, ["1.jpg"]))
+    assert "half of one, '\\ud83d'" in refused(folder({"questions.jsonl": line + "\n"}, ["1.jpg"]))
 
 
 def test_one_picture_under_two_names_is_one(folder: Any) -> None:
@@ -243,7 +243,7 @@ def test_daquar_lines_out_of_step(folder: Any) -> None:
     assert [record.answers for record in records] == [("book, scissor",), ("lamp",)]
     reasons = [str(fault).rpartition("/")[2] for fault in faults]
     assert reasons[0].startswith(
-        "qa_train.txt:1: expected a question that names its picture, 'image3' say. Received: 's"
+        "qa_train.txt:1: expected a question that names its picture, e.g. 'image3'. Received: 's"
     )
     assert reasons[1].startswith("qa_train.txt:4: expected an answer on the next line. Received: a question.")
     assert reasons[2].startswith("qa_train.txt:7: expected an answer on the next line. Received: the end of the file.")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.tables import csv_rows, json_objects, near, numbered_lines
+from mmtoolkit.readers.tables import csv_rows, did_you_mean, json_objects, numbered_lines
 
 
 def table(folder: Path, content: bytes) -> Path:
@@ -71,5 +71,5 @@ def test_a_line_that_is_no_json_object_is_named(tmp_path, line, words):
 
 
 def test_near_offers_like_names_only():
-    assert near("Capton", ["image", "caption"]) == " Did you mean 'caption'?"
-    assert near("zzz", ["image", "caption"]) == ""
+    assert did_you_mean("Capton", ["image", "caption"]) == " Did you mean 'caption'?"
+    assert did_you_mean("zzz", ["image", "caption"]) == ""

@@ -8,10 +8,10 @@ import pytest
 
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation.rows import fingerprint
-from mmtoolkit.metrics import Bootstrap, caption_statistics, corpus_scores, paired
+from mmtoolkit.evaluation import fingerprint
+from mmtoolkit.metrics import AnswerMetric, Bootstrap, CaptionMetric, caption_statistics, corpus_scores, paired
 from mmtoolkit.metrics.captions import STATISTICS
-from mmtoolkit.reports import compared, comparison_page
+from mmtoolkit.reports import Comparison, compare, comparison_page
 from mmtoolkit.reports.comparison import change_rows
 
 REFERENCES = {
@@ -24,10 +24,9 @@ def rows(captions: dict[str, str]) -> list[dict[str, Any]]:
     table = caption_statistics(captions, {name: REFERENCES[name] for name in captions})
     return [
         {
-            "image_id": name,
-            "caption": text,
+            **{"id": name, "group": name, "input": "", "output": text},
             "references": fingerprint(REFERENCES[name]),
-            "group": "right" if row[-1] > 2 else "unrelated",
+            "grade": "right" if row[-1] > 2 else "unrelated",
             **dict(zip(STATISTICS, row, strict=True)),
         }
         for (name, text), row in zip(captions.items(), table, strict=True)
@@ -38,18 +37,19 @@ def answers(right: list[int]) -> list[dict[str, Any]]:
     """Three questions a picture, so many of them right."""
     return [
         {
-            "question_id": f"{n}-{q}",
-            "image_id": str(n),
-            "question": "what?",
-            "answer": str(q < count),
+            **{"id": f"{n}-{q}", "group": str(n), "input": "what?", "output": str(q < count)},
             "references": "x",
-            "group": "right" if q < count else "wrong",
+            "grade": "right" if q < count else "wrong",
             "questions": 1.0,
             "accuracy": float(q < count),
         }
         for n, count in enumerate(right)
         for q in range(3)
     ]
+
+
+def compared(first: Any, second: Any, rows: Any, others: Any, metric: Any = CaptionMetric()) -> Comparison:  # noqa: B008
+    return compare(metric, (first, second), (rows, others))
 
 
 POOR = dict.fromkeys(REFERENCES, "a red cat sits")
@@ -83,7 +83,7 @@ def test_one_changed_caption_is_noise() -> None:
     found = compared({}, {}, rows(POOR), rows({**POOR, name: REFERENCES[name][0]}))
     assert not any(change.beyond_noise for change in found.changes)
     ((before, after),) = found.better
-    assert (before["image_id"], after["caption"]) == (name, REFERENCES[name][0]) and not found.worse
+    assert (before["id"], after["output"]) == (name, REFERENCES[name][0]) and not found.worse
 
 
 def test_only_records_of_both_are_compared() -> None:
@@ -109,7 +109,7 @@ def test_other_records_make_another_cider_which_is_not_compared() -> None:
 
 def test_questions_about_a_picture_are_drawn_together() -> None:
     """Of four pictures one has all three questions righter: many draws of four pictures miss it."""
-    found = compared({}, {}, answers([0, 1, 2, 0]), answers([3, 1, 2, 0]))
+    found = compared({}, {}, answers([0, 1, 2, 0]), answers([3, 1, 2, 0]), AnswerMetric())
     accuracy = found.changes[0]
     assert (accuracy.name, accuracy.first, accuracy.second) == ("accuracy", 25.0, 50.0)
     pictures = [((1 * 3, right), (3, wrong)) for right, wrong in ((3, 0), (1, 1), (2, 2), (0, 0))]

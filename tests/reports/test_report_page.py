@@ -9,14 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
 
-from mmtoolkit.reports import Look, curves, examples, report_html, report_page
+from mmtoolkit.reports import curves, files, report_html, report_page, views
+from mmtoolkit.task import MatrixView, PictureView, SeriesView, WordsView
+from mmtoolkit.tasks import captioning, question_answering
 
-PLAIN = Image.new("RGB", (32, 32), (200, 30, 30))
-DOG = {"image_id": "1.jpg", "caption": "a <dog> runs", "references": ["개 & cat", "x"]}
-TWO = {"image_id": "a", "question_id": "7", "question": "how many?", "answer": "3", "probability": 0.25}
-TWO["references"] = ["2"]
+PLAIN = np.full((32, 32, 3), (200, 30, 30), np.uint8)
+DOG = {"id": "1.jpg", "group": "1.jpg", "input": "", "output": "a <dog> runs", "score": -1.5}
+DOG["references"] = ["개 & cat", "x"]
+TWO = {"id": "7", "group": "a", "input": "how many?", "output": "3", "score": 0.25, "references": ["2"]}
 REPORT: dict[str, Any] = {
     "scores": {"BLEU-1": 60.0, "BLEU-4": 20.0, "CIDEr": 0.5},
     "intervals": {"BLEU-4": (18.5, 21.5)},
@@ -40,8 +41,8 @@ def text_of(shown: str) -> str:
 
 
 def test_it_says_what_the_report_says() -> None:
-    text = text_of(report_page(REPORT, "dev", looks={}))
-    assert "BLEU-4 20.00 (18.50–21.50) on 1,234 pictures of the valid split" in text
+    text = text_of(report_page(captioning, REPORT, "dev", views_of={}))
+    assert "BLEU-4 20.00 (18.50–21.50) on 1,234 images of the valid split" in text
     assert "right: 75.0 %, CIDEr from 1.25" in text and "unrelated: 25.0 %" in text
     assert "a &lt;dog&gt; runs" in text and "people: 개 &amp; cat · x" in text
     assert "2.5 % of the pictures are unlike those of the training" in text
@@ -53,15 +54,16 @@ def test_it_says_what_the_report_says() -> None:
 def test_a_word_has_its_map() -> None:
     """A byte a region: the strongest is 255, others in proportion."""
     grid = np.array([[0.5, 0.25], [0.25, 0.0]], np.float32)
-    look = Look(PLAIN, ["a", "<dog>", "runs"], [grid, grid / 3, np.full((2, 2), 0.25, np.float32)])
-    shown = report_page(REPORT, "dev", looks={"1.jpg": look})
+    maps = np.stack([grid, grid / 3, np.full((2, 2), 0.25, np.float32)])
+    view = PictureView(PLAIN, ["a", "<dog>", "runs"], maps)
+    shown = report_page(captioning, REPORT, "dev", views_of={"1.jpg": view})
     maps = [list(base64.b64decode(found)) for found in re.findall(r'data-map="([^"]+)"', shown)]
     assert maps == [[255, 128, 128, 0], [255, 128, 128, 0], [128, 128, 128, 128]]  # even attention: half of the scale
     assert shown.count("data:image/jpeg;base64,") == 1 and ">&lt;dog&gt;</button>" in shown
 
 
 def test_it_is_one_file() -> None:
-    shown = report_page(REPORT, "<b>", looks={"1.jpg": Look(PLAIN, [], [])})
+    shown = report_page(captioning, REPORT, "<b>", views_of={"1.jpg": PictureView(PLAIN, [], None)})
     assert not re.findall(r'(?:src|href)="(?!data:)', shown) and "http" not in shown
     assert "<title>&lt;b&gt;</title>" in shown and "data-map=" not in shown.partition("<script>")[0]
 
@@ -74,7 +76,7 @@ def test_a_fine_tuning_shows_before_after_and_each_stage() -> None:
         "best": "decoder",
         "history": {"decoder": {"loss": [2.0]}, "encoder": {"loss": [1.0]}},
     }
-    text = text_of(report_page(tuned, "mine", looks={}))
+    text = text_of(report_page(captioning, tuned, "mine", views_of={}))
     assert "BLEU-4 2.00 20.00 (18.50–21.50)" in text and "BLEU-4 on the old data 30.00 29.00" in text
     assert "new words: cyan, kite" in text and "Best state: decoder." in text
     assert "decoder loss 2 → 2" in text and "encoder loss 1 → 1" in text
@@ -93,11 +95,29 @@ def test_answers_have_kinds_confusions_and_calibration() -> None:
         "groups": {"wrong": {"share": 50.0, "examples": [TWO]}},
     }
     grid = np.eye(2, dtype=np.float32)
-    shown = report_page(report, "vqa", looks={"7": Look(PLAIN, ["look 1", "3"], [grid, grid])})
+    shown = report_page(
+        question_answering, report, "vqa", views_of={"7": PictureView(PLAIN, ["hop 1", "3"], np.stack([grid, grid]))}
+    )
     text = text_of(shown)
-    assert "accuracy 50.00 on 8 questions about 4 pictures" in text and "12.2 points above question only" in text
+    assert "accuracy 50.00 on 8 questions about 4 images" in text and "12.2 points above question only" in text
     assert "how many 5 40.0" in text and "2 3 4" in text and "58 % 50 % 8" in text and "7.5 points apart" in text
-    assert "how many? look 1 3 25 % people: 2" in text and shown.count("data-map=") == 2
+    assert "how many? hop 1 3 25 % people: 2" in text and shown.count("data-map=") == 2
+
+
+def test_every_kind_of_view_is_shown() -> None:
+    """A map that is not square, a matrix, words with weights and lines, each with its texts escaped."""
+    wide = PictureView(PLAIN, ["<b>"], np.arange(6, dtype=np.float32).reshape(1, 2, 3))
+    matrix = MatrixView(["<나>"], ["<I>", "go"], np.array([[0.25, 0.75]]))
+    words = WordsView(["<so>", "good"], np.array([0.1, 0.9]))
+    series = SeriesView({"<observed>": [1.0, 2.0], "forecast": [3.0]})
+    shown = {name: views.item(DOG, view, percent=False) for name, view in
+             {"wide": wide, "matrix": matrix, "words": words, "series": series}.items()}  # fmt: skip
+    assert not any("<b>" in text or "<나>" in text or "<so>" in text or "<observed>" in text for text in shown.values())
+    packed = re.findall(r'data-map="([^"]+)" data-columns=3', shown["wide"])
+    assert [list(base64.b64decode(each)) for each in packed] == [[0, 51, 102, 153, 204, 255]]
+    assert "<td style=--w:0.250></td><td style=--w:0.750></td>" in shown["matrix"]
+    assert "<span style=--w:0.100>&lt;so&gt;</span>" in shown["words"]
+    assert "data:image/jpeg;base64," in shown["series"]
 
 
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 5.0, 3.0]])
@@ -107,6 +127,6 @@ def test_curves_stay_in_their_frame(values: list[float]) -> None:
     assert min(found, key=lambda place: place[1]) == found[values.index(max(values))]
 
 
-@pytest.mark.parametrize("module", [curves, examples, report_html])
+@pytest.mark.parametrize("module", [curves, files, report_html, views])
 def test_examples_in_docstrings(module: Any) -> None:
     assert not doctest.testmod(module).failed

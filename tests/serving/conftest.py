@@ -15,6 +15,7 @@ from once import Once
 import mmtoolkit as mm
 from mmtoolkit.scenes import write_scenes
 from mmtoolkit.serving.export import Fixed, export
+from mmtoolkit.tasks import task_of
 
 SIDE = 32
 WORDS = ("a red circle is above two blue squares", "빨간 원이 파란 네모 위에 있다")
@@ -56,7 +57,7 @@ def models(captioner: mm.Captioner, answerer: mm.VisualQA, once: Once) -> Path:
 
     def export_both(folder: Path) -> None:
         for name, model in (("captions", captioner), ("answers", answerer)):
-            _, verdict = export(model, folder / name, fixed=Fixed(n_best=2))
+            _, verdict = export(task_of(model), model, folder / name, fixed=Fixed(n_best=2))
             assert not verdict.problems
 
     return once("exported", export_both).folder

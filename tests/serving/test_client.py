@@ -19,7 +19,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import mmtoolkit as mm
 from mmtoolkit.serving import client as clients
-from mmtoolkit.serving.client import GrpcClient, RestClient, Told
+from mmtoolkit.serving.client import GrpcClient, Prediction, RestClient
 from mmtoolkit.serving.loaded import ServedModel
 from mmtoolkit.serving.verify import replay
 
@@ -107,7 +107,7 @@ def test_a_busy_server_is_asked_again(moody: str, tmp_path: Path, monkeypatch: p
     path = tmp_path / "a.jpg"
     path.write_bytes(b"\xff\xd8\xff")
     found = RestClient(moody).ask([path, b"junk"])
-    assert found == [Told("a dog", -0.5, "ok"), Told("", 0.0, "unreadable")]
+    assert found == [Prediction("a dog", -0.5, "ok"), Prediction("", 0.0, "unreadable")]
     assert len(Moody.seen) == 3
     pictures = [{"b64": "/9j/"}, {"b64": "anVuaw=="}]
     assert Moody.seen[-1] == {"signature_name": "serving_default", "inputs": {"image_bytes": pictures}}

@@ -17,6 +17,7 @@ from mmtoolkit.serving import export as exporting
 from mmtoolkit.serving.export import Fixed, NotServable, export
 from mmtoolkit.serving.loaded import ServedModel
 from mmtoolkit.serving.savedmodel import read_model, served_signatures
+from mmtoolkit.tasks import Captioning, captioning
 from mmtoolkit.vision.sources import extractor_key
 
 
@@ -120,7 +121,7 @@ def test_vgg19_is_stored_and_proven_as_it_computes(captioner: mm.Captioner, tmp_
     seeing = mm.Captioner.from_config({**captioner.get_config(), "encoder": "vgg19"})
     seeing.build(seeing.input_shapes())
     seeing.extractor = extractor_key("random", precision="bfloat16")
-    place, verdict = export(seeing, tmp_path / "seeing", fixed=Fixed("bfloat16"))
+    place, verdict = export(captioning, seeing, tmp_path / "seeing", fixed=Fixed("bfloat16"))
     assert verdict.problems == [] and verdict.requests > 10
     reader: Any = tf.train.load_checkpoint(str(place / "variables" / "variables"))
     shapes, kinds = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
@@ -131,7 +132,7 @@ def test_vgg19_is_stored_and_proven_as_it_computes(captioner: mm.Captioner, tmp_
 
 def test_a_precision_is_for_vgg19_alone(captioner: mm.Captioner, tmp_path: Path) -> None:
     with pytest.raises(mm.InputError, match="that of VGG19, which this preset does not see through"):
-        export(captioner, tmp_path / "out", fixed=Fixed("bfloat16"))
+        export(captioning, captioner, tmp_path / "out", fixed=Fixed("bfloat16"))
     assert not list(tmp_path.iterdir())
 
 
@@ -151,9 +152,9 @@ def test_what_warms_up_and_what_is_told_lies_beside(models: Path) -> None:
 def test_versions_count_up_and_none_is_lost(captioner: mm.Captioner, models: Path, tmp_path: Path) -> None:
     assert exporting.next_version(models / "captions") == 2 and exporting.next_version(tmp_path / "none") == 1
     with pytest.raises(mm.InputError, match="1 is there already; name another --version"):
-        export(captioner, models / "captions", version=1)
+        export(captioning, captioner, models / "captions", version=1)
     with pytest.raises(mm.InputError, match=r"--precision is one of float32, bfloat16\. Received: 'float8'"):
-        export(captioner, tmp_path, fixed=Fixed(precision="float8"))
+        export(captioning, captioner, tmp_path, fixed=Fixed(precision="float8"))
     assert not list(tmp_path.iterdir())
 
 
@@ -161,18 +162,19 @@ def test_what_does_not_answer_as_the_preset_is_not_kept(
     captioner: mm.Captioner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The signature serving_default alone, with another search than that of the golden request."""
-    signatures, golden = exporting.signatures_of, exporting.golden_requests
+    task = Captioning()
+    signatures, golden = task.signatures, task.golden
 
     def other(model: Any, extractor: Any, **options: Any) -> Any:
         model.decoding = mm.BeamSearch(width=1, length_penalty=0.0, min_length=5)
         return {"serving_default": signatures(model, extractor, **options)["serving_default"]}
 
-    def few(model: Any, **options: Any) -> Any:
+    def few(model: Any, probes: Any, **options: Any) -> Any:
         model.decoding = captioner.decoding
-        return [next(iter(golden(model, **options)))]
+        return [next(iter(golden(model, probes, **options)))]
 
-    monkeypatch.setattr(exporting, "signatures_of", other)
-    monkeypatch.setattr(exporting, "golden_requests", few)
+    monkeypatch.setattr(task, "signatures", other)
+    monkeypatch.setattr(task, "golden", few)
     with pytest.raises(NotServable, match=r"signature serving_default, 1 rows of image_bytes, row 0: (caption|score)"):
-        export(captioner, tmp_path / "out")
+        export(task, captioner, tmp_path / "out")
     assert not list((tmp_path / "out").iterdir())

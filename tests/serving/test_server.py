@@ -19,7 +19,7 @@ import mmtoolkit as mm
 from mmtoolkit.serving.client import RestClient
 from mmtoolkit.serving.loaded import load_models
 from mmtoolkit.serving.rest import Refused
-from mmtoolkit.serving.server import Served, make_server
+from mmtoolkit.serving.server import Application, make_server
 from mmtoolkit.serving.verify import replay
 
 
@@ -113,9 +113,9 @@ def test_what_tensorflow_says_is_told(address: str, models: Path) -> None:
 
 def test_a_failure_of_the_server_is_told_as_json(caplog: pytest.LogCaptureFixture) -> None:
     told: list[str] = []
-    served = Served({"a": object()})  # type: ignore[dict-item]
+    application = Application({"a": object()})  # type: ignore[dict-item]
     environment = {"REQUEST_METHOD": "GET", "PATH_INFO": "/v1/models/a"}
-    (body,) = served(environment, lambda status, headers: told.append(status))
+    (body,) = application(environment, lambda status, headers: told.append(status))
     assert told == ["500 Internal Server Error"] and list(json.loads(body)) == ["error"]
     assert "a request failed" in caplog.text
 

@@ -20,8 +20,9 @@ from mmtoolkit.serving import export as exporting
 from mmtoolkit.serving.export import Fixed
 from mmtoolkit.serving.golden import GOLDEN, Golden, pack, unpack
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model
-from mmtoolkit.serving.signatures import Signature, signatures_of
+from mmtoolkit.serving.signatures import Signature
 from mmtoolkit.serving.verify import differences, read_golden, replay, verify
+from mmtoolkit.tasks import captioning
 
 Export = Callable[..., Path]
 OTHERS = ("attention", "from_regions", "n_best", "sample")
@@ -40,7 +41,7 @@ def plain(captioner: mm.Captioner, request_of: Golden, tmp_path: Path) -> Export
 
     def write(wrap: Callable[[Any], Any] = lambda function: function, model: Any = None) -> Path:
         ready = exporting.at_precision(model or captioner, Fixed())
-        served = signatures_of(ready, None, n_best=1, sample=mm.Sample())["serving_default"]
+        served = captioning.signatures(ready, None, n_best=1, sample=mm.Sample())["serving_default"]
         folder = tmp_path / "1"
         exporting.write_model(folder, ready, {"serving_default": Signature(served.inputs, wrap(served.function))})
         return with_golden(folder, request_of)
@@ -195,6 +196,7 @@ def test_numbers_may_differ_by_the_tolerance_and_strings_in_a_tie() -> None:
         {"image_bytes": np.array([b"1", b"2"], object)},
         {"caption": np.array([b"a", b"b"], object), "score": np.array([-1.0, -2.0], np.float32)},
         [[("a", -1.0), ("c", -1.00005), ("d", -1.5)], [("b", -2.0)]],
+        {"caption": "score"},
     )
 
     def compared(captions: list[bytes], scores: list[float]) -> list[str]:
@@ -226,10 +228,10 @@ def test_golden_requests_survive_the_file(request_of: Golden) -> None:
 def test_a_live_server_is_asked_the_same(models: Path) -> None:
     folder = models / "captions" / "1"
 
-    def filtering(signature: str, inputs: Any) -> Any:
+    def refusing(signature: str, inputs: Any) -> Any:
         raise mm.InputError("it answered 503")
 
-    verdict = replay(folder, filtering)
+    verdict = replay(folder, refusing)
     assert len(verdict.problems) == verdict.requests > 5 and verdict.problems[0].endswith("it answered 503")
 
 

@@ -13,7 +13,14 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.vision import read_image
-from mmtoolkit.vision.headers import MOST_EXTENSIONS, MOST_PIXELS, claimed_sides, first_frame, still, too_large
+from mmtoolkit.vision.headers import (
+    MOST_EXTENSIONS,
+    MOST_PIXELS,
+    claimed_sides,
+    drop_animation,
+    first_frame,
+    too_large,
+)
 
 FORMS: list[tuple[str, dict[str, Any]]] = [
     ("JPEG", {}),
@@ -69,7 +76,7 @@ def test_only_the_first_frame_of_a_gif_is_decoded() -> None:
     assert len(cut.numpy()) < 0.4 * len(data) and sides.numpy().tolist() == [123, 77]
     whole, alone = (tf.io.decode_image(each, channels=3, expand_animations=False) for each in (data, cut))
     np.testing.assert_array_equal(alone, whole)
-    assert still(tf.constant(encoded(frames[0], "PNG"))).numpy() == encoded(frames[0], "PNG")
+    assert drop_animation(tf.constant(encoded(frames[0], "PNG"))).numpy() == encoded(frames[0], "PNG")
 
 
 def test_a_frame_larger_than_its_screen_is_counted() -> None:

@@ -91,7 +91,7 @@ def test_one_direction_alone() -> None:
 @pytest.mark.parametrize(
     ("train", "valid", "told"),
     [
-        (made(11, 4), made(4, 4), "16 pictures or more to describe. Received: 11 for training and 4 for validation"),
+        (made(11, 4), made(4, 4), "16 pictures or more to fit .* Received: 11 for training and 4 for validation"),
         (made(1, 4), made(40, 4), "Received: 1 for training"),
         (made(30, 4) * np.nan, made(4, 4), r"finite numbers for each picture. Received: an array of shape \(30, 4\)"),
         (made(30, 4)[0], made(4, 4), r"Received: an array of shape \(4,\)"),

@@ -81,7 +81,7 @@ def test_pictures_are_kept_once_read_unless_told_otherwise(greys: list[Path], ke
     """So that training decodes a small set once, and captioning a large folder does not fill the memory."""
     pictures = Pictures(16, keep=keep)
     pictures.read(greys)
-    assert list(pictures.kept) == (greys if keep else [])
+    assert list(pictures.decoded) == (greys if keep else [])
     Image.new("RGB", (20, 30), (255,) * 3).save(greys[0])
     assert pictures.read(greys[:1]).max() == (0 if keep else 255)
 
@@ -93,7 +93,7 @@ def test_unreadable_pictures_are_counted_and_named(greys: list[Path], tmp_path: 
     with pytest.raises(InputError, match=r"Received: 4 that cannot, .*; …\. Replace") as caught:
         decoded_pictures(16, [*greys, *bad])
     assert [str(path) in str(caught.value) for path in bad] == [True, True, True, False]
-    assert sorted(decoded_pictures(16, greys).kept) == greys
+    assert sorted(decoded_pictures(16, greys).decoded) == greys
 
 
 def test_unreadable_pictures_are_left_out_where_somebody_takes_them(
@@ -105,7 +105,7 @@ def test_unreadable_pictures_are_left_out_where_somebody_takes_them(
     decoding: dict[Path, str] = {}
     pictures = decoded_pictures(16, [greys[0], bad, greys[1]], leave_out=decoding.__setitem__)
     assert decoding == {bad: "no known picture format"}
-    assert list(pictures.kept) == greys[:2]
+    assert list(pictures.decoded) == greys[:2]
     storing: dict[Path, str] = {}
     images = [greys[0], bad, tmp_path / "gone.jpg", greys[1]]
     store = stored_regions(KEY, images, folder=tmp_path / "store", leave_out=storing.__setitem__)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import VGG19Regions, vgg19_weights
-from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision, extractor_graph, keep_weights, weights_by_digest
+from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, cache_weights, choose_precision, extractor_graph, weights_by_digest
 
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
 
@@ -239,7 +239,7 @@ def saved(extractor: VGG19Regions, tmp_path_factory: pytest.TempPathFactory) -> 
 
 def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: VGG19Regions) -> None:
     path = saved
-    digest = keep_weights(path, layer="block5_conv4")
+    digest = cache_weights(path, layer="block5_conv4")
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert weights_by_digest(digest) == cache / "weights" / f"{digest}.h5"
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()
@@ -247,12 +247,12 @@ def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: 
     for ours, theirs in zip(loaded.get_weights(), extractor.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     written = weights_by_digest(digest).stat().st_mtime_ns
-    assert keep_weights(path, layer="block5_conv4") == digest
+    assert cache_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
     assert len(list((cache / "weights").iterdir())) == 1
     with weights_by_digest(digest).open("r+b") as kept:
         kept.truncate(1000)
-    assert keep_weights(path, layer="block5_conv4") == digest
+    assert cache_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()  # a copy that was cut off is made anew
 
 
@@ -260,10 +260,10 @@ def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path, extractor: VGG19R
     path = tmp_path / "mine.h5"
     path.write_bytes(b"some weights")
     with pytest.raises(InputError, match=f"Expected the weights of VGG19 without its top .*Received: {path}"):
-        keep_weights(path, layer="block5_conv4")
+        cache_weights(path, layer="block5_conv4")
     extractor.network.save_weights(tmp_path / "newer.weights.h5")  # Keras 3's own form, which the copy would not have
     with pytest.raises(InputError, match=f"Received: {tmp_path / 'newer.weights.h5'}, which holds something else"):
-        keep_weights(tmp_path / "newer.weights.h5", layer="block5_conv4")
+        cache_weights(tmp_path / "newer.weights.h5", layer="block5_conv4")
     assert list((cache / "weights").iterdir()) == []
 
 
@@ -275,7 +275,7 @@ def test_a_copy_that_fails_leaves_nothing(cache: Path, saved: Path, monkeypatch:
 
     monkeypatch.setattr("shutil.copyfileobj", fail)
     with pytest.raises(OSError, match="No space left"):
-        keep_weights(saved, layer="block5_conv4")
+        cache_weights(saved, layer="block5_conv4")
     assert list((cache / "weights").iterdir()) == []
 
 

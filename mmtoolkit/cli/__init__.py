@@ -1,0 +1,1 @@
+"""The command line: the options that jobs share, `--config` files, exit codes, one-line errors."""

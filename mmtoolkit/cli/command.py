@@ -1,0 +1,191 @@
+"""What every command shares: its options, exit codes, one-line errors."""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import io
+import itertools
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tyro
+
+from mmtoolkit.cli.arguments import Job, arguments_of, assembled
+from mmtoolkit.cli.config import expand_config
+from mmtoolkit.errors import InputError
+from mmtoolkit.task import Metric
+
+
+def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
+    """Parses the command line of a job, runs it, and exits.
+
+    Exit codes: 0 fine, 1 some input failed or a training was lost, 2 wrong usage, 130 interrupted.
+
+    Args:
+        main: The job. What it takes, one frozen dataclass or keywords, are the options; its docstring is the help, its
+            result the exit code.
+        argv: The arguments, without the program's name; `sys.argv[1:]` by default.
+        prog: The name shown in the help.
+    """
+    typed = list(sys.argv[1:] if argv is None else argv)
+    raise SystemExit(exit_code(lambda: call(main, typed, prog)))
+
+
+def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None:
+    """Calls `main` with the options of `--config` and those typed; wrong usage exits with code 2."""
+    arguments = arguments_of(main)
+    words = expand_config({argument.name: argument.default for argument in arguments}, list(typed))
+    about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
+    about += "\n\n--config FILE.yaml takes options from a file; what is typed wins."
+    complaint, options = io.StringIO(), (tyro.conf.FlagCreatePairsOff,)
+    try:
+        with contextlib.redirect_stderr(complaint):
+            work = tyro.cli(assembled(main, arguments), args=words, prog=prog, description=about, config=options)
+    except SystemExit as stopped:
+        if stopped.code == 2:
+            raise InputError(unboxed(complaint.getvalue())) from None
+        raise
+    return work()
+
+
+def unboxed(box: str) -> str:
+    """Joins the lines of tyro's box: the complaint, and the options that may have been meant.
+
+    Example:
+        >>> unboxed("╭─ Value error ─╮\\n│ Error parsing --epochs: expected a whole number. │\\n╰───╯\\n")
+        'Error parsing --epochs: expected a whole number.'
+        >>> unboxed(" Value error\\n -------- \\n  Error parsing --epochs: expected a whole number.\\n  -------\\n")
+        'Error parsing --epochs: expected a whole number.'
+    """
+    lines = [line.strip("│ ") for line in box.splitlines()]
+    rules = ("╭", "╰", "──", "---")  # the last one where the terminal knows ASCII only, below the title
+    inside = itertools.dropwhile(lambda line: not line.startswith(rules), filter(None, lines))
+    parts = [list(part) for rule, part in itertools.groupby(inside, lambda line: line.startswith(rules)) if not rule]
+    kept = [part for part in parts if not part[0].startswith("Argument helptext")]
+    return " ".join(line for part in kept for line in part) or box.strip()
+
+
+def exit_code(job: Callable[[], int | None]) -> int:
+    """Runs a job; what a person can mend becomes one line on stderr and an exit code."""
+    if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not end the job
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        code = job() or 0
+        sys.stdout.flush()
+        return code
+    except InputError as error:
+        return fail(str(error), 2)
+    except BrokenPipeError:  # the reader of stdout has gone, e.g. `head`: there is nobody to write to
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:  # a full disk, a folder without permission
+        return fail(sentence(error), 1)
+    except FloatingPointError as error:  # a training that is lost
+        return fail(str(error), 1)
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    except Exception as error:
+        if type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow, which not every job loads
+            raise
+        return fail("the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)", 1)
+
+
+def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str = "") -> None:
+    """Refuses, before any work, a file that the result cannot be written to or that would be lost.
+
+    Raises:
+        InputError: It is a folder, lies in a file, has another ending, or is there already and `overwrite` is off.
+    """
+    if path is None:
+        return
+    if path.is_dir() or not path.name.lower().endswith(ending):
+        kind, folder = (f" whose name ends in {ending}" if ending else ""), (", a folder" if path.is_dir() else "")
+        raise InputError(f"{option} expects a file{kind}. Received: {path}{folder}; name another.")
+    for parent in path.parents:
+        if parent.exists() and not parent.is_dir():
+            raise InputError(f"{option} expects a file in a folder. Received: {path}; {parent} is a file.")
+    if path.exists() and not overwrite:
+        raise InputError(f"{path} is there already; add --overwrite to replace it, or name another {option}.")
+
+
+def tell(message: str) -> None:
+    """Prints a note or a warning on stderr: stdout is for results."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def scores_text(metric: Metric, scores: Mapping[str, float]) -> str:
+    """Formats a line NAME<TAB>SCORE for each score, with the metric's digits."""
+    return "\n".join(f"{name}\t{metric.printed(name, score)}" for name, score in scores.items())
+
+
+def print_report(metric: Metric, report: Mapping[str, Any], out: Path) -> None:
+    """Prints the validation scores of a training, and tells those of the test split and where the preset is."""
+    tell("on the valid split:")
+    sys.stdout.write(f"{scores_text(metric, report['scores'])}\n")
+    if "test_scores" in report:
+        tell("on the test split:\n" + scores_text(metric, report["test_scores"]))
+    tell(f"preset: {out / 'preset'}")
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Pads the cells of a table so that its columns align.
+
+    Example:
+        >>> aligned([["words", "known"], ["1", "100 %"]])
+        ['words  known', '1      100 %']
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+
+
+def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:
+    """Creates a bar on stderr, redrawn in place on a terminal and a line every tenth of the way elsewhere."""
+    started, shown = time.monotonic(), [-1]
+
+    def show(done: int, total: int) -> None:
+        tenth = 10 * done // max(1, total)
+        rate = done / max(1e-9, time.monotonic() - started)
+        line = f"{label} {'#' * (width * done // max(1, total)):<{width}} {done}/{total} {rate:.1f}/s"
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r{line}" + ("\n" if done >= total else ""))
+            sys.stderr.flush()
+        elif tenth != shown[0]:
+            shown[0] = tenth
+            tell(line)
+
+    return show
+
+
+@contextlib.contextmanager
+def keras_bar() -> Iterator[None]:
+    """Redirects Keras' progress bar, all that `fit` prints, to stderr; its line is ended where an error ends `fit`."""
+    with contextlib.redirect_stdout(sys.stderr):
+        try:
+            yield
+        except BaseException:
+            tell("")
+            raise
+
+
+def fail(message: str, code: int) -> int:
+    """Prints one line on stderr, below an unfinished progress bar, and returns the exit code."""
+    start = "\n" if sys.stderr.isatty() else ""
+    sys.stderr.write(f"{start}error: {message}\n")
+    return code
+
+
+def sentence(error: OSError) -> str:
+    """Describes in one line what the system refused, and on which file.
+
+    Example:
+        >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))
+        'No space left on device: runs/a/report.json'
+    """
+    reason = os.strerror(error.errno) if error.errno else (str(error) or type(error).__name__).splitlines()[0]
+    return f"{reason}: {error.filename}" if error.filename is not None else reason

@@ -1,0 +1,72 @@
+"""The ranges of options, as annotations, and their one check."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Annotated, Any, get_args, get_type_hints
+
+from mmtoolkit.errors import InputError
+
+
+@dataclass(frozen=True)
+class Range:
+    """The numbers that an option takes.
+
+    Args:
+        expected: The numbers in words, as an error names them.
+        holds: Whether a number is one of them.
+    """
+
+    expected: str
+    holds: Callable[[float], bool]
+
+
+def at_least(least: int) -> Range:
+    """Returns the range of the numbers from one up."""
+    return Range(f"{least} or more", lambda number: number >= least)
+
+
+Count = Annotated[int, at_least(1)]
+Whole = Annotated[int, at_least(0)]
+NotNegative = Annotated[float, at_least(0)]
+Share = Annotated[float, Range("a share from 0 to below 1", lambda number: 0 <= number < 1)]
+Positive = Annotated[float, Range("more than 0", lambda number: number > 0)]
+Probability = Annotated[float, Range("more than 0 and at most 1", lambda number: 0 < number <= 1)]
+Seed = Annotated[int, Range("a whole number from 0 to 4,294,967,295", lambda number: 0 <= number < 2**32)]
+Port = Annotated[int, Range("a number from 0 to 65535", lambda number: 0 <= number < 2**16)]
+
+
+def check_ranges(options: Any) -> None:
+    """Refuses numbers that are out of their range.
+
+    Args:
+        options: A dataclass, whose annotations name the ranges.
+
+    Raises:
+        InputError: A number is out of its range.
+    """
+    hints = get_type_hints(type(options), include_extras=True)
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        for bounds in ranges_in(hints[field.name]):
+            if value is not None and not bounds.holds(value):
+                raise InputError(f"{spelt(field.name)} expects {bounds.expected}. Received: {value}.")
+
+
+def ranges_in(hint: Any) -> Iterator[Range]:
+    """Yields the ranges that a type names, also within `… | None`."""
+    yield from (mark for mark in getattr(hint, "__metadata__", ()) if isinstance(mark, Range))
+    for part in get_args(hint):
+        yield from ranges_in(part)
+
+
+def spelt(name: str) -> str:
+    """Spells an option as a person types it.
+
+    Example:
+        >>> spelt("batch_size")
+        '--batch-size'
+    """
+    return f"--{name.replace('_', '-')}"

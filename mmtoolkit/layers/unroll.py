@@ -1,0 +1,67 @@
+"""The one place where time is unrolled: decoder and encoder move through a sequence here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtoolkit.compiled import scan
+
+each = keras.tree.map_structure
+
+
+def unroll(
+    move: Callable[[Any, Any], Any], state: Any, inputs: Any, *, mask: Any = None, reverse: bool = False
+) -> tuple[Any, Any]:
+    """Applies `move` to one time step after the other and collects the states.
+
+    A number of steps that is known when the graph is made is written out; an unknown one becomes a loop whose bound
+    XLA knows, so both train when compiled. The result is that of
+
+        for time in range(steps):
+            state = move(state, inputs[time])
+            states.append(state)
+
+    Example:
+        >>> states, last = unroll(lambda total, x: total + x, zeros((1,)), ops.array([[1.0], [2.0], [3.0]]))
+        >>> states, last
+        ([[1.], [3.], [6.]], [6.])
+
+    Args:
+        move: From a state and the inputs of one step to the next state, of the same structure, shapes and types.
+        state: The first state, a tensor `[batch, …]` or a nest of them.
+        inputs: A tensor `[time, batch, …]` or a nest of them.
+        mask: `<bool>[time, batch]`; where it is False the state stays as it is. `None` for all True.
+        reverse: Whether the last step comes first. The states are returned in the order of the inputs.
+
+    Returns:
+        The states after each step, `[time, batch, …]`, and the last one that was reached.
+    """
+    read = (inputs,) if mask is None else (inputs, mask)
+    if reverse:
+        read = each(lambda x: ops.flip(x, axis=0), read)
+
+    def step(state: Any, read: tuple[Any, ...]) -> Any:
+        moved, *real = move(state, read[0]), *read[1:]
+        return each(lambda new, old: ops.where(over(real[0], new), new, old), moved, state) if real else moved
+
+    steps = keras.tree.flatten(inputs)[0].shape[0]
+    if steps is None:
+        states, state = scan(step, state, read)
+    else:
+        reached, leaves = [], [ops.unstack(x, steps) for x in keras.tree.flatten(read)]
+        for parts in zip(*leaves, strict=True):
+            state = step(state, keras.tree.pack_sequence_as(read, parts))
+            reached.append(state)
+        states = each(lambda *parts: ops.stack(parts), *reached)
+    if reverse:
+        states = each(lambda x: ops.flip(x, axis=0), states)
+    return states, state
+
+
+def over(mask: Any, values: Any) -> Any:
+    """Reshapes `<bool>[batch]` to broadcast over `[batch, …]`."""
+    return ops.reshape(mask, (-1,) + (1,) * (len(values.shape) - 1))

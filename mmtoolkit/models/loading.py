@@ -1,0 +1,69 @@
+"""Loads a preset of any class, with the VGG19 weights that it needs."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.models.model import Model, on_this_machine
+from mmtoolkit.presets import read_preset
+from mmtoolkit.vision import ExtractorKey, block5_weights, extractor_key, has_weights
+
+
+def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[str], Any] = warnings.warn) -> Any:
+    """Loads a preset; its class is found in it.
+
+    Example:
+        >>> load("shapes_demo").generate(["drawing.png"])  # doctest: +SKIP
+        ['a red circle left of a blue square']
+
+    Args:
+        name: The name of a shipped preset, or the path of one.
+        vgg19_weights: `"imagenet"`, a file, or `"random"`; by default the weights that the preset was trained with or,
+            where the cache lacks them, the published ones.
+        warn: Called where other weights than the preset's own stand in.
+
+    Raises:
+        InputError: The preset cannot be loaded, weights are given for one without VGG19, or there are none and they
+            cannot be downloaded.
+    """
+    stored = read_preset(name).config.get("model", {})
+    extractor = on_this_machine(stored).get("extractor") if isinstance(stored, dict) else None
+    if extractor is None and vgg19_weights is not None and not stored.get("question_only"):
+        raise InputError(
+            f"--vgg19-weights is for presets that see through VGG19. Received: {name}, which does not; "
+            "leave the option out."
+        )
+    if extractor is None or stored.get("question_only"):
+        return Model.from_preset(name)
+    own = ExtractorKey(**extractor)
+    if vgg19_weights is None and has_weights(own):
+        return Model.from_preset(name)
+    return Model.from_preset(name, extractor=other_extractor(own, vgg19_weights, warn))
+
+
+def start_at_vgg19(model: Any) -> Any:
+    """Builds a new model; a trainable last block of VGG19 starts at its published weights."""
+    model.build(model.input_shapes())
+    if model.extractor and model.encoder:
+        model.encoder.start(block5_weights(model.extractor))
+    return model
+
+
+def other_extractor(own: ExtractorKey, vgg19_weights: str | None, warn: Callable[[str], Any]) -> ExtractorKey:
+    """Makes the key of other VGG19 weights in place of a preset's own.
+
+    Raises:
+        InputError: There are none, and they cannot be downloaded.
+    """
+    try:
+        key = extractor_key(vgg19_weights or "imagenet", precision=own.precision, layer=own.layer)
+    except InputError as error:
+        raise InputError(f"{error} This preset's own file has the SHA-256 {own.weights[:16]}….") from error
+    if key.weights != own.weights:
+        taken = vgg19_weights or "the published file, which stands in,"
+        warn(f"{taken} is not the VGG19 file of this preset; its outputs may differ")
+    return key

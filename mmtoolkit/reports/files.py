@@ -1,0 +1,113 @@
+"""The three files of a report: JSON for programs, a page for people, and a table with all the rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.records import digest
+from mmtoolkit.reports.report_html import examples_of, report_page
+from mmtoolkit.reports.rows import read_rows, write_rows
+from mmtoolkit.task import Metric, Task, View
+
+PAGE, TABLE = ".html", ".csv"  # beside the JSON file
+
+
+def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, views: Mapping[str, View]) -> list[Path]:
+    """Writes a report, and beside it its page and the table of its rows, where it has some.
+
+    Args:
+        path: The JSON file.
+        task: The task of the report.
+        report: What an evaluation gave, and what a job added to it; its rows go into the table.
+        views: By id, the views of the report's examples.
+
+    Returns:
+        The files that were written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = report.get("rows")
+    content = {name: value for name, value in report.items() if name != "rows"}
+    write_json(path, content)
+    if not rows:
+        for beside in (PAGE, TABLE):  # of a report that this one replaces
+            path.with_suffix(beside).unlink(missing_ok=True)
+        return [path]
+    write_rows(path.with_suffix(TABLE), rows)
+    page = report_page(task, content, title(path), views_of=views)
+    write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
+    return [path, path.with_suffix(PAGE), path.with_suffix(TABLE)]
+
+
+def save_report(
+    path: Path, task: Task[Any], report: Mapping[str, Any], *, model: Any, records: Sequence[Any], source: Any
+) -> list[Path]:
+    """Writes a report on a model's records, with the views of its examples and what the result depends on.
+
+    Args:
+        path: The JSON file.
+        task: The task of the report.
+        report: What an evaluation gave, and what a job added to it.
+        model: The model.
+        records: What it was evaluated on.
+        source: Where features or pixels come from; `None` for a model without images.
+
+    Returns:
+        The files that were written.
+    """
+    whole = {**report, "data_sha256": digest(records), **model.provenance}
+    held, shown = {record.id: record for record in records}, examples_of(report)
+    outputs = [row["output"] for row in shown]
+    views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
+    return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
+
+
+def read_report(path: Path) -> dict[str, Any]:
+    """Reads a report: its JSON file, or the folder of a run that has one.
+
+    Raises:
+        InputError: There is none, or it has no scores.
+    """
+    file = report_file(path)
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(
+            f"expected the folder of a finished run, or a report.json. Received: {path}, where no report can be read."
+        ) from error
+    if not isinstance(report, dict) or not report.get("scores"):
+        raise InputError(f"expected a report with scores. Received: {file}, which has none; evaluate again.")
+    if "task" not in report:
+        raise InputError(f"expected a report of this version. Received: {file}, which names no task; evaluate again.")
+    return report
+
+
+def read_table(path: Path, metric: Metric) -> list[dict[str, Any]]:
+    """Reads the rows of a report, with the statistics of a metric as numbers.
+
+    Raises:
+        InputError: They cannot be read, or there are none.
+    """
+    file = report_file(path).with_suffix(TABLE)
+    if not (rows := read_rows(file, metric.columns)):
+        raise InputError(f"expected the table of a report. Received: {file}, which has no rows; evaluate again.")
+    return rows
+
+
+def report_file(path: Path) -> Path:
+    """Returns the JSON file of a report, given that or the folder of its run."""
+    return path / "report.json" if path.is_dir() else path
+
+
+def title(path: Path) -> str:
+    """Names a page by its file, or by the folder of a run.
+
+    Example:
+        >>> title(Path("runs/flickr8k/report.json")), title(Path("dev.json"))
+        ('flickr8k', 'dev')
+    """
+    return path.parent.name or path.stem if path.stem == "report" else path.stem

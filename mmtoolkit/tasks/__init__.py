@@ -1,0 +1,39 @@
+"""The tasks: each says in one module what distinguishes it from the others.
+
+A new task is a module here and a line in `TASKS`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.task import Task
+from mmtoolkit.tasks.captioning import Captioning, captioning
+from mmtoolkit.tasks.question_answering import QuestionAnswering, question_answering
+
+TASKS: tuple[Task[Any], ...] = (captioning, question_answering)
+
+__all__ = ["TASKS", "Captioning", "QuestionAnswering", "captioning", "question_answering", "task_named", "task_of"]
+
+
+def task_of(model: Any) -> Task[Any]:
+    """Returns the task of a model.
+
+    Example:
+        >>> task_of(captioner).name
+        'captioning'
+    """
+    return next(task for task in TASKS if task.model_class == type(model).__name__)
+
+
+def task_named(name: Any) -> Task[Any]:
+    """Returns the task of that name, e.g. the one in a report.
+
+    Raises:
+        InputError: There is none.
+    """
+    for task in TASKS:
+        if task.name == name:
+            return task
+    raise InputError(f"Expected the name of a task ({', '.join(task.name for task in TASKS)}). Received: {name!r}.")

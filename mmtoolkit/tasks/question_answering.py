@@ -1,0 +1,307 @@
+"""Visual question answering: an image and a question in, an answer out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from mmtoolkit.labelling import QUESTIONS
+from mmtoolkit.metrics import (
+    AnswerMetric,
+    answer_kind,
+    is_match,
+    most_frequent_answer,
+    question_kind,
+)
+from mmtoolkit.metrics.calibration import calibration, calibration_error
+from mmtoolkit.metrics.derangement import derangement
+from mmtoolkit.metrics.vqa import parts
+from mmtoolkit.readers import OnError, load_questions
+from mmtoolkit.readers.question_files import questions_files
+from mmtoolkit.records import QuestionRecord
+from mmtoolkit.task import Evaluation, Grades, Output, Section, Statistics, Task, Texts, View, summed
+
+if TYPE_CHECKING:
+    from mmtoolkit.models import VisualQA
+    from mmtoolkit.readers import Fault
+
+FIRST = 5  # answers among which the right one may be
+CONFUSED = 10  # pairs of answers that are listed
+KINDS = 40  # kinds of questions on a page
+MOST_FREQUENT, QUESTION_ONLY, OTHER_IMAGES = "most frequent answer", "question only", "pictures of other questions"
+COMPANION = "question_only"  # a preset's question-only baseline
+
+
+class QuestionAnswering(Task[QuestionRecord]):
+    """Answers questions about images, scored by exact match and the official VQA accuracy."""
+
+    name = "question answering"
+    model_class = "VisualQA"
+    noun = "answer"
+    record_noun = "question"
+    unit = "questions"
+    form = QUESTIONS
+    command = "vqa"
+    metric: ClassVar[AnswerMetric] = AnswerMetric()
+    grades = ("right", "partly right", "right among the first five", "wrong")
+    gains = (QUESTION_ONLY, OTHER_IMAGES)
+    companions = (COMPANION,)
+    samples = 12
+    batch_size = 100
+    is_probability = True
+    asks = True
+    best_shown = FIRST
+
+    def files(self, folder: Path) -> list[Path]:
+        return questions_files(folder)
+
+    def load(
+        self,
+        path: Path,
+        *,
+        splits: Iterable[str] | None = None,
+        on_error: OnError = "fail",
+        exclude: Path | None = None,
+    ) -> tuple[list[QuestionRecord], list[Fault]]:
+        return load_questions(path, splits=splits, on_error=on_error, exclude=exclude)
+
+    def example(self, image: Any, text: str = "") -> QuestionRecord:
+        return QuestionRecord(image, str(image), text, (), str(image))
+
+    def texts(self, records: Sequence[QuestionRecord]) -> dict[str, list[str]]:
+        answers = [answer for record in records for answer in record.answers]
+        return {"words": [record.question for record in records], "answers": answers}
+
+    def inputs(self, model: VisualQA, examples: Sequence[QuestionRecord], source: Any) -> dict[str, Any]:
+        images, questions = [example.image for example in examples], [example.question for example in examples]
+        return model.inputs_for(images, questions, source)
+
+    def dataset(
+        self,
+        model: VisualQA,
+        records: Sequence[QuestionRecord],
+        source: Any,
+        *,
+        batch_size: int,
+        seed: int,
+        epoch: int,
+        step: int,
+    ) -> Any:
+        from mmtoolkit.data import question_dataset
+
+        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
+        lengths: dict[str, Any] = {
+            "max_question": model.max_question,
+            "max_length": model.max_length - 1,
+        }  # END is counted in it
+        features = source if model.uses_images else None
+        return question_dataset(records, model.codec, model.answers_codec, features=features, **lengths, **order)
+
+    def loss(self, model: VisualQA, label_smoothing: float) -> Any:
+        return model.answer_loss(label_smoothing)
+
+    def search(self, model: VisualQA, n_best: int = 1) -> Any:
+        return model.best(n_best)
+
+    def unknown_words(self, model: VisualQA, text: str) -> list[str]:
+        (words,) = model.codec.split([text])
+        return [word for word in dict.fromkeys(words) if word not in model.codec.vocabulary.id_of]
+
+    def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]]:
+        """Lays answers out as the VQA evaluation server takes them.
+
+        Example:
+            >>> question_answering.results({"7": [Answer("red", 0.9)]})
+            [{'question_id': 7, 'answer': 'red'}]
+        """
+        numbers = {key: int(key) if key.isdecimal() else key for key in predictions}
+        return [{"question_id": numbers[key], "answer": best[0].text} for key, best in predictions.items()]
+
+    def candidates(self, model: VisualQA) -> int:
+        return 1 if model.decoder else FIRST  # a wider search would make the model write another answer
+
+    def fit_baselines(self, train: Sequence[QuestionRecord]) -> dict[str, Any]:
+        return {"most_frequent_answers": most_frequent_answers(train)}
+
+    def baselines(self, evaluation: Evaluation) -> dict[str, Texts]:
+        model, records, source = evaluation.model, evaluation.records, evaluation.source
+        kept = model.baselines or {"most_frequent_answers": model.card.get("usual_answers")}  # presets of version 0.1
+        outputs: dict[str, Texts] = {}
+        if usual := kept["most_frequent_answers"]:
+            outputs[MOST_FREQUENT] = {record.id: usual[""] for record in records}
+            by_kind = {record.id: usual.get(kind_of_question(record), usual[""]) for record in records}
+            outputs[f"{MOST_FREQUENT} per question type"] = by_kind
+        if baseline := model.companions.model(COMPANION):
+            outputs[QUESTION_ONLY] = evaluation.predict(baseline, records, None)
+        if model.uses_images and len({record.image for record in records}) > 1:
+            outputs[OTHER_IMAGES] = evaluation.predict(model, deranged_images(records, evaluation.seed), source)
+        return outputs
+
+    def grade(self, evaluation: Evaluation) -> Grades:
+        return Grades(
+            {
+                record.id: answer_grade(evaluation.predictions[record.id], record.answers)
+                for record in evaluation.records
+            }
+        )
+
+    def details(self, evaluation: Evaluation) -> dict[str, Any]:
+        records, statistics = evaluation.records, evaluation.statistics
+        return {
+            "coverage": coverage(evaluation.model.answers_codec, records),
+            "question_types": self.by_kind(statistics, {record.id: kind_of_question(record) for record in records}),
+            "answer_types": self.by_kind(statistics, {record.id: kind_of_answer(record) for record in records}),
+            "confused": confused(records, evaluation.outputs, statistics),
+            "calibration": calibrated(evaluation.predictions, statistics),
+        }
+
+    def by_kind(self, statistics: Statistics, kinds: Texts) -> dict[str, dict[str, float]]:
+        """Computes the scores of each kind and how many questions are of it, the most frequent first."""
+        groups: dict[str, list[tuple[float, ...]]] = {}
+        for key, kind in kinds.items():
+            groups.setdefault(kind, []).append(statistics[key])
+        ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
+        return {kind: {"questions": len(rows), **self.metric.scores(summed(rows))} for kind, rows in ordered}
+
+    def sections(self, report: Mapping[str, Any]) -> list[Section]:
+        sections = []
+        for key, what in (("question_types", "question"), ("answer_types", "answer")):
+            if kinds := report.get(key):
+                names = [name for name in next(iter(kinds.values())) if name != "questions"]
+                rows = [
+                    [kind, str(row["questions"]), *(f"{row[name]:.1f}" for name in names)]
+                    for kind, row in kinds.items()
+                ]
+                head = [f"kind of {what}", "questions", *names]
+                sections.append(Section(f"Kinds of {what}s", [head, *rows[:KINDS]]))
+        if pairs := report.get("confused"):
+            rows = [[each["right"], each["given"], str(each["questions"])] for each in pairs]
+            sections.append(Section("Most confused answers", [["right", "given instead", "questions"], *rows]))
+        if report.get("calibration"):
+            rows = [
+                [f"{each['confidence']:.0f} %", f"{each['accuracy']:.0f} %", str(each["answers"])]
+                for each in report["calibration"]["bins"]
+            ]
+            note = f"Probability and accuracy are {report['calibration']['error']:.1f} points apart on average."
+            head = ["probability it gave", "right", "answers"]
+            sections.append(Section("Is it as often right as it is sure?", [head, *rows], note))
+        return sections
+
+    def views(
+        self, model: VisualQA, examples: Sequence[QuestionRecord], outputs: Sequence[str], source: Any
+    ) -> list[View]:
+        from mmtoolkit.vision import picture_view
+
+        weights: list[Any] = [None] * len(examples)
+        if examples and model.has_attention:
+            weights = list(model.attention_weights(self.inputs(model, examples, source)))
+        views: list[View] = []
+        for example, output, each in zip(examples, outputs, weights, strict=True):
+            hops = 1 if each is None else len(each)  # the answer belongs to the last one
+            words = [*(f"hop {number}" for number in range(1, hops)), output]
+            size, grid = model.image_size, (1, 1) if each is None else model.grid
+            views.append(picture_view(example.image, words, each, size=size, grid=grid, title=example.question))
+        return views
+
+    def sample(self, record: QuestionRecord, output: str) -> str:
+        """Formats an answer behind its question.
+
+        Example:
+            >>> record = QuestionRecord(Path("1.jpg"), "1.jpg", "what is it?", ("dog",), "7")
+            >>> question_answering.sample(record, "cat")
+            "1.jpg 'what is it?' 'cat' (reference: 'dog')"
+        """
+        return f"{record.image_id} {record.question!r} {output!r} (reference: {record.answers[0]!r})"
+
+    def signatures(self, model: VisualQA, extractor: Any, *, n_best: int, sample: Any) -> dict[str, Any]:
+        from mmtoolkit.tasks.question_answering_serving import signatures
+
+        return signatures(model, extractor)
+
+    def golden(self, model: VisualQA, probes: Any, *, n_best: int, sample: Any, tolerance: float) -> Iterable[Any]:
+        from mmtoolkit.tasks.question_answering_serving import golden
+
+        return golden(self, model, probes)
+
+
+question_answering = QuestionAnswering()
+
+
+def kind_of_question(record: QuestionRecord) -> str:
+    """Returns the kind of question that the data set names, or else the first two words."""
+    return record.question_type or question_kind(record.question)
+
+
+def kind_of_answer(record: QuestionRecord) -> str:
+    """Returns the kind of answer that the data set names, or else what the most frequent answer looks like."""
+    return record.answer_type or answer_kind(most_frequent_answer(record.answers))
+
+
+def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
+    """Finds the most frequent answer to each kind of question and, under the empty name, of all.
+
+    Example:
+        >>> most_frequent_answers(train)["how many"]        # doctest: +SKIP
+        '2'
+    """
+    counts: dict[str, Counter[frozenset[str]]] = {}
+    spelt: dict[frozenset[str], str] = {}  # what counts as one answer, as it was written first
+    for record in records:
+        answer = most_frequent_answer(record.answers)
+        spelt.setdefault(parts(answer), answer)
+        for kind in ("", kind_of_question(record)):
+            counts.setdefault(kind, Counter())[parts(answer)] += 1
+    return {kind: spelt[answers.most_common(1)[0][0]] for kind, answers in counts.items()}
+
+
+def deranged_images(records: Sequence[QuestionRecord], seed: int) -> list[QuestionRecord]:
+    """Gives each question the image of others; images change places as wholes."""
+    images = list(dict.fromkeys(record.image for record in records))
+    others = derangement(images, seed)
+    return [replace(record, image=others[record.image]) for record in records]
+
+
+def answer_grade(answers: Sequence[Output], given: Sequence[str]) -> str:
+    """Grades the answer to one question.
+
+    Example:
+        >>> answer_grade([Answer("2", 0.8), Answer("3", 0.2)], ["3", "3", "2"])
+        'partly right'
+
+    Args:
+        answers: The model's answers, best first.
+        given: What people answered; the most frequent one is right, others and parts of it partly.
+    """
+    right, partly, among_first, wrong = QuestionAnswering.grades
+    best, usual = answers[0].text, most_frequent_answer(given)
+    if is_match(best, usual):
+        return right
+    if parts(best) & parts(usual) or any(is_match(best, each) for each in given):
+        return partly
+    return among_first if any(is_match(each.text, usual) for each in answers[1:FIRST]) else wrong
+
+
+def coverage(codec: Any, records: Sequence[QuestionRecord]) -> float:
+    """Computes the percentage of questions whose most frequent answer can be given: the highest possible accuracy."""
+    from mmtoolkit.text import UNK
+
+    usual = [most_frequent_answer(record.answers) for record in records]
+    ids = codec.encode_batch(usual)
+    written = zip(usual, codec.decode_all(ids), (UNK in row for row in ids), strict=True)
+    return 100 * sum(not unknown and is_match(given, text) for given, text, unknown in written) / len(records)
+
+
+def confused(records: Sequence[QuestionRecord], outputs: Texts, statistics: Statistics) -> list[dict[str, Any]]:
+    """Counts the most frequent wrong answers, each with the right one."""
+    wrong = (record for record in records if not statistics[record.id][1])
+    pairs = Counter((most_frequent_answer(record.answers), outputs[record.id]) for record in wrong)
+    return [{"right": pair[0], "given": pair[1], "questions": count} for pair, count in pairs.most_common(CONFUSED)]
+
+
+def calibrated(predictions: Mapping[str, Sequence[Output]], statistics: Statistics) -> dict[str, Any]:
+    """Compares probabilities with the accuracy, in percentage points, and lists both in bins."""
+    bins = calibration([predictions[key][0].score for key in statistics], [row[1] for row in statistics.values()])
+    return {"error": calibration_error(bins), "bins": [each._asdict() for each in bins]}

@@ -1,0 +1,51 @@
+"""The table of word vectors that a new model starts from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from mmtoolkit.text.codec import TextCodec
+from mmtoolkit.text.vector_files import load_vectors
+from mmtoolkit.text.vocabulary import SPECIAL
+from mmtoolkit.text.word2vec import align_vectors, centred, train_word2vec
+
+TRAINED, RANDOM, ONE_HOT = ("cbow", "skip-gram"), "random", "one-hot"
+
+
+def word_table(
+    embeddings: str, codec: TextCodec, texts: Sequence[str], *, dim: int, seed: int, tell: Callable[[str], None]
+) -> np.ndarray | None:
+    """Makes the table `<float32>[words, dim]` that word vectors start from; `None` for random ones.
+
+    Args:
+        embeddings: `"cbow"` or `"skip-gram"`: word2vec trained on the texts, centred; `"one-hot"`; `"random"`; or a
+            file of vectors, as they are, whose width is then that of the table.
+        codec: Splits texts into the words of the vocabulary.
+        texts: The training texts.
+        dim: Width of trained vectors.
+        seed: Start of word2vec's random numbers.
+        tell: Called with the share of words that have a vector.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
+    if embeddings == RANDOM:
+        return None
+    if embeddings == ONE_HOT:
+        return np.eye(len(codec.vocabulary), dtype=np.float32)
+    if embeddings in TRAINED:
+        skip_gram = embeddings == "skip-gram"
+        vectors = train_word2vec(codec.split(texts), codec.vocabulary, dim=dim, skip_gram=skip_gram, seed=seed)
+    else:
+        vectors = align_vectors(load_vectors(embeddings), codec.vocabulary, seed=seed)
+    tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
+    return centred(vectors.table) if embeddings in TRAINED else vectors.table
+
+
+def vocabulary_summary(codec: TextCodec, texts: Sequence[str], min_count: int) -> str:
+    """Counts the words of a codec, and those of the texts that are too rare for it."""
+    rare = {word for words in codec.split(texts) for word in words}.difference(codec.vocabulary.tokens)
+    rarer = f"rarer than --min-count {min_count} and left out: {len(rare)}"
+    return f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}"

@@ -1,0 +1,168 @@
+"""Exact resume: all that a training depends on, in one file that is there whole or not at all."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import h5py
+import keras
+import tensorflow as tf
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_atomically
+from mmtoolkit.training.validation import DecodedValidation
+
+FORMAT = 1
+
+
+class Position(NamedTuple):
+    """How far a training is: the epoch it is in, and the steps of that epoch it has done."""
+
+    epoch: int = 0
+    step: int = 0
+
+
+class Checkpoints(keras.callbacks.Callback):
+    """Writes a file every so many steps and after each epoch, and goes on from it.
+
+    In it are the weights, the states of dropout's random numbers, the optimizer with its averages and its step, the
+    position in the data, the best score and the history. The order of the data is a function of seed and epoch. So on a
+    CPU with deterministic operations a resumed run ends with the weights of one that was never stopped, to the bit.
+
+    Example:
+        >>> checkpoints = Checkpoints(Path("runs/a/last.h5"), steps=469, settings=options, validation=validation)
+        >>> data = lambda at: caption_dataset(records, codec, features=store, epoch=at.epoch, step=at.step)
+        >>> checkpoints.fit(model, data, epochs=12, callbacks=[validation])
+
+    Args:
+        path: The file.
+        steps: Steps of an epoch.
+        settings: What the run depends on, as JSON; a checkpoint of other settings is refused.
+        validation: The callback whose best score and patience belong to the checkpoint.
+        every: Steps between two checkpoints within an epoch; 0 writes after the epochs only.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        steps: int,
+        settings: Mapping[str, Any],
+        validation: DecodedValidation,
+        every: int = 200,
+    ) -> None:
+        super().__init__()
+        self.path, self.steps, self.every = path, steps, every
+        self.settings, self.validation = json.loads(json.dumps(settings)), validation
+        self.position, self.history, self.stopped = Position(), dict[str, list[float]](), False
+
+    def fit(
+        self,
+        model: keras.Model,
+        data: Callable[[Position], tf.data.Dataset],
+        *,
+        epochs: int,
+        callbacks: list[keras.callbacks.Callback] | None = None,
+    ) -> dict[str, list[float]]:
+        """Trains from where the checkpoint is, or from the start; returns the history of all epochs.
+
+        Args:
+            model: Built and compiled.
+            data: The batches from a position on.
+            epochs: Where training ends.
+            callbacks: The others, `validation` among them; this one is called after them.
+
+        Raises:
+            InputError: The checkpoint is damaged or of other settings.
+        """
+        model.optimizer.build(model.trainable_variables)  # else in the first step, which Keras would trace twice for it
+        self.restore(model)
+        options = {"callbacks": [*(callbacks or ()), self], "shuffle": False}
+        if self.position.step:  # Keras takes the first pass over the data to be as long as all: this one goes alone
+            # Of a known length: where Keras finds the end by running into it, it draws dropout's numbers once more.
+            rest = data(self.position).apply(tf.data.experimental.assert_cardinality(self.steps - self.position.step))
+            model.fit(rest, initial_epoch=self.position.epoch, epochs=self.position.epoch + 1, **options)
+            self.restore(model)  # `fit` ends by putting the averages in the place of the weights
+        if self.position.epoch < epochs and not self.stopped:
+            model.fit(data(self.position), initial_epoch=self.position.epoch, epochs=epochs, **options)
+        return self.history
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        self.position = Position(self.position.epoch, self.position.step + 1)
+        if self.every and self.position.step % self.every == 0 and self.position.step < self.steps:
+            self.save()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        for name, value in (logs or {}).items():
+            self.history.setdefault(name, []).append(float(value))
+        self.position = Position(epoch + 1)
+        self.save()
+
+    def save(self) -> None:
+        """Writes the file, in place of the one before."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(self.path, self.write)
+
+    def write(self, file: BinaryIO) -> None:
+        """The checkpoint as HDF5: a data set for each variable, and the rest as JSON."""
+        told = {
+            "settings": self.settings,
+            "position": self.position,
+            "history": self.history,
+            "validation": self.validation.progress(),
+            "stopped": bool(self.model.stop_training),
+        }
+        with h5py.File(file, "w") as content:
+            content.attrs["format"], content.attrs["told"] = FORMAT, json.dumps(told)
+            for number, variable in enumerate(variables(self.model)):
+                content[f"{number:04d}"] = keras.ops.convert_to_numpy(variable)
+
+    def restore(self, model: keras.Model) -> None:
+        """Takes everything from the file; without one, nothing changes.
+
+        Raises:
+            InputError: It is damaged or of other settings.
+        """
+        if not self.path.is_file():
+            return
+        try:
+            with h5py.File(self.path, "r") as content:
+                told = json.loads(content.attrs["told"])
+                values = [content[f"{number:04d}"][()] for number in range(len(content))]
+                known = content.attrs["format"] == FORMAT
+        except (OSError, KeyError, ValueError) as error:
+            raise InputError(f"The checkpoint {self.path} is damaged; delete it and start again.") from error
+        self.compare(told["settings"])
+        targets = variables(model)
+        if not known or [value.shape for value in values] != [tuple(target.shape) for target in targets]:
+            raise InputError(
+                f"The checkpoint {self.path} is of another version of mmtoolkit; delete it and start again."
+            )
+        for target, value in zip(targets, values, strict=True):
+            target.assign(value)
+        self.position, self.history = Position(*told["position"]), told["history"]
+        self.stopped = told["stopped"]
+        self.validation.go_on(told["validation"])
+
+    def compare(self, settings: Mapping[str, Any]) -> None:
+        """Refuses a checkpoint of other settings, and names those that differ."""
+        names = dict.fromkeys([*self.settings, *settings])
+        differing = [
+            f"{name} {settings.get(name)!r}, now {self.settings.get(name)!r}"
+            for name in names
+            if settings.get(name) != self.settings.get(name)
+        ]
+        if differing:
+            raise InputError(
+                f"Expected the settings that the checkpoint {self.path} was written with. Received others: "
+                f"{'; '.join(differing)}. Give the same, or start a new run in another folder."
+            )
+
+
+def variables(model: keras.Model) -> list[keras.Variable]:
+    """The weights, the states of dropout's random numbers, and all that the optimizer keeps."""
+    model.optimizer.build(model.trainable_variables)
+    return [*model.variables, *model.optimizer.variables]

@@ -1,0 +1,223 @@
+"""The stages of a fine-tuning: new words, the decoder, the encoder; the best state of all is kept."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import keras
+
+from mmtoolkit.evaluation import evaluate
+from mmtoolkit.models.vocabulary_extension import (
+    VocabularyExtension,
+    check_trainable_vgg19,
+    extend_vocabulary,
+    predicted_neighbours,
+    with_trainable_vgg19,
+)
+from mmtoolkit.readers import Splits
+from mmtoolkit.records import digest
+from mmtoolkit.task import Metric, Task
+from mmtoolkit.training.fitting import Tell, fit, keep_distribution
+from mmtoolkit.training.recipe import Recipe
+from mmtoolkit.vision import ImageSource
+
+Stage = Literal["decoder", "encoder"]
+SourceOf = Callable[[Any, Sequence[Any]], ImageSource | None]  # of a model, for records
+GUESSES, GUESSED = 2, 60  # times that the model predicts neighbours of new words, and batches that it reads for it
+
+
+class State(NamedTuple):
+    """A state of the model that may be kept: its name, its rank by validation scores, and its preset."""
+
+    name: str
+    rank: tuple[float, ...]
+    folder: Path
+
+
+class FineTuned(NamedTuple):
+    """The best state of a fine-tuning, the report on it, and the source of its images."""
+
+    model: Any
+    report: dict[str, Any]
+    source: ImageSource | None
+
+
+def fine_tune(
+    task: Task[Any],
+    model: Any,
+    splits: Splits[Any],
+    *,
+    source: ImageSource | None,
+    source_of: SourceOf,
+    out: Path,
+    recipe: Recipe,
+    stages: Sequence[Stage] = (),
+    encoder_rate: float = 0.1,
+    min_count: int = 1,
+    old: Splits[Any] | None = None,
+    card: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    tell: Tell,
+) -> FineTuned:
+    """Fine-tunes a model stage by stage, keeps the best state in `out/preset`, and compares it with the state before.
+
+    Args:
+        task: The task of the model.
+        model: A trained model.
+        splits: The new records.
+        source: Where features or pixels of the new records come from; `None` for a model without images.
+        source_of: Makes a source for another state of the model, whose encoder may read other features.
+        out: Folder of the run.
+        recipe: The numbers of each stage.
+        stages: What is trained, in this order; by default what the model's encoder suggests.
+        encoder_rate: Share of the learning rate in the stage `"encoder"`.
+        min_count: New words that occur less often stay unknown.
+        old: The data that the model was trained on, if at hand: new words find neighbours among its words too.
+        card: What the preset's card has besides.
+        settings: What the weights depend on besides data and model.
+        tell: Called with lines for a person.
+    """
+    before = evaluate(task, model, splits.valid, source=source, seed=recipe.seed)
+    test = {"before": scored(task, model, splits.test, source, recipe.seed)} if splits.test else {}
+    name, origin = task.metric.names[0], dict(model.card)
+    tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
+    states = [State("before", task.metric.rank(before["scores"], name), out / "stage-0")]
+    model.save_preset(states[0].folder)
+    model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
+    tell_extension(extension, tell)
+    model.baselines = task.fit_baselines(splits.train) or model.baselines
+    histories: dict[str, Any] = {}
+    for number, stage in enumerate(stages or usual_stages(model), start=1):
+        tell(f"stage {number}: {stage}")
+        keras.utils.set_random_seed(recipe.seed)  # a stage must not depend on when the one before was stopped
+        model, source = unfrozen(model.bare(), stage, splits, source, source_of)
+        rate = recipe.learning_rate * (encoder_rate if stage == "encoder" else 1.0)
+        trained = fit(
+            task,
+            model,
+            splits,
+            source=source,
+            out=out / f"stage-{number}",
+            recipe=replace(recipe, learning_rate=rate),
+            card={**origin, **(card or {})},
+            settings={**(settings or {}), "learning_rate": rate},
+            tell=tell,
+        )
+        model, histories[stage] = trained.model, trained.history
+        scores = best_scores(task.metric, trained.history, name)
+        states.append(State(stage, task.metric.rank(scores, name), out / f"stage-{number}" / "preset"))
+    best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
+    model, source = kept_state(best, type(model), splits, source_of, out / "preset", seed=recipe.seed, tell=tell)
+    test |= {"after": scored(task, model, splits.test, source, recipe.seed)} if test else {}
+    report = evaluate(task, model, splits.valid, source=source, train_records=splits.train, seed=recipe.seed) | {
+        "split": "valid",
+        "before": {key: before[key] for key in ("scores", "intervals")},
+        **({"test": test} if test else {}),
+        "new": {codec: list(tokens) for codec, tokens in extension.words.items()},
+        "neighbours": extension.neighbours,
+        "best": best.name,
+        "history": histories,
+        "train_sha256": digest(splits.train),
+    }
+    return FineTuned(model, report, source)
+
+
+def kept_state(
+    best: State, model_class: Any, splits: Splits[Any], source_of: SourceOf, preset: Path, *, seed: int, tell: Tell
+) -> tuple[Any, ImageSource | None]:
+    """Saves the best state as the preset of the run; returns its model and the source of its images."""
+    model = model_class.from_preset(best.folder)
+    model.save_preset(preset, card={**model.card, "best": best.name})
+    source = source_of(model, [record for part in splits for record in part])
+    if best.name != "before":  # which has what its own training left
+        keep_distribution(model, splits, source, preset, seed=seed, tell=tell)
+    return model, source
+
+
+def best_scores(metric: Metric, history: Mapping[str, Sequence[float]], name: str) -> dict[str, float]:
+    """Returns the validation scores of the epoch whose weights were kept: the best by name."""
+    values = history[f"val_{name}"]
+    kept = values.index(max(values) if metric.better(name) == "higher" else min(values))
+    return {key.removeprefix("val_"): column[kept] for key, column in history.items() if key.startswith("val_")}
+
+
+def scored(
+    task: Task[Any], model: Any, records: Sequence[Any], source: ImageSource | None, seed: int
+) -> dict[str, Any]:
+    """Evaluates a model; returns the scores with their intervals."""
+    report = evaluate(task, model, records, source=source, seed=seed)
+    return {key: report[key] for key in ("scores", "intervals")}
+
+
+def with_new_words(
+    task: Task[Any],
+    model: Any,
+    splits: Splits[Any],
+    source: ImageSource | None,
+    old: Splits[Any] | None,
+    recipe: Recipe,
+    *,
+    min_count: int,
+) -> tuple[Any, VocabularyExtension]:
+    """Extends the vocabularies by new words, which start from their neighbours.
+
+    With the old data word2vec finds these. Without it the texts may hold no word of the old kind: the model predicts
+    which known words it would put there.
+    """
+    texts = task.texts(splits.train)
+    known = task.texts(old.train) if old else None
+    same: dict[str, Any] = {"known": known, "min_count": min_count, "seed": recipe.seed}
+    larger, extension = extend_vocabulary(model, texts, **same)
+    for _ in range(GUESSES):  # before a new word there is often another one, which the first guess has placed
+        if old or not extension.words[model.codec_names[-1]]:
+            break
+        order = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epoch": 0, "step": 0}
+        batches = task.dataset(larger, splits.train, source, **order)
+        neighbours = predicted_neighbours(larger, extension, itertools.islice(batches, GUESSED))
+        larger, extension = extend_vocabulary(model, texts, neighbours=neighbours, **same)
+    return larger, extension
+
+
+def usual_stages(model: Any) -> tuple[Stage, ...]:
+    """Returns both stages where the encoder is a part of the model, else the first: to unfreeze VGG19 takes long."""
+    return ("decoder", "encoder") if model.encoder else ("decoder",)
+
+
+def check_stages(stages: Sequence[Stage], model: Any) -> None:
+    """Checks, before any training, that stages are possible.
+
+    Raises:
+        InputError: The model has no encoder that could be trained.
+    """
+    if "encoder" in stages and not model.encoder:
+        check_trainable_vgg19(model)
+
+
+def unfrozen(
+    model: Any, stage: Stage, splits: Splits[Any], source: ImageSource | None, source_of: SourceOf
+) -> tuple[Any, ImageSource | None]:
+    """Unfreezes what a stage trains; returns the model and the source of its images.
+
+    Raises:
+        InputError: The model has no encoder that could be trained.
+    """
+    if stage == "decoder":
+        if model.encoder:
+            model.encoder.trainable = False
+        return model, source
+    if not model.encoder:
+        model = with_trainable_vgg19(model)
+        source = source_of(model, [record for part in splits for record in part])
+    model.encoder.trainable = True
+    return model, source
+
+
+def tell_extension(extension: VocabularyExtension, tell: Tell) -> None:
+    """Tells how many words are new, and what the first ones start from."""
+    for codec, tokens in extension.words.items():
+        shown = [f"{token} (like {', '.join(extension.neighbours[token]) or 'all'})" for token in tokens[:3]]
+        tell(f"new {codec}: {len(tokens)}" + (f", {', '.join(shown)}" if shown else ""))

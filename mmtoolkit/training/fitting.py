@@ -1,0 +1,136 @@
+"""Fits a model, validates it by its outputs, and keeps its best state; over any task."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mmtoolkit.evaluation import drawn, images_of
+from mmtoolkit.evaluation.versions import versions
+from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
+from mmtoolkit.readers import Splits
+from mmtoolkit.records import digest
+from mmtoolkit.run_folder import checkpoint_in
+from mmtoolkit.task import Task
+from mmtoolkit.training.checkpoints import Checkpoints, Position
+from mmtoolkit.training.recipe import Recipe
+from mmtoolkit.training.validation import DecodedValidation
+from mmtoolkit.vision import ImageSource
+from mmtoolkit.vision.image_distribution import LEAST
+
+Tell = Callable[[str], None]
+
+
+class Trained(NamedTuple):
+    """What a training leaves besides its preset.
+
+    Args:
+        model: The best state, as the preset has it.
+        history: Loss and validation scores of each epoch.
+        epoch: The best epoch, from 1.
+    """
+
+    model: Any
+    history: dict[str, list[float]]
+    epoch: int
+
+
+def fit(
+    task: Task[Any],
+    model: Any,
+    splits: Splits[Any],
+    *,
+    source: ImageSource | None,
+    out: Path,
+    recipe: Recipe,
+    card: Mapping[str, Any] | None = None,
+    settings: Mapping[str, Any] | None = None,
+    tell: Tell,
+) -> Trained:
+    """Fits a model and keeps its best state in `out/preset`; a stopped training goes on from its checkpoint.
+
+    Example:
+        >>> recipe = mm.Recipe(epochs=10)
+        >>> fit(mm.captioning, captioner, splits, source=store, out=Path("runs/a"), recipe=recipe, tell=print)
+
+    Args:
+        task: The task of the model.
+        model: The model, built.
+        splits: The records.
+        source: Where features or pixels come from; `None` for a model without images.
+        out: Folder of the run.
+        recipe: The numbers of the training.
+        card: What the preset's card has besides scores and versions.
+        settings: What the weights depend on besides data and model: a checkpoint of other settings is refused.
+        tell: Called with lines for a person, between progress bars.
+
+    Raises:
+        InputError: The checkpoint is damaged or of other settings.
+        FloatingPointError: The loss or the weights are no longer finite.
+    """
+
+    def data(at: Position) -> Any:
+        order = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epoch": at.epoch, "step": at.step}
+        return task.dataset(model, splits.train, source, **order)
+
+    steps = len(data(Position()))
+    model.compile(recipe.optimizer(steps), loss=task.loss(model, recipe.label_smoothing))
+    events, notes = Events(out / "logs"), AfterBar(tell)
+    shows = source is not None or not model.uses_images
+    samples = Samples(task, splits.valid, source, out / "samples", events=events, tell=notes.add) if shows else None
+    validation = DecodedValidation(
+        task,
+        splits.valid,
+        source=source,
+        preset=out / "preset",
+        patience=recipe.patience,
+        card={**(card or {}), **model.provenance, "versions": versions()},
+        watch=samples,
+    )
+    lasting = {**(settings or {}), **model.provenance, "train_sha256": digest(splits.train)}
+    checkpoints = Checkpoints(
+        checkpoint_in(out), steps=steps, settings=lasting, validation=validation, every=recipe.checkpoint_every
+    )
+    watched = [StopAtNaN(out / "preset"), validation, Curves(events, tell=notes.add), notes]
+    history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
+    return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1)
+
+
+def keep_distribution(
+    model: Any, splits: Splits[Any], source: ImageSource | None, preset: Path, *, seed: int, tell: Tell
+) -> None:
+    """Fits the distribution of the training images and puts it into the preset.
+
+    Args:
+        model: As the preset has it.
+        splits: The records; the validation split sets the threshold.
+        source: Where features or pixels come from; without images there is nothing to keep.
+        preset: The folder of the preset.
+        seed: Start of the random numbers, where images are drawn from many.
+        tell: Called where there are too few images.
+    """
+    from mmtoolkit.presets import IMAGE_DISTRIBUTION
+
+    if source is None:
+        return
+    train, valid = (drawn(images_of(records), seed) for records in (splits.train, splits.valid))
+    if len(train) + len(valid) < LEAST:
+        tell(f"fewer than {LEAST} pictures: predict will not say which ones are unlike them")
+        model.image_distribution = None  # that of a fine-tuned model may be of another encoder
+        (preset / IMAGE_DISTRIBUTION).unlink(missing_ok=True)
+        return
+    if distribution := model.fit_distribution(train, valid, source=source):
+        distribution.save(preset / IMAGE_DISTRIBUTION)
+
+
+@contextlib.contextmanager
+def resumable(is_stopped: Callable[[], bool], tell: Tell) -> Iterator[None]:
+    """Tells how a training goes on where Ctrl-C ends it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if is_stopped():
+            tell("the same command with --resume goes on from the last checkpoint")
+        raise

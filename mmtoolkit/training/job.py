@@ -1,0 +1,258 @@
+"""A whole training: data set in, preset and report out; over any task."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import keras
+
+from mmtoolkit.data import image_source
+from mmtoolkit.data.image_sources import readable
+from mmtoolkit.errors import InputError
+from mmtoolkit.evaluation import evaluate, out_of_distribution
+from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
+from mmtoolkit.records import digest
+from mmtoolkit.reports import save_report
+from mmtoolkit.run_folder import begin, checkpoint_in, forget_checkpoint, is_stopped, lasting
+from mmtoolkit.task import Task
+from mmtoolkit.training.fitting import Tell, Trained, fit, keep_distribution, resumable
+from mmtoolkit.training.recipe import Recipe
+from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
+
+TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the report on the test split
+
+
+class Sources(Protocol):
+    """The options of a training that say where its data is and how it is read."""
+
+    @property
+    def data(self) -> Path:
+        """The data set."""
+
+    @property
+    def on_error(self) -> OnError:
+        """What a bad row or image does."""
+
+    @property
+    def exclude(self) -> Path | None:
+        """A list of rows and images to leave out."""
+
+    @property
+    def features(self) -> Path | None:
+        """The folder of the feature store."""
+
+    @property
+    def seed(self) -> int:
+        """Start of the random numbers."""
+
+
+class Options(Sources, Protocol):
+    """The options of a training that this module reads; the others are in its settings."""
+
+    @property
+    def out(self) -> Path:
+        """The folder of the run."""
+
+    @property
+    def resume(self) -> bool:
+        """Whether the run in the folder goes on."""
+
+
+class Screen(NamedTuple):
+    """How a job shows its progress.
+
+    Args:
+        tell: Prints a line for a person.
+        progress: Makes a progress bar of that label: called with (done, total).
+        bars: Redirects what Keras prints.
+    """
+
+    tell: Tell
+    progress: Callable[[str], Callable[[int, int], None]]
+    bars: Callable[[], AbstractContextManager[None]]
+
+
+class Blueprint(NamedTuple):
+    """What a job knows of the model that it trains.
+
+    Args:
+        build: Makes the model for some records, seen through a vision setup.
+        settle: Fills options in that depend on the vision setup, and checks them.
+        images: Whether the model reads images.
+        companions: Further models to train for baselines, by name: functions like `build`, of models without images.
+    """
+
+    build: Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]
+    settle: Callable[[dict[str, Any], VisionSetup], None] = lambda settings, vision: None
+    images: bool = True
+    companions: Mapping[str, Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]] = {}
+
+
+def train(
+    task: Task[Any],
+    blueprint: Blueprint,
+    *,
+    options: Options,
+    settings: dict[str, Any],
+    command: str,
+    valid_share: float = 0.1,
+    screen: Screen,
+) -> dict[str, Any]:
+    """Trains a model on a data set, keeps its best state in OUT/preset, and writes OUT/report.json.
+
+    Args:
+        task: The task of the model.
+        blueprint: How the model is made.
+        options: The options of the job.
+        settings: The same as plain values, for config.yaml, the report and the recipe.
+        command: The command, for the card.
+        valid_share: Share of the training groups held out where the data names no validation split.
+        screen: How progress is shown.
+
+    Returns:
+        The report.
+    """
+    started, out, tell = time.perf_counter(), options.out, screen.tell
+    if settings["deterministic"]:
+        make_deterministic()
+    keras.utils.set_random_seed(options.seed)
+    splits, faults = load_splits(task, options, valid_share=valid_share)
+    images = list(dict.fromkeys(record.image for record in splits.train)) if blueprint.images else []
+    vision = choose_vision_of(settings, images) if blueprint.images else NO_VISION
+    settings |= {"encoder": vision.encoder, "precision": vision.precision}
+    blueprint.settle(settings, vision)
+    card = {
+        "data": str(options.data),
+        "data_sha256": digest([record for part in splits for record in part]),
+        "command": command,
+        "seed": options.seed,
+        "valid_share": valid_share,
+        "options": dict(settings),
+    }
+    source, splits, faults = prepare(splits, faults, vision, options, screen, images=blueprint.images)
+    prepared = time.perf_counter()
+    model = blueprint.build(splits.train, vision, settings)
+    model.baselines = task.fit_baselines(splits.train)
+    resumed = options.resume and checkpoint_in(out).is_file()
+    begin(out, settings, faults, keep=resumed, companions=task.companions)
+    same: dict[str, Any] = {"recipe": Recipe.of(settings), "card": card, "settings": lasting(settings), "tell": tell}
+    with resumable(lambda: is_stopped(out), tell), screen.bars():
+        trained = fit(task, model, splits, source=source, out=out, **same)
+        keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
+        for name, build in blueprint.companions.items():
+            tell(f"the {name.replace('_', '-')} baseline:")
+            baseline = build(splits.train, NO_VISION._replace(precision=settings["precision"]), settings)
+            fit(task, baseline, splits, source=None, out=out / name, **same)
+            trained.model.companions.entries[name] = out / name / "preset"
+        if blueprint.companions:
+            trained.model.save_preset(out / "preset")
+        report = evaluated(task, trained, splits, source, options.seed)
+    for name in blueprint.companions:
+        shutil.rmtree(out / name, ignore_errors=True)
+    report |= {"epoch": trained.epoch, "history": trained.history, "options": settings, "left_out": len(faults)}
+    report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
+    report["train_sha256"] = digest(splits.train)
+    save_report(out / "report.json", task, report, model=trained.model, records=splits.valid, source=source)
+    forget_checkpoint(out)
+    return report
+
+
+def make_deterministic() -> None:
+    """Makes TensorFlow add up in the same order at every run."""
+    import tensorflow
+
+    tensorflow.config.experimental.enable_op_determinism()
+
+
+def choose_vision_of(settings: Mapping[str, Any], images: Sequence[Path]) -> VisionSetup:
+    """Chooses the vision setup that the options leave open."""
+    return choose_vision(
+        images,
+        encoder=settings["encoder"],
+        vgg19_weights=settings["vgg19_weights"],
+        layer=settings["layer"],
+        precision=settings["precision"],
+    )
+
+
+def load_splits(task: Task[Any], options: Sources, *, valid_share: float) -> tuple[Splits[Any], list[Fault]]:
+    """Loads the records of a data set that have references, split, and what is left out of it.
+
+    Raises:
+        InputError: There are none, or nothing to train or validate on.
+    """
+    records, faults = task.load(options.data, on_error=options.on_error, exclude=options.exclude)
+    splits = split(with_references(task, records, options.data), seed=options.seed, valid_share=valid_share)
+    return trainable(splits, options.data), list(faults)
+
+
+def with_references(task: Task[Any], records: Sequence[Any], data: Path) -> list[Any]:
+    """Returns the records that have references.
+
+    Raises:
+        InputError: There are none.
+    """
+    usable = [record for record in records if record.references]
+    if not usable:
+        raise InputError(
+            f"Training needs {task.noun}s. Received: {data}, whose {task.record_noun}s have none; name another split."
+        )
+    return usable
+
+
+def trainable(splits: Splits[Any], data: Path, unreadable: Sequence[Fault] = ()) -> Splits[Any]:
+    """Checks that there is something to train and to validate on, and returns the splits.
+
+    Raises:
+        InputError: There is not.
+    """
+    if not splits.train or not splits.valid:
+        why = f" but for {len(unreadable)} pictures that cannot be read" if unreadable else ""
+        raise InputError(f"Training needs a train and a valid split. Received: {data} without one of them{why}.")
+    return splits
+
+
+def prepare(
+    splits: Splits[Any],
+    faults: list[Fault],
+    vision: VisionSetup,
+    options: Sources,
+    screen: Screen,
+    *,
+    images: bool,
+) -> tuple[ImageSource | None, Splits[Any], list[Fault]]:
+    """Makes the source of the images of all records, and leaves out records whose image cannot be read."""
+    source, unreadable = None, list[Fault]()
+    if images:
+        source, unreadable = image_source(
+            vision.key,
+            [record for part in splits for record in part],
+            size=vision.image_size,
+            features=options.features,
+            on_error=options.on_error,
+            progress=screen.progress("features" if vision.key else "pictures"),
+        )
+    faults = [*faults, *unreadable]
+    if faults:
+        screen.tell(f"warning: {left_out(faults)}")
+    parts = (readable(part, unreadable) for part in splits)
+    return source, trainable(Splits(*parts), options.data, unreadable), faults
+
+
+def evaluated(
+    task: Task[Any], trained: Trained, splits: Splits[Any], source: ImageSource | None, seed: int
+) -> dict[str, Any]:
+    """Evaluates the best state on the validation split and, where there is one, on the test split."""
+    model = trained.model
+    report = evaluate(task, model, splits.valid, source=source, train_records=splits.train, seed=seed)
+    report["split"] = "valid"
+    if splits.test:
+        test = evaluate(task, model, splits.test, source=source, seed=seed)
+        test |= out_of_distribution(model, splits.test, source)
+        report |= {f"test_{part}": test[part] for part in TEST_PARTS if part in test}
+    return report

@@ -1,0 +1,108 @@
+"""Validation of a training by what the model outputs."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from mmtoolkit.errors import InputError
+from mmtoolkit.evaluation.predictions import texts
+from mmtoolkit.models import Model
+from mmtoolkit.task import Task
+from mmtoolkit.vision import ImageSource
+
+
+class DecodedValidation(keras.callbacks.Callback):
+    """Scores a model's outputs after each epoch, keeps the best state as a preset, and stops when none gets better.
+
+    Example:
+        >>> validation = DecodedValidation(captioning, valid, source=store, preset=Path("runs/a/preset"))
+        >>> model.fit(dataset, epochs=20, callbacks=[validation])
+
+    Args:
+        task: The task of the model.
+        records: The validation split.
+        source: Where its features or pixels come from; `None` for a model without images.
+        preset: Where the best model is kept.
+        monitor: The score that decides; the first of the metric's by default.
+        patience: Epochs without a better score before training stops.
+        card: What the preset's card has besides the scores.
+        watch: Called after each epoch with the model, the number of the epoch (from 1) and the outputs by id.
+
+    Raises:
+        InputError: There is no score of the name `monitor`.
+    """
+
+    def __init__(
+        self,
+        task: Task[Any],
+        records: Sequence[Any],
+        *,
+        source: ImageSource | None,
+        preset: Path,
+        monitor: str | None = None,
+        patience: int = 5,
+        card: Mapping[str, Any] | None = None,
+        watch: Callable[[Any, int, Mapping[str, str]], None] | None = None,
+    ) -> None:
+        super().__init__()
+        metric = task.metric
+        monitor = metric.names[0] if monitor is None else monitor
+        if monitor not in metric.names:
+            raise InputError(f"The score that decides is one of {', '.join(metric.names)}. Received: {monitor!r}.")
+        self.task, self.records, self.source, self.preset = task, records, source, preset
+        self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
+        self.watch = watch
+        self.best, self.best_epoch = metric.worst(monitor), -1
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        with averaged(self.model):
+            self.validate(epoch, {} if logs is None else logs)
+
+    def validate(self, epoch: int, logs: dict[str, Any]) -> None:
+        """Scores the outputs, and keeps the model or loses patience."""
+        model: Model = self.model
+        started, metric = time.perf_counter(), self.task.metric
+        outputs = texts(self.task, model, self.records, self.source)
+        scores = metric.score(outputs, {record.id: record.references for record in self.records})
+        logs.update({f"val_{name}": score for name, score in scores.items()})
+        logs["val_seconds"] = time.perf_counter() - started
+        if metric.is_better(self.monitor, scores[self.monitor], self.best):
+            self.best, self.best_epoch = scores[self.monitor], epoch
+            model.save_preset(self.preset, card={**self.card, "valid_scores": scores, "epoch": epoch + 1})
+        elif epoch - self.best_epoch >= self.patience:
+            model.stop_training = True
+        if self.watch:
+            self.watch(model, epoch + 1, outputs)
+
+    def progress(self) -> dict[str, Any]:
+        """Returns what a checkpoint keeps of it, as JSON."""
+        return {"best": self.best if self.best_epoch >= 0 else None, "best_epoch": self.best_epoch}
+
+    def go_on(self, progress: Mapping[str, Any]) -> None:
+        """Goes on from what `progress` returned."""
+        self.best_epoch = progress["best_epoch"]
+        worst = self.task.metric.worst(self.monitor)
+        self.best = worst if progress["best"] is None else progress["best"]
+
+
+@contextlib.contextmanager
+def averaged(model: keras.Model) -> Iterator[None]:
+    """Puts the averages that the optimizer keeps in place of the weights, and the weights back, to the bit.
+
+    `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, which rounds, and loses the weights where a `fit`
+    ends with a part of the epochs.
+    """
+    weights = model.trainable_variables
+    raw = [keras.ops.convert_to_numpy(weight) for weight in weights]
+    model.optimizer.finalize_variable_values(weights)  # does nothing without averages
+    try:
+        yield
+    finally:
+        for weight, value in zip(weights, raw, strict=True):
+            weight.assign(value)

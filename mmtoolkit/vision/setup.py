@@ -1,0 +1,84 @@
+"""The vision setup of a new model: its encoder, its precision, and what makes the features that it reads."""
+
+from __future__ import annotations
+
+import contextlib
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from mmtoolkit.vision.feature_store import ExtractorKey
+from mmtoolkit.vision.sources import extractor_key
+from mmtoolkit.vision.vgg import choose_precision
+
+SMALL_SIDE = 128  # pixels: smaller images go to the small CNN, unless weights are named
+LAYER = "block5_conv4"
+
+
+class VisionSetup(NamedTuple):
+    """How a model reads images.
+
+    Args:
+        encoder: `"vgg19"`, `"vgg19-block5"` or `"small"`.
+        precision: Of all layers, `"float32"` or `"bfloat16"`.
+        key: What makes the features that are stored; `None` for the small CNN.
+        image_size: Side of the square images.
+    """
+
+    encoder: str
+    precision: str
+    key: ExtractorKey | None
+    image_size: int
+
+    @property
+    def dtype(self) -> str:
+        """The precision as Keras calls it."""
+        return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
+
+
+NO_VISION = VisionSetup("small", "float32", None, SMALL_SIDE)  # of a model without images
+
+
+def choose_vision(
+    images: Sequence[Path],
+    *,
+    encoder: str = "auto",
+    vgg19_weights: str | None = None,
+    layer: str = LAYER,
+    precision: str = "auto",
+) -> VisionSetup:
+    """Chooses the encoder and the precision for some images where `"auto"` leaves the choice.
+
+    Args:
+        images: The training images.
+        encoder: `"vgg19"`, `"vgg19-block5"`, `"small"`, or `"auto"`: the small CNN for small images.
+        vgg19_weights: `"imagenet"`, a file, or `"random"`.
+        layer: The layer of VGG19 whose output is stored.
+        precision: `"float32"`, `"bfloat16"`, or `"auto"`.
+    """
+    encoder = choose_encoder("vgg19" if layer != LAYER else encoder, vgg19_weights, images)
+    exact = choose_precision(precision) if encoder != "small" or precision != "auto" else "float32"
+    if encoder == "small":
+        return VisionSetup(encoder, exact, None, median_side(images))
+    layer = "block4_pool" if encoder == "vgg19-block5" else layer
+    key = extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer)
+    return VisionSetup(encoder, exact, key, key.side)
+
+
+def choose_encoder(encoder: str, weights: str | None, images: Sequence[Path]) -> str:
+    """Chooses the small CNN for small images where `"auto"` leaves it and no weights are named."""
+    if encoder != "auto":
+        return encoder
+    return "small" if weights is None and median_side(images) < SMALL_SIDE else "vgg19"
+
+
+def median_side(images: Sequence[Path]) -> int:
+    """Returns the median side of the first 100 images, rounded down to a multiple of 8; 32 to 128."""
+    sides: list[int] = []
+    for path in images[:100]:
+        with contextlib.suppress(OSError), Image.open(path) as image:
+            sides += image.size
+    return min(SMALL_SIDE, max(32, int(statistics.median(sides or [SMALL_SIDE])) // 8 * 8))

@@ -58,7 +58,7 @@ def main(
     paths = mm.find_images([images])[:50]
     expected = model.generate(paths)
     with tempfile.TemporaryDirectory() as folder:
-        export(model, Path(folder) / "captions")
+        export(mm.task_of(model), model, Path(folder) / "captions")
         with server_of(Path(folder)) as (process, address):
             asking = Asking(f"{address}/v1/models/captions:predict", paths, expected)
             asking.all(range(requests // 4))  # until it is warm

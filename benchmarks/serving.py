@@ -68,7 +68,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         for precision in precisions:
             out = Path(folder) / precision / "captions"
-            place, verdict = export(model, out, fixed=Fixed(precision, mm.BeamSearch(width=3)))
+            place, verdict = export(mm.task_of(model), model, out, fixed=Fixed(precision, mm.BeamSearch(width=3)))
             figures[precision] = found = in_graph(ServedModel(place), model, precision, data, verdict)
             found |= served(out.parent, data, requests)
             show(precision, found)

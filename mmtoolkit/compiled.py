@@ -15,7 +15,7 @@ def can_compile() -> bool:
 
 
 def keras_compiles() -> bool:
-    """Whether Keras compiles models with XLA by default, as it does on a machine with a GPU."""
+    """Returns whether Keras compiles models with XLA by default, as it does on a machine with a GPU."""
     return bool(keras.Sequential().jit_compile)
 
 

@@ -12,7 +12,7 @@ from mmtoolkit import __version__
 
 
 def jobs(folder: Path) -> dict[str, str]:
-    """Every script in a folder that has a `main`, with the first line of its docstring; nothing is imported.
+    """Lists the scripts in a folder that have a `main`, with the first line of its docstring; nothing is imported.
 
     Example:
         >>> jobs(Path("pipelines"))["score"]  # doctest: +SKIP
@@ -28,7 +28,7 @@ def jobs(folder: Path) -> dict[str, str]:
 
 
 def overview(summaries: dict[str, str]) -> str:
-    """The help of `mmtoolkit` itself: one line per job."""
+    """Formats the help of `mmtoolkit` itself: one line per job."""
     width = max(map(len, summaries), default=0)
     lines = [f"  {name:<{width}}  {summary}" for name, summary in summaries.items()]
     hint = "mmtoolkit NAME --help shows a job's options; --config FILE.yaml reads them from a file, what is typed wins."

@@ -63,7 +63,7 @@ def main(options: Options) -> int:
 
 
 def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """The files in requests of `BATCH` pictures and `BYTES` at most, a larger file alone; one empty one of no files."""
+    """Cuts the files into requests of `BATCH` pictures and `BYTES` at most; no files make one empty request."""
     batch: list[Path] = []
     held = 0
     for path in paths:
@@ -77,7 +77,7 @@ def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
 
 
 def client_for(url: str, timeout: float, retries: int) -> Client:
-    """The client that a URL asks for."""
+    """Makes the client for a URL."""
     if not url.startswith("grpc://"):
         return RestClient(url, timeout=timeout, retries=retries)
     target, _, model = url.removeprefix("grpc://").partition("/")
@@ -100,7 +100,7 @@ def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
 
 
 def as_json(name: Name, told: Prediction) -> dict[str, Any]:
-    """What was said of a picture, as JSON."""
+    """Returns the prediction for a picture as JSON."""
     others = [{"text": text, "score": share} for text, share in told.others]
     return {"image": str(name), "text": told.text, "score": told.score, "status": told.status, "others": others}
 

@@ -70,7 +70,7 @@ def main(options: Options) -> int:
 
 
 def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault]]:
-    """The captions and the questions of a data set, and what their readers leave out.
+    """Loads the records of every task in a data set, and what their readers leave out.
 
     Raises:
         mm.InputError: There are neither.
@@ -99,14 +99,14 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
 
 
 def there(files: Callable[[Path], list[Path]], data: Path) -> list[Path]:
-    """The files of a kind in a folder, or none."""
+    """Lists the files of a kind in a folder; none where they are missing."""
     with contextlib.suppress(mm.InputError):
         return files(data) if data.is_dir() else []
     return []
 
 
 def report(health: Health) -> str:
-    """What was found, for a terminal: the kinds, the first of each, and the tables."""
+    """Formats the findings for a terminal: the kinds, the first of each, and the tables."""
     counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
     lines = [f"{counts}: {health.scores['errors']} errors, {health.scores['warnings']} warnings"]
     for kind, count in health.kinds.items():

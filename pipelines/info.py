@@ -46,14 +46,14 @@ def main(options: Options) -> None:
 
 
 def versions() -> dict[str, str]:
-    """Of the packages."""
+    """Returns the versions of the packages."""
     import mmtoolkit as mm
 
     return mm.versions()
 
 
 def machine() -> dict[str, Any]:
-    """What computes here, and in which precision it would."""
+    """Describes the processor, and the precision that it would compute in."""
     import tensorflow as tf
 
     from mmtoolkit.vision import choose_precision
@@ -71,7 +71,7 @@ def machine() -> dict[str, Any]:
 
 
 def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, dict[str, str]]:
-    """The value of each setting of the libraries and who set it; what the user has set is never changed."""
+    """Returns the value of each setting of the libraries and who set it; what the user has set is never changed."""
     values = {**DEFAULTS, **dict.fromkeys(THREADS, str(share())), **mine, **yours}
     owner = {**dict.fromkeys(values, "default"), **dict.fromkeys(mine, "mmtoolkit"), **dict.fromkeys(yours, "user")}
     found = {name: {"value": value, "by": owner[name]} for name, value in values.items()}
@@ -81,7 +81,7 @@ def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, dict[str,
 
 
 def cache() -> dict[str, Any]:
-    """The parts of the cache and their sizes."""
+    """Measures the parts of the cache."""
     from mmtoolkit.vision.vgg import cache_folder
 
     folder = cache_folder()
@@ -94,7 +94,7 @@ def cache() -> dict[str, Any]:
 
 
 def pictures_in(store: Path) -> int | None:
-    """How many pictures a feature store lists; nothing if a listing is damaged."""
+    """Counts the pictures that a feature store lists; `None` if a listing is damaged."""
     try:
         return sum(len(loads(path.read_text(encoding="utf-8"))) for path in store.glob("*.json"))
     except (ValueError, TypeError):
@@ -102,7 +102,7 @@ def pictures_in(store: Path) -> int | None:
 
 
 def weights() -> dict[str, str]:
-    """Where VGG19's weights are: the published ones, by the layer that needs them, and others used before."""
+    """Locates VGG19's weights: the published ones, by the layer that needs them, and others used before."""
     from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, weights_by_digest
 
     missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
@@ -118,7 +118,7 @@ def size_of(paths: Iterable[Path]) -> int:
 
 
 def in_bytes(size: float) -> str:
-    """A size for people.
+    """Formats a size for people.
 
     Example:
         >>> in_bytes(1610612736)
@@ -132,7 +132,7 @@ def in_bytes(size: float) -> str:
 
 
 def table(report: dict[str, dict[str, Any]]) -> str:
-    """The report as sections of lines NAME VALUE."""
+    """Formats the report as sections of lines NAME VALUE."""
     sections = []
     for title, entries in report.items():
         width = max(map(len, entries))
@@ -142,7 +142,7 @@ def table(report: dict[str, dict[str, Any]]) -> str:
 
 
 def shown(value: Any) -> str:
-    """A value of the report for people."""
+    """Formats a value of the report for people."""
     if isinstance(value, list):
         return ", ".join(value) or "none"
     if not isinstance(value, dict):

@@ -93,7 +93,7 @@ def main(options: Options) -> int:
 
 
 def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """The pictures that are there, and what of the named paths is not; told at once, for the others go on.
+    """Lists the pictures that are there, and the named paths that are not; the others go on.
 
     Raises:
         mm.InputError: There is no picture at all.
@@ -235,7 +235,7 @@ def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, An
 
 
 def picture_names(paths: list[Path]) -> list[str]:
-    """A file name for the attention picture of each input; inputs of one name in several folders are numbered.
+    """Chooses a file name for the attention picture of each input; inputs of one name in several folders are numbered.
 
     Example:
         >>> picture_names([Path("a/cat.jpg"), Path("b/cat.png"), Path("dog.jpg")])

@@ -97,7 +97,7 @@ def scored(
     bootstrap: Bootstrap | None,
     meteor: bool,
 ) -> dict[str, Any]:
-    """The report: scores, their intervals where wanted, the share of unique captions, how all was computed."""
+    """Computes the report: scores, their intervals where wanted, the share of unique captions, how all was computed."""
     scores: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
     with ExitStack() as stack:
@@ -122,7 +122,7 @@ def scored(
 
 
 def table(report: Mapping[str, Any]) -> str:
-    """A line NAME SCORE for each score, with [LOW, HIGH] where there are intervals; last the share of unique captions.
+    """Formats a line NAME SCORE for each score, with [LOW, HIGH] where there are intervals, and last `unique`.
 
     Example:
         >>> print(table({"scores": {"CIDEr": 0.5}, "intervals": {"CIDEr": (0.4, 0.61)}, "unique_captions": 40.0}))
@@ -213,7 +213,7 @@ def read(path: Path) -> CaptionFile:
 
 
 def read_lines(path: Path, text: str) -> CaptionFile:
-    """A caption per line; the newline that ends the last line starts no other."""
+    """Reads a caption per line; the newline that ends the last line starts no other."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
     return CaptionFile(path, {str(number): [line] for number, line in enumerate(lines, 1)}, numbered=True)
 
@@ -263,7 +263,7 @@ def by_image(path: Path, items: list[Any]) -> dict[str, list[str]]:
 
 
 def spoken(path: Path, place: str, value: Any) -> list[str]:
-    """One caption, or a list of one or more."""
+    """Checks that a value is one caption, or a list of one or more, and returns the list."""
     captions = [value] if isinstance(value, str) else value
     if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
         raise InputError(f"{path}: {place}: expected {FORMS}. Received: {shorten(value)}.")
@@ -271,7 +271,7 @@ def spoken(path: Path, place: str, value: Any) -> list[str]:
 
 
 def shorten(value: Any) -> str:
-    """The value as JSON, cut after 60 characters."""
+    """Formats a value as JSON, cut after 60 characters."""
     written = dumps(value, ensure_ascii=False)
     return written if len(written) <= 60 else written[:59] + "…"
 

@@ -127,7 +127,7 @@ def main(options: Options) -> int:
 
 
 def train(options: Options) -> KeyedVectors:
-    """Word vectors of a data set, with a note of how much there was to learn from."""
+    """Trains word vectors on a data set, and notes how much text there was."""
     from mmtoolkit.text.vocabulary import SPECIAL
 
     codec = mm.TextCodec(mm.Vocabulary(SPECIAL))
@@ -149,7 +149,7 @@ def train(options: Options) -> KeyedVectors:
 def answers(
     vectors: KeyedVectors, words: tuple[str, ...], question: tuple[str, str, str] | None, top: int
 ) -> dict[str, Any]:
-    """The neighbours of the words and the answers to the analogy, and why others cannot be given."""
+    """Finds the neighbours of the words and the answers to the analogy, and why others cannot be given."""
     from mmtoolkit import text
 
     found: dict[str, Any] = {
@@ -173,7 +173,7 @@ def answers(
 
 
 def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[str, Any]:
-    """The scores of one file: accuracies in per cent or correlations, and the percentage of it that has no vectors."""
+    """Scores one file: accuracies in per cent or correlations, and the percentage of it that has no vectors."""
     from mmtoolkit import text
 
     if isinstance(test[0], WordPair):
@@ -184,7 +184,7 @@ def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """The report as lines of what, name and number."""
+    """Formats the report as lines of what, name and number."""
     for path, found in report["scores"].items():
         for name, part in found.get("sections", {}).items():
             yield f"{path}\t{name}\t{number(part['accuracy'], 2)}\t{part['correct']}/{part['known']}"
@@ -196,7 +196,7 @@ def lines(report: Mapping[str, Any]) -> Iterator[str]:
 
 
 def number(value: float | None, digits: int) -> str:
-    """The value, or a dash where nothing could be measured."""
+    """Formats a value, or a dash where nothing could be measured."""
     return "-" if value is None else f"{value:.{digits}f}"
 
 

@@ -38,7 +38,7 @@ def caption_dataset(
     epoch: int = 0,
     step: int = 0,
 ) -> tf.data.Dataset:
-    """Every caption once an epoch, bucketed by length, in an order fixed by seed and epoch.
+    """Yields every caption once an epoch, bucketed by length, in an order fixed by seed and epoch.
 
     The pass after a finished one is the next epoch; a pass given up before its last batch (a look at the first batch,
     as here) is not counted. The weights of a batch sum to 1, so a summed loss is the mean over its real tokens.
@@ -102,7 +102,7 @@ def question_dataset(
     epoch: int = 0,
     step: int = 0,
 ) -> tf.data.Dataset:
-    """Every question once an epoch, in an order fixed by seed and epoch; a pass is counted as in `caption_dataset`.
+    """Yields every question once an epoch, in an order fixed by seed and epoch, as `caption_dataset`.
 
     With an answers codec of the level `"whole"` the target of a question is a distribution: the share of its
     annotators who gave each known answer, an answer like `"book, lamp"` being one. With another one it is the words of
@@ -160,7 +160,7 @@ def question_dataset(
 
 
 def picture_specs(features: ImageSource, *, shared: bool) -> dict[str, tf.TensorSpec]:
-    """The pictures of a batch and, where they are shared, whose is whose."""
+    """Specifies the pictures of a batch and, where they are shared, the index of each row's."""
     whose = {"image_index": tf.TensorSpec((None,), tf.int32)} if shared else {}
     return {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), **whose}
 
@@ -181,7 +181,7 @@ class WholeAnswers:
         self.specs = tf.TensorSpec((None, self.width), tf.float32), tf.TensorSpec((None,), tf.float32)
 
     def batch(self, chosen: np.ndarray) -> Batch:
-        """The further inputs, the targets and the weights of some questions."""
+        """Returns the further inputs, the targets and the weights of some questions."""
         targets = np.zeros((len(chosen), self.width), np.float32)
         for row, index in zip(targets, chosen, strict=True):
             np.add.at(row, self.given[index], 1 / max(1, len(self.given[index])))
@@ -202,7 +202,7 @@ class WrittenAnswers:
         self.known = bool(self.learnt.any())
 
     def batch(self, chosen: np.ndarray) -> Batch:
-        """The further inputs, the targets and the weights of some questions."""
+        """Returns the further inputs, the targets and the weights of some questions."""
         tokens, targets, weights = token_batch([self.ids[index] for index in chosen])
         weights = weights * self.learnt[chosen, None]
         return {"tokens": tokens}, targets, weights / max(weights.sum(), 1e-9)
@@ -263,7 +263,7 @@ def in_batches(
     flat = tf.nest.flatten(specs)
 
     def read_batch(number: np.ndarray, current: np.ndarray) -> list[np.ndarray]:
-        """One batch of an epoch."""
+        """Reads one batch of an epoch."""
         nonlocal upcoming
         arrays = tf.nest.flatten(read(plan(epoch=int(current))[number]))
         if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready

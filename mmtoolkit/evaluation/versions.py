@@ -9,7 +9,7 @@ import keras
 
 
 def versions() -> dict[str, str]:
-    """What a result depends on: the packages' versions and the machine."""
+    """Returns what a result depends on: the packages' versions and the machine."""
     packages = ("mmtoolkit", "tensorflow", "keras", "tensorflow-text", "gensim", "numpy", "pillow")
     found = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
     for package in packages:

@@ -16,7 +16,7 @@ HIDDEN = ("val_seconds", "learning_rate")
 
 
 def curves(history: Mapping[str, Sequence[float]], *, lower: Collection[str] = ("loss",)) -> str:
-    """One small drawing for each quantity of a training, by epoch, with its first, best and last value in words.
+    """Draws a small chart for each quantity of a training, by epoch, with its first, best and last value in words.
 
     Example:
         >>> curves({"loss": [2.0, 1.0]}).count("<svg")
@@ -47,7 +47,7 @@ def curve(name: str, values: Sequence[float], *, lower: bool = False) -> str:
 
 
 def places(values: Sequence[float]) -> list[tuple[float, float]]:
-    """Where the values lie in the drawing, the largest on top.
+    """Places the values in the chart, the largest on top.
 
     Example:
         >>> places([1.0, 3.0])

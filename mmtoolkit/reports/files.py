@@ -10,6 +10,7 @@ from typing import Any
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically, write_json
 from mmtoolkit.records import digest
+from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import read_rows, write_rows
 from mmtoolkit.task import Metric, Task, View
@@ -81,9 +82,7 @@ def read_report(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(report, dict) or not report.get("scores"):
         raise InputError(f"expected a report with scores. Received: {file}, which has none; evaluate again.")
-    if "task" not in report:
-        raise InputError(f"expected a report of this version. Received: {file}, which names no task; evaluate again.")
-    return report
+    return {"task": task_of_older(report), **report}
 
 
 def read_table(path: Path, metric: Metric) -> list[dict[str, Any]]:
@@ -95,7 +94,7 @@ def read_table(path: Path, metric: Metric) -> list[dict[str, Any]]:
     file = report_file(path).with_suffix(TABLE)
     if not (rows := read_rows(file, metric.columns)):
         raise InputError(f"expected the table of a report. Received: {file}, which has no rows; evaluate again.")
-    return rows
+    return [renamed(row) for row in rows]
 
 
 def report_file(path: Path) -> Path:

@@ -103,13 +103,13 @@ def export(
 
 
 def next_version(out: Path) -> int:
-    """One more than the newest version."""
+    """Returns one more than the newest version."""
     return max((int(folder.name) for folder in versions_in(out)), default=0) + 1
 
 
 @contextmanager
 def written_beside(target: Path) -> Iterator[Path]:
-    """A folder that gets its name when all has gone well: a server that watches never sees half a version."""
+    """Yields a folder that gets its name when all has gone well: a server that watches never sees half a version."""
     fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
     try:
         fresh.mkdir(parents=True)
@@ -120,7 +120,7 @@ def written_beside(target: Path) -> Iterator[Path]:
 
 
 def at_precision(model: Any, fixed: Fixed) -> Any:
-    """A copy of a model as it is exported: it computes in float32, and sees through VGG19 at the given precision.
+    """Copies a model as it is exported: it computes in float32, and reads VGG19's features at the given precision.
 
     What writes stays in float32: it is small beside VGG19, and its sums of logarithms need the digits.
 
@@ -137,7 +137,7 @@ def at_precision(model: Any, fixed: Fixed) -> Any:
 
 
 def served_extractor(model: Any) -> VGG19Regions | None:
-    """What makes regions in the graph, its weights stored as it computes; nothing where the model does that itself."""
+    """Loads the extractor of regions for the graph, its weights stored as it computes, or `None` beside an encoder."""
     if model.extractor is None or not model.uses_images:
         return None
     loaded = load_extractor(model.extractor)

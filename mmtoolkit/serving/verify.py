@@ -113,7 +113,7 @@ def replay(folder: Path, predict: Callable[[str, Mapping[str, np.ndarray]], Mapp
 
 
 def read_golden(folder: Path) -> tuple[list[Golden], float]:
-    """The golden requests of a version, and the tolerance of their numbers.
+    """Reads the golden requests of a version, and the tolerance of their numbers.
 
     Raises:
         InputError: There are none.
@@ -137,7 +137,7 @@ def size(folder: Path) -> float:
 
 
 def unasked(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature]) -> Iterator[str]:
-    """What is there that no golden request asks for, alone or several rows at once."""
+    """Lists the signatures and outputs that no golden request covers, alone or several rows at once."""
     for name in signatures:
         found = sorted({rows(request) for request in golden if request.signature == name})
         if not set(BATCHES) <= set(found):
@@ -145,7 +145,7 @@ def unasked(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature])
 
 
 def unknown(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature]) -> Iterator[str]:
-    """What golden requests ask for that is not there."""
+    """Lists what golden requests ask for that the model does not have."""
     for name in dict.fromkeys(request.signature for request in golden):
         if name not in signatures:
             yield f"signature {name}: it is missing; there are {', '.join(signatures)}"
@@ -156,13 +156,13 @@ def unknown(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature])
 
 
 def fits(request: Golden, signatures: Mapping[str, ServedSignature]) -> bool:
-    """Whether the signature has the request's inputs and outputs."""
+    """Returns whether the signature has the request's inputs and outputs."""
     there = signatures.get(request.signature)
     return there is not None and set(request.inputs) == set(there.inputs) and set(request.outputs) <= set(there.outputs)
 
 
 def to_feed(request: Golden, signature: ServedSignature) -> dict[str, Any]:
-    """A request as the runner takes it."""
+    """Converts a request to the form that the runner reads."""
     return {
         "feeds": {signature.inputs[name].tensor: pack(value) for name, value in request.inputs.items()},
         "fetches": [signature.outputs[name].tensor for name in sorted(request.outputs)],
@@ -171,7 +171,7 @@ def to_feed(request: Golden, signature: ServedSignature) -> dict[str, Any]:
 
 
 def run(folder: Path, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
-    """The replies of a process that has TensorFlow's C library and none of its Python."""
+    """Runs requests in a process that has TensorFlow's C library and none of its Python."""
     lines = "\n".join(map(json.dumps, requests))
     done = subprocess.run(
         [sys.executable, str(RUNNER), str(folder)], input=lines, capture_output=True, text=True, check=False
@@ -184,17 +184,17 @@ def run(folder: Path, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, A
 
 
 def rows(request: Golden) -> int:
-    """How many rows a request has."""
+    """Counts the rows of a request."""
     return len(next(iter(request.inputs.values())))
 
 
 def named(request: Golden) -> str:
-    """A request, in a sentence."""
+    """Names a request in a sentence."""
     return f"signature {request.signature}, {rows(request)} rows of {', '.join(sorted(request.inputs))}"
 
 
 def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> Iterator[str]:
-    """What of an answer is not as the preset gave it.
+    """Lists the differences of an answer from the preset's.
 
     Numbers may differ by the tolerance. A string may be another one that the preset gives a score that near; its score
     may differ by as much again, and what hangs on it, its tokens and where it looked, is not compared then.
@@ -226,12 +226,12 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
 
 
 def tied_texts(request: Golden, name: str, row: int, tolerance: float) -> list[set[str]]:
-    """For each string of a row, the others that the preset likes as well."""
+    """Finds, for each string of a row, the others that the preset scores the same."""
     scores = np.ravel(request.outputs[request.scored[name]][row])
     return [{text for text, other in request.others[row] if abs(other - score) <= tolerance} for score in scores]
 
 
 def shown(value: Any) -> str:
-    """A value of strings, short enough for a sentence."""
+    """Shortens a value of strings for a sentence."""
     texts = [text.decode(errors="replace") for text in np.ravel(value).tolist()]
     return repr(" ".join(filter(None, texts))[:80])

@@ -15,7 +15,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.training.validation import DecodedValidation
 
-FORMAT = 1
+FORMAT = 2  # 1 had other batches: of any length
 
 
 class Position(NamedTuple):
@@ -107,7 +107,7 @@ class Checkpoints(keras.callbacks.Callback):
         write_atomically(self.path, self.write)
 
     def write(self, file: BinaryIO) -> None:
-        """The checkpoint as HDF5: a data set for each variable, and the rest as JSON."""
+        """Writes the checkpoint as HDF5: a data set for each variable, and the rest as JSON."""
         told = {
             "settings": self.settings,
             "position": self.position,
@@ -163,6 +163,6 @@ class Checkpoints(keras.callbacks.Callback):
 
 
 def variables(model: keras.Model) -> list[keras.Variable]:
-    """The weights, the states of dropout's random numbers, and all that the optimizer keeps."""
+    """Lists the weights, the states of dropout's random numbers, and the optimizer's variables."""
     model.optimizer.build(model.trainable_variables)
     return [*model.variables, *model.optimizer.variables]

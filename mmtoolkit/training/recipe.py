@@ -70,7 +70,7 @@ def adam(
     averaging: float = 0.999,
     lookahead: int = 0,
 ) -> keras.optimizers.Optimizer:
-    """Adam with a linear warm-up, a cosine decay to 2 % of the rate, clipping and averaged weights.
+    """Makes Adam with a linear warm-up, a cosine decay to 2 % of the rate, clipping and averaged weights.
 
     Example:
         >>> model.compile(adam(6e-4, steps=469 * 10), loss=token_loss())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import fingerprint
 from mmtoolkit.metrics import AnswerMetric, Bootstrap, CaptionMetric, caption_statistics, corpus_scores, paired
 from mmtoolkit.metrics.captions import STATISTICS
-from mmtoolkit.reports import Comparison, compare, comparison_page
+from mmtoolkit.reports import Comparison, compare, comparison_page, read_report, read_table
 from mmtoolkit.reports.comparison import change_rows
 
 REFERENCES = {
@@ -145,3 +147,23 @@ def test_the_page_shows_scores_and_records() -> None:
     page = comparison_page(compared({}, {}, rows(POOR), rows({**FAIR, "0.jpg": "<b>"})), ("runs/a", "runs/<b>"))
     assert "runs/&lt;b&gt;" in page and "<b>" not in page
     assert "Better in B" in page and "Worse in B" in page and "higher" in page
+
+
+def test_reports_of_older_versions_are_read(tmp_path: Path) -> None:
+    """Before rows had one form: the columns were named after the task, which the report did not name."""
+    answers = "question_id,image_id,question,answer,probability,group,references,questions,accuracy"
+    for name, told, table in (
+        ("captions", {"images": 1}, "image_id,caption,group,references,CIDEr\na.jpg,a dog,right,f00,0.5\n"),
+        ("answers", {"questions": 1}, f"{answers}\n7,a.jpg,what?,a dog,0.9,right,f00,1.0,1.0\n"),
+    ):
+        (tmp_path / f"{name}.json").write_text(json.dumps({"scores": {"x": 1.0}, **told}))
+        (tmp_path / f"{name}.csv").write_text(table, encoding="utf-8-sig")
+    assert [read_report(tmp_path / f"{name}.json")["task"] for name in ("captions", "answers")] == [
+        "captioning",
+        "question answering",
+    ]
+    shared = {"group": "a.jpg", "output": "a dog", "grade": "right", "references": "f00"}
+    (caption,) = read_table(tmp_path / "captions.json", CaptionMetric())
+    (answer,) = read_table(tmp_path / "answers.json", AnswerMetric())
+    assert caption == shared | {"id": "a.jpg", "input": "", "CIDEr": 0.5}
+    assert answer == shared | {"id": "7", "input": "what?", "score": "0.9", "questions": 1.0, "accuracy": 1.0}

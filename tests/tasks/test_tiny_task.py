@@ -121,7 +121,9 @@ def test_the_jobs_of_the_command_line_run_over_it(
         return capsys.readouterr().out
 
     report = out / "report.json"
-    assert job("evaluate", "--preset", preset, "--data", data, "--split", "test", "--out", report) == "error rate\t0.0\n"
+    assert (
+        job("evaluate", "--preset", preset, "--data", data, "--split", "test", "--out", report) == "error rate\t0.0\n"
+    )
     assert (out / "report.csv").read_text(encoding="utf-8-sig").startswith("id,group,input,output,")
     image = run.splits.test[2].image
     assert job("predict", image, "--preset", preset, "--out", out / "new.csv", "--attention", out) == f"{image}\tblue\n"

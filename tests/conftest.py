@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import Once
 
 os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # two thirds of the time to compile
 
@@ -23,6 +24,13 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"needs the real data in {folder} (set MMTOOLKIT_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
+    """`once("scenes", build).folder`: a folder that is built once a run, for all workers of pytest-xdist."""
+    own = tmp_path_factory.getbasetemp()
+    return Once((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "built")
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

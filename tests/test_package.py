@@ -12,6 +12,7 @@ from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
+from once import Once
 
 from mmtoolkit import __version__
 from mmtoolkit.scenes import Scene, Shape, draw_scene
@@ -29,9 +30,14 @@ def pip(*words: object, cwd: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel of this checkout, built in a copy so that no `build/` is left behind or mixed in."""
-    folder = tmp_path_factory.mktemp("wheel")
+def wheel(once: Once) -> Path:
+    """The wheel of this checkout."""
+    (built,) = once("wheel", build).folder.glob("*.whl")
+    return built
+
+
+def build(folder: Path) -> None:
+    """Builds the wheel in a copy, so that no `build/` is left behind or mixed in."""
     source = folder / "source"
     for name in ("mmtoolkit", "pipelines", "pretrained"):
         shutil.copytree(ROOT / name, source / name)
@@ -40,15 +46,13 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (source / "pretrained" / "__pycache__").mkdir(exist_ok=True)
     (source / "pretrained" / "__pycache__" / "stale.cpython-311.pyc").write_bytes(b"stale")
     pip("wheel", "--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", folder, source, cwd=folder)
-    (built,) = folder.glob("*.whl")
-    return built
 
 
 @pytest.fixture(scope="module")
-def run_installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def run_installed(wheel: Path, once: Once, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """Runs Python with the wheel's own copy of mmtoolkit, far from the checkout and its editable install."""
-    site = tmp_path_factory.mktemp("site")
-    pip("install", "--no-deps", "--no-index", "--target", site, wheel, cwd=site)
+    words = ("install", "--no-deps", "--no-index", wheel, "--target")
+    site, _ = once("site", lambda site: pip(*words, site, cwd=wheel.parent))
     elsewhere = tmp_path_factory.mktemp("elsewhere")
 
     def run(*words: object, cwd: Path = elsewhere) -> subprocess.CompletedProcess[str]:

@@ -197,7 +197,7 @@ class Colours(Task[ColourRecord]):
             targets = np.eye(width, dtype=np.float32)[[ids[index] for index in chosen]]
             return self.inputs(model, [records[index] for index in chosen], source), targets, np.ones(len(chosen), "f4")
 
-        images = {"images": tf.TensorSpec((None, SIDE, SIDE, 3), tf.uint8)}
+        images = {source.input_name: tf.TensorSpec((None, *source.shape), source.dtype)}
         specs = images, tf.TensorSpec((None, width), tf.float32), tf.TensorSpec((None,), tf.float32)
         plan = partial(batch_plan, np.zeros(len(records), int), batch_size=order["batch_size"], seed=order["seed"])
         return in_batches(read, specs, plan, epoch=order["epoch"], step=order["step"])

@@ -288,9 +288,7 @@ def in_batches(
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
     dataset = dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one
     options = tf.data.Options()
-    options.autotune.enabled = (
-        False  # it has nothing to tune, and a dropped iterator waits up to a minute for it to end
-    )
+    options.autotune.enabled = False  # nothing is tuned, and a dropped iterator waits up to a minute for it
     return dataset.with_options(options)
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import csv
 import shutil
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
+from once import Once
 from PIL import Image
 
 from mmtoolkit.scenes import write_scenes
@@ -32,15 +34,19 @@ PLANTED = {  # kind -> the picture or the row that has it
 
 
 @pytest.fixture(scope="session")
-def clean(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def clean(once: Once) -> Path:
     """Sixty drawn scenes with captions and questions."""
-    return write_scenes(tmp_path_factory.mktemp("doctor") / "clean", count=60, seed=3, size=96)
+    return once("clean", partial(write_scenes, count=60, seed=3, size=96)).folder
 
 
 @pytest.fixture(scope="session")
-def planted(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def planted(clean: Path, once: Once) -> Path:
     """The captions of the clean set with one fault of each kind."""
-    folder = tmp_path_factory.mktemp("doctor") / "planted"
+    return once("planted", partial(plant, clean)).folder
+
+
+def plant(clean: Path, folder: Path) -> None:
+    """Copies the clean set, and writes the faults in."""
     shutil.copytree(clean, folder)
     (folder / "questions.csv").unlink()
     with (folder / "captions.csv").open(encoding="utf-8", newline="") as file:
@@ -60,7 +66,6 @@ def planted(clean: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append([PLANTED[kind], text, split[PLANTED[kind]]])
     with (folder / "captions.csv").open("w", encoding="utf-8", newline="") as file:
         csv.writer(file, lineterminator="\n").writerows(rows)
-    return folder
 
 
 def plant_pictures(folder: Path, train: list[str], held: str) -> None:

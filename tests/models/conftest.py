@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pytest
+from once import Once
 
 import mmtoolkit as mm
 from mmtoolkit.scenes import write_scenes
@@ -45,21 +48,30 @@ def make_captioner() -> Callable[..., mm.Captioner]:
 
 
 @pytest.fixture(scope="session")
-def drawings(tmp_path_factory: pytest.TempPathFactory) -> list[mm.CaptionRecord]:
+def drawings(once: Once) -> list[mm.CaptionRecord]:
     """Eight drawings, each with one caption of its own."""
-    folder = write_scenes(tmp_path_factory.mktemp("drawings") / "scenes", count=10, seed=5, size=SIDE)
+    folder, _ = once("drawings", partial(write_scenes, count=10, seed=5, size=SIDE))
     return [
         mm.CaptionRecord(record.image, record.image_id, record.captions[:1]) for record in mm.read_captions(folder)[:8]
     ]
 
 
 @pytest.fixture(scope="session")
-def learnt(drawings: list[mm.CaptionRecord]) -> Learnt:
+def learnt(drawings: list[mm.CaptionRecord], once: Once) -> Learnt:
     """Trained on one batch until it is known by heart."""
     captioner = make(mm.TextCodec.fit(mm.texts(drawings)))
     source = captioner.image_source()
     captioner.compile(keras.optimizers.Adam(5e-3, global_clipnorm=5.0), loss=mm.token_loss(0.0))
-    batch = mm.caption_dataset(drawings, captioner.codec, features=source, batch_size=8).cache()
-    history = captioner.fit(batch.repeat(20), epochs=4, verbose=0, shuffle=False)
+
+    def train(folder: Path) -> list[float]:
+        folder.mkdir()
+        batch = mm.caption_dataset(drawings, captioner.codec, features=source, batch_size=8).cache()
+        history = captioner.fit(batch.repeat(20), epochs=4, verbose=0, shuffle=False)
+        captioner.save_weights(folder / "learnt.weights.h5")
+        return history.history["loss"]
+
+    folder, losses = once("learnt-captions", train)
+    captioner.optimizer.build(captioner.trainable_variables)
+    captioner.load_weights(folder / "learnt.weights.h5")
     images = source.read([record.image for record in drawings])
-    return Learnt(captioner, drawings, images, history.history["loss"])
+    return Learnt(captioner, drawings, images, losses)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import pytest
+from once import Once
 
 import mmtoolkit as mm
 from mmtoolkit.evaluation import evaluate
@@ -28,9 +30,9 @@ class Learnt(NamedTuple):
 
 
 @pytest.fixture(scope="session")
-def asked(tmp_path_factory: pytest.TempPathFactory) -> list[mm.QuestionRecord]:
+def asked(once: Once) -> list[mm.QuestionRecord]:
     """All questions about six drawings."""
-    folder = write_scenes(tmp_path_factory.mktemp("asked") / "scenes", count=10, seed=5, size=SIDE)
+    folder, _ = once("drawings", partial(write_scenes, count=10, seed=5, size=SIDE))
     return [record for record in mm.read_questions(folder) if record.image_id <= "images/000006.png"]
 
 
@@ -40,15 +42,22 @@ def codecs(records: list[mm.QuestionRecord], head: str) -> tuple[mm.TextCodec, m
 
 
 @pytest.fixture(scope="session", params=["classify", "generate"])
-def learnt(request: pytest.FixtureRequest, asked: list[mm.QuestionRecord]) -> Learnt:
+def learnt(request: pytest.FixtureRequest, asked: list[mm.QuestionRecord], once: Once) -> Learnt:
     """Trained until the answers are known by heart, by each head."""
     keras.utils.set_random_seed(0)
     model = mm.VisualQA(*codecs(asked, request.param), head=request.param, **SMALL)
     model.build(model.input_shapes())
-    model.compile(keras.optimizers.Adam(4e-3, global_clipnorm=5.0), loss=model.answer_loss())
     source = mm.Pictures(SIDE)
-    data = mm.question_dataset(asked, model.codec, model.answers_codec, features=source, batch_size=64)
-    model.fit(data, epochs=160, verbose=0, shuffle=False)
+
+    def train(folder: Path) -> None:
+        folder.mkdir()
+        model.compile(keras.optimizers.Adam(1e-2, global_clipnorm=5.0), loss=model.answer_loss())
+        batch = mm.question_dataset(asked, model.codec, model.answers_codec, features=source, batch_size=64).cache()
+        model.fit(batch.repeat(60), verbose=0, shuffle=False)
+        model.save_weights(folder / "learnt.weights.h5")
+
+    folder, _ = once(f"learnt-answers-{request.param}", train)
+    model.load_weights(folder / "learnt.weights.h5")
     return Learnt(model, asked, source)
 
 

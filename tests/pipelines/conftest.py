@@ -6,10 +6,12 @@ import contextlib
 import io
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
+from once import Once
 
 from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.scenes import write_scenes
@@ -78,29 +80,35 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="session")
-def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def scenes(once: Once) -> Path:
     """Forty small scenes with captions, split."""
-    return write_scenes(tmp_path_factory.mktemp("scenes") / "en", count=40, seed=0, size=32)
+    return once("scenes", partial(write_scenes, count=40, seed=0, size=32)).folder
+
+
+def finished(once: Once, name: str, job: str, data: Path, *words: object) -> Run:
+    """The run that a job leaves, trained once for all workers."""
+
+    def train(out: Path) -> Done:
+        done = call(job, "--data", data, "--out", out, *words)
+        assert done.code == 0, done.err
+        return done
+
+    out, done = once(name, train)
+    return Run(data, out, Done(*done))
 
 
 @pytest.fixture(scope="session")
-def trained(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def trained(once: Once, scenes: Path) -> Run:
     """A captioner trained for a few epochs by `mmtoolkit caption`."""
-    out = tmp_path_factory.mktemp("runs") / "tiny"
-    done = call("caption", "--data", scenes, "--out", out, "--seed", 3, *TINY, *QUICK, *PLAIN)
-    assert done.code == 0, done.err
-    return Run(scenes, out, done)
+    return finished(once, "trained", "caption", scenes, "--seed", 3, *TINY, *QUICK, *PLAIN)
 
 
 @pytest.fixture(scope="session")
-def answerer(scenes: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def answerer(once: Once, scenes: Path) -> Run:
     """A question-answerer trained for a few epochs by `mmtoolkit vqa`, with its twin."""
-    out = tmp_path_factory.mktemp("runs") / "answers"
     small = ("--units", 32, "--attention-units", 16, "--embedding-dim", 8, "--dropout", 0, "--hops", 2)
     quick = ("--epochs", 3, "--batch-size", 32, "--learning-rate", 0.01, "--averaging", 0.5)
-    done = call("vqa", "--data", scenes, "--out", out, *small, *quick)
-    assert done.code == 0, done.err
-    return Run(scenes, out, done)
+    return finished(once, "answerer", "vqa", scenes, *small, *quick)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from once import Once
 from PIL import Image
 
 import mmtoolkit as mm
@@ -42,14 +43,14 @@ def untrained(folder: Path, captions: list[str], **options: Any) -> Path:
 
 
 @pytest.fixture(scope="module")
-def korean(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return untrained(tmp_path_factory.mktemp("presets") / "korean", ["빨간 원 하나가 파란 네모 위에 있다"])
+def korean(once: Once) -> Path:
+    return once("korean", lambda folder: untrained(folder, ["빨간 원 하나가 파란 네모 위에 있다"])).folder
 
 
 @pytest.fixture(scope="module")
-def amharic(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def amharic(once: Once) -> Path:
     """Writes a script that no font of the project can draw."""
-    return untrained(tmp_path_factory.mktemp("presets") / "amharic", ["ቀይ ክብ ሰማያዊ ካሬ"])
+    return once("amharic", lambda folder: untrained(folder, ["ቀይ ክብ ሰማያዊ ካሬ"])).folder
 
 
 # --- what is printed ---

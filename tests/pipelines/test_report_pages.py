@@ -7,16 +7,21 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import Once
 
 Job = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def pages(job: Job, trained: Any, answerer: Any, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+def pages(job: Job, trained: Any, answerer: Any, once: Once) -> dict[str, Path]:
     """Every kind of page that a job writes."""
-    folder = tmp_path_factory.mktemp("pages")
-    job("doctor", "--data", trained.data, "--out", folder / "doctor.html")
-    job("compare", trained.out, trained.out, "--out", folder / "compare.html")
+
+    def write(folder: Path) -> None:
+        folder.mkdir()
+        job("doctor", "--data", trained.data, "--out", folder / "doctor.html")
+        job("compare", trained.out, trained.out, "--out", folder / "compare.html")
+
+    folder, _ = once("pages", write)
     found = {"captions": trained.out / "report.html", "answers": answerer.out / "report.html"}
     return found | {name: folder / f"{name}.html" for name in ("doctor", "compare")}
 

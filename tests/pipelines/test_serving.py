@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from once import Once
 from playwright.sync_api import expect
 
 from mmtoolkit.scenes import write_scenes
@@ -21,14 +22,16 @@ Job = Callable[..., Any]
 
 
 @pytest.fixture(scope="module")
-def models(job: Job, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(job: Job, once: Once) -> Path:
     """The directory of the demo's captioner, exported."""
-    folder = tmp_path_factory.mktemp("served") / "models"
-    done = job("export", "--preset", "shapes_demo", "--out", folder / "shapes", "--beam", 3)
-    assert done.code == 0, done.err
-    assert done.out.startswith(f"{folder / 'shapes' / '1'}") and "answers as the preset does" in done.out
-    assert f"mmtoolkit serve --models {folder}" in done.err
-    return folder
+
+    def export(folder: Path) -> None:
+        done = job("export", "--preset", "shapes_demo", "--out", folder / "shapes", "--beam", 3)
+        assert done.code == 0, done.err
+        assert done.out.startswith(f"{folder / 'shapes' / '1'}") and "answers as the preset does" in done.out
+        assert f"mmtoolkit serve --models {folder}" in done.err
+
+    return once("exported-demo", export).folder
 
 
 @pytest.fixture(scope="module")

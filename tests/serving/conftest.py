@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from once import Once
 
 import mmtoolkit as mm
 from mmtoolkit.scenes import write_scenes
@@ -51,13 +52,15 @@ def answerer() -> mm.VisualQA:
 
 
 @pytest.fixture(scope="session")
-def models(captioner: mm.Captioner, answerer: mm.VisualQA, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def models(captioner: mm.Captioner, answerer: mm.VisualQA, once: Once) -> Path:
     """The directory of both, `captions/1` and `answers/1`."""
-    folder = tmp_path_factory.mktemp("models")
-    for name, model in (("captions", captioner), ("answers", answerer)):
-        _, verdict = export(task_of(model), model, folder / name, fixed=Fixed(n_best=2))
-        assert not verdict.problems
-    return folder
+
+    def export_both(folder: Path) -> None:
+        for name, model in (("captions", captioner), ("answers", answerer)):
+            _, verdict = export(task_of(model), model, folder / name, fixed=Fixed(n_best=2))
+            assert not verdict.problems
+
+    return once("exported", export_both).folder
 
 
 @pytest.fixture(scope="session")

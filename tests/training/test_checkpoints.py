@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,14 +15,17 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from PIL import Image
+from tiny_task import ColourTable, colours, write_colours
 
 import mmtoolkit as mm
+from mmtoolkit.cli.options import resolved
+from mmtoolkit.pipelines import caption
+from mmtoolkit.pipelines.__main__ import start
+from mmtoolkit.run_folder import checkpoint_in, may_begin
 from mmtoolkit.scenes import write_scenes
-from mmtoolkit.tasks import captioning
+from mmtoolkit.training import job as training_job
 from mmtoolkit.training.checkpoints import Checkpoints, Position, variables
 
-SMALL = {"units": 4, "attention_units": 3, "embedding_dim": 3, "filters": (2, 2, 2, 2), "image_size": 32}
 STEPS, EPOCHS = 4, 3
 
 
@@ -40,33 +46,54 @@ class StopAfter(keras.callbacks.Callback):
             raise Stopped
 
 
-class Run:
-    """A training of a tiny captioner with dropout and averaged weights, begun anew as a new process would."""
+@keras.saving.register_keras_serializable("mmtoolkit")
+class NoisyTable(ColourTable):
+    """A table of colours with a layer above it, both behind dropout: four weights, and two states of random numbers."""
 
-    def __init__(self, folder: Path, *, every: int = 1, patience: int = 9, **settings: Any) -> None:
-        records = []
-        for number, caption in enumerate(["a b", "b a", "b", "a a b", "b b", "a", "a b a", "b a a"]):
-            path = folder / f"{number}.png"
-            Image.fromarray(np.random.default_rng(number).integers(0, 256, (32, 32, 3), np.uint8)).save(path)
-            records.append(mm.CaptionRecord(path, str(number), (caption,)))
-        keras.utils.set_random_seed(0)
-        codec = mm.TextCodec.fit(mm.texts(records))
-        self.model = mm.Captioner(codec, encoder="small", max_length=3, word_dropout=0.2, **SMALL)
-        self.model.build(self.model.input_shapes())
-        self.model.compile(mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6), loss=mm.token_loss())
+    def __init__(self, codec: mm.TextCodec, **options: Any) -> None:
+        super().__init__(codec, **options)
+        self.mixing, self.below, self.above = None, keras.layers.Dropout(0.3), keras.layers.Dropout(0.2)
+
+    def build(self, input_shape: Any = None) -> None:
+        super().build()
+        width = self.table.shape[1]
+        self.mixing = keras.layers.Dense(width)
+        self.mixing.build((None, width))
+        self.scale = self.add_weight(shape=(width,), initializer="ones", name="scale")
+
+    def call(self, inputs: Any, training: bool | None = None) -> Any:
+        mixed = self.mixing(self.below(super().call(inputs), training=training))
+        return self.scale * self.above(mixed, training=training)
+
+
+def new_model(records: Any, *_: Any) -> NoisyTable:
+    """A table that knows nothing yet, made as in a new process."""
+    keras.utils.set_random_seed(0)
+    model = NoisyTable(mm.TextCodec.fit([record.colour for record in records], level="whole"))
+    model.build()
+    return model
+
+
+class Run:
+    """A training with dropout and averaged weights, begun anew as a new process would."""
+
+    def __init__(self, folder: Path, *, every: int = 1, patience: int = 9, order: int = 0, **settings: Any) -> None:
+        if not (folder / "data").exists():
+            write_colours(folder / "data")
+        self.splits = mm.split(colours.load(folder / "data")[0])
+        self.model, self.order = new_model(self.splits.train), order
+        self.model.compile(mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6), loss=colours.loss(self.model, 0.1))
         self.source = self.model.image_source()
         self.validation = mm.DecodedValidation(
-            captioning, records, source=self.source, preset=folder / "preset", patience=patience
+            colours, self.splits.valid, source=self.source, preset=folder / "preset", patience=patience
         )
-        self.records = records
         settings = {"units": 4, "seed": 0} | settings
         path = folder / "checkpoints" / "last.h5"
         self.checkpoints = Checkpoints(path, steps=STEPS, settings=settings, validation=self.validation, every=every)
 
     def data(self, at: Position) -> Any:
-        return mm.caption_dataset(
-            self.records, self.model.codec, features=self.source, batch_size=2, epoch=at.epoch, step=at.step
-        )
+        order = {"batch_size": 4, "seed": self.order, "epoch": at.epoch, "step": at.step}
+        return colours.dataset(self.model, self.splits.train, self.source, **order)
 
     def fit(self, stop_after: int = 0) -> dict[str, list[float]]:
         stop = [StopAfter(stop_after)] if stop_after else []
@@ -108,27 +135,30 @@ def test_a_stopped_training_ends_as_one_that_was_not(
     assert without_times(history) == without_times(whole[1])
 
 
-def test_the_training_is_one_that_dropout_and_order_matter_to(whole: Any, tmp_path: Path) -> None:
+def test_the_training_is_one_that_dropout_averages_and_order_matter_to(whole: Any, tmp_path: Path) -> None:
     """Or equal ends would say nothing."""
-    run = Run(tmp_path, every=0)
-    for variable in run.model.variables:
+    names = [variable.path for variable in variables(Run(tmp_path).model)]
+    assert sum(name.endswith("seed_generator_state") for name in names) == 2
+    assert sum("average" in name for name in names) == sum("momentum" in name for name in names) == 4
+    other = Run(tmp_path / "other", every=0)
+    for variable in other.model.variables:
         if variable.path.endswith("seed_generator_state"):
             variable.assign(variable + 1)
-    run.fit()
-    assert any((one != other).any() for one, other in zip(run.state(), whole[0], strict=True))
+    for run in (other, Run(tmp_path / "ordered", every=0, order=1)):
+        run.fit()
+        assert any((one != other).any() for one, other in zip(run.state(), whole[0], strict=True))
 
 
 def test_patience_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path, patience=1)
-    run.validation.monitor = "BLEU-4"
-    run.validation.best, run.validation.best_epoch = 101.0, 0
+    run.validation.best, run.validation.best_epoch = -1.0, 0
     with pytest.raises(Stopped):
         run.fit(stop_after=3)
     again = Run(tmp_path, patience=1)
-    assert len(again.fit()["val_BLEU-4"]) == 2  # nothing beats 101: the second epoch is the last
-    assert (again.validation.best, again.validation.best_epoch) == (101.0, 0)
+    assert len(again.fit()["val_error rate"]) == 2  # nothing is below -1: the second epoch is the last
+    assert (again.validation.best, again.validation.best_epoch) == (-1.0, 0)
     ended = Run(tmp_path, patience=1)
-    assert len(ended.fit()["val_BLEU-4"]) == 2  # it had stopped by itself: no epoch more
+    assert len(ended.fit()["val_error rate"]) == 2  # it had stopped by itself: no epoch more
     assert int(ended.model.optimizer.iterations) == 2 * STEPS
 
 
@@ -150,82 +180,158 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         Run(tmp_path).fit()
 
 
-# --- real kills of the real job ---
+# --- the whole job: the folder as a kill at any moment leaves it ---
+
+
+def train(data: Path, out: Path, *, epochs: int = 2, seed: int = 0) -> dict[str, Any]:
+    """A training job of the table with `--resume`; nothing where the run in the folder is finished."""
+    options = caption.Options(
+        data=data,
+        out=out,
+        resume=True,
+        encoder="small",
+        epochs=epochs,
+        batch_size=4,
+        learning_rate=0.05,
+        averaging=0.5,
+        checkpoint_every=2,
+        seed=seed,
+    )
+    settings = resolved(options)
+    if not may_begin(out, settings, resume=True, overwrite=False):
+        return {}
+    screen = training_job.Screen(lambda line: None, lambda label: lambda done, count: None, contextlib.nullcontext)
+    blueprint = training_job.Blueprint(new_model)
+    return training_job.train(colours, blueprint, options=options, settings=settings, command="train", screen=screen)
+
+
+KILLS = ("step 1", "step 3", "write 2", "preset")
+
+
+def copies_at(out: Path, copies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From here on the folder is copied at each of `KILLS`: two steps, a half-done write, a preset not yet moved."""
+    step, write, replace = Checkpoints.on_train_batch_end, Checkpoints.write, os.replace
+    counts = {"step": 0, "write": 0, "preset": 0}
+
+    def copy(kind: str) -> Path | None:
+        counts[kind] += 1
+        name = kind if kind == "preset" else f"{kind} {counts[kind]}"
+        if name not in KILLS or (copies / name).exists():
+            return None
+        copied = shutil.copytree(out, copies / name)
+        for path in list(copied.rglob(f"*.{os.getpid()}.*")):  # as another process would have named it
+            path.rename(path.with_name(path.name.replace(str(os.getpid()), "7")))
+        return copied
+
+    def copying_step(self: Checkpoints, batch: int, logs: Any = None) -> None:
+        step(self, batch, logs)
+        copy("step")
+
+    def copying_write(self: Checkpoints, file: Any) -> None:
+        write(self, file)
+        file.flush()
+        if copied := copy("write"):
+            (part,) = copied.rglob("*.part")
+            os.truncate(part, part.stat().st_size // 2)
+
+    def copying_replace(source: Any, target: Any) -> None:
+        if Path(target) == out / "preset":  # all of it is written, beside its place
+            copy("preset")
+        replace(source, target)
+
+    monkeypatch.setattr(Checkpoints, "on_train_batch_end", copying_step)
+    monkeypatch.setattr(Checkpoints, "write", copying_write)
+    monkeypatch.setattr(os, "replace", copying_replace)
+
+
+def ended(out: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The last checkpoint of a run, which `kept` left there, and its report without times and places."""
+    with h5py.File(checkpoint_in(out)) as content:
+        state = {name: values[()] for name, values in content.items()}
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    return state, {name: report[name] for name in ("scores", "test_scores", "epoch")} | without_times(report["history"])
+
+
+def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before the first checkpoint, between two, in the midst of writing one, and before a preset moves to its place."""
+    data, copies = write_colours(tmp_path / "data"), tmp_path / "copies"
+    forget = training_job.forget_checkpoint
+    monkeypatch.setattr(training_job, "forget_checkpoint", lambda out: None)
+    with monkeypatch.context() as watched:
+        copies_at(tmp_path / "whole", copies, watched)
+        train(data, tmp_path / "whole")
+    state, report = ended(tmp_path / "whole")
+    assert sorted(path.name for path in copies.iterdir()) == sorted(KILLS)
+    found = {kill: sorted(path.name for path in (copies / kill).rglob("*") if path.is_file()) for kill in KILLS}
+    assert "last.h5" not in found["step 1"] and "last.h5" in found["step 3"]
+    assert sum(name.endswith(".part") for name in found["write 2"]) == 1 and "last.h5" in found["write 2"]
+    assert not (copies / "preset" / "preset").exists() and list((copies / "preset").glob(".preset.*"))
+    for kill in KILLS:
+        assert not (copies / kill / "report.json").exists()
+        if "last.h5" in found[kill]:
+            with pytest.raises(mm.InputError, match="seed 0, now 1"):
+                train(data, shutil.copytree(copies / kill, tmp_path / f"{kill} of another seed"), seed=1)
+        train(data, copies / kill)
+        again, told = ended(copies / kill)
+        assert told == report and list(again) == list(state)
+        for name, values in state.items():
+            np.testing.assert_array_equal(again[name], values, err_msg=name)
+        assert not list((copies / kill).rglob(".*"))
+    forget(copies / "preset")
+    assert not (copies / "preset" / "checkpoints").exists()
+    assert train(data, copies / "preset") == {}
+    with pytest.raises(mm.InputError, match="a finished run of other options: epochs 2, now 3"):
+        train(data, copies / "preset", epochs=3)
+
+
+# --- one real kill of the real job ---
 
 DYING = """
 import os, signal, sys
-from pathlib import Path
-from mmtoolkit.training import checkpoints
-from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.__main__ import start
+from mmtoolkit.training import checkpoints, job
 
-where, count = sys.argv[1], int(sys.argv[2])
-kill = lambda: os.kill(os.getpid(), signal.SIGKILL)
-seen = {"step": 0, "write": 0}
-step, write, finish = checkpoints.Checkpoints.on_train_batch_end, checkpoints.Checkpoints.write, caption.finish
-replace = os.replace
-
-def dying_step(self, batch, logs=None):
-    step(self, batch, logs)
-    seen["step"] += 1
-    if (where, seen["step"]) == ("step", count):
-        kill()
+out, writes = sys.argv[1], int(sys.argv[2])
+write = checkpoints.Checkpoints.write
 
 def dying_write(self, file):
+    global writes
     write(self, file)
-    seen["write"] += 1
-    if (where, seen["write"]) == ("write", count):
+    writes -= 1
+    if not writes:
         file.truncate(file.tell() // 2)
         file.flush()
-        kill()
+        os.kill(os.getpid(), signal.SIGKILL)
 
-def dying_replace(source, target):
-    if where == "preset" and Path(target).name == "preset":  # all of it is written, beside its place
-        kill()
-    replace(source, target)
-
-def keeping(out, report, *others):
-    (out / "kept.h5").write_bytes((out / "checkpoints" / "last.h5").read_bytes())
-    finish(out, report, *others)
-
-checkpoints.Checkpoints.on_train_batch_end, checkpoints.Checkpoints.write = dying_step, dying_write
-caption.finish, os.replace = keeping, dying_replace
-sys.exit(start("caption", sys.argv[3:]))
+checkpoints.Checkpoints.write, job.forget_checkpoint = dying_write, lambda out: None
+sys.exit(start("caption", ["--out", out, *sys.argv[3:]]))
 """
 
 
-def job(data: Path, out: Path, *words: object, where: str = "nowhere", count: int = 0) -> subprocess.CompletedProcess:
+@pytest.mark.slow
+def test_a_killed_job_ends_as_one_that_was_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A captioner, with all its dropouts; killed in the midst of writing the second checkpoint of an epoch."""
+    data = write_scenes(tmp_path / "scenes", count=30, seed=0, language="en", size=32)
     options = "--encoder small --units 16 --attention-units 8 --embedding-dim 8 --min-count 1 --epochs 2 --batch-size 8"
     options += " --learning-rate 0.02 --max-length 12 --beam 2 --deterministic --checkpoint-every 2"
-    command = [sys.executable, "-c", DYING, where, str(count), "--data", str(data), "--out", str(out)]
-    return subprocess.run(
-        [*command, *options.split(), *map(str, words)], capture_output=True, text=True, check=False, timeout=300
-    )
+    words = ["--data", str(data), *options.split(), "--resume"]
 
+    def job(out: Path, writes: int = 0) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", DYING, str(out), str(writes), *words]
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
-def test_a_killed_job_ends_as_one_that_was_not(tmp_path: Path) -> None:
-    """Killed at two steps, inside the writing of a checkpoint and before a preset moves to its place."""
-    data = write_scenes(tmp_path / "scenes", count=30, seed=0, language="en", size=32)
-    whole = job(data, tmp_path / "whole")
-    assert whole.returncode == 0, whole.stderr
-    out = tmp_path / "killed"
-    for where, count in (("step", 1), ("preset", 1), ("write", 2), ("step", 3)):
-        assert job(data, out, "--resume", where=where, count=count).returncode == -9
-        assert not (out / "report.json").exists()
-    other = job(data, out, "--resume", "--seed", 1)
-    assert other.returncode == 2 and "seed 0, now 1" in other.stderr and "Traceback" not in other.stderr
-    done = job(data, out, "--resume")
-    assert done.returncode == 0, done.stderr
-    assert done.stdout == whole.stdout
-    with h5py.File(tmp_path / "whole" / "kept.h5") as one, h5py.File(out / "kept.h5") as two:
-        assert list(one) == list(two)
-        for name in one:
-            np.testing.assert_array_equal(two[name][()], one[name][()])
-    reports = [json.loads((folder / "report.json").read_text()) for folder in (tmp_path / "whole", out)]
-    assert reports[0]["scores"] == reports[1]["scores"] and reports[0]["epoch"] == reports[1]["epoch"]
-    assert without_times(reports[0]["history"]) == without_times(reports[1]["history"])
-    assert not (out / "checkpoints").exists() and not list(out.glob(".*"))
-    finished = job(data, out, "--resume")
-    assert finished.returncode == 0 and "finished" in finished.stderr
-    longer = job(data, out, "--resume", "--epochs", 3)
-    assert longer.returncode == 2 and "a finished run of other options: epochs 2, now 3." in longer.stderr
+    whole, out = tmp_path / "whole", tmp_path / "killed"
+    assert job(out, writes=2).returncode == -9
+    assert checkpoint_in(out).is_file() and list(out.rglob("*.part")) and not (out / "report.json").exists()
+    first, done = job(whole), job(out)
+    assert first.returncode == done.returncode == 0, first.stderr + done.stderr
+    assert done.stdout == first.stdout
+    (state, report), (again, told) = ended(whole), ended(out)
+    assert told == report and list(again) == list(state)
+    for name, values in state.items():
+        np.testing.assert_array_equal(again[name], values, err_msg=name)
+    assert not list(out.glob(".*"))
+    assert start("caption", ["--out", str(out), *words]) == 0
+    assert "finished" in capsys.readouterr().err
+    assert start("caption", ["--out", str(out), *words, "--epochs", "3"]) == 2
+    assert "a finished run of other options: epochs 2, now 3." in capsys.readouterr().err

@@ -66,7 +66,7 @@ class StopAtNaN(keras.callbacks.Callback):
     """Stops a training whose loss or weights are not finite, before they are saved.
 
     `keras.callbacks.TerminateOnNaN` ends the epoch, whose callbacks would still save the model, and does not check the
-    weights after the last step of an epoch. Place it before `DecodedValidation`.
+    weights after the last step of an epoch. Keras' own `fit` wants it before `DecodedValidation`.
 
     Args:
         preset: Folder of the best weights, for the message.
@@ -74,6 +74,8 @@ class StopAtNaN(keras.callbacks.Callback):
     Raises:
         FloatingPointError: During `fit`; the message has what to try and where the best weights are.
     """
+
+    turn = -1  # nothing may be saved before it
 
     def __init__(self, preset: Path) -> None:
         super().__init__()
@@ -104,8 +106,8 @@ class Curves(keras.callbacks.Callback):
     """Writes loss, learning rate, gradient norm and validation scores, and warns of gradients that explode or vanish.
 
     The loss is the mean over the steps since the last point. The gradient norm comes from Adam's second moments: it
-    costs next to nothing, is the norm after the clip, and is missing with other optimizers. Place it after
-    `DecodedValidation`, whose scores it reads from the logs.
+    costs next to nothing, is the norm after the clip, and is missing with other optimizers. Keras' own `fit` wants it
+    after `DecodedValidation`, whose scores it reads from the logs.
 
     Example:
         >>> model.fit(dataset, callbacks=[validation, Curves(Events(Path("runs/a/logs")), tell=print)])
@@ -115,6 +117,8 @@ class Curves(keras.callbacks.Callback):
         tell: Called with each warning, at most once for each kind.
         every: Steps from one point of a curve to the next.
     """
+
+    turn = 1  # the scores are in the logs by then
 
     def __init__(self, events: Events, *, tell: Tell, every: int = 50) -> None:
         super().__init__()

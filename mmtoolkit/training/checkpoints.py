@@ -73,14 +73,16 @@ class Checkpoints(keras.callbacks.Callback):
             model: Built and compiled.
             data: The batches from a position on.
             epochs: Where training ends.
-            callbacks: The others, `validation` among them; this one is called after them.
+            callbacks: The others, `validation` among them, in any order: those with a smaller `turn` (0 where a
+                callback has none) are called first, this one last.
 
         Raises:
             InputError: The checkpoint is damaged or of other settings.
         """
         model.optimizer.build(model.trainable_variables)  # else in the first step, which Keras would trace twice for it
         self.restore(model)
-        options = {"callbacks": [*(callbacks or ()), self], "shuffle": False}
+        others = sorted(callbacks or (), key=lambda callback: getattr(callback, "turn", 0))
+        options = {"callbacks": [*others, self], "shuffle": False}
         if self.position.step:  # Keras takes the first pass over the data to be as long as all: this one goes alone
             # Of a known length: where Keras finds the end by running into it, it draws dropout's numbers once more.
             rest = data(self.position).apply(tf.data.experimental.assert_cardinality(self.steps - self.position.step))

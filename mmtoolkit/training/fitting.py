@@ -93,7 +93,7 @@ def fit(
     checkpoints = Checkpoints(
         checkpoint_in(out), steps=steps, settings=lasting, validation=validation, every=recipe.checkpoint_every
     )
-    watched = [StopAtNaN(out / "preset"), validation, Curves(events, tell=notes.add), notes]
+    watched = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
     return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1)
 

@@ -19,6 +19,7 @@ from tiny_task import ColourTable, colours, write_colours
 
 import mmtoolkit as mm
 from mmtoolkit.cli.options import resolved
+from mmtoolkit.monitoring import Curves, Events, StopAtNaN
 from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.run_folder import checkpoint_in, may_begin
@@ -147,6 +148,21 @@ def test_the_training_is_one_that_dropout_averages_and_order_matter_to(whole: An
     for run in (other, Run(tmp_path / "ordered", every=0, order=1)):
         run.fit()
         assert any((one != other).any() for one, other in zip(run.state(), whole[0], strict=True))
+
+
+def test_callbacks_may_be_given_in_any_order(tmp_path: Path) -> None:
+    """The curves have the scores although they come first, and weights that are not finite are not saved."""
+    run, lines = Run(tmp_path, every=0), list[str]()
+    events = Events(tmp_path / "logs")
+    callbacks = [Curves(events, tell=lines.append), run.validation, StopAtNaN(tmp_path / "preset")]
+    run.checkpoints.fit(run.model, run.data, epochs=1, callbacks=callbacks)
+    (written,) = (tmp_path / "logs").iterdir()
+    assert b"valid/error rate" in written.read_bytes()
+    lost = Run(tmp_path / "lost", every=0)
+    lost.model.scale.assign(np.full(lost.model.scale.shape, np.nan))
+    with pytest.raises(FloatingPointError):
+        lost.checkpoints.fit(lost.model, lost.data, epochs=1, callbacks=[lost.validation, StopAtNaN(tmp_path / "x")])
+    assert not (tmp_path / "lost" / "preset").exists()
 
 
 def test_patience_is_kept(tmp_path: Path) -> None:

@@ -167,7 +167,7 @@ class WordPair:
     score: float
 
 
-def digest(records: Iterable[CaptionRecord | QuestionRecord]) -> str:
+def digest(records: Iterable[Any]) -> str:
     """Computes the SHA-256 of what a model is trained on, in order."""
     content = json.dumps([record.content for record in records])
     return hashlib.sha256(content.encode()).hexdigest()

@@ -44,7 +44,7 @@ def main(options: Options) -> int:
     task = task_named(first["task"])
     if second["task"] != task.name:
         raise InputError(
-            "expected two reports about the same pictures or questions. Received: two that have none in common, of "
+            "expected two reports on the same data. Received: two that have none in common, of "
             f"{task.name} and {second['task']}; evaluate both presets on the same data."
         )
     tables = read_table(options.first, task.metric), read_table(options.second, task.metric)

@@ -94,7 +94,7 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
             faults += [fault for fault in left if not isinstance(fault, Excluded)]
     faults += [fault for file, fault in broken.items() if file not in read]  # captions are no table of questions
     if not records:
-        raise mm.InputError(" And as questions: ".join(dict.fromkeys(map(str, refused))))
+        raise mm.InputError(" Read otherwise: ".join(dict.fromkeys(map(str, refused))))
     return records, faults
 
 

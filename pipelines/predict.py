@@ -163,7 +163,9 @@ def draw_attention(task: Task[Any], model: Any, prediction: Prediction, target: 
 
     (view,) = task.views(model, [prediction.example], [prediction.outputs[0].text], prediction.source)
     if not is_drawn(view):
-        raise mm.InputError("--attention draws what a model attends to. Received: a model without attention.")
+        raise mm.InputError(
+            "--attention draws what a model attends to. Received: a model without attention; leave it out."
+        )
     draw(view).save(target)
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from mmtoolkit import models
+from mmtoolkit.tasks import TASKS
+
 ROOT = Path(__file__).resolve().parent.parent
 
 LEAVES = {"errors", "records", "files", "compiled", "machine", "task"}  # every room may import these
@@ -289,7 +292,7 @@ def too_long(house: House) -> Iterator[str]:
             yield f"{place}: short enough now, take it out of LONG"
 
 
-MODELS = {"Captioner", "VisualQA"}
+MODELS = {task.model_class for task in TASKS}
 KNOW_MODELS = {"tasks", "models", "pipelines"}
 
 
@@ -345,6 +348,11 @@ def house() -> House:
 def test_the_house_keeps_its_rules(house: House, rule: Callable[[House], Iterator[str]]) -> None:
     broken = list(rule(house))
     assert not broken, "\n".join(["", *broken])
+
+
+def test_every_model_of_a_task_is_found_by_its_presets() -> None:
+    """A preset finds its class among those that `mmtoolkit.models` imports."""
+    assert set(models.__all__) >= MODELS
 
 
 def test_the_house_is_read(house: House) -> None:

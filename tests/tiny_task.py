@@ -19,8 +19,7 @@ from keras import ops
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.data import batch_plan
-from mmtoolkit.data.datasets import in_batches
+from mmtoolkit.data import batch_plan, in_batches
 from mmtoolkit.decoding import best_of
 from mmtoolkit.labelling import Form
 from mmtoolkit.models import Model

@@ -1,4 +1,4 @@
-"""Models: Keras models with `generate` and presets."""
+"""Models: Keras models with presets, which `decode` their outputs to text."""
 
 from mmtoolkit.models.captioner import Caption, Captioner
 from mmtoolkit.models.loading import load, start_at_vgg19

@@ -47,6 +47,7 @@ class Model(KerasModel):
     image_distribution: ImageDistribution | None = None
     encoder: Any = None  # of images, where it is trained along
     extractor: Any = None  # of the stored features that it reads
+    image_size = 0  # side of the square images that it reads
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -64,6 +65,14 @@ class Model(KerasModel):
     def provenance(self) -> dict[str, Any]:
         """What its outputs depend on besides its weights, for cards and reports."""
         return {"precision": self.compute_dtype}
+
+    def decode(self, inputs: Mapping[str, Any], decoding: Any = None) -> list[list[Any]]:
+        """Returns the outputs of each row, best first. Every model defines it."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method `decode`.")
+
+    def image_source(self) -> Any:
+        """Returns what reads image files as this model takes them. A model with images defines it."""
+        raise NotImplementedError(f"{type(self).__name__} needs a method `image_source`.")
 
     def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         """Runs the encoder of images, so that several uses of the same inputs share its work."""

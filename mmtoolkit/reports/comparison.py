@@ -85,7 +85,7 @@ def compare(metric: Metric, reports: tuple[Row, Row], tables: tuple[Sequence[Row
     common = [key for key, row in ours.items() if key in theirs and row["references"] == theirs[key]["references"]]
     if not common:
         raise InputError(
-            "expected two reports about the same pictures or questions. Received: two that have none in common; "
+            "expected two reports on the same data. Received: two that have none in common; "
             "evaluate both presets on the same data."
         )
     pairs = [(ours[key], theirs[key]) for key in common]

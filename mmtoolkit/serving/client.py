@@ -69,7 +69,8 @@ class Client(ABC):
         if questions:
             inputs["question"] = strings(questions)
         outputs = self.predict("serving_default", inputs)
-        wanted = {"answers", "probabilities", "status"} if questions else {"caption", "score", "status"}
+        text = next((name for name, value in outputs.items() if name != "status" and is_text(value)), "caption")
+        wanted = {"answers", "probabilities", "status"} if questions else {text, "score", "status"}
         if not wanted <= set(outputs):
             raise InputError(
                 f"Expected a model that gives {sorted(wanted)}. Received: {sorted(outputs)}; ask another, "
@@ -77,13 +78,18 @@ class Client(ABC):
             )
         statuses = [status.decode() for status in outputs["status"]]
         if not questions:
-            texts, scores = [text.decode() for text in outputs["caption"]], outputs["score"]
+            texts, scores = [value.decode() for value in outputs[text]], outputs["score"]
             return [
-                Prediction(text, float(score), status)
-                for text, score, status in zip(texts, scores, statuses, strict=True)
+                Prediction(best, float(score), status)
+                for best, score, status in zip(texts, scores, statuses, strict=True)
             ]
         rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
         return [answer_prediction(texts, shares, status) for texts, shares, status in rows]
+
+
+def is_text(value: np.ndarray) -> bool:
+    """Returns whether an output is one string for each row."""
+    return value.ndim == 1 and all(isinstance(each, bytes) for each in value)
 
 
 def answer_prediction(texts: np.ndarray, shares: np.ndarray, status: str) -> Prediction:

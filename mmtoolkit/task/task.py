@@ -58,6 +58,11 @@ class Example(Protocol):
         ...
 
     @property
+    def image(self) -> Any:
+        """The image file, where there is one."""
+        ...
+
+    @property
     def split(self) -> str | None:
         """`"train"`, `"valid"`, `"test"`, or `None`."""
         ...
@@ -228,7 +233,7 @@ class Task(ABC, Generic[RecordT]):
         """
         if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]:
             raise InputError(
-                f"{' with '.join(given)} is for captioners. Received: a preset of {self.name}; leave it out."
+                f"{' with '.join(given)} is for presets that write captions. Received: one of {self.name}; leave it out."
             )
         return self.search(model, self.best_shown if n_best is None else n_best)
 

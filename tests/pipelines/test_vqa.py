@@ -125,8 +125,11 @@ def test_unknown_words_are_told(job: Job, answerer: Any) -> None:
     [
         ((), "answers questions. Received: none; add --question"),
         (("--question", " "), "answers questions. Received: none; add --question"),
-        (("--question", "what?", "--beam", 3), "--beam is for captioners"),
-        (("--question", "what?", "--temperature", 0.5, "--seed", 1), "--temperature with --seed is for captioners"),
+        (("--question", "what?", "--beam", 3), "--beam is for presets that write captions"),
+        (
+            ("--question", "what?", "--temperature", 0.5, "--seed", 1),
+            "--temperature with --seed is for presets that write captions",
+        ),
         (("--question", "what?", "--n-best", 0), "--n-best expects 1 or more. Received: 0"),
     ],
 )

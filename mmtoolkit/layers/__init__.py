@@ -8,17 +8,17 @@ from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.encoder import SequenceEncoder
 from mmtoolkit.layers.fusion import Fusion
 from mmtoolkit.layers.image_encoder import SmallCNN, VGG19Block5
-from mmtoolkit.layers.loops import DIRECT
 from mmtoolkit.layers.memory import Memory
+from mmtoolkit.layers.rnn_cell import RNNCell
 
 __all__ = [
-    "DIRECT",
     "AttentionDecoder",
     "BahdanauAttention",
     "Fusion",
     "GRUCell",
     "LSTMCell",
     "Memory",
+    "RNNCell",
     "RegionCrop",
     "RegionPool",
     "SequenceEncoder",

@@ -7,8 +7,11 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtoolkit.layers.loops import DIRECT, Direct
+from mmtoolkit.compiled import can_compile
 from mmtoolkit.layers.memory import Memory, values_shape
+from mmtoolkit.layers.scores import CompiledScores, additive_scores
+
+WORTH_COMPILING = 2**15  # keys of an image, as numbers
 
 
 def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = None) -> tuple[Any, Any]:
@@ -30,12 +33,12 @@ def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = N
         mask: `<bool>[batch, regions]`; masked regions get exactly 0.0.
 
     Returns:
-        The context `<float>[rows, features]` and the alignment `<float32>[rows, regions]`, whose rows sum to 1.
+        The context `<float>[rows, features]` and the weights `<float32>[rows, regions]`, whose rows sum to 1.
 
     Source: Bahdanau, Cho & Bengio, "Neural Machine Translation by Jointly Learning to Align and Translate",
         2015, appendix A.1.2; Xu et al., "Show, Attend and Tell", 2015, equations 4-6.
     """
-    return weigh(DIRECT.scores(query, keys, v), values, mask)
+    return weigh(additive_scores(query, keys, v), values, mask)
 
 
 def weigh(scores: Any, values: Any, mask: Any = None) -> tuple[Any, Any]:
@@ -43,9 +46,9 @@ def weigh(scores: Any, values: Any, mask: Any = None) -> tuple[Any, Any]:
     regions = ops.shape(scores)[-1] if scores.shape[-1] is None else scores.shape[-1]
     if mask is not None:
         scores = ops.where(ops.expand_dims(mask, 1), scores, -1e9)
-    alignment = ops.softmax(scores, axis=-1)
-    context = ops.matmul(ops.cast(alignment, values.dtype), values)  # [batch, hypotheses, features]
-    return ops.reshape(context, (-1, values.shape[-1])), ops.reshape(alignment, (-1, regions))
+    weights = ops.softmax(scores, axis=-1)  # [batch, hypotheses, regions]
+    context = ops.matmul(ops.cast(weights, values.dtype), values)  # [batch, hypotheses, features]
+    return ops.reshape(context, (-1, values.shape[-1])), ops.reshape(weights, (-1, regions))
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -55,7 +58,7 @@ class BahdanauAttention(keras.layers.Layer):
     Example:
         >>> attention = BahdanauAttention(units=512)
         >>> memory = attention.prepare(regions)              # regions: <float>[batch, 196, 512]
-        >>> context, alignment = attention(state, memory)    # state: <float>[rows, 512]
+        >>> context, weights = attention(state, memory)      # state: <float>[rows, 512]
 
     Args:
         units: Width of the space in which query and keys are compared.
@@ -77,18 +80,39 @@ class BahdanauAttention(keras.layers.Layer):
         """Projects the values once: `<float>[batch, regions, features]` to a `Memory`."""
         return Memory(self.key_projection(values), values, mask)
 
-    def call(
-        self, query: Any, memory: Memory, shift: Any = None, *, loop: Direct = DIRECT, slot: Any = None
-    ) -> tuple[Any, Any]:
-        """As `additive_attention`; `shift <float>[rows, units]` is added to the projected query.
+    def call(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
+        """Attends as `additive_attention`; `shift <float>[rows, units]` is added to the projected query."""
+        return self.attend(query, memory, shift)
 
-        A loop that is not `DIRECT` multiplies and compares in its own way, with the slot of the step.
+    def attend(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
+        """Attends as `call` does, also to a memory of `fused`, which is more than the tensors that Keras passes on."""
+        query = self.query_projection(query)  # [rows, units]
+        query, v = query if shift is None else query + shift, ops.cast(self.v, self.compute_dtype)
+        if memory.compare is None:
+            return additive_attention(query, memory.keys, memory.values, v, memory.mask)
+        return weigh(memory.compare(query, v), memory.values, memory.mask)
+
+    def can_fuse(self, memory: Memory) -> bool:
+        """Returns whether comparing in compiled code pays: to compile small ones takes longer than they do.
+
+        It needs a known number of regions, and a query kernel that is multiplied by as it is.
         """
-        query = loop.through(query, self.query_projection)
-        query = query if shift is None else query + shift
-        if loop is DIRECT:
-            return additive_attention(query, memory.keys, memory.values, self.v, memory.mask)
-        return weigh(loop.scores(query, memory.keys, self.v, slot), memory.values, memory.mask)
+        known = (memory.keys.shape[1] or 0) * self.units >= WORTH_COMPILING
+        return known and can_compile() and is_plain(self.query_projection)
+
+    def fused(self, memory: Memory) -> Memory:
+        """Returns a memory that is compared with in compiled code, for searches in this process.
+
+        An export must not hold it: it is served where nothing compiles it.
+        """
+        if not self.can_fuse(memory):
+            return memory
+        return memory._replace(compare=CompiledScores(memory.keys))
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}
+
+
+def is_plain(layer: Any) -> bool:
+    """Returns whether a dense layer multiplies by its kernel as it is: neither LoRA nor int8."""
+    return not (layer.lora_enabled or layer.quantization_mode)

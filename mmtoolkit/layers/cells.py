@@ -12,33 +12,53 @@ import keras
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers.loops import DIRECT, Direct
 
 
 class Cell(keras.layers.Layer):
-    """What the cells share: `gates` blocks of `units`, a recurrent kernel and a bias.
+    """Base of the recurrent cells: `gates` blocks of `units`, a recurrent kernel, a bias, and the equations.
 
     `cell(projection, state)` takes `<float>[rows, gates * units]` and a tuple of `<float>[rows, units]` whose first
-    entry is the output, and returns the next state. A training loop may bring its own way to multiply.
+    entry is the output, and returns the next state.
+
+    Args:
+        units: Width of the state.
     """
 
     gates: int
     states: int
     adds_product = True  # whether the recurrent product is added to the projection as it is
+    reads_below = False  # whether the equations read the state of the cell below
 
     def __init__(self, units: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.units = units
 
-    def build(self, projection_shape: Any = None, state_shape: Any = None) -> None:
+    def build(self, projection_shape: Any = None, state_shape: Any = None, below_shape: Any = None) -> None:
         self.recurrent_kernel = self.add_weight(
             shape=(self.units, self.gates * self.units), name="recurrent_kernel", initializer="orthogonal"
         )
         self.bias = self.add_weight(shape=(self.gates * self.units,), name="bias", initializer=self.bias_initializer)
 
     def bias_initializer(self, shape: Any, dtype: Any = None) -> Any:
-        """Zeros, unless a cell knows better."""
+        """Returns zeros, unless a cell knows better."""
         return ops.zeros(shape, dtype)
+
+    def call(self, projection: Any, state: tuple[Any, ...], *, below: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """Returns the next state.
+
+        Args:
+            projection: `<float>[rows, gates * units]`, the input, projected.
+            state: `<float>[rows, units]` each, the output first.
+            below: The new state of the cell below, if there is one.
+        """
+        product = ops.matmul(state[0], self.recurrent_kernel)  # [rows, gates * units]
+        return self.update(projection, product, state, below)
+
+    def update(
+        self, projection: Any, product: Any, state: tuple[Any, ...], below: tuple[Any, ...] | None
+    ) -> tuple[Any, ...]:
+        """Computes the next state from the projected input and the recurrent product, by the equations of the cell."""
+        raise NotImplementedError
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}
@@ -61,10 +81,10 @@ class LSTMCell(Cell):
         ones, zeros = ops.ones((self.units,), dtype), ops.zeros((self.units,), dtype)
         return ops.concatenate([zeros, ones, zeros, zeros])
 
-    def call(self, projection: Any, state: tuple[Any, Any], *, loop: Direct = DIRECT) -> tuple[Any, Any]:
-        hidden, carry = state
-        total = projection + loop.times(hidden, self.recurrent_kernel) + self.bias
-        input_gate, forget_gate, candidate, output_gate = ops.split(total, 4, axis=-1)
+    def update(self, projection: Any, product: Any, state: tuple[Any, ...], below: Any) -> tuple[Any, ...]:
+        _, carry = state
+        total = projection + product + self.bias
+        input_gate, forget_gate, candidate, output_gate = ops.split(total, 4, axis=-1)  # each [rows, units]
         carry = ops.sigmoid(forget_gate) * carry + ops.sigmoid(input_gate) * ops.tanh(candidate)
         return ops.sigmoid(output_gate) * ops.tanh(carry), carry
 
@@ -80,10 +100,10 @@ class GRUCell(Cell):
 
     gates, states, adds_product = 3, 1, False
 
-    def call(self, projection: Any, state: tuple[Any], *, loop: Direct = DIRECT) -> tuple[Any]:
+    def update(self, projection: Any, product: Any, state: tuple[Any, ...], below: Any) -> tuple[Any, ...]:
         (hidden,) = state
-        update, reset, candidate = ops.split(projection + self.bias, 3, axis=-1)
-        from_update, from_reset, from_candidate = ops.split(loop.times(hidden, self.recurrent_kernel), 3, axis=-1)
+        update, reset, candidate = ops.split(projection + self.bias, 3, axis=-1)  # each [rows, units]
+        from_update, from_reset, from_candidate = ops.split(product, 3, axis=-1)
         update, reset = ops.sigmoid(update + from_update), ops.sigmoid(reset + from_reset)
         return (update * hidden + (1.0 - update) * ops.tanh(candidate + reset * from_candidate),)
 
@@ -97,16 +117,15 @@ class VanillaCell(Cell):
 
     gates, states = 1, 1
 
-    def call(self, projection: Any, state: tuple[Any], *, loop: Direct = DIRECT) -> tuple[Any]:
-        (hidden,) = state
-        return (ops.tanh(projection + loop.times(hidden, self.recurrent_kernel) + self.bias),)
+    def update(self, projection: Any, product: Any, state: tuple[Any, ...], below: Any) -> tuple[Any, ...]:
+        return (ops.tanh(projection + product + self.bias),)
 
 
 CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "vanilla": VanillaCell}
 
 
 def cell_named(name: str) -> type[Cell]:
-    """The cell of that name.
+    """Returns the cell class of that name.
 
     Example:
         >>> cell_named("gru")

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
-from mmtoolkit.errors import InputError
 from mmtoolkit.layers.cells import cell_named
-from mmtoolkit.layers.unroll import unroll
+from mmtoolkit.layers.deferred import DIRECT, Deferred, can_defer
+from mmtoolkit.layers.forms import check_depth
+from mmtoolkit.layers.unroll import states_before, unroll
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -23,12 +25,12 @@ class SequenceEncoder(keras.layers.Layer):
     Args:
         units: Width of each state; with two directions the outputs are twice as wide.
         cell: `"lstm"`, `"gru"` or `"vanilla"`.
-        layers: Cells one above the other, 1 or 2.
+        layers: Cells one above the other.
         bidirectional: Whether a second cell of each layer reads backwards.
         dropout: Share of the features dropped between two layers while training.
 
     Raises:
-        InputError: `layers` is neither 1 nor 2, or there is no such cell.
+        InputError: `layers` is no whole number from 1, or there is no such cell.
 
     Source: Schuster & Paliwal, "Bidirectional Recurrent Neural Networks", 1997.
     """
@@ -44,8 +46,7 @@ class SequenceEncoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if layers not in (1, 2):
-            raise InputError(f"An encoder has 1 or 2 layers. Received: layers={layers!r}.")
+        check_depth("encoder", layers)
         self.units, self.cell_name, self.layers = units, cell, layers
         self.bidirectional, self.dropout = bidirectional, dropout
         directions = ("forward", "backward") if bidirectional else ("forward",)
@@ -68,35 +69,54 @@ class SequenceEncoder(keras.layers.Layer):
             cell.build()
 
     def call(self, vectors: Any, mask: Any = None, training: bool | None = None) -> tuple[Any, Any]:
-        """The outputs at all places, `<float>[batch, time, width]`, and at the last one, `<float>[batch, width]`.
+        """Returns the outputs at all places, `<float>[batch, time, width]`, and at the last, `<float>[batch, width]`.
 
         Args:
             vectors: `<float>[batch, time, features]`.
             mask: `<bool>[batch, time]`, True at the places that are read, which begin a row; `None` where all are.
             training: Whether features are dropped.
         """
-        if mask is None:
-            mask = ops.ones(ops.shape(vectors)[:2], "bool")
+        mask = None if mask is None else ops.transpose(mask)  # [time, batch]
         directions = len(self.cells) // self.layers
+        below: Sequence[tuple[Any, ...]] = [()] * directions  # the states of the layer below
+        ends: Sequence[Any] = ()
         for layer in range(self.layers):
             vectors = self.drop(vectors, training=training) if layer else vectors
             found = [
-                self.read(vectors, mask, number, backward=number % directions == 1)
-                for number in range(layer * directions, (layer + 1) * directions)
+                self.read(vectors, mask, layer * directions + direction, below[direction], training=training)
+                for direction in range(directions)
             ]
-            outputs, ends = zip(*found, strict=True)
-            vectors = ops.concatenate(outputs, axis=-1)
-        return vectors, ops.concatenate(ends, axis=-1)
+            below, ends = zip(*found, strict=True)
+            vectors = ops.concatenate([ops.transpose(states[0], (1, 0, 2)) for states in below], axis=-1)
+        return vectors, ops.concatenate(ends, axis=-1)  # [batch, time, width], [batch, width]
 
-    def read(self, vectors: Any, mask: Any, number: int, *, backward: bool) -> tuple[Any, Any]:
-        """One cell's outputs, in the order of the sequence, and its last output."""
-        cell = self.cells[number]
-        projected = ops.transpose(self.projections[number](vectors), (1, 0, 2))  # [time, batch, gates]
-        nothing = ops.zeros((ops.shape(vectors)[0], self.units), projected.dtype)
-        state = (nothing,) * cell.states
-        mask = ops.transpose(mask)  # [time, batch]
-        outputs, last = unroll(lambda state, read: cell(read, state), state, projected, mask=mask, reverse=backward)
-        return ops.transpose(outputs[0], (1, 0, 2)), last[0]
+    def read(
+        self, vectors: Any, mask: Any, number: int, below: tuple[Any, ...], *, training: bool | None
+    ) -> tuple[tuple[Any, ...], Any]:
+        """Moves one cell through the sequences.
+
+        Args:
+            vectors: `<float>[batch, time, features]`.
+            mask: `<bool>[time, batch]`, or `None`.
+            number: Of the cell; with two directions the odd ones read backwards.
+            below: The states of the cell below in the same direction, `<float>[time, batch, units]` each.
+            training: Whether gradients are wanted.
+
+        Returns:
+            Its states in the order of the sequence, `<float>[time, batch, units]` each, and its last output.
+        """
+        cell, backward = self.cells[number], self.bidirectional and number % 2 == 1
+        engine = Deferred([cell.recurrent_kernel]) if training and cell.adds_product and can_defer() else DIRECT
+        projected = ops.transpose(self.projections[number](vectors), (1, 0, 2))  # [time, batch, gates * units]
+        start = (ops.zeros((ops.shape(vectors)[0], self.units), projected.dtype),) * cell.states
+
+        def move(state: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
+            return engine.cell(cell, inputs[0], state, inputs[1:] or None)
+
+        inputs = (engine.step_inputs(projected), *(below if cell.reads_below else ()))
+        states, last = unroll(move, start, inputs, mask=mask, reverse=backward)
+        engine.finish([states_before(states[0], start[0], reverse=backward)])
+        return states, last[0]
 
     def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "cell": self.cell_name, "layers": self.layers}

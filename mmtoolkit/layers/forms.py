@@ -1,6 +1,8 @@
-"""The forms of a decoder that there are."""
+"""Checks the forms of recurrent stages."""
 
 from __future__ import annotations
+
+from typing import Any
 
 from mmtoolkit.errors import InputError
 
@@ -9,13 +11,12 @@ GATES = ("features", "scalar", "none")
 
 
 def check_form(layers: int, attention: str, gated_context: str, *, tie_output: bool, deep_output: bool) -> None:
-    """Refuses forms that there are none of.
+    """Refuses forms of a decoder that do not exist.
 
     Raises:
         InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
     """
-    if layers not in (1, 2):
-        raise InputError(f"A decoder has 1 or 2 layers. Received: layers={layers!r}.")
+    check_depth("decoder", layers)
     if attention not in ATTENTIONS:
         raise InputError(f"A decoder's attention is one of {', '.join(ATTENTIONS)}. Received: {attention!r}.")
     if gated_context not in GATES:
@@ -25,3 +26,26 @@ def check_form(layers: int, attention: str, gated_context: str, *, tie_output: b
             "tie_output needs deep_output, which brings the output to the width of the word vectors. "
             "Received: tie_output=True, deep_output=False; set both or neither."
         )
+
+
+def check_memory(memory: Any, attention: str) -> None:
+    """Refuses to attend to nothing.
+
+    Raises:
+        InputError: There is an attention, and no memory.
+    """
+    if memory is None and attention != "none":
+        raise InputError(
+            "A decoder without a memory has attention='none'. "
+            f"Received: memory=None with attention={attention!r}; pass a memory of its `prepare`."
+        )
+
+
+def check_depth(name: str, layers: int) -> None:
+    """Refuses a number of recurrent layers that is none.
+
+    Raises:
+        InputError: It is no whole number from 1.
+    """
+    if not isinstance(layers, int) or layers < 1:
+        raise InputError(f"The recurrent layers of a {name} are a whole number from 1. Received: layers={layers!r}.")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from keras import ops
+
+from mmtoolkit.errors import InputError
 
 
 class Memory(NamedTuple):
@@ -15,12 +18,14 @@ class Memory(NamedTuple):
         values: `<float>[batch, regions, features]`.
         mask: `<bool>[batch, regions]`, True where a region exists; `None` where all do.
         gates: `<float>[batch, gates * units]`, what a decoder's gates get from all of it; `None` for nothing.
+        compare: Computes the scores of a query in place of `additive_scores`; a `CompiledScores` of the keys.
     """
 
     keys: Any
     values: Any
     mask: Any = None
     gates: Any = None
+    compare: Callable[[Any, Any], Any] | None = None
 
 
 def values_shape(memory_shape: Any) -> tuple[int | None, ...]:
@@ -46,14 +51,25 @@ def per_row(values: Any, rows: Any) -> Any:
     return ops.reshape(repeated, (-1, width))
 
 
+def gates_for(memory: Memory | None, words: Any) -> Any:
+    """Returns a memory's part in the gates, for words `<float>[rows, embedding]` or `<float>[batch, time, embedding]`.
+
+    Raises:
+        InputError: The memory was made without one.
+    """
+    if memory is None or memory.gates is None:
+        raise InputError("A decoder with mean_input reads memories of its own prepare. Received: another's.")
+    return ops.expand_dims(memory.gates, 1) if len(words.shape) == 3 else per_row(memory.gates, words)
+
+
 def rows_of(values: Any, rows: Any) -> Any:
     """Of `[count, …]` the rows `<int32>[batch]`, which may come more than once; all as they are without `rows`."""
     return values if values is None or rows is None else ops.take(values, rows, axis=0)
 
 
-def memory_of(memory: Memory, rows: Any) -> Memory:
-    """The memory of each of the pictures `<int32>[batch]`, which may come more than once."""
-    return Memory(*(rows_of(part, rows) for part in memory))
+def memory_of(memory: Memory | None, rows: Any) -> Memory | None:
+    """Returns the memory of each of the images `<int32>[batch]`, which may come more than once; `None` stays `None`."""
+    return None if memory is None else Memory(*(rows_of(part, rows) for part in memory[:4]))
 
 
 def masked_mean(values: Any, mask: Any = None) -> Any:

@@ -62,6 +62,12 @@ def unroll(
     return states, state
 
 
+def states_before(states: Any, start: Any, *, reverse: bool = False) -> Any:
+    """Returns the state before each step, of the states `[time, batch, …]` after them and the first one."""
+    start = ops.expand_dims(start, 0)
+    return ops.concatenate([states[1:], start] if reverse else [start, states[:-1]])
+
+
 def over(mask: Any, values: Any) -> Any:
     """Reshapes `<bool>[batch]` to broadcast over `[batch, …]`."""
     return ops.reshape(mask, (-1,) + (1,) * (len(values.shape) - 1))

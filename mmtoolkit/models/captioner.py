@@ -12,7 +12,7 @@ from keras import ops
 
 from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import DIRECT, AttentionDecoder, Memory
+from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
 from mmtoolkit.models.model import revived, search_config, search_from_config
 from mmtoolkit.models.seeing import Seeing
@@ -124,10 +124,10 @@ class Captioner(Seeing):
         With the input `"uniforms"` a `Sample` draws with those in place of its own.
         """
         memory = self.decoder.prepare(self.regions(inputs))
-        loop = self.decoder.fused(memory) if fused else DIRECT
+        memory = self.decoder.fused(memory) if fused else memory
         drawn = {"uniforms": inputs["uniforms"]} if "uniforms" in inputs else {}
         return (decoding or self.decoding)(
-            lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
+            lambda tokens, state: self.decoder.step(tokens, state, memory),
             self.decoder.initial_state(memory),
             start=START,
             end=END,

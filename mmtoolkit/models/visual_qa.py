@@ -13,7 +13,7 @@ from keras import ops
 
 from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import DIRECT, AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
+from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.model import revived, search_config, search_from_config
@@ -22,7 +22,6 @@ from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
 
 HEADS = ("classify", "generate")
-NOTHING = (None, 1, 1)  # the shape of the memory of questions alone
 OPTIONS = (
     *("head", "question_only", "units", "bidirectional", "embedding_dim", "freeze_embeddings", "dropout"),
     *("word_dropout", "max_length", "max_question"),
@@ -197,7 +196,8 @@ class VisualQA(Seeing):
             self.hidden_layer.build((None, self.fusion.width))
             self.output_layer.build((None, self.units + self.fusion.width))
         else:
-            self.decoder.build(input_shape["tokens"], Memory(None, regions or NOTHING), (None, self.fusion.width))
+            memory = Memory(None, regions) if regions else None
+            self.decoder.build(input_shape["tokens"], memory, (None, self.fusion.width))
         self.built = True
 
     def codec_of(self, weight: keras.Variable) -> str:
@@ -212,7 +212,7 @@ class VisualQA(Seeing):
         joint, _ = self.join(inputs, regions, training)
         if self.output_layer:
             return self.choose(joint, training)
-        memory = self.memory(inputs, joint, regions, training)
+        memory = self.memory(inputs, regions, training)
         return self.decoder(inputs["tokens"], memory, joint, training=training)[0]
 
     @property
@@ -223,11 +223,9 @@ class VisualQA(Seeing):
         """What is looked at: `<float>[batch, regions, features]`, or `None` for questions alone."""
         return None if self.question_only else super().regions(inputs, training)
 
-    def memory(self, inputs: Mapping[str, Any], joint: Any, regions: Any, training: bool | None = None) -> Memory:
-        """What the writing decoder looks at: one region of nothing, at which it does not look, for questions alone."""
-        nothing = ops.zeros((ops.shape(joint)[0], *NOTHING[1:]), self.compute_dtype)
-        memory = self.decoder.prepare(nothing if regions is None else regions, training=training)
-        return memory_of(memory, inputs.get("image_index"))
+    def memory(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> Memory | None:
+        """Returns what the writing decoder attends to, or `None` for questions alone."""
+        return memory_of(self.decoder.prepare(regions, training=training), inputs.get("image_index"))
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
         """The joint vector `<float>[batch, width]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
@@ -257,10 +255,10 @@ class VisualQA(Seeing):
             count = min(getattr(decoding, "n_best", 1), self.output_layer.units)
             scores, chosen = ops.top_k(log_probabilities, count)
             return ops.expand_dims(ops.cast(chosen, "int32") + len(SPECIAL), -1), scores
-        memory = self.memory(inputs, joint, regions)
-        loop = self.decoder.fused(memory) if fused else DIRECT
+        memory = self.memory(inputs, regions)
+        memory = self.decoder.fused(memory) if fused else memory
         return decoding(
-            lambda tokens, state: self.decoder.step(tokens, state, memory, loop=loop),
+            lambda tokens, state: self.decoder.step(tokens, state, memory),
             self.decoder.initial_state(memory, joint),
             start=START,
             end=END,

@@ -22,6 +22,7 @@ from mmtoolkit.layers import (
     LSTMCell,
     RegionCrop,
     RegionPool,
+    RNNCell,
     SequenceEncoder,
     SmallCNN,
     TokenEmbedding,
@@ -86,6 +87,11 @@ def decoder(name: str, **options: Any) -> Case:
     )
 
 
+def language_model(name: str, **options: Any) -> Case:
+    make = lambda **more: AttentionDecoder(SIZE, **{**SIZES, "attention": "none", **options, **more})  # noqa: E731
+    return Case(name, AttentionDecoder, make, {"tokens": TOKENS}, lambda layer, inputs: layer(inputs["tokens"]))
+
+
 def captioner(name: str, inputs: dict[str, np.ndarray], **options: Any) -> Case:
     make = lambda **more: Captioner(CODEC, **{**SIZES, **options, **more})  # noqa: E731
     return Case(name, Captioner, make, {"tokens": TOKENS, **inputs}, lambda model, given: model(given))
@@ -141,6 +147,11 @@ DECODERS = [
     decoder("decoder: lstm, mean, two layers", attention="mean", layers=2, deep_output=False),
     decoder("decoder: lstm, none", attention="none"),
     decoder("decoder: gru, none, two layers", cell="gru", attention="none", layers=2, tie_output=True),
+    decoder("decoder: lstm, three layers", layers=3, gated_context="scalar"),
+]
+LANGUAGE_MODELS = [
+    language_model("decoder: lstm, no memory"),
+    language_model("decoder: gru, no memory, three layers", cell="gru", layers=3),
 ]
 CAPTIONERS = [
     captioner("captioner: regions", {"regions": VALUES}),
@@ -169,6 +180,13 @@ CASES = [
     cell(LSTMCell, 4, 2),
     cell(GRUCell, 3, 1),
     cell(VanillaCell, 1, 1),
+    Case(
+        "keras cell",
+        RNNCell,
+        lambda dtype=None: RNNCell(LSTMCell(UNITS, dtype=dtype)),
+        {"inputs": floats(BATCH, 6), "state": floats(2, BATCH, UNITS, seed=1)},
+        lambda layer, given: layer(given["inputs"], [given["state"][i] for i in range(2)]),
+    ),
     Case(
         "embedding",
         TokenEmbedding,
@@ -206,12 +224,14 @@ CASES = [
     ),
     encoder("encoder: lstm"),
     encoder("encoder: gru, two layers, both ways", cell="gru", layers=2, bidirectional=True),
+    encoder("encoder: vanilla, three layers", cell="vanilla", layers=3),
     fusion("product"),
     fusion("concat"),
     fusion("attention"),
     fusion("attention", hops=2, attention_units=7),
     fusion("product", question_only=True),
     *DECODERS,
+    *LANGUAGE_MODELS,
     *CAPTIONERS,
     *ANSWERERS,
 ]

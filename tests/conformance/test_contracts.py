@@ -19,6 +19,7 @@ from conformance.cases import (
     CAPTIONERS,
     CASES,
     DECODERS,
+    LANGUAGE_MODELS,
     MASK,
     QUESTIONS,
     TIME,
@@ -41,7 +42,7 @@ every = pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 every_decoder = pytest.mark.parametrize("case", DECODERS, ids=lambda case: case.name)
 every_captioner = pytest.mark.parametrize("case", CAPTIONERS, ids=lambda case: case.name)
 every_answerer = pytest.mark.parametrize("case", ANSWERERS, ids=lambda case: case.name)
-every_sequence = pytest.mark.parametrize("case", [*DECODERS, *CAPTIONERS], ids=lambda case: case.name)
+every_sequence = pytest.mark.parametrize("case", [*DECODERS, *LANGUAGE_MODELS, *CAPTIONERS], ids=lambda case: case.name)
 
 
 def assert_same(ours: list[Any], theirs: list[Any], **tolerance: float) -> None:
@@ -187,7 +188,7 @@ def stepped(layer: Any, tokens: Any, memory: Memory) -> list[Any]:
     for time in range(tokens.shape[1]):
         step_logits, after = layer.step(tokens[:, time], state, memory)
         if layer.attention:  # the old state attends, or with two layers the new one of the lower
-            query = after[layer.cell.states] if layer.lower else state[0]
+            query = after[-layer.cell.states] if layer.lower else state[0]
             shift = layer.words_to_query(layer.embedding(tokens[:, time])) if layer.words_to_query else None
             attention_weights.append(layer.attention(query, memory, shift)[1])
         logits.append(step_logits)
@@ -270,7 +271,7 @@ def test_dropout_works_only_in_training(case: Case) -> None:
     training = [
         layer({**case.inputs}, training=True)
         if isinstance(layer, Captioner)
-        else layer(TOKENS, layer.prepare(VALUES, training=True), training=True)[0]
+        else layer(TOKENS, layer.prepare(case.inputs.get("values"), training=True), training=True)[0]
         for _ in range(2)
     ]
     assert np.abs(training[0] - training[1]).max() > 1e-3

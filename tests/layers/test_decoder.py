@@ -7,15 +7,22 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
+from below_cell import BelowCell
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder
+from mmtoolkit.layers.cells import CELLS
 
 SIZE, UNITS, EMBEDDING, REGIONS, FEATURES = 9, 4, 6, 5, 3
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.normal(size=(2, REGIONS, FEATURES)).astype("float32")
 MASK = np.array([[True, True, False, True, False], [True, False, True, True, True]])
 TOKENS = np.array([4, 7])
+
+
+@pytest.fixture(autouse=True)
+def cell_that_reads_below(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CELLS, "below", BelowCell)
 
 
 def make(**options: Any) -> AttentionDecoder:
@@ -53,7 +60,7 @@ def attention_weights(decoder: AttentionDecoder, hidden: np.ndarray, word: np.nd
         return values[MASK[row]].mean(axis=0)
     keys = dense(decoder.attention.key_projection, values)
     query = dense(decoder.attention.query_projection, hidden)
-    if decoder.word_in_query and decoder.layers == 1:
+    if decoder.word_in_query and decoder.layers == 1:  # the lowest of several has read it
         query = query + dense(decoder.words_to_query, word)
     scores = np.tanh(query + keys) @ np.asarray(decoder.attention.v)
     weights = np.where(MASK[row], np.exp(scores), 0.0)
@@ -61,9 +68,9 @@ def attention_weights(decoder: AttentionDecoder, hidden: np.ndarray, word: np.nd
     return sigmoid(dense(decoder.gate, hidden)) * context if decoder.gate else context
 
 
-def move(cell: Any, inputs: np.ndarray, state: list[np.ndarray]) -> list[np.ndarray]:
+def move(cell: Any, inputs: np.ndarray, state: list[np.ndarray], below: Any = None) -> list[np.ndarray]:
     """One move of a cell whose inputs are projected."""
-    hidden = state[0]
+    hidden, inputs = state[0], inputs + below[0] if cell.reads_below and below else inputs
     recurrent, bias = (np.asarray(weight, "float64") for weight in cell.weights)
     if cell.gates == 1:  # h_t = tanh(W_xh x + W_hh h + W_ih v)
         return [np.tanh(inputs + hidden @ recurrent + bias)]
@@ -79,26 +86,30 @@ def move(cell: Any, inputs: np.ndarray, state: list[np.ndarray]) -> list[np.ndar
 def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """One picture, one step: logits and the new state."""
     word = np.asarray(decoder.embedding.table, "float64")[TOKENS[row]]
-    inputs, upper, lower = dense(decoder.words_to_gates, word), state[: decoder.cell.states], []
+    size = decoder.cell.states
+    inputs, parts = dense(decoder.words_to_gates, word), [state[i : i + size] for i in range(0, len(state), size)]
+    *above, own, lower = [*parts, []] if decoder.layers == 1 else parts  # from the top down
     if decoder.attention and decoder.mean_input:
         inputs = inputs + dense(decoder.mean_to_gates, seen(decoder)[row][MASK[row]].mean(axis=0))
-    query = upper[0]
-    if decoder.layers == 2:  # Anderson et al., section 3.2: the lower cell reads the word and the state above it
-        lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, query), state[decoder.cell.states :])
+    query = state[0]
+    if decoder.layers > 1:  # Anderson et al., section 3.2: the lowest cell reads the word and the top output
+        lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, query), lower)
         query = lower[0]
         inputs = dense(decoder.lower_to_gates, query)
     if decoder.attention_name != "none":
         context = attention_weights(decoder, query, word, row)
         inputs = inputs + dense(decoder.context_to_gates, context)
-    new = move(decoder.cell, inputs, upper)
+    new = move(decoder.cell, inputs, own, lower) + lower
+    for cell, to_gates, before in zip(decoder.upper, decoder.upper_to_gates, above[::-1], strict=True):
+        new = move(cell, dense(to_gates, new[0]), before, new) + new
     output = new[0]
     if decoder.deep_output:  # equation 7
         output = word + dense(decoder.state_to_output, new[0])
         if decoder.attention_name != "none":
             output = output + dense(decoder.context_to_output, context)
     if decoder.output_layer:
-        return dense(decoder.output_layer, output), new + lower
-    return np.asarray(decoder.embedding.table) @ output + np.asarray(decoder.output_bias), new + lower
+        return dense(decoder.output_layer, output), new
+    return np.asarray(decoder.embedding.table) @ output + np.asarray(decoder.output_bias), new
 
 
 @pytest.mark.parametrize(
@@ -122,6 +133,9 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         {"layers": 2, "cell": "gru", "gated_context": "scalar"},
         {"layers": 2, "attention": "mean"},
         {"layers": 2, "cell": "vanilla", "attention": "none", "deep_output": False},
+        {"layers": 3},
+        {"layers": 4, "cell": "gru", "attention": "mean"},
+        {"layers": 3, "cell": "below"},
     ],
     ids=str,
 )
@@ -239,7 +253,7 @@ def test_memory_dropout_drops_a_feature_from_all_regions_of_a_picture() -> None:
     np.testing.assert_array_equal(decoder.prepare(values).values, values)
 
 
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, 2, 3])
 @pytest.mark.parametrize("cell", ["lstm", "gru", "vanilla"])
 def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers: int) -> None:
     """Show and Tell: x_-1 is the picture, from a state of zeros; after that the picture does not count."""
@@ -248,8 +262,10 @@ def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers
     for row, mean in enumerate(values[mask].mean(axis=0) for values, mask in zip(seen(decoder), MASK, strict=True)):
         zeros = [np.zeros(UNITS)] * decoder.cell.states
         expected = move(decoder.lower or decoder.cell, dense(decoder.condition_to_gates, mean), zeros)
-        if layers == 2:
+        if layers > 1:
             expected = move(decoder.cell, dense(decoder.lower_to_gates, expected[0]), zeros) + expected
+        for upper, to_gates in zip(decoder.upper, decoder.upper_to_gates, strict=True):
+            expected = move(upper, dense(to_gates, expected[0]), zeros) + expected
         for part, wanted in zip(decoder.initial_state(memory), expected, strict=True):
             np.testing.assert_allclose(part[row], wanted, atol=1e-5)
     state, others = decoder.initial_state(memory), decoder.prepare(VALUES[::-1], MASK)
@@ -259,7 +275,8 @@ def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"layers": 3}, "1 or 2 layers. Received: layers=3"),
+        ({"layers": 0}, "whole number from 1. Received: layers=0"),
+        ({"layers": 1.5}, "whole number from 1. Received: layers=1.5"),
         ({"attention": "luong"}, "one of bahdanau, mean, none. Received: 'luong'"),
         ({"gated_context": True}, "one of features, scalar, none. Received: True"),
     ],
@@ -279,3 +296,67 @@ def test_frozen_word_vectors_are_no_trainable_weight() -> None:
         decoder(np.ones((2, 1), "int32"), decoder.prepare(VALUES))
     assert len(free.trainable_weights) == len(frozen.trainable_weights) + 1
     np.testing.assert_array_equal(frozen.embedding.table, table)
+
+
+def language_model(condition: Any = None, **options: Any) -> AttentionDecoder:
+    given = {"units": UNITS, "embedding_dim": EMBEDDING, "dropout": 0.0, "attention": "none", **options}
+    decoder = AttentionDecoder(SIZE, **given)
+    decoder(np.ones((2, 1), "int32"), None, condition)
+    for weight in decoder.weights:
+        weight.assign(0.5 * RANDOM.normal(size=weight.shape))
+    return decoder
+
+
+@pytest.mark.parametrize("layers", [1, 3])
+def test_without_a_memory_it_is_a_language_model(layers: int) -> None:
+    """From a state of zeros, each output depends on the words before it alone."""
+    decoder, tokens = language_model(layers=layers), np.array([[4, 5, 6], [7, 5, 8]])
+    logits, weights = decoder(tokens)
+    assert weights is None and not decoder.condition_to_gates.weights
+    for row in range(2):
+        state = [np.zeros(UNITS)] * (decoder.cell.states * layers)
+        for time in range(3):
+            word = np.asarray(decoder.embedding.table, "float64")[tokens[row, time]]
+            inputs, size = dense(decoder.words_to_gates, word), decoder.cell.states
+            if layers == 1:
+                state = move(decoder.cell, inputs, state)
+            else:
+                upper, own, lower = (state[i : i + size] for i in range(0, len(state), size))
+                lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, upper[0]), lower)
+                own = move(decoder.cell, dense(decoder.lower_to_gates, lower[0]), own)
+                state = move(decoder.upper[0], dense(decoder.upper_to_gates[0], own[0]), upper) + own + lower
+            output = word + dense(decoder.state_to_output, state[0])
+            np.testing.assert_allclose(logits[row, time], dense(decoder.output_layer, output), atol=1e-5)
+
+
+def test_a_language_model_steps_from_a_number_of_rows() -> None:
+    decoder, tokens = language_model(), np.array([[4, 5, 6], [7, 5, 8]])
+    state, looped = decoder.initial_state(rows=2), []
+    for time in range(3):
+        logits, state = decoder.step(tokens[:, time], state)
+        looped.append(logits)
+    np.testing.assert_allclose(np.stack(looped, axis=1), decoder(tokens)[0], atol=1e-6)
+    assert decoder.prepare(None) is None
+    with pytest.raises(InputError, match="a memory, a condition or a number of rows. Received: none"):
+        decoder.initial_state()
+
+
+def test_a_condition_is_read_first_without_a_memory() -> None:
+    condition = RANDOM.normal(size=(2, 7)).astype("float32")
+    decoder = language_model(condition=condition)
+    hidden, carry = decoder.initial_state(None, condition)
+    expected = [move(decoder.cell, dense(decoder.condition_to_gates, row), [np.zeros(UNITS)] * 2) for row in condition]
+    np.testing.assert_allclose(hidden, [row[0] for row in expected], atol=1e-5)
+    np.testing.assert_allclose(carry, [row[1] for row in expected], atol=1e-5)
+    tokens = np.array([[4], [5]])
+    logits = decoder.step(tokens[:, 0], (hidden, carry))[0]
+    np.testing.assert_allclose(decoder(tokens, None, condition)[0][:, 0], logits, atol=1e-6)
+
+
+def test_an_attention_needs_a_memory() -> None:
+    with pytest.raises(InputError, match="has attention='none'. Received: memory=None with attention='bahdanau'"):
+        AttentionDecoder(SIZE).build((None, None))
+    decoder = make()
+    for call in (lambda: decoder.initial_state(rows=2), lambda: decoder(TOKENS[:, None])):
+        with pytest.raises(InputError, match="Received: memory=None"):
+            call()

@@ -5,10 +5,12 @@ from __future__ import annotations
 import keras
 import numpy as np
 import pytest
+from below_cell import BelowCell
 from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import SequenceEncoder
+from mmtoolkit.layers.cells import CELLS
 
 BATCH, TIME, WIDTH, UNITS = 3, 6, 5, 4
 RANDOM = np.random.default_rng(0)
@@ -50,7 +52,7 @@ def theirs(
 
 @pytest.mark.parametrize("cell", ["lstm", "gru"])
 @pytest.mark.parametrize("bidirectional", [False, True])
-@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("layers", [1, 2, 4])
 def test_equals_keras_on_sequences_without_padding(cell: str, bidirectional: bool, layers: int) -> None:
     encoder = ready(cell=cell, bidirectional=bidirectional, layers=layers)
     outputs, last = encoder(VECTORS, MASK)
@@ -89,8 +91,33 @@ def test_dropout_works_between_layers_and_in_training_only() -> None:
     assert (ops.convert_to_numpy(one(VECTORS, training=True)[1]) == ops.convert_to_numpy(one(VECTORS)[1])).all()
 
 
-def test_layers_are_one_or_two() -> None:
-    with pytest.raises(InputError, match="1 or 2 layers. Received: layers=3"):
-        SequenceEncoder(4, layers=3)
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_a_cell_may_read_the_one_below(bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the same direction, at the same step."""
+    monkeypatch.setitem(CELLS, "below", BelowCell)
+    encoder = ready(cell="below", layers=3, bidirectional=bidirectional)
+    outputs, last = encoder(VECTORS, MASK)
+    directions = 2 if bidirectional else 1
+    for row, length in enumerate(LENGTHS):
+        vectors, below = VECTORS[row, :length].astype("float64"), [np.zeros((length, UNITS))] * directions
+        for layer in range(3):
+            found = []
+            for direction in range(directions):
+                number, hidden, states = layer * directions + direction, np.zeros(UNITS), np.zeros((length, UNITS))
+                kernel, bias = (np.asarray(weight) for weight in encoder.cells[number].weights)
+                inputs = vectors @ np.asarray(encoder.projections[number].kernel) + bias + below[direction]
+                for time in reversed(range(length)) if direction else range(length):
+                    hidden = states[time] = np.tanh(inputs[time] + hidden @ kernel)
+                found.append((states, hidden))
+            below = [states for states, _ in found]
+            vectors = np.concatenate(below, axis=-1)
+        np.testing.assert_allclose(np.asarray(outputs)[row, :length], vectors, atol=1e-5)
+        np.testing.assert_allclose(last[row], np.concatenate([end for _, end in found]), atol=1e-5)
+
+
+def test_layers_are_at_least_one_and_a_cell_is_one_of_the_named() -> None:
+    for layers in (0, 1.5):
+        with pytest.raises(InputError, match=f"encoder are a whole number from 1. Received: layers={layers}"):
+            SequenceEncoder(4, layers=layers)
     with pytest.raises(InputError, match="Did you mean 'gru'"):
         SequenceEncoder(4, cell="grru")

@@ -1,4 +1,4 @@
-"""The fused training loop: its logits and gradients are those of the plain one."""
+"""The gradients that are summed after a loop, and the compiled comparison: as the plain form has them."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtoolkit.layers import AttentionDecoder
-from mmtoolkit.layers import decoder as decoder_module
-from mmtoolkit.layers.loops import DIRECT, Deferred, Fused
+from mmtoolkit.layers import AttentionDecoder, BahdanauAttention, LSTMCell, Memory, SequenceEncoder
+from mmtoolkit.layers import attention as attention_module
+from mmtoolkit.layers.deferred import DIRECT, Deferred, DeferredAttention, Direct
+from mmtoolkit.layers.scores import CompiledScores, additive_scores
+from mmtoolkit.layers.unroll import states_before, unroll
 
 BATCH, TIME, REGIONS, FEATURES, VOCABULARY = 3, 5, 7, 8, 20
 RANDOM = np.random.default_rng(0)
@@ -29,13 +31,16 @@ FORMS: dict[str, dict[str, Any]] = {
     "paper": {"word_in_query": False, "mean_input": False, "gated_context": "scalar"},
     "two layers, vanilla": {"layers": 2, "cell": "vanilla"},
     "tied": {"tie_output": True},
+    "three layers": {"layers": 3},
+    "mean": {"attention": "mean"},
+    "no attention": {"attention": "none", "layers": 2},
 }
 
 
 @pytest.fixture(autouse=True)
 def worth_compiling(monkeypatch: pytest.MonkeyPatch) -> None:
     """Small as they are, the decoders of these tests run the form that large ones do."""
-    monkeypatch.setattr(decoder_module, "WORTH_COMPILING", 0)
+    monkeypatch.setattr(attention_module, "WORTH_COMPILING", 0)
 
 
 def make(dtype: str = "float32", **form: Any) -> AttentionDecoder:
@@ -69,14 +74,27 @@ def gradients(decoder: AttentionDecoder, *, training: bool, time: int | None = N
     return logits.numpy(), [gradient.numpy() for gradient in found]
 
 
-@pytest.mark.parametrize("way", ["scanned", "unrolled", "compiled"])
-@pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
-def test_training_has_the_gradients_of_the_plain_form(form: dict[str, Any], way: str) -> None:
-    decoder = make(**form)
+WAYS: dict[str, dict[str, Any]] = {
+    "looped": {},
+    "written out": {"time": TIME},
+    "compiled": {"time": TIME, "compiled": True},
+    "looped and compiled": {"compiled": True},
+}
+
+
+@pytest.mark.parametrize(
+    ("form", "way"),
+    [
+        (form, way)
+        for form in FORMS
+        for way in WAYS
+        if way != "looped and compiled" or form in ("default", "three layers")
+    ],
+)
+def test_training_has_the_gradients_of_the_plain_form(form: str, way: str) -> None:
+    decoder = make(**FORMS[form])
     plain_logits, plain = gradients(decoder, training=False)
-    logits, found = gradients(
-        decoder, training=True, time=None if way == "scanned" else TIME, compiled=way == "compiled"
-    )
+    logits, found = gradients(decoder, training=True, **WAYS[way])
     np.testing.assert_allclose(logits, plain_logits, atol=1e-5)
     for one, other in zip(found, plain, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5 * np.abs(other).max(), rtol=1e-4)
@@ -109,16 +127,24 @@ def test_half_precision_has_the_gradients_of_full_precision_but_for_its_rounding
         assert np.linalg.norm(one - other) < 0.05 * np.linalg.norm(other) + 1e-3
 
 
+def attention_of(keys: np.ndarray, v: np.ndarray) -> tuple[BahdanauAttention, Memory]:
+    """An attention with that `v`, and a memory with those keys."""
+    attention = BahdanauAttention(len(v))
+    attention.build((None, 3), (None, None, 2))
+    attention.v.assign(v)
+    return attention, Memory(tf.constant(keys), tf.zeros((*keys.shape[:2], 2)))
+
+
 @pytest.mark.parametrize(("size", "shift"), [(0.0, 0.0), (1.0, 0.0), (30.0, 0.0), (300.0, 0.0), (1.0, 40.0)])
 def test_scores_are_those_of_tanh_also_where_it_is_saturated(size: float, shift: float) -> None:
     query = tf.constant((size * RANDOM.normal(size=(2, 6)) + shift).astype("float32"))
     keys, v = (RANDOM.normal(size=(2, 4, 6)) - shift).astype("float32"), RANDOM.normal(size=6).astype("float32")
-    loop = Deferred([], tf.zeros((3, 6)), tf.constant(keys), tf.constant(v))
+    engine = DeferredAttention([], *attention_of(keys, v))
     found = []
-    for way in (loop, DIRECT):
+    for way in (lambda q: engine.scores(q, tf.zeros((2, 4 + 6 + 6))), lambda q: additive_scores(q, keys, v)):
         with tf.GradientTape() as tape:
             tape.watch(query)
-            scores = way.scores(query, tf.constant(keys), tf.constant(v), tf.zeros((2, 4 + 6 + 6)))
+            scores = way(query)
         found += [scores, tape.gradient(scores, query)]
     np.testing.assert_allclose(found[0], found[2], atol=5e-5)
     np.testing.assert_allclose(found[1], found[3], atol=5e-4 if shift else 5e-5)
@@ -128,7 +154,7 @@ def test_hypotheses_are_compared_with_the_keys_of_their_picture() -> None:
     query, keys = RANDOM.normal(size=(2 * 3, 6)).astype("float32"), RANDOM.normal(size=(2, 4, 6)).astype("float32")
     v = RANDOM.normal(size=6).astype("float32")
     expected = np.tanh(query.reshape(2, 3, 1, 6) + keys[:, None]) @ v
-    np.testing.assert_allclose(Fused(tf.constant(keys)).scores(tf.constant(query), keys, v), expected, atol=1e-5)
+    np.testing.assert_allclose(CompiledScores(tf.constant(keys))(tf.constant(query), v), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("training", [False, True])
@@ -144,36 +170,88 @@ def test_changed_kernels_are_multiplied_by_their_own_layers() -> None:
     decoder = make()
     memory = decoder.prepare(VALUES)
     plain, _ = decoder(TOKENS, memory)
-    assert decoder.can_fuse(memory)
-    decoder.context_to_gates.enable_lora(2)
-    assert not decoder.can_fuse(memory)
-    decoder = make()
+    assert decoder.attention.can_fuse(memory)
     for layer in (decoder.context_to_gates, decoder.attention.query_projection):
         layer.quantize("int8")
-    assert not decoder.can_fuse(memory)
+    assert not decoder.attention.can_fuse(memory)
     np.testing.assert_allclose(decoder(TOKENS, memory)[0], plain, atol=0.03 * np.abs(plain).max())
+    for training in (False, True):  # LoRA starts as nothing
+        decoder = make()
+        decoder.context_to_gates.enable_lora(2)
+        np.testing.assert_allclose(decoder(TOKENS, memory, training=training)[0], plain, atol=1e-5)
 
 
 def test_a_loop_that_was_not_finished_has_no_gradients() -> None:
-    loop = Deferred([], tf.zeros((3, 6)), tf.zeros((2, 4, 6)), tf.zeros(6))
-    projections = tf.zeros((5, 2, 6))
+    engine, projections = Deferred([tf.zeros((3, 6))]), tf.zeros((5, 2, 6))
     with tf.GradientTape() as tape:
         tape.watch(projections)
-        reads = loop.reads(projections)
+        inputs = engine.step_inputs(projections)
     with pytest.raises(ValueError, match="finish"):
-        tape.gradient(reads, projections)
+        tape.gradient(inputs, projections)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
 def test_searches_compare_as_an_export_does(dtype: str) -> None:
     """In half precision too: what is written must not depend on where."""
     query, keys, v = (tf.cast(RANDOM.normal(size=size), dtype) for size in ((6, 8), (2, 4, 8), (8,)))
-    np.testing.assert_allclose(Fused(keys).scores(query, keys, v), DIRECT.scores(query, keys, v), atol=2e-6)
+    np.testing.assert_allclose(CompiledScores(keys)(query, v), additive_scores(query, keys, v), atol=2e-6)
 
 
 def test_small_comparisons_and_none_are_not_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decoder_module, "WORTH_COMPILING", REGIONS * 9)
+    monkeypatch.setattr(attention_module, "WORTH_COMPILING", REGIONS * 9)
     decoder = make()
-    assert decoder.can_fuse(decoder.prepare(VALUES))
-    assert not decoder.can_fuse(decoder.prepare(VALUES[:, 1:]))
-    assert not make(attention="mean").can_fuse(decoder.prepare(VALUES))
+    assert decoder.fused(decoder.prepare(VALUES)).compare
+    assert not decoder.fused(decoder.prepare(VALUES[:, 1:])).compare
+    plain = make(attention="mean")
+    assert not plain.fused(plain.prepare(VALUES)).compare
+
+
+ENCODERS: dict[str, dict[str, Any]] = {
+    "lstm": {},
+    "both ways": {"bidirectional": True, "layers": 2},
+    "gru": {"cell": "gru", "bidirectional": True},
+    "vanilla": {"cell": "vanilla", "bidirectional": True, "layers": 3},
+}
+
+
+@pytest.mark.parametrize("time", [None, TIME], ids=["looped", "written out"])
+@pytest.mark.parametrize("form", ENCODERS.values(), ids=ENCODERS)
+def test_an_encoder_has_the_gradients_of_the_plain_form(form: dict[str, Any], time: int | None) -> None:
+    encoder = SequenceEncoder(6, **form)
+    vectors, mask = RANDOM.normal(size=(BATCH, TIME, 4)).astype("float32"), np.arange(TIME) < np.array([[5], [3], [1]])
+    encoder(vectors)
+    for weight in encoder.weights:
+        weight.assign(0.5 * RANDOM.normal(size=weight.shape))
+    signature = [tf.TensorSpec((BATCH, time, 4), tf.float32), tf.TensorSpec((BATCH, time), tf.bool)]
+
+    def found(*, training: bool) -> Any:
+        @tf.function(input_signature=signature)
+        def run(vectors: Any, mask: Any) -> Any:
+            with tf.GradientTape() as tape:
+                tape.watch(vectors)
+                outputs, last = encoder(vectors, mask, training=training)
+                loss = tf.reduce_sum(outputs**3) + tf.reduce_sum(last)
+            return outputs, last, *tape.gradient(loss, [vectors, *(weight.value for weight in encoder.weights)])
+
+        return run(vectors, mask)
+
+    for ours, plain in zip(found(training=True), found(training=False), strict=True):
+        np.testing.assert_allclose(ours, plain, atol=1e-5 * np.abs(plain).max(), rtol=1e-4)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_example_of_the_class(reverse: bool) -> None:
+    """The gradient of the recurrent kernel is that of the plain loop, in both directions."""
+    cell, projections = LSTMCell(4), tf.constant(RANDOM.normal(size=(TIME, BATCH, 16)).astype("float32"))
+    cell.build()
+    start = (tf.zeros((BATCH, 4)),) * 2
+
+    def gradient(engine: Direct) -> Any:
+        with tf.GradientTape() as tape:
+            inputs = engine.step_inputs(projections)
+            states, last = unroll(lambda s, x: engine.cell(cell, x, s), start, inputs, reverse=reverse)
+            engine.finish([states_before(states[0], start[0], reverse=reverse)])
+            loss = tf.reduce_sum(states[0] ** 2) + tf.reduce_sum(last[1])
+        return tape.gradient(loss, cell.recurrent_kernel.value)
+
+    np.testing.assert_allclose(gradient(Deferred([cell.recurrent_kernel])), gradient(DIRECT), rtol=1e-4, atol=1e-6)

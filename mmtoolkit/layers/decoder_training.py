@@ -1,0 +1,55 @@
+"""Which gradients of a decoder are deferred while it trains, and what they are made of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mmtoolkit.layers.attention import is_plain
+from mmtoolkit.layers.deferred import DIRECT, Deferred, DeferredAttention, Direct, can_defer
+from mmtoolkit.layers.memory import Memory
+from mmtoolkit.layers.unroll import states_before
+
+
+def training_engine(decoder: Any, memory: Memory | None) -> Direct:
+    """Returns the engine that sums the gradients of what `kernel_inputs` names after the loop.
+
+    These are the kernels whose products are added to the projections of the words.
+
+    Args:
+        decoder: An `AttentionDecoder`.
+        memory: What it attends to.
+    """
+    if not can_defer():
+        return DIRECT
+    reader = decoder.stack()[0]
+    kernels = [decoder.context_to_gates.kernel] if defers_context(decoder) else []
+    kernels += [reader.recurrent_kernel] if reader.adds_product else []
+    if decoder.attention and memory is not None and decoder.attention.can_fuse(memory):
+        return DeferredAttention(kernels, decoder.attention, memory)
+    return Deferred(kernels)
+
+
+def kernel_inputs(
+    decoder: Any, start: tuple[Any, ...], states: tuple[Any, ...], attended: tuple[Any, ...]
+) -> tuple[list[Any], Any]:
+    """Returns what the kernels are multiplied with at all steps, and what the query is made of.
+
+    Args:
+        decoder: An `AttentionDecoder`.
+        start: The first state.
+        states: `<float>[time, batch, units]` each, after every step.
+        attended: The contexts `<float>[time, batch, features]` and the weights, if there are any.
+
+    Returns:
+        `<float>[time, batch, inputs]` each.
+    """
+    output = -decoder.cell.states  # of the lowest cell, which reads the words
+    before = states_before(states[output], start[output])
+    inputs = [attended[0]] if defers_context(decoder) else []
+    inputs += [before] if decoder.cell.adds_product else []
+    return inputs, states[output] if decoder.lower else before
+
+
+def defers_context(decoder: Any) -> bool:
+    """Returns whether the product with the context is added to the projections of the words: an only cell does so."""
+    return decoder.context_to_gates is not None and decoder.lower is None and is_plain(decoder.context_to_gates)

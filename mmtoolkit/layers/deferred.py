@@ -1,0 +1,194 @@
+"""How a recurrence multiplies in its steps, and when the gradients of its weights are summed.
+
+A kernel that every step multiplies with gets a gradient from every step, as large as the kernel; the keys of an
+attention get one as large as all regions of a batch. `Deferred` leaves them out of the loop: it keeps the two factors
+of each such gradient and multiplies them for all steps at once, when the way back is out of the loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import keras
+from keras import ops
+
+from mmtoolkit.layers.attention import weigh
+from mmtoolkit.layers.memory import Memory
+from mmtoolkit.layers.scores import CompiledScores, keys_gradient, query_gradient, weighed_halves
+
+
+class Direct:
+    """Calls the layers of a step as they are; gradients are summed step by step."""
+
+    def step_inputs(self, projections: Any) -> Any:
+        """Returns the inputs of the steps, `<float>[time, batch, …]`, from the projections of what is read."""
+        return projections
+
+    def cell(self, cell: Any, projection: Any, state: Any, below: Any = None) -> Any:
+        """Returns the next state of a `Cell`."""
+        return cell(projection, state, below=below)
+
+    def dense(self, layer: Any, x: Any) -> Any:
+        """Applies a dense layer without a bias to `<float>[rows, inputs]`."""
+        return layer(x)
+
+    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, gradient_slot: Any) -> tuple[Any, Any]:
+        """Returns the context and the weights of a `BahdanauAttention`."""
+        return attention.attend(query, memory, shift)
+
+    def finish(self, inputs: Sequence[Any], queries: Any = None) -> None:
+        """Takes what the deferred kernels were multiplied with, and what the queries of an attention are made of."""
+
+
+DIRECT = Direct()
+
+
+class Deferred(Direct):
+    """Sums the gradients of recurrent kernels after the loop, in one product each.
+
+    The gradient of a kernel whose product is added to the projection is made of the projection's own gradient and what
+    the kernel was multiplied with. Those are outputs of the loop, so `step_inputs`, which comes before it, cannot have
+    them: `finish` brings them when the loop is made.
+
+    Example:
+        >>> engine = Deferred([cell.recurrent_kernel])
+        >>> move = lambda state, projection: engine.cell(cell, projection, state)
+        >>> states, last = unroll(move, start, engine.step_inputs(projections))
+        >>> engine.finish([states_before(states[0], start[0])])
+
+    Args:
+        kernels: `<float>[inputs, width]`, with products that are added to the first `width` of the projections.
+    """
+
+    def __init__(self, kernels: Sequence[Any]) -> None:
+        self.values = [ops.convert_to_tensor(kernel) for kernel in kernels]
+        # Each transposed once: as a part of the product it is laid out anew in every step, for as long as the product.
+        self.kernels = {
+            id(kernel): (ops.stop_gradient(value), ops.stop_gradient(ops.transpose(value)))
+            for kernel, value in zip(kernels, self.values, strict=True)
+        }
+        self.inputs: Sequence[Any] | None = None
+
+    def step_inputs(self, projections: Any) -> Any:
+        @ops.custom_gradient
+        def forward(projections: Any, *kernels: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                upstream = arguments[0] if upstream is None else upstream
+                return upstream, *self.kernel_gradients([upstream[..., : kernel.shape[1]] for kernel in kernels])
+
+            return projections, backward
+
+        return forward(projections, *self.values)
+
+    def finish(self, inputs: Sequence[Any], queries: Any = None) -> None:
+        self.inputs = inputs  # <float>[time, batch, inputs] each
+
+    def kernel_gradients(self, outputs: Sequence[Any]) -> list[Any]:
+        """Computes the gradients of the kernels from those of their products, `<float>[time, batch, width]` each."""
+        if self.inputs is None:
+            raise ValueError("A deferred loop has gradients once `finish` has brought its kernels' inputs.")
+        return [summed_product(x, output) for x, output in zip(self.inputs, outputs, strict=True)]
+
+    def matmul(self, x: Any, kernel: Any) -> Any:
+        """Multiplies `<float>[rows, inputs]` by a kernel, whose gradient is left to `step_inputs` if it is deferred."""
+        if id(kernel) not in self.kernels:
+            return ops.matmul(x, kernel)
+        value, transposed = self.kernels[id(kernel)]
+
+        @ops.custom_gradient
+        def forward(x: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                return ops.matmul(arguments[0] if upstream is None else upstream, transposed)
+
+            return ops.matmul(x, value), backward
+
+        return forward(x)
+
+    def cell(self, cell: Any, projection: Any, state: Any, below: Any = None) -> Any:
+        return cell.update(projection, self.matmul(state[0], cell.recurrent_kernel), state, below)
+
+    def dense(self, layer: Any, x: Any) -> Any:
+        return self.matmul(x, layer.kernel) if id(layer.kernel) in self.kernels else layer(x)
+
+
+class DeferredAttention(Deferred):
+    """The same with an attention, one row an image: the gradients of its query kernel, keys and `v` are deferred too.
+
+    Beside the projections every step reads a gradient slot: zeros that no result depends on, into which the way back
+    writes what the gradients of query, keys and `v` are made of.
+
+    Args:
+        kernels: As of `Deferred`; the query's kernel is added to them as the last.
+        attention: A `BahdanauAttention`.
+        memory: What it attends to.
+    """
+
+    def __init__(self, kernels: Sequence[Any], attention: Any, memory: Memory) -> None:
+        super().__init__([*kernels, attention.query_projection.kernel])
+        # In half precision half the traffic; float16 does not hold the powers.
+        dtype = "bfloat16" if memory.keys.dtype == "bfloat16" else "float32"
+        self.compare = CompiledScores(memory.keys, dtype)
+        self.keys, self.v = memory.keys, attention.v
+
+    def step_inputs(self, projections: Any) -> Any:
+        width, (regions, units) = projections.shape[-1], self.keys.shape[1:]
+
+        @ops.custom_gradient
+        def forward(projections: Any, keys: Any, v: Any, *kernels: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                upstream = arguments[0] if upstream is None else upstream
+                ends = [width, width + regions, width + regions + units]
+                to_projections, to_scores, queries, to_queries = ops.split(upstream, ends, axis=-1)
+                outputs = [to_projections[..., : kernel.shape[1]] for kernel in kernels[:-1]]
+                to_kernels = self.kernel_gradients([*outputs, to_queries])
+                return to_projections, *self.attention_gradients(queries, v, to_scores), *to_kernels
+
+            slots = ops.zeros((), projections.dtype)
+            slots = ops.broadcast_to(slots, (*ops.shape(projections)[:2], regions + 2 * units))
+            return ops.concatenate([projections, slots], axis=-1), backward
+
+        return forward(projections, self.keys, self.v, *self.values)
+
+    def finish(self, inputs: Sequence[Any], queries: Any = None) -> None:
+        super().finish([*inputs, queries])
+
+    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, gradient_slot: Any) -> tuple[Any, Any]:
+        query = self.dense(attention.query_projection, query)
+        query = query if shift is None else query + shift
+        return weigh(self.scores(query, gradient_slot), memory.values, memory.mask)
+
+    def scores(self, query: Any, gradient_slot: Any) -> Any:
+        """Computes the scores of a query `<float>[batch, units]`: `<float32>[batch, 1, regions]`."""
+        v = ops.stop_gradient(self.v)
+
+        @ops.custom_gradient
+        def forward(query: Any, gradient_slot: Any) -> tuple[Any, Callable[..., Any]]:
+            def backward(*arguments: Any, upstream: Any = None) -> Any:
+                to_scores = (arguments[0] if upstream is None else upstream)[:, 0]  # of the only hypothesis
+                to_query = ops.cast(query_gradient(query, self.compare.powers, v, to_scores), query.dtype)
+                return to_query, ops.concatenate([ops.cast(to_scores, query.dtype), query, to_query], axis=-1)
+
+            return self.compare(query, v), backward
+
+        return forward(query, gradient_slot)
+
+    def attention_gradients(self, queries: Any, v: Any, to_scores: Any) -> tuple[Any, Any]:
+        """Computes those of the keys and of `v`, from `<float>[time, batch, units]` and `[time, batch, regions]`."""
+        to_scores, key_powers = ops.cast(to_scores, "float32"), ops.cast(self.compare.powers, "float32")
+        to_keys = keys_gradient(queries, key_powers, v, to_scores)
+        # In two sums: XLA takes ten times as long for one over all axes.
+        halves = ops.sum(ops.reshape(weighed_halves(queries, key_powers, to_scores), (-1, v.shape[0])), axis=0)
+        to_v = ops.sum(to_scores) - 2.0 * halves
+        return ops.cast(to_keys, self.keys.dtype), ops.cast(to_v, v.dtype)
+
+
+def can_defer() -> bool:
+    """Returns whether gradients may be made of what a loop gives later; JAX's are functions of what came before."""
+    return keras.backend.backend() == "tensorflow"
+
+
+def summed_product(x: Any, y: Any) -> Any:
+    """Sums the outer products of `<float>[time, batch, …]` over time and batch."""
+    x, y = ops.reshape(x, (-1, x.shape[-1])), ops.reshape(y, (-1, y.shape[-1]))
+    return ops.matmul(ops.transpose(x), y)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,21 +15,10 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
 from mmtoolkit.models.model import revived, search_config, search_from_config
+from mmtoolkit.models.outputs import Caption
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.text import END, PAD, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource
-
-
-class Caption(NamedTuple):
-    """A written sentence.
-
-    Args:
-        text: The sentence.
-        score: What the search compared: log-probability over length to the power of the length penalty.
-    """
-
-    text: str
-    score: float
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")

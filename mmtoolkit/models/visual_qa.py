@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -17,6 +17,7 @@ from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, 
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.model import revived, search_config, search_from_config
+from mmtoolkit.models.outputs import Answer
 from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
@@ -26,23 +27,6 @@ OPTIONS = (
     *("head", "question_only", "units", "bidirectional", "embedding_dim", "freeze_embeddings", "dropout"),
     *("word_dropout", "max_length", "max_question"),
 )
-
-
-class Answer(NamedTuple):
-    """A possible answer.
-
-    Args:
-        text: The answer.
-        probability: Of this answer, as the model sees it.
-    """
-
-    text: str
-    probability: float
-
-    @property
-    def score(self) -> float:
-        """What the search ranks by: the probability."""
-        return self.probability
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")

@@ -233,7 +233,7 @@ class Task(ABC, Generic[RecordT]):
         """
         if given := [f"--{name.replace('_', '-')}" for name, value in options.items() if value is not None]:
             raise InputError(
-                f"{' with '.join(given)} is for presets that write captions. Received: one of {self.name}; leave it out."
+                f"{' with '.join(given)} is for presets that write captions. Received: {self.name}; leave it out."
             )
         return self.search(model, self.best_shown if n_best is None else n_best)
 

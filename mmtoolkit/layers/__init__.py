@@ -10,6 +10,7 @@ from mmtoolkit.layers.fusion import Fusion
 from mmtoolkit.layers.image_encoder import SmallCNN, VGG19Block5
 from mmtoolkit.layers.memory import Memory
 from mmtoolkit.layers.rnn_cell import RNNCell
+from mmtoolkit.layers.visual_encoder import VisualEncoder
 
 __all__ = [
     "AttentionDecoder",
@@ -26,5 +27,6 @@ __all__ = [
     "TokenEmbedding",
     "VGG19Block5",
     "VanillaCell",
+    "VisualEncoder",
     "additive_attention",
 ]

@@ -104,9 +104,10 @@ class RegionPool(keras.layers.Layer):
         if self.side == 1:
             return regions
         count, features = regions.shape[1:]
-        parts = math.isqrt(count) // self.side
-        squares = ops.reshape(regions, (-1, parts, self.side, parts, self.side, features))
-        return ops.reshape(ops.max(squares, axis=(2, 4)), (-1, parts * parts, features))
+        grid = math.isqrt(count)
+        # Not the maximum over two axes: compiled by XLA, which may compute a region twice, its gradient can be 0 / 0.
+        pooled = ops.max_pool(ops.reshape(regions, (-1, grid, grid, features)), self.side)
+        return ops.reshape(pooled, (-1, (grid // self.side) ** 2, features))
 
     def compute_output_shape(self, regions_shape: Any) -> Any:
         return (regions_shape[0], regions_shape[1] // self.side**2, *regions_shape[2:])

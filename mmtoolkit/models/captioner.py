@@ -14,15 +14,15 @@ from mmtoolkit.decoding import BeamSearch, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
+from mmtoolkit.models.image_inputs import ImageInputs
 from mmtoolkit.models.model import revived, search_config, search_from_config
 from mmtoolkit.models.outputs import Caption
-from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.text import END, PAD, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
-class Captioner(Seeing):
+class Captioner(ImageInputs):
     """An attention decoder over the regions of a picture.
 
     Example:
@@ -70,15 +70,8 @@ class Captioner(Seeing):
         dtype: Any = None,
         **decoder: Any,
     ) -> None:
-        looks: dict[str, Any] = {
-            "encoder": encoder,
-            "extractor": extractor,
-            "image_size": image_size,
-            "filters": filters,
-            "crop": crop,
-            "pool": pool,
-        }
-        super().__init__(**looks, name=name, dtype=dtype)
+        vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
+        super().__init__(**vision, filters=filters, crop=crop, pool=pool, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)
         self.decoder = AttentionDecoder(len(codec.vocabulary), name="decoder", dtype=self.dtype_policy, **decoder)
@@ -88,7 +81,7 @@ class Captioner(Seeing):
         self.built = True
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        return {**self.picture_shapes(), "tokens": (None, None)}
+        return {**self.image_shapes(), "tokens": (None, None)}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         logits, attention_weights = self.teacher_forced(inputs, training=training)
@@ -187,7 +180,7 @@ class Captioner(Seeing):
             decoder.pop(key, None)
         return {
             "codec": self.codec,
-            **self.picture_config(),
+            **self.image_config(),
             "attention_penalty": self.attention_penalty,
             "decoding": search_config(self.decoding),
             "max_length": self.max_length,

@@ -16,9 +16,9 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
+from mmtoolkit.models.image_inputs import ImageInputs
 from mmtoolkit.models.model import revived, search_config, search_from_config
 from mmtoolkit.models.outputs import Answer
-from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
 from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
 
@@ -30,7 +30,7 @@ OPTIONS = (
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
-class VisualQA(Seeing):
+class VisualQA(ImageInputs):
     """A question encoder, its fusion with a picture's regions, and a head that answers.
 
     What is asked is the encoder's last output and beside it the mean of the question's words.
@@ -59,7 +59,7 @@ class VisualQA(Seeing):
         encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `crop` and `pool`.
         cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
         units: Width of the states, of the fusion's layers and of the hidden one.
-        layers: Cells of the question encoder one above the other, 1 or 2.
+        layers: Cells of the question encoder one above the other.
         bidirectional: Whether the question is read backwards as well.
         attention_units: Width in which question and regions are compared.
         embedding_dim: Width of the word vectors.
@@ -111,8 +111,9 @@ class VisualQA(Seeing):
         name: str = "visual_qa",
         dtype: Any = None,
     ) -> None:
-        sees: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
-        super().__init__(**sees, filters=filters, crop=crop, pool=pool, name=name, dtype=dtype)
+        vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
+        vision |= {"filters": filters, "crop": crop, "pool": pool, "uses_images": not question_only}
+        super().__init__(**vision, name=name, dtype=dtype)
         if head not in HEADS:
             raise InputError(f"A question-answerer's head is one of {', '.join(HEADS)}. Received: {head!r}.")
         if (answers_codec.level == "whole") != (head == "classify"):
@@ -132,13 +133,12 @@ class VisualQA(Seeing):
                 f"Received: {search}."
             )
         self.decoding: BeamSearch = search
-        self.encoder = None if question_only else self.encoder
         reads = {"cell": cell, "layers": layers, "bidirectional": bidirectional}
-        looks = {"kind": fusion, "attention_units": attention_units, "hops": hops}
-        self.make_layers(reads, looks, embeddings)
+        joins = {"kind": fusion, "attention_units": attention_units, "hops": hops}
+        self.make_layers(reads, joins, embeddings)
 
-    def make_layers(self, reads: Mapping[str, Any], looks: Mapping[str, Any], embeddings: np.ndarray | None) -> None:
-        """The layers from words to answers, with the options of the reader and of the fusion."""
+    def make_layers(self, reads: Mapping[str, Any], joins: Mapping[str, Any], embeddings: np.ndarray | None) -> None:
+        """Makes the layers from words to answers, with the options of the reader and of the fusion."""
         codec, answers_codec, dropout = self.codec, self.answers_codec, self.dropout
         units, embedding_dim, question_only = self.units, self.embedding_dim, self.question_only
         same = {"dtype": self.dtype_policy}
@@ -147,7 +147,7 @@ class VisualQA(Seeing):
         self.drop_words = keras.layers.Dropout(self.word_dropout, noise_shape=(None, None, 1), **same)
         self.drop_word_features = keras.layers.Dropout(dropout, **same)
         self.reader = SequenceEncoder(units, **reads, dropout=dropout, name="reader", **same)
-        self.fusion = Fusion(**looks, units=units, dropout=dropout, question_only=question_only, name="fusion", **same)
+        self.fusion = Fusion(**joins, units=units, dropout=dropout, question_only=question_only, name="fusion", **same)
         self.hidden_layer: Any = None
         self.output_layer: Any = None
         self.decoder: Any = None
@@ -163,10 +163,9 @@ class VisualQA(Seeing):
                 cell=reads["cell"],
                 units=units,
                 attention="none" if question_only else "bahdanau",
-                attention_units=looks["attention_units"],
+                attention_units=joins["attention_units"],
                 embedding_dim=embedding_dim,
                 dropout=dropout,
-                normalise_memory=True,
                 name="decoder",
                 **same,
             )
@@ -174,13 +173,13 @@ class VisualQA(Seeing):
     def build(self, input_shape: Any) -> None:
         self.embedding.build(input_shape["question"])
         self.reader.build((None, None, self.embedding_dim))
-        regions = None if self.question_only else self.build_encoder(input_shape)
+        regions = self.build_encoder(input_shape)
         self.fusion.build((None, self.reader.width + self.embedding_dim), regions)
         if self.output_layer:
             self.hidden_layer.build((None, self.fusion.width))
             self.output_layer.build((None, self.units + self.fusion.width))
         else:
-            memory = Memory(None, regions) if regions else None
+            memory = regions and Memory(None, regions)
             self.decoder.build(input_shape["tokens"], memory, (None, self.fusion.width))
         self.built = True
 
@@ -188,7 +187,7 @@ class VisualQA(Seeing):
         return "words" if weight is self.embedding.table else "answers"
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        pictures = {} if self.question_only else self.picture_shapes()
+        pictures = {} if self.question_only else self.image_shapes()
         return {**pictures, "question": (None, None), **({"tokens": (None, None)} if self.decoder else {})}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
@@ -196,16 +195,7 @@ class VisualQA(Seeing):
         joint, _ = self.join(inputs, regions, training)
         if self.output_layer:
             return self.choose(joint, training)
-        memory = self.memory(inputs, regions, training)
-        return self.decoder(inputs["tokens"], memory, joint, training=training)[0]
-
-    @property
-    def uses_images(self) -> bool:
-        return not self.question_only
-
-    def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """What is looked at: `<float>[batch, regions, features]`, or `None` for questions alone."""
-        return None if self.question_only else super().regions(inputs, training)
+        return self.decoder(inputs["tokens"], self.memory(inputs, regions, training), joint, training=training)[0]
 
     def memory(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> Memory | None:
         """Returns what the writing decoder attends to, or `None` for questions alone."""
@@ -334,7 +324,7 @@ class VisualQA(Seeing):
         return {
             "codec": self.codec,
             "answers_codec": self.answers_codec,
-            **self.picture_config(),
+            **self.image_config(),
             **{name: getattr(self, name) for name in OPTIONS},
             **named,
             "hops": self.fusion.hops,

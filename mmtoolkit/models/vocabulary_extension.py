@@ -11,8 +11,8 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.models.image_inputs import ImageInputs
 from mmtoolkit.models.model import Model
-from mmtoolkit.models.seeing import Seeing
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
 from mmtoolkit.vision import ExtractorKey, block5_weights
 
@@ -20,7 +20,7 @@ NEIGHBOURS, LEAST = 3, 0.2  # known words that a new one is made of, at most, an
 SPACE, WINDOW = 100, 2  # width of the vectors in which neighbours are found; narrow, for what can replace what
 VISITS, PASSES = 300_000, (10, 1000)  # words that word2vec shall read, and its least and most passes over the texts
 ModelT = TypeVar("ModelT", bound=Model)
-SeeingT = TypeVar("SeeingT", bound=Seeing)
+ImageInputsT = TypeVar("ImageInputsT", bound=ImageInputs)
 
 
 class VocabularyExtension(NamedTuple):
@@ -183,7 +183,7 @@ def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequen
     return np.moveaxis(np.concatenate([rows, np.stack(more)]), 0, longer[0])
 
 
-def with_trainable_vgg19(model: SeeingT) -> SeeingT:
+def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
     """A model on stored regions as one that makes them from those before VGG19's last block, which it can train.
 
     Example:
@@ -210,7 +210,7 @@ def with_trainable_vgg19(model: SeeingT) -> SeeingT:
     return deeper
 
 
-def check_trainable_vgg19(model: Seeing) -> ExtractorKey:
+def check_trainable_vgg19(model: ImageInputs) -> ExtractorKey:
     """What made the regions of a model that `with_trainable_vgg19` takes.
 
     Raises:

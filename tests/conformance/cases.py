@@ -28,6 +28,7 @@ from mmtoolkit.layers import (
     TokenEmbedding,
     VanillaCell,
     VGG19Block5,
+    VisualEncoder,
 )
 from mmtoolkit.models import Captioner, VisualQA
 from mmtoolkit.text import TextCodec
@@ -122,6 +123,16 @@ def answerer(name: str, inputs: dict[str, np.ndarray], answers: TextCodec = ANSW
     words = {"tokens": TOKENS} if options.get("head") == "generate" else {}
     given = {"question": QUESTIONS, **words, **inputs}
     return Case(name, VisualQA, make, given, lambda model, given: model(given))
+
+
+def visual_encoder(name: str, images: np.ndarray, **options: Any) -> Case:
+    return Case(
+        name,
+        VisualEncoder,
+        lambda **more: VisualEncoder(**{**options, **more}),
+        {"images": images},
+        lambda layer, inputs: layer(inputs["images"]),
+    )
 
 
 def cell(kind: type, gates: int, states: int) -> Case:
@@ -222,6 +233,8 @@ CASES = [
         {"regions": floats(BATCH, 9, 4)},
         lambda layer, inputs: layer(inputs["regions"]),
     ),
+    visual_encoder("visual encoder: small", IMAGES, kind="small", filters=(4, 5, 6), pool=2),
+    visual_encoder("visual encoder: block 5", floats(BATCH, 9, 4), kind="vgg19-block5", crop=0.3),
     encoder("encoder: lstm"),
     encoder("encoder: gru, two layers, both ways", cell="gru", layers=2, bidirectional=True),
     encoder("encoder: vanilla, three layers", cell="vanilla", layers=3),

@@ -162,7 +162,7 @@ def test_regions_are_pooled_always_and_cropped_while_training(asked: list[mm.Que
         found[crop, pool] = [np.asarray(model(inputs, training=training)) for training in (False, True)]
         assert model.attention_weights(inputs).shape == (1, 1, 16 // pool**2)
         again = mm.VisualQA.from_config(model.get_config())
-        assert (again.crop.share, again.pool.side) == (crop, pool)
+        assert (again.visual_encoder.crop.share, again.visual_encoder.pool.side) == (crop, pool)
     np.testing.assert_array_equal(found[0.0, 1][0], found[0.0, 1][1])
     np.testing.assert_array_equal(found[0.5, 1][0], found[0.0, 1][0])
     assert not np.allclose(found[0.5, 1][1], found[0.5, 1][0])

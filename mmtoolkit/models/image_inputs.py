@@ -1,4 +1,4 @@
-"""What the models that look at pictures share: the encoder, its options, and where prepared pictures come from."""
+"""What models with images among their inputs share: a visual encoder, and where prepared images come from."""
 
 from __future__ import annotations
 
@@ -12,26 +12,23 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import RegionCrop, RegionPool, SmallCNN, VGG19Block5
+from mmtoolkit.layers import VisualEncoder
 from mmtoolkit.models.model import Model
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
-ENCODERS = ("vgg19", "vgg19-block5", "small")
 BATCH = 64  # pictures of which vectors are made at a time
 
 
-class Seeing(Model):
-    """A task that looks at the regions of a picture.
+class ImageInputs(Model):
+    """A model with images among its inputs, which its `visual_encoder` encodes.
 
     Args:
-        encoder: `"vgg19"`: stored regions come in; `"vgg19-block5"`: those before VGG19's last block come in, which
-            is trained with the rest; `"small"`: a small CNN trained with the rest.
-        extractor: What made the stored regions (`ExtractorKey`), so that pictures can be read from their files.
-        image_size: Side of the square pictures.
-        filters: Channels after each convolution of the small CNN.
-        crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
-        pool: Squares of `pool` x `pool` regions become one, the largest of each feature.
+        encoder: Kind of the `VisualEncoder`.
+        extractor: What made the stored regions (`ExtractorKey`), so that images can be read from their files.
+        image_size: Side of the square images.
+        filters: As of `VisualEncoder`, with `crop` and `pool`.
+        uses_images: Whether there are images; without them there is no encoder.
 
     Raises:
         InputError: There is no such encoder, or it does not fit the extractor.
@@ -46,69 +43,65 @@ class Seeing(Model):
         filters: Sequence[int],
         crop: float,
         pool: int,
+        uses_images: bool = True,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        if encoder not in ENCODERS:
-            raise InputError(f"A model's encoder is one of {', '.join(ENCODERS)}. Received: {encoder!r}.")
-        self.encoder_name, self.image_size, self.filters = encoder, image_size, tuple(filters)
         self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
+        self.encoder_name, self.image_size = encoder, image_size
+        self.encoder_options: dict[str, Any] = {"filters": list(filters), "crop": crop, "pool": pool}
+        visual_encoder = VisualEncoder(encoder, **self.encoder_options, name="visual_encoder", dtype=self.dtype_policy)
         if encoder == "vgg19-block5" and (self.extractor is None or self.extractor.layer != "block4_pool"):
             raise InputError(
                 "The encoder vgg19-block5 reads the regions before its block: an extractor of block4_pool. "
                 f"Received: {self.extractor}."
             )
-        self.pool = RegionPool(pool, name="pool", dtype=self.dtype_policy)
-        self.crop = RegionCrop(crop, name="crop", dtype=self.dtype_policy)
-        self.encoder: Any = None
-        if encoder == "small":
-            self.encoder = SmallCNN(self.filters, name="encoder", dtype=self.dtype_policy)
-        elif encoder == "vgg19-block5":
-            self.encoder = VGG19Block5(name="encoder", dtype=self.dtype_policy)
+        self.visual_encoder = visual_encoder if uses_images else None
 
-    def build_encoder(self, input_shape: Mapping[str, Any]) -> tuple[int | None, ...]:
-        """Builds what makes regions of pictures; returns their shape `[batch, regions, features]`."""
-        (shape,) = (tuple(input_shape[name]) for name in self.picture_shapes())
-        if self.encoder:
-            self.encoder.build(shape)
-            shape = self.encoder.compute_output_shape(shape)
-        self.pool.build(shape)
-        shape = self.pool.compute_output_shape(shape)
-        self.crop.build(shape)
-        return shape
+    @property
+    def encoder(self) -> Any:
+        """The network of the visual encoder, if it has one that is trained; in weights files it carries this name."""
+        return self.visual_encoder.network if self.visual_encoder else None
 
-    def picture_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """The shape of the picture input."""
+    def build_encoder(self, input_shape: Mapping[str, Any]) -> tuple[int | None, ...] | None:
+        """Builds the visual encoder; returns the shape of its regions, `[batch, regions, features]`."""
+        if not self.visual_encoder:
+            return None
+        (shape,) = (tuple(input_shape[name]) for name in self.image_shapes())
+        self.visual_encoder.build(shape)
+        return self.visual_encoder.compute_output_shape(shape)
+
+    def image_shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the name and the shape of the image input."""
         if self.encoder_name == "small":
             return {"images": (None, self.image_size, self.image_size, 3)}
         return {"regions": (None, *(self.extractor or ExtractorKey("random", "float32")).shape)}
 
     def regions_shape(self) -> tuple[int | None, ...]:
-        """The shape of regions that stand in for pictures."""
-        (shape,) = self.picture_shapes().values()
-        return self.encoder.compute_output_shape(shape) if self.encoder_name == "small" else shape
+        """Returns the shape of regions that stand in for images."""
+        (shape,) = self.image_shapes().values()
+        return self.visual_encoder.encoded_shape(shape) if self.visual_encoder else shape
 
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        """What is looked at: `<float>[batch, regions, features]`.
+        """Encodes the images among the inputs: `<float>[batch, regions, features]`, or `None` without images.
 
-        A model with a small CNN takes `"regions"` as that gives them, too, in place of pictures.
+        A model with a small CNN takes `"regions"` as that gives them, too, in place of images.
         """
-        if "encoded" in inputs:
-            return self.crop(self.pool(inputs["encoded"]), training=training)
-        (name,) = self.picture_shapes()
-        ready = name not in inputs
-        pictures = inputs["regions" if ready else name]
-        regions = pictures if ready or not self.encoder else self.encoder(pictures, training=training)
-        return self.crop(self.pool(regions), training=training)
+        if not self.visual_encoder:
+            return None
+        (name,) = self.image_shapes()
+        if "encoded" in inputs or name not in inputs:
+            return self.visual_encoder.pooled(inputs["encoded" if "encoded" in inputs else "regions"], training)
+        return self.visual_encoder(inputs[name], training=training)
 
     @property
     def uses_images(self) -> bool:
-        return True
+        return self.visual_encoder is not None
 
     @property
     def grid(self) -> tuple[int, int]:
         """Rows and columns of the regions that attention weighs."""
-        side = math.isqrt(self.pool.compute_output_shape(self.regions_shape())[1])
+        side = math.isqrt(self.regions_shape()[1] or 0) // self.encoder_options["pool"]
         return side, side
 
     @property
@@ -117,9 +110,9 @@ class Seeing(Model):
         return {"vgg19_sha256": weights, "precision": self.compute_dtype}
 
     def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        if not self.encoder or not self.uses_images:
+        if not self.encoder:
             return dict(inputs)
-        (name,) = self.picture_shapes()
+        (name,) = self.image_shapes()
         others = {key: value for key, value in inputs.items() if key != name}
         return {**others, "encoded": ops.convert_to_numpy(self.encoder(inputs[name], training=False))}
 
@@ -186,13 +179,8 @@ class Seeing(Model):
         small = self.encoder_name == "small"
         return Pictures(self.image_size, keep=False) if small else LiveRegions(self.extractor)
 
-    def picture_config(self) -> dict[str, Any]:
-        """The options named above, as JSON."""
-        return {
-            "encoder": self.encoder_name,
-            "extractor": None if self.extractor is None else asdict(self.extractor),
-            "image_size": self.image_size,
-            "filters": list(self.filters),
-            "crop": self.crop.share,
-            "pool": self.pool.side,
-        }
+    def image_config(self) -> dict[str, Any]:
+        """Returns the options named above as JSON."""
+        extractor = None if self.extractor is None else asdict(self.extractor)
+        own = {"encoder": self.encoder_name, "extractor": extractor, "image_size": self.image_size}
+        return {**own, **self.encoder_options}

@@ -135,7 +135,7 @@ class BeamSearch:
         return log_probabilities
 
     def choose(self, totals: Any) -> tuple[Any, Any, Any]:
-        """The likeliest continuations of each group, less what it costs to say what the groups before it say now.
+        """Chooses the likeliest continuations of each group, less the cost of words that earlier groups chose.
 
         Args:
             totals: Log-probabilities of all sentences so far, `<float32>[batch, groups, size, vocabulary]`.
@@ -161,12 +161,12 @@ class BeamSearch:
         return alive, origin, last
 
     def longest(self, max_length: int) -> float:
-        """The divisor of the longest sentence, which is the best that an unfinished one can hope for."""
+        """Computes the divisor of the longest sentence, the upper bound of an unfinished one's score."""
         return float(max_length) ** self.length_penalty
 
 
 def repeats(ids: Any, time: Any, size: int, vocabulary: int) -> Any:
-    """1.0 where a token would complete a run of `size` tokens that `<int32>[rows, max_length]` already holds."""
+    """Marks by 1.0 each token that would complete a run of `size` tokens already in `<int32>[rows, max_length]`."""
     length = ids.shape[-1]
     positions = ops.arange(length)
     matches = positions + size - 1 < time  # runs that lie before the present position

@@ -88,7 +88,7 @@ class Sample:
         banned: Sequence[int] = BANNED,
         uniforms: Any = None,
     ) -> tuple[Any, Any]:
-        """As every search; `uniforms <float32>[batch * n_best, max_length]` from 0 to below 1 stand in for a draw."""
+        """Searches as all do; `uniforms <float32>[batch * n_best, max_length]` in [0, 1) replace draws."""
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
         if uniforms is None:
             uniforms = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
@@ -166,7 +166,7 @@ def sampling(
 
 
 def draw(logits: Any, uniforms: Any) -> Any:
-    """The token whose share of the cumulated softmax holds the chance: `<int32>[rows]`.
+    """Draws the token whose share of the cumulated softmax holds the uniform number: `<int32>[rows]`.
 
     Example:
         Shares 0.25 and 0.75:

@@ -44,7 +44,7 @@ class RegionCrop(keras.layers.Layer):
         self.built = True
 
     def call(self, regions: Any, training: bool | None = None) -> Any:
-        """The same shape, `<float>[batch, regions, features]`."""
+        """Crops and resizes `<float>[batch, regions, features]`; the shape stays."""
         if not training or not self.share:
             return regions
         batch, count = ops.shape(regions)[0], regions.shape[1]
@@ -58,7 +58,7 @@ class RegionCrop(keras.layers.Layer):
 
     @staticmethod
     def places(start: Any, kept: Any, side: int) -> Any:
-        """The rows (or columns) that are shown of each picture: `<int32>[batch, side]`."""
+        """Draws the rows (or columns) that are kept of each image: `<int32>[batch, side]`."""
         room = ops.cast(side - kept + 1, "float32")
         first = ops.minimum(ops.cast(ops.floor(start * room), "int32"), side - kept)
         return ops.expand_dims(first, 1) + ops.expand_dims(kept, 1) * ops.arange(side) // side
@@ -100,7 +100,7 @@ class RegionPool(keras.layers.Layer):
         self.built = True
 
     def call(self, regions: Any) -> Any:
-        """`<float>[batch, regions, features]` to `<float>[batch, regions / side², features]`."""
+        """Pools `<float>[batch, regions, features]` to `<float>[batch, regions / side², features]`."""
         if self.side == 1:
             return regions
         count, features = regions.shape[1:]

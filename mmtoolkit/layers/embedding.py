@@ -13,7 +13,7 @@ from mmtoolkit.errors import InputError
 
 @ops.custom_gradient
 def dense_gradient(table: Any) -> Any:
-    """The table itself; its gradient is one dense array instead of a row per token.
+    """Returns the table itself; its gradient is one dense array instead of a row per token.
 
     Clipping by the global norm is wrong on the sparse form: a token that occurs twice counts as two rows.
     """

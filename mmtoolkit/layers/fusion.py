@@ -57,7 +57,7 @@ class Fusion(keras.layers.Layer):
         if kind not in FUSIONS:
             raise InputError(f"A fusion is one of {', '.join(FUSIONS)}. Received: {kind!r}.")
         if hops not in (1, 2):
-            raise InputError(f"A fusion looks once or twice. Received: hops={hops!r}.")
+            raise InputError(f"A fusion attends once or twice. Received: hops={hops!r}.")
         self.kind, self.units, self.attention_units = kind, units, attention_units or units
         self.hops = hops if kind == "attention" else 1
         self.dropout, self.question_only = dropout, question_only
@@ -97,7 +97,7 @@ class Fusion(keras.layers.Layer):
     def call(
         self, question: Any, regions: Any = None, picture: Any = None, training: bool | None = None
     ) -> tuple[Any, Any]:
-        """The joint vector `<float>[batch, width]` and the alignments `<float32>[batch, hops, regions]`, or `None`.
+        """Fuses to `<float>[batch, width]`; returns the weights `<float32>[batch, hops, regions]` or `None` too.
 
         Args:
             question: `<float>[batch, features]`.
@@ -119,7 +119,7 @@ class Fusion(keras.layers.Layer):
         return self.drop(joint, training=training), None
 
     def look(self, question: Any, regions: Any, picture: Any, training: bool | None) -> tuple[Any, Any]:
-        """The question with what it has seen, added and multiplied, and where it looked."""
+        """Joins the question with its context, added and multiplied; returns the attention weights too."""
         regions = self.drop_regions(ops.cast(normalise(regions), self.compute_dtype), training=training)
         asked = joint = self.question_layer(question)
         attention_weights = []
@@ -137,5 +137,5 @@ class Fusion(keras.layers.Layer):
 
 
 def one_length(vectors: Any) -> Any:
-    """Each vector of `<float>[batch, features]` with a root mean square of 1; a vector of zeros stays."""
+    """Scales each vector of `<float>[batch, features]` to a root mean square of 1; a vector of zeros stays."""
     return vectors * ops.rsqrt(ops.mean(ops.square(vectors), axis=-1, keepdims=True) + 1e-12)

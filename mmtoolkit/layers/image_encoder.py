@@ -114,7 +114,7 @@ class VGG19Block5(keras.layers.Layer):
 
 
 def coordinates(values: Any) -> Any:
-    """Two channels that say where a pixel is, from -1 to 1 (Liu et al. 2018, CoordConv)."""
+    """Makes two channels of each pixel's place, from -1 to 1 (Liu et al. 2018, CoordConv)."""
     batch, height, width = (ops.shape(values)[axis] for axis in range(3))
     rows = ops.reshape(ops.linspace(-1.0, 1.0, height), (1, height, 1, 1))
     columns = ops.reshape(ops.linspace(-1.0, 1.0, width), (1, 1, width, 1))

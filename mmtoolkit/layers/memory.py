@@ -29,13 +29,13 @@ class Memory(NamedTuple):
 
 
 def values_shape(memory_shape: Any) -> tuple[int | None, ...]:
-    """The values' shape in a `Memory` of shapes or the list that a saved file makes of one; else the shape given."""
+    """Returns the values' shape of a `Memory` of shapes, or of the list that a saved file makes of one."""
     inner = memory_shape[1]
     return tuple(inner if isinstance(inner, (list, tuple)) else memory_shape)
 
 
 def normalise(values: Any) -> Any:
-    """Each row of `<float>[..., features]` with mean 0 and spread 1, without weights: what is stored needs no gradient.
+    """Scales each row of `<float>[..., features]` to mean 0 and spread 1, without weights.
 
     Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, equation 3, without gain and bias.
     """
@@ -45,7 +45,7 @@ def normalise(values: Any) -> Any:
 
 
 def per_row(values: Any, rows: Any) -> Any:
-    """`<float>[batch, width]`, each repeated for its hypotheses, as many as `[batch x hypotheses, …]` has rows."""
+    """Repeats each row of `<float>[batch, width]` for its hypotheses, as many as `[batch x hypotheses, …]` has rows."""
     batch, width = ops.shape(values)[0], values.shape[-1]
     repeated = ops.broadcast_to(ops.expand_dims(values, 1), (batch, ops.shape(rows)[0] // batch, width))
     return ops.reshape(repeated, (-1, width))
@@ -63,7 +63,7 @@ def gates_for(memory: Memory | None, words: Any) -> Any:
 
 
 def rows_of(values: Any, rows: Any) -> Any:
-    """Of `[count, …]` the rows `<int32>[batch]`, which may come more than once; all as they are without `rows`."""
+    """Gathers the rows `<int32>[batch]` of `[count, …]`, also more than once; all as they are without `rows`."""
     return values if values is None or rows is None else ops.take(values, rows, axis=0)
 
 
@@ -73,7 +73,7 @@ def memory_of(memory: Memory | None, rows: Any) -> Memory | None:
 
 
 def masked_mean(values: Any, mask: Any = None) -> Any:
-    """The mean region: `<float>[batch, regions, features]` to `<float>[batch, features]`, masked ones left out."""
+    """Averages `<float>[batch, regions, features]` to `<float>[batch, features]`, without masked regions."""
     if mask is None:
         return ops.mean(values, axis=1)
     weights = ops.expand_dims(ops.cast(mask, values.dtype), -1)

@@ -93,7 +93,7 @@ class Captioner(ImageInputs):
         return logits
 
     def teacher_forced(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
-        """Teacher forcing: the logits `[batch, time, vocabulary]` and the alignments `[batch, time, regions]`."""
+        """Runs teacher forcing: logits `[batch, time, vocabulary]`, attention weights `[batch, time, regions]`."""
         memory = self.decoder.prepare(self.regions(inputs, training), training=training)
         memory = memory_of(memory, inputs.get("image_index"))
         return self.decoder(inputs["tokens"], memory, training=training)
@@ -118,7 +118,7 @@ class Captioner(ImageInputs):
         )
 
     def decode(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:
-        """The captions of a batch of prepared pictures, best first."""
+        """Decodes the captions of a batch of prepared images, best first."""
         return [[Caption(*found) for found in row] for row in self.sentences(inputs, decoding, self.codec)]
 
     def generate(
@@ -129,7 +129,7 @@ class Captioner(ImageInputs):
         source: ImageSource | None = None,
         batch_size: int = 32,
     ) -> list[str]:
-        """The best caption of each picture file.
+        """Generates the best caption of each image file.
 
         Args:
             images: Picture files.
@@ -152,7 +152,7 @@ class Captioner(ImageInputs):
         return self.decoder.attention is not None
 
     def attention_weights(self, inputs: Mapping[str, Any], captions: Sequence[str]) -> list[np.ndarray]:
-        """Where the model looks while it writes each word of finished captions.
+        """Computes the attention weights of each word of finished captions.
 
         Returns:
             A `<float32>[words, regions]` per picture, row i for word i.

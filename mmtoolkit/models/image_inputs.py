@@ -123,7 +123,7 @@ class ImageInputs(Model):
         return distances[inputs["image_index"]] if "image_index" in inputs else distances
 
     def vector(self, inputs: Mapping[str, Any]) -> np.ndarray:
-        """A picture as one vector of length 1, the direction of the mean of its regions: `<float32>[batch, features]`.
+        """Computes the direction of each image's mean region, of length 1: `<float32>[batch, features]`.
 
         Its length is left out: pictures with little in them, drawings say, have short ones, and would lie near all.
 
@@ -137,7 +137,7 @@ class ImageInputs(Model):
         return mean / np.maximum(np.linalg.norm(mean, axis=1, keepdims=True), np.finfo(np.float32).tiny)
 
     def vectors(self, images: Sequence[str | Path], *, source: ImageSource | None = None) -> np.ndarray:
-        """The vectors of picture files: `<float32>[pictures, features]`.
+        """Computes the vectors of image files: `<float32>[images, features]`.
 
         Args:
             images: Picture files.

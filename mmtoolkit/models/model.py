@@ -96,14 +96,14 @@ class Model(KerasModel):
         raise NotImplementedError
 
     def searched(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """What `search` gives, as NumPy, from a graph that is compiled once for each search."""
+        """Runs `search` in a graph that is compiled once for each search; the results are NumPy arrays."""
         fused = max(map(len, inputs.values())) >= MANY
         return self.search_graph(decoding or self.decoding, self.max_length, fused)(dict(inputs))
 
     def sentences(
         self, inputs: Mapping[str, Any], decoding: Search | None, codec: TextCodec
     ) -> list[list[tuple[str, float]]]:
-        """What `searched` gives in words: each row's sentences with their scores, best first."""
+        """Decodes what `searched` returns: each row's sentences with their scores, best first."""
         ids, scores = self.searched(inputs, decoding)
         texts = np.reshape(codec.decode_all(ids.reshape(-1, ids.shape[-1])), scores.shape)
         return [
@@ -165,7 +165,7 @@ class Model(KerasModel):
 
     @staticmethod
     def codec_attribute(name: str) -> str:
-        """The attribute and constructor argument that holds the codec called `name`."""
+        """Names the attribute and constructor argument that holds the codec called `name`."""
         return "codec" if name == "words" else f"{name}_codec"
 
     def codec_of(self, weight: keras.Variable) -> str:
@@ -233,7 +233,7 @@ class Model(KerasModel):
         return named[wanted]
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
-        """The shapes of the inputs, for building without data."""
+        """Returns the shapes of the inputs, for building without data."""
         raise NotImplementedError
 
 
@@ -279,7 +279,7 @@ def check_finite(model: Model) -> None:
 
 
 def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """A preset's arguments, with float32 in place of bfloat16 where the processor lacks that: it would fail there."""
+    """Replaces bfloat16 by float32 in a preset's arguments where the processor lacks it: it would fail there."""
     fitting = dict(arguments)
     if choose_precision("auto") == "float32":
         if fitting.get("dtype") == "mixed_bfloat16":
@@ -313,22 +313,22 @@ class SearchGraph(KerasModel):
 def compiled_search(
     task: Model, decoding: Search, max_length: int, fused: bool
 ) -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]:
-    """The search of a task as one graph; `max_length` is part of the graph, so it is part of the cache's key."""
+    """Compiles the search of a model as one graph; `max_length` is part of the graph, so of the cache's key."""
     return SearchGraph(task, decoding, fused=fused).predict_on_batch
 
 
 def first_line(error: Exception) -> str:
-    """The first line of a message, which is all that an error in one sentence has room for."""
+    """Returns the first line of a message, which is all that an error in one sentence has room for."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
 
 
 def revived(codec: TextCodec | Mapping[str, Any]) -> TextCodec:
-    """A codec, from itself or from the form in which Keras serializes it."""
+    """Restores a codec from itself or from the form in which Keras serializes it."""
     return keras.saving.deserialize_keras_object(codec) if isinstance(codec, Mapping) else codec
 
 
 def search_config(search: Search) -> dict[str, Any]:
-    """A search as JSON: its name and its options; a generator of seeds is written as the seed it began with."""
+    """Describes a search as JSON: its name and its options; a generator of seeds by the seed it began with."""
     options = {field.name: getattr(search, field.name) for field in fields(search)}
     if isinstance(options.get("seed"), keras.random.SeedGenerator):
         options["seed"] = options["seed"].get_config()["seed"]
@@ -336,7 +336,7 @@ def search_config(search: Search) -> dict[str, Any]:
 
 
 def search_from_config(config: Mapping[str, Any] | Search) -> Search:
-    """The search that `search_config` described.
+    """Restores the search that `search_config` described.
 
     Raises:
         InputError: There is no search of that name.

@@ -202,7 +202,7 @@ class VisualQA(ImageInputs):
         return memory_of(self.decoder.prepare(regions, training=training), inputs.get("image_index"))
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
-        """The joint vector `<float>[batch, width]` and where it looked, `<float32>[batch, hops, regions]` or `None`."""
+        """Fuses question and image to `<float>[batch, width]`; returns `<float32>[batch, hops, regions]` or `None` too."""
         question, real = inputs["question"], inputs["question"] != PAD
         words = self.drop_words(ops.cast(normalise(self.embedding(question)), self.compute_dtype), training=training)
         words = self.drop_word_features(words, training=training)
@@ -211,14 +211,14 @@ class VisualQA(ImageInputs):
         return self.fusion(asked, regions, inputs.get("image_index"), training=training)
 
     def choose(self, joint: Any, training: bool | None = None) -> Any:
-        """The logits of the known answers: `<float32>[batch, answers]`."""
+        """Computes the logits of the known answers: `<float32>[batch, answers]`."""
         hidden = self.drop_hidden(self.hidden_layer(joint), training=training)
         return ops.cast(self.output_layer(ops.concatenate([hidden, joint], axis=-1)), "float32")
 
     def search(
         self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
     ) -> tuple[Any, Any]:
-        """The likeliest answers: ids `<int32>[batch, n_best, time]` of `answers_codec` and log-probabilities.
+        """Finds the likeliest answers: ids `<int32>[batch, n_best, time]` of `answers_codec` and log-probabilities.
 
         The head `"classify"` takes from the search its `n_best` alone; an answer is one id.
         """
@@ -240,14 +240,14 @@ class VisualQA(ImageInputs):
         )
 
     def decode(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Answer]]:
-        """The answers to a batch of prepared questions, best first."""
+        """Decodes the answers to a batch of prepared questions, best first."""
         found = self.sentences(inputs, decoding, self.answers_codec)
         return [[Answer(text, float(np.exp(score))) for text, score in row] for row in found]
 
     def inputs_for(
         self, images: Sequence[Path], questions: Sequence[str], source: ImageSource | None
     ) -> dict[str, np.ndarray]:
-        """The inputs of `decode` and `attention_weights` for questions about picture files, which a source reads."""
+        """Makes the inputs of `decode` and `attention_weights` for questions about image files."""
         asked = {"question": self.codec.encode_batch(questions, self.max_question)}
         return asked if self.question_only or not source else {**shared_pictures(source, images), **asked}
 
@@ -260,7 +260,7 @@ class VisualQA(ImageInputs):
         source: ImageSource | None = None,
         batch_size: int = 32,
     ) -> list[list[Answer]]:
-        """The likeliest answers to a question about each picture file, best first.
+        """Answers a question about each image file with the likeliest answers, best first.
 
         Args:
             images: Picture files.
@@ -286,7 +286,7 @@ class VisualQA(ImageInputs):
         return answers
 
     def best(self, top: int) -> Search:
-        """A search for so many answers."""
+        """Returns a search for so many answers."""
         return replace(self.decoding, width=max(top, self.decoding.width), n_best=top)
 
     @property
@@ -295,7 +295,7 @@ class VisualQA(ImageInputs):
         return self.fusion.kind == "attention" and not self.question_only
 
     def attention_weights(self, inputs: Mapping[str, Any]) -> np.ndarray:
-        """Where the question looks: `<float32>[batch, hops, regions]`.
+        """Computes the attention weights of a question: `<float32>[batch, hops, regions]`.
 
         Raises:
             InputError: The model has no attention over regions.
@@ -308,7 +308,7 @@ class VisualQA(ImageInputs):
         return ops.convert_to_numpy(self.join(inputs, self.regions(inputs))[1])
 
     def answer_loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
-        """The cross-entropy of what was answered, summed with the weights of a data set."""
+        """Makes the cross-entropy of the answers, summed with the weights of a data set."""
         if self.decoder:
             return TokenLoss(label_smoothing)
         return keras.losses.CategoricalCrossentropy(

@@ -44,7 +44,7 @@ def extend_vocabulary(
     min_count: int = 1,
     seed: int = 0,
 ) -> tuple[ModelT, VocabularyExtension]:
-    """A copy of a model that knows the words of more texts.
+    """Copies a model and adds the words of more texts.
 
     Old tokens keep their ids and their weights. A new one starts as the mean of the trained weights of up to three
     known tokens: those named, or those that word2vec, trained on the texts, finds most like it; where there is none, of
@@ -98,7 +98,7 @@ def parents(
     neighbours: Mapping[str, Mapping[str, Sequence[str]]],
     seed: int,
 ) -> dict[str, list[tuple[int, ...]]]:
-    """For each codec the ids of what its new tokens are made of: as named, or where none are, by a space of words."""
+    """Finds, for each codec, the ids that its new tokens start from: as named, or else by a space of words."""
     found: dict[str, list[tuple[int, ...]]] = {}
     for name, tokens in new.items():
         vocabulary = codecs[name].vocabulary
@@ -113,7 +113,7 @@ def parents(
 def predicted_neighbours(
     model: Model, extension: VocabularyExtension, batches: Iterable[Any]
 ) -> dict[str, dict[str, tuple[str, ...]]]:
-    """What a grown model would say in the places of the new tokens, were they unknown: up to three known ones for each.
+    """Predicts up to three known tokens for the places of each new one.
 
     Read before any training, while the new tokens are made of others, it is a better guess of what they are like than
     texts alone give: the model looks at the picture and at the words before.
@@ -153,19 +153,19 @@ def predicted_neighbours(
 
 
 def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str, ...]:
-    """The tokens of texts that a codec does not know, most frequent first."""
+    """Lists the tokens of texts that a codec does not know, most frequent first."""
     counts = Counter(token for tokens in codec.split(texts) for token in tokens)
     found = {token: count for token, count in counts.items() if token not in codec.vocabulary.id_of}
     return Vocabulary.from_counts(found, min_count=min_count).tokens[len(SPECIAL) :]
 
 
 def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
-    """A codec that knows more tokens; the ids of the old ones stay."""
+    """Adds tokens to a codec; the ids of the old ones stay."""
     return TextCodec(Vocabulary((*codec.vocabulary.tokens, *tokens)), level=codec.level, lower=codec.lower)
 
 
 def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequence[Sequence[int]]) -> np.ndarray:
-    """A weight with a row (or column) more for each new token, the mean of those of the tokens that it is made of.
+    """Adds a row (or column) to a weight for each new token, the mean of those of the tokens that it starts from.
 
     Args:
         old: `<float>[...]`.
@@ -184,7 +184,7 @@ def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequen
 
 
 def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
-    """A model on stored regions as one that makes them from those before VGG19's last block, which it can train.
+    """Copies a model on stored regions as one that makes them by VGG19's last block, which it can train.
 
     Example:
         >>> with_trainable_vgg19(captioner).encoder_name
@@ -211,7 +211,7 @@ def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
 
 
 def check_trainable_vgg19(model: ImageInputs) -> ExtractorKey:
-    """What made the regions of a model that `with_trainable_vgg19` takes.
+    """Checks that `with_trainable_vgg19` takes a model, and returns what made its regions.
 
     Raises:
         InputError: They are not those of VGG19's last block.
@@ -244,7 +244,7 @@ class WordSpace:
         self.table = centred(vectors.table)
 
     def vectors(self, tokens: Sequence[str]) -> np.ndarray:
-        """`<float32>[tokens, SPACE]` of length 1: of an answer of several words their mean; zeros for unknown ones."""
+        """Computes `<float32>[tokens, SPACE]` of length 1: the mean of several words, zeros for unknown ones."""
         found = np.zeros((len(tokens), SPACE), np.float32)
         for row, words in zip(found, self.codec.split(tokens), strict=True):
             ids = [self.words.id_of[word] for word in words if word in self.words.id_of]
@@ -253,7 +253,7 @@ class WordSpace:
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
     def neighbours(self, tokens: Sequence[str], vocabulary: Vocabulary) -> list[tuple[int, ...]]:
-        """The ids of the known tokens most like each of some new ones, best first; fewer, or none, where few are."""
+        """Finds the ids of the known tokens most like each new one, best first; fewer, or none, where few are."""
         known = self.vectors(vocabulary.tokens[len(SPECIAL) :])
         found = []
         for alike in self.vectors(tokens) @ known.T:

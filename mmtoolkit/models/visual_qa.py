@@ -202,7 +202,7 @@ class VisualQA(ImageInputs):
         return memory_of(self.decoder.prepare(regions, training=training), inputs.get("image_index"))
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
-        """Fuses question and image to `<float>[batch, width]`; returns `<float32>[batch, hops, regions]` or `None` too."""
+        """Fuses question and image to `<float>[batch, width]`, with the weights `[batch, hops, regions]` or `None`."""
         question, real = inputs["question"], inputs["question"] != PAD
         words = self.drop_words(ops.cast(normalise(self.embedding(question)), self.compute_dtype), training=training)
         words = self.drop_word_features(words, training=training)

@@ -472,6 +472,7 @@ def test_small_pictures_go_to_the_small_network(
 # --- Ctrl-C, and the job as a script ---
 
 
+@pytest.mark.slow
 def test_ctrl_c_leaves_nothing_half_written(
     scenes: Path, small_options: tuple[object, ...], tmp_path: Path, own_cache: Path
 ) -> None:

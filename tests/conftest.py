@@ -17,6 +17,13 @@ os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # two 
 ROOT = Path(__file__).resolve().parent.parent
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks as slow what needs a browser or the wheel; what kills a process is marked by hand."""
+    for item in items:
+        if {"chromium", "wheel"} & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder with real data and weights; tests that need it are skipped elsewhere."""

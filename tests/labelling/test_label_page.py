@@ -253,6 +253,7 @@ def test_what_could_not_be_saved_is_told_and_saved_later(serve: Any, look: Look,
     assert captions_of(photos) == {"1.jpg": ("red",)}
 
 
+@pytest.mark.slow
 def test_a_killed_server_loses_nothing(label: Any, look: Look, photos: Path) -> None:
     """What the page called saved is on disk; what it did not stays on the page until there is a server again."""
     job = label(photos, "--port", 0)

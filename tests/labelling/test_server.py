@@ -297,6 +297,7 @@ def test_saves_at_once_are_all_kept(serve: Any, photos: Path) -> None:
     assert all(len(texts) == 1 and texts[0].startswith(name) for name, texts in found.items())
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_midst_loses_nothing_that_was_answered(label: Any, photos: Path) -> None:
     """The last save may or may not have come through; the table is whole all the same."""
     job = label(photos, "--port", 0)

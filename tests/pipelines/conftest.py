@@ -8,13 +8,15 @@ import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from once import Once
 
 from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.training import Recipe
+from mmtoolkit.training.fitting import Trained
 
 TINY = ("--encoder", "small", "--units", 16, "--attention-units", 8, "--embedding-dim", 8, "--min-count", 1)
 QUICK = ("--epochs", 4, "--batch-size", 8, "--learning-rate", 0.02, "--averaging", 0.5, "--max-length", 12, "--beam", 2)
@@ -113,5 +115,19 @@ def answerer(once: Once, scenes: Path) -> Run:
 
 @pytest.fixture
 def small_options() -> tuple[object, ...]:
-    """Options of `caption` that train for seconds."""
-    return (*TINY, *QUICK, *PLAIN)
+    """Options of `caption` that train for seconds: no attention, which takes the longest to trace."""
+    return (*TINY, *QUICK, *PLAIN, "--attention", "none", "--cell", "vanilla")
+
+
+@pytest.fixture
+def untrained(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
+    """The jobs keep their models as they were made, for tests of what is around a training; the recipes asked for."""
+    recipes = list[Recipe]()
+
+    def keep(task: Any, model: Any, splits: Any, *, out: Path, recipe: Recipe, card: Any, **rest: Any) -> Trained:
+        recipes.append(recipe)
+        model.save_preset(out / "preset", card=card)
+        return Trained(model, {"loss": [1.0]}, 1)
+
+    monkeypatch.setattr("mmtoolkit.training.job.fit", keep)
+    return recipes

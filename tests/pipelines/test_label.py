@@ -169,6 +169,7 @@ def test_twenty_are_enough_and_none_is_too_little(labelled: Any, scenes: Path, t
     assert enough.out.startswith("mmtoolkit caption --data ") and "fine-tuning wants" not in enough.err
 
 
+@pytest.mark.slow
 def test_control_c_is_how_one_ends_it(photos: Path) -> None:
     name = min(path.name for path in photos.glob("*.png"))
     command = [sys.executable, "-m", "mmtoolkit.pipelines", "label", str(photos), "--port", "0", "--no-browser"]

@@ -53,6 +53,7 @@ def server(models: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
     process.communicate()
 
 
+@pytest.mark.slow
 def test_the_served_captions_are_those_of_predict(
     job: Job, models: Path, server: tuple[Any, str], pictures: list[Path]
 ) -> None:
@@ -65,6 +66,7 @@ def test_the_served_captions_are_those_of_predict(
     assert verified.code == 0 and report["good"] and report["requests"] > 10
 
 
+@pytest.mark.slow
 def test_what_cannot_be_read_is_told_and_the_others_are_asked(
     job: Job, server: tuple[Any, str], pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -157,6 +159,7 @@ def test_a_dropped_picture_gets_its_caption_and_each_word_its_map(
     context.close()
 
 
+@pytest.mark.slow
 def test_it_ends_when_it_is_told_to(server: tuple[subprocess.Popen[str], str], job: Job, pictures: list[Path]) -> None:
     """Last, for it ends the server of the tests before."""
     process, address = server

@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import pytest
 import yaml
@@ -171,106 +170,46 @@ def test_options_that_make_no_sense(
     assert (done.code, done.out) == (2, "") and told in done.error and not (tmp_path / "run").exists()
 
 
-def test_a_twin_that_was_stopped_is_not_in_the_way_of_a_new_run(
-    job: Job, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from mmtoolkit.training import Checkpoints
-
-    words = ("vqa", "--data", scenes, "--out", tmp_path / "run", *TINY, "--epochs", 1, "--checkpoint-every", 4)
-    save = Checkpoints.save
-
-    def save_and_stop(checkpoints: Checkpoints) -> None:
-        save(checkpoints)
-        if "question_only" in checkpoints.path.parts:
-            raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Checkpoints, "save", save_and_stop)
-        assert job(*words).code == 130
-    assert (tmp_path / "run" / "question_only").is_dir()
-    done = job(*words, "--overwrite", "--cell", "gru")
-    assert done.code == 0, done.err
-    assert not (tmp_path / "run" / "question_only").exists()
-
-
-def test_a_resumed_run_ends_with_the_same_weights(
-    job: Job, scenes: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Stopped in the second epoch of the twin, whose training goes on where it was, and in that of the model."""
-    from mmtoolkit.training import Checkpoints
-
-    words = ("vqa", "--data", scenes, *TINY, "--epochs", 2, "--checkpoint-every", 4, "--deterministic")
-    words += ("--crop", 0.5, "--pool", 2, "--lookahead")
-    assert job(*words, "--out", tmp_path / "whole").code == 0
-    save = Checkpoints.save
-
-    def save_and_stop(checkpoints: Checkpoints) -> None:
-        save(checkpoints)
-        if checkpoints.position == (1, 4) and checkpoints.path not in stopped:
-            stopped.append(checkpoints.path)
-            raise KeyboardInterrupt
-
-    stopped: list[Path] = []
-    monkeypatch.setattr(Checkpoints, "save", save_and_stop)
-    out = tmp_path / "stopped"
-    for _ in range(2):
-        done = job(*words, "--out", out, "--resume")
-        assert done.code == 130 and "--resume goes on" in done.err
-    assert [path.relative_to(out).parts[0] for path in stopped] == ["checkpoints", "question_only"]
-    done = job(*words, "--out", out, "--resume")
-    assert done.code == 0, done.err
-    for preset in ("preset", "preset/question_only"):
-        with (
-            h5py.File(tmp_path / "whole" / preset / "model.weights.h5") as one,
-            h5py.File(out / preset / "model.weights.h5") as other,
-        ):
-            weights: list[tuple[str, Any]] = []
-            one.visititems(lambda name, entry, weights=weights: weights.append((name, entry)))
-            arrays = [(name, entry) for name, entry in weights if isinstance(entry, h5py.Dataset)]
-            assert len(arrays) > 5
-            for name, entry in arrays:
-                np.testing.assert_array_equal(entry[()], other[name][()], err_msg=name)
-    one, other = ((place / "preset" / "seen_pictures.h5").read_bytes() for place in (tmp_path / "whole", out))
-    assert one == other
-    assert "nothing to resume" in job(*words, "--out", out, "--resume").err
-    sees = mm.VisualQA.from_preset(out / "preset").get_config()
-    assert (sees["crop"], sees["pool"]) == (0.5, 2)
-    question_only = mm.VisualQA.from_preset(out / "preset" / "question_only").get_config()
-    assert (question_only["crop"], question_only["pool"]) == (0.0, 1)
-
-
-def test_questions_only_and_other_forms(job: Job, scenes: Path, tmp_path: Path) -> None:
-    """No twin of a twin, nor pictures; the other head, cell and fusions train and answer."""
-    few = (*TINY, "--epochs", 1)
-    forms: list[tuple[object, ...]] = [
-        ("--question-only",),
-        ("--head", "generate", "--cell", "gru", "--no-twin"),
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (("--question-only",), {"question_only": True}),
         (
-            "--fusion",
-            "product",
-            "--forwards-only",
-            "--layers",
-            2,
-            "--embeddings",
-            "one-hot",
-            "--answers",
-            5,
-            "--no-twin",
+            ("--head", "generate", "--cell", "gru", "--no-twin"),
+            {"head": "generate", "cell": "gru", "bidirectional": True, "fusion": "attention"},
         ),
-    ]
-    for number, form in enumerate(forms):
-        out = tmp_path / str(number)
-        done = job("vqa", "--data", scenes, "--out", out, *few, *form)
-        assert done.code == 0, done.err
-        report = json.loads((out / "report.json").read_text(encoding="utf-8"))
-        assert "question only" not in report["baselines"]
-        assert ("pictures of other questions" in report["baselines"]) == (number != 0)
-        image = scenes / "images" / "000001.png"
-        done = job("predict", image, "--preset", out / "preset", "--question", "is there a star?", "--n-best", 1)
-        assert done.code == 0 and len(done.out.splitlines()) == 1, done.err
-        if number == 2:
-            assert len(mm.VisualQA.from_preset(out / "preset").answers_codec.vocabulary) == 4 + 5
-            assert report["coverage"] < 100
+        (
+            ("--fusion", "product", "--forwards-only", "--layers", 2, "--answers", 5, "--no-twin")
+            + ("--embeddings", "one-hot"),
+            {"fusion": "product", "bidirectional": False, "layers": 2},
+        ),
+        (("--crop", 0.5, "--pool", 2, "--lookahead", "--hops", 2), {"crop": 0.5, "pool": 2, "hops": 2}),
+    ],
+    ids=lambda words: words[0] if isinstance(words, tuple) else "",
+)
+def test_every_form_of_the_model_answers(
+    job: Job, scenes: Path, tmp_path: Path, untrained: list[mm.Recipe], words: tuple[object, ...], expected: dict
+) -> None:
+    """No twin of a twin, nor pictures for it; what trains each form is tried with the models."""
+    out = tmp_path / "run"
+    done = job("vqa", "--data", scenes, "--out", out, *TINY, *words)
+    assert done.code == 0, done.err
+    model = mm.VisualQA.from_preset(out / "preset")
+    assert model.get_config().items() >= expected.items()
+    report = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert ("pictures of other questions" in report["baselines"]) == (words != ("--question-only",))
+    has_twin = "--crop" in words
+    assert ("question only" in report["baselines"]) == has_twin == (len(untrained) == 2)
+    assert {recipe.lookahead for recipe in untrained} == {"--lookahead" in words}
+    if has_twin:
+        twin = mm.VisualQA.from_preset(out / "preset" / "question_only").get_config()
+        assert (twin["crop"], twin["pool"]) == (0.0, 1)
+    if "--answers" in words:
+        assert len(model.answers_codec.vocabulary) == 4 + 5 and report["coverage"] < 100
+        assert np.asarray(model.embedding.table).shape == (len(model.codec.vocabulary),) * 2  # one-hot
+    image = scenes / "images" / "000001.png"
+    done = job("predict", image, "--preset", out / "preset", "--question", "is there a star?", "--n-best", 1)
+    assert done.code == 0 and len(done.out.splitlines()) == 1, done.err
 
 
 def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> None:
@@ -299,12 +238,12 @@ def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> Non
     assert done.code == 0, done.err
 
 
-def test_bad_rows_are_left_out_and_written_down(job: Job, scenes: Path, tmp_path: Path) -> None:
+def test_bad_rows_are_left_out_and_written_down(job: Job, scenes: Path, tmp_path: Path, untrained: Any) -> None:
     data = shutil.copytree(scenes, tmp_path / "data")
     with (data / "questions.csv").open("a", encoding="utf-8") as table:
         table.write("images/999999.png,what is it?,a dog,train\nimages/000001.png,,red,train\n")
     (data / "images" / "000002.png").write_bytes(b"no picture")
-    words = ("vqa", "--data", data, "--out", tmp_path / "run", *TINY, "--epochs", 1, "--no-twin")
+    words = ("vqa", "--data", data, "--out", tmp_path / "run", *TINY, "--no-twin")
     done = job(*words)
     assert done.code == 2 and "expected a question about 'images/000001.png'. Received: an empty one" in done.error
     done = job(*words, "--on-error", "quarantine")

@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tiny_task import ColourTable, colours, write_colours
+from tiny_task import SIDE, ColourTable, colours, write_colours
 
 import mmtoolkit as mm
 from mmtoolkit.cli.options import resolved
@@ -199,12 +200,36 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 # --- the whole job: the folder as a kill at any moment leaves it ---
 
 
-def train(data: Path, out: Path, *, epochs: int = 2, seed: int = 0) -> dict[str, Any]:
-    """A training job of the table with `--resume`; nothing where the run in the folder is finished."""
+class Blank:
+    """A source of black images."""
+
+    input_name, shape, dtype = "images", (SIDE, SIDE, 3), np.uint8
+
+    def read(self, images: Sequence[Path]) -> np.ndarray:
+        return np.zeros((len(images), *self.shape), self.dtype)
+
+
+class ColoursWithBaseline(type(colours)):
+    """Colours beside a model that sees none, trained as a baseline."""
+
+    companions = ("blind",)
+
+    def inputs(self, model: Any, examples: Any, source: Any) -> dict[str, Any]:
+        return super().inputs(model, examples, source or Blank())
+
+    def dataset(self, model: Any, records: Any, source: Any, **order: Any) -> Any:
+        return super().dataset(model, records, source or Blank(), **order)
+
+
+def train(
+    data: Path, out: Path, *, task: Any = colours, epochs: int = 2, seed: int = 0, overwrite: bool = False
+) -> dict[str, Any]:
+    """A training job of the table, with `--resume` or `--overwrite`; nothing where the run there is finished."""
     options = caption.Options(
         data=data,
         out=out,
-        resume=True,
+        resume=not overwrite,
+        overwrite=overwrite,
         encoder="small",
         epochs=epochs,
         batch_size=4,
@@ -214,11 +239,11 @@ def train(data: Path, out: Path, *, epochs: int = 2, seed: int = 0) -> dict[str,
         seed=seed,
     )
     settings = resolved(options)
-    if not may_begin(out, settings, resume=True, overwrite=False):
+    if not may_begin(out, settings, resume=options.resume, overwrite=overwrite):
         return {}
     screen = training_job.Screen(lambda line: None, lambda label: lambda done, count: None, contextlib.nullcontext)
-    blueprint = training_job.Blueprint(new_model)
-    return training_job.train(colours, blueprint, options=options, settings=settings, command="train", screen=screen)
+    blueprint = training_job.Blueprint(new_model, companions=dict.fromkeys(task.companions, new_model))
+    return training_job.train(task, blueprint, options=options, settings=settings, command="train", screen=screen)
 
 
 KILLS = ("step 1", "step 3", "write 2", "preset")
@@ -300,6 +325,54 @@ def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: 
         train(data, copies / "preset", epochs=3)
 
 
+def test_a_baseline_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stopped in the second epoch of the model, then in that of its baseline; a new run takes nothing over from it."""
+    data, task, out, stopped = write_colours(tmp_path / "data"), ColoursWithBaseline(), tmp_path / "run", list[Path]()
+    train(data, tmp_path / "whole", task=task)
+    save = Checkpoints.save
+
+    def save_and_stop(checkpoints: Checkpoints) -> None:
+        save(checkpoints)
+        if checkpoints.position == (1, 2) and checkpoints.path not in stopped:
+            stopped.append(checkpoints.path)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoints, "save", save_and_stop)
+    for _ in range(2):
+        with pytest.raises(KeyboardInterrupt):
+            train(data, out, task=task)
+    assert [path.relative_to(out).parts[0] for path in stopped] == ["checkpoints", "blind"]
+    other = shutil.copytree(out, tmp_path / "other")
+    train(data, out, task=task)
+    presets = [mm.Model.from_preset(folder / "preset") for folder in (tmp_path / "whole", out)]
+    blind = [preset.companions.model("blind") for preset in presets]
+    assert any(
+        (one != other).any() for one, other in zip(presets[0].get_weights(), blind[0].get_weights(), strict=True)
+    )
+    for first, second in (presets, blind):
+        assert_equal(second.get_weights(), first.get_weights())
+    assert not (out / "blind").exists() and train(data, out, task=task) == {}
+    assert (other / "blind" / "checkpoints").is_dir()
+    train(data, other, task=task, epochs=1, overwrite=True)
+    assert not (other / "blind").exists() and len(stopped) == 2
+
+
+def test_the_random_numbers_of_every_layer_are_in_it() -> None:
+    """Found by walking the objects, not Keras' list of variables."""
+    codec, small = mm.TextCodec.fit(["a b"]), {"units": 4, "attention_units": 4, "embedding_dim": 4, "dropout": 0.5}
+    small |= {"encoder": "small", "image_size": 32}
+    answers = mm.TextCodec.fit(["a", "b"], level="whole")
+    captioner = mm.Captioner(codec, word_dropout=0.5, memory_dropout=0.5, **small)
+    for model, least in ((captioner, 3), (mm.VisualQA(codec, answers, crop=0.5, **small), 2)):
+        model.build(model.input_shapes())
+        model.compile("adam")
+        layers = [model, *model._flatten_layers(include_self=False)]
+        values = [value for layer in layers for value in vars(layer).values()]
+        states = {id(value.state): value.state for value in values if isinstance(value, keras.random.SeedGenerator)}
+        assert len(states) >= least
+        assert set(states) <= set(map(id, variables(model)))
+
+
 # --- one real kill of the real job ---
 
 DYING = """
@@ -346,7 +419,8 @@ def test_a_killed_job_ends_as_one_that_was_not(tmp_path: Path, capsys: pytest.Ca
     assert told == report and list(again) == list(state)
     for name, values in state.items():
         np.testing.assert_array_equal(again[name], values, err_msg=name)
-    assert not list(out.glob(".*"))
+    (one, other) = ((folder / "preset" / "seen_pictures.h5").read_bytes() for folder in (whole, out))
+    assert one == other and not list(out.glob(".*"))
     assert start("caption", ["--out", str(out), *words]) == 0
     assert "finished" in capsys.readouterr().err
     assert start("caption", ["--out", str(out), *words, "--epochs", "3"]) == 2

@@ -200,6 +200,7 @@ FeatureStore(folder, KEY).add(
 
 
 @pytest.mark.parametrize(("where", "finished"), [("progress", 4), (".npy", 2), (".json", 2)])
+@pytest.mark.slow
 def test_a_killed_extraction_goes_on_where_it_was(
     where: str, finished: int, pictures: list[Path], folder: Path
 ) -> None:

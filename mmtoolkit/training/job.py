@@ -118,13 +118,13 @@ def train(
         The report.
     """
     started, out, tell = time.perf_counter(), options.out, screen.tell
-    if settings["deterministic"]:
+    if settings.get("deterministic"):
         make_deterministic()
     keras.utils.set_random_seed(options.seed)
     splits, faults = load_splits(task, options, valid_share=valid_share)
     images = list(dict.fromkeys(record.image for record in splits.train)) if blueprint.images else []
     vision = choose_vision_of(settings, images) if blueprint.images else NO_VISION
-    settings |= {"encoder": vision.encoder, "precision": vision.precision}
+    settings |= {name: getattr(vision, name) for name in ("encoder", "precision") if name in settings}
     blueprint.settle(settings, vision)
     card = {
         "data": str(options.data),
@@ -146,7 +146,7 @@ def train(
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
-            baseline = build(splits.train, NO_VISION._replace(precision=settings["precision"]), settings)
+            baseline = build(splits.train, NO_VISION._replace(precision=vision.precision), settings)
             fit(task, baseline, splits, source=None, out=out / name, **same)
             trained.model.companions.entries[name] = out / name / "preset"
         if blueprint.companions:

@@ -13,7 +13,7 @@ from mmtoolkit.errors import InputError
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class RegionCrop(keras.layers.Layer):
-    """While training, a random part of each picture's grid of regions, spread over the whole grid.
+    """Crops each image's grid of regions at random while training, and spreads the part over the whole grid.
 
     What a random crop of the picture is to a network that sees pixels; the regions made of the whole picture stay as
     they are, so a feature store serves.
@@ -72,7 +72,7 @@ class RegionCrop(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class RegionPool(keras.layers.Layer):
-    """Squares of regions made one: of each feature the largest, as a pooling of the network that made them.
+    """Pools squares of regions: of each feature the largest, as a pooling of the network that made them.
 
     Example:
         >>> RegionPool(2)(regions)      # <float>[batch, 196, 512] to <float>[batch, 49, 512]

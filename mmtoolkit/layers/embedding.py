@@ -26,7 +26,7 @@ def dense_gradient(table: Any) -> Any:
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class TokenEmbedding(keras.layers.Layer):
-    """A row per token; starts from a given table (word2vec, say) or from small random numbers.
+    """Looks up a row per token; starts from a given table, e.g. of word2vec, or from small random numbers.
 
     Example:
         >>> TokenEmbedding(5000, 300)(tokens)     # <int32>[...] to <float>[..., 300]

@@ -1,4 +1,4 @@
-"""A recurrent reader of sequences: questions, sentences to translate or to judge."""
+"""A recurrent encoder of sequences: questions, sentences to translate or to judge."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from mmtoolkit.layers.unroll import states_before, unroll
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class SequenceEncoder(keras.layers.Layer):
-    """Reads padded sequences of vectors; what stands behind a sequence's end changes nothing.
+    """Encodes padded sequences of vectors; what comes behind a sequence's end changes nothing.
 
     Example:
         >>> encoder = SequenceEncoder(512)
@@ -59,7 +59,7 @@ class SequenceEncoder(keras.layers.Layer):
 
     @property
     def width(self) -> int:
-        """Features of an output."""
+        """Returns the number of features of an output."""
         return self.units * (2 if self.bidirectional else 1)
 
     def build(self, vectors_shape: Any, mask_shape: Any = None) -> None:

@@ -20,18 +20,18 @@ class Fusion(keras.layers.Layer):
 
     Example:
         >>> fusion = Fusion("attention", units=512)
-        >>> joint, alignments = fusion(question, regions)    # <float>[batch, 1024], <float32>[batch, 1, 196]
+        >>> joint, weights = fusion(question, regions)       # <float>[batch, 1024], <float32>[batch, 1, 196]
 
     Args:
         kind: `"product"`: the mean region, brought to a root mean square of 1 (at length 1 the product starts near
             nothing), times the question, element by element, each through a layer with tanh; `"concat"`: the same side
             by side, through one layer; `"attention"`: the question asks the regions, each brought to mean 0 and spread
-            1, as a decoder's state does; what is seen is added to it, and beside that sum stands its product with the
+            1, as a decoder's state does; the context is added to it, and beside that sum comes its product with the
             question: whether it is red is asked of a colour that is compared, not added.
         units: Width of the layers; of attention the joint vector is twice as wide.
         attention_units: Width in which question and regions are compared; `units` by default.
-        hops: Looks at the regions, each with what the one before has seen; 1 or 2. Of attention only.
-        dropout: Share of the joint vector, and of the features that attention sees, dropped while training.
+        hops: How often attention asks, each time with the context of the time before; 1 or 2.
+        dropout: Share of the joint vector, and of the features that are attended to, dropped while training.
         question_only: Whether there is no picture: the question goes through the same layers without what joins them.
 
     Raises:
@@ -39,7 +39,7 @@ class Fusion(keras.layers.Layer):
 
     Source: the product: Antol et al., "VQA: Visual Question Answering", 2015, section 4 ("deeper LSTM Q + norm I");
         attention in hops: Yang et al., "Stacked Attention Networks", 2016, section 3.3, with the score of Bahdanau; the
-        product with what was seen: Kim et al., "Hadamard Product for Low-rank Bilinear Pooling", 2017, section 4.
+        product with the context: Kim et al., "Hadamard Product for Low-rank Bilinear Pooling", 2017, section 4.
     """
 
     def __init__(
@@ -70,9 +70,9 @@ class Fusion(keras.layers.Layer):
         self.question_layer: Any = dense("question") if kind != "concat" else None
         self.image_layer: Any = dense("image") if kind == "product" and not question_only else None
         self.both_layer: Any = dense("both") if kind == "concat" else None
-        looks = range(self.hops if kind == "attention" and not question_only else 0)
-        self.attentions = [BahdanauAttention(self.attention_units, name=f"attention_{hop}", **same) for hop in looks]
-        self.seen_layers = [dense(f"seen_{hop}") for hop in looks]
+        numbers = range(self.hops if kind == "attention" and not question_only else 0)
+        self.attentions = [BahdanauAttention(self.attention_units, name=f"attention_{hop}", **same) for hop in numbers]
+        self.seen_layers = [dense(f"seen_{hop}") for hop in numbers]
         self.drop = keras.layers.Dropout(dropout, **same)
         self.drop_regions = keras.layers.SpatialDropout1D(dropout, **same)
 
@@ -109,7 +109,7 @@ class Fusion(keras.layers.Layer):
             alone = self.both_layer or self.question_layer
             return self.drop(alone(question), training=training), None
         if self.kind == "attention":
-            joint, attention_weights = self.look(question, regions, picture, training)
+            joint, attention_weights = self.attend(question, regions, picture, training)
             return self.drop(joint, training=training), attention_weights
         image = ops.cast(one_length(masked_mean(ops.cast(regions, "float32"))), self.compute_dtype)
         if self.kind == "product":
@@ -118,16 +118,16 @@ class Fusion(keras.layers.Layer):
             joint = self.both_layer(ops.concatenate([question, rows_of(image, picture)], axis=-1))
         return self.drop(joint, training=training), None
 
-    def look(self, question: Any, regions: Any, picture: Any, training: bool | None) -> tuple[Any, Any]:
+    def attend(self, question: Any, regions: Any, picture: Any, training: bool | None) -> tuple[Any, Any]:
         """Joins the question with its context, added and multiplied; returns the attention weights too."""
         regions = self.drop_regions(ops.cast(normalise(regions), self.compute_dtype), training=training)
         asked = joint = self.question_layer(question)
         attention_weights = []
-        for attention, seen in zip(self.attentions, self.seen_layers, strict=True):
+        for attention, to_joint in zip(self.attentions, self.seen_layers, strict=True):
             memory = memory_of(attention.prepare(regions), picture)
-            context, alignment = attention(joint, memory)
-            joint = joint + seen(context)
-            attention_weights.append(alignment)
+            context, weights = attention(joint, memory)
+            joint = joint + to_joint(context)
+            attention_weights.append(weights)
         joint = ops.concatenate([joint, asked * (joint - asked)], axis=-1)
         return joint, ops.stack(attention_weights, axis=1)
 

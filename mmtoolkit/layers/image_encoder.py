@@ -12,7 +12,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class SmallCNN(keras.layers.Layer):
-    """Four batch-normalised convolutions with pooling between: a grid of regions one eighth of the picture's side.
+    """Encodes pixels by four batch-normalised convolutions with pooling: a grid of an eighth of the image's side.
 
     Example:
         >>> SmallCNN()(images)      # <uint8>[batch, 64, 64, 3] to <float>[batch, 64, 128]
@@ -62,7 +62,7 @@ class SmallCNN(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Block5(keras.layers.Layer):
-    """The last four convolutions of VGG19, from the regions before them to those of `block5_conv4`.
+    """Applies the last four convolutions of VGG19, from the regions before them to those of `block5_conv4`.
 
     Their kernels are kept divided by `rate`, so that an optimizer of Adam's kind moves them by that share of its
     learning rate: what was learnt from a million pictures is not to be lost in a few steps.

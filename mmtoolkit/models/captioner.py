@@ -45,7 +45,7 @@ class Captioner(ImageInputs):
         filters: Channels after each convolution of the small CNN.
         crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
         pool: Squares of `pool` x `pool` regions become one (`RegionPool`).
-        attention_penalty: Weight of the penalty that makes every region be looked at about once.
+        attention_penalty: Weight of the penalty that brings the weights of each region to a sum of about 1.
         decoding: The default search.
         max_length: Longest caption in tokens, END included.
         decoder: Options of `AttentionDecoder` (`cell`, `units`, `embedding_dim`, `dropout`, …).
@@ -88,8 +88,8 @@ class Captioner(ImageInputs):
         if training and self.attention_penalty and attention_weights is not None:
             tokens = inputs["tokens"]  # what END is followed by is padding: no step of the caption
             real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")
-            looked_at = ops.sum(attention_weights * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
-            self.add_loss(self.attention_penalty * ops.mean(ops.square(1.0 - looked_at)))
+            attended = ops.sum(attention_weights * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
+            self.add_loss(self.attention_penalty * ops.mean(ops.square(1.0 - attended)))
         return logits
 
     def teacher_forced(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
@@ -148,7 +148,7 @@ class Captioner(ImageInputs):
 
     @property
     def has_attention(self) -> bool:
-        """Whether it looks somewhere for each word: a picture of that can be drawn."""
+        """Whether it attends to regions for each word, so that its attention can be drawn."""
         return self.decoder.attention is not None
 
     def attention_weights(self, inputs: Mapping[str, Any], captions: Sequence[str]) -> list[np.ndarray]:
@@ -162,7 +162,7 @@ class Captioner(ImageInputs):
         """
         if not self.has_attention:
             raise InputError(
-                "Only a captioner with attention looks somewhere for each word. Received: one with "
+                "Only a captioner with attention has attention weights. Received: one with "
                 f"attention={self.decoder.attention_name!r}; leave the picture of its attention out."
             )
         tokens = self.codec.encode_batch(captions)

@@ -54,7 +54,7 @@ class VisualQA(ImageInputs):
         answers_codec: The answers: whole ones to choose from (level `"whole"`), or the words of answers to write.
         head: `"classify"` chooses among the known answers, `"generate"` writes one with the attention decoder.
         fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
-        hops: Looks of the attention, 1 or 2.
+        hops: How often attention asks, 1 or 2.
         question_only: Whether the picture is kept from the model, to see what it adds.
         encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `crop` and `pool`.
         cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
@@ -291,7 +291,7 @@ class VisualQA(ImageInputs):
 
     @property
     def has_attention(self) -> bool:
-        """Whether it looks somewhere: a picture of that can be drawn."""
+        """Whether it attends to regions, so that its attention can be drawn."""
         return self.fusion.kind == "attention" and not self.question_only
 
     def attention_weights(self, inputs: Mapping[str, Any]) -> np.ndarray:
@@ -302,7 +302,7 @@ class VisualQA(ImageInputs):
         """
         if not self.has_attention:
             raise InputError(
-                "Only a question-answerer with attention looks somewhere. Received: one with "
+                "Only a question-answerer with attention has attention weights. Received: one with "
                 f"fusion={self.fusion.kind!r}, question_only={self.question_only}; leave the picture of it out."
             )
         return ops.convert_to_numpy(self.join(inputs, self.regions(inputs))[1])

@@ -26,7 +26,7 @@ def randomised(model: Any, seed: int) -> Any:
     model.build(model.input_shapes())
     random = np.random.default_rng(seed)
     for layer in model.layers:
-        if layer.name != "encoder":
+        if layer.name != "visual_encoder":
             layer.set_weights([random.normal(0, 1.5, weight.shape) for weight in layer.get_weights()])
     return model
 

@@ -43,17 +43,16 @@ def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = N
 
 def weigh(scores: Any, values: Any, mask: Any = None) -> tuple[Any, Any]:
     """Averages the values by the softmax of their scores `<float32>[batch, hypotheses, regions]`."""
-    regions = ops.shape(scores)[-1] if scores.shape[-1] is None else scores.shape[-1]
     if mask is not None:
         scores = ops.where(ops.expand_dims(mask, 1), scores, -1e9)
     weights = ops.softmax(scores, axis=-1)  # [batch, hypotheses, regions]
     context = ops.matmul(ops.cast(weights, values.dtype), values)  # [batch, hypotheses, features]
-    return ops.reshape(context, (-1, values.shape[-1])), ops.reshape(weights, (-1, regions))
+    return ops.reshape(context, (-1, values.shape[-1])), ops.reshape(weights, (-1, ops.shape(scores)[-1]))
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class BahdanauAttention(keras.layers.Layer):
-    """Owns the projections of `additive_attention`: keys once per picture, the query once per step.
+    """Computes `additive_attention`, projecting the keys once per picture and the query once per step.
 
     Example:
         >>> attention = BahdanauAttention(units=512)
@@ -81,11 +80,11 @@ class BahdanauAttention(keras.layers.Layer):
         return Memory(self.key_projection(values), values, mask)
 
     def call(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
-        """Attends as `additive_attention`; `shift <float>[rows, units]` is added to the projected query."""
+        """Computes `additive_attention`; `shift <float>[rows, units]` is added to the projected query."""
         return self.attend(query, memory, shift)
 
     def attend(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
-        """Attends as `call` does, also to a memory of `fused`, which is more than the tensors that Keras passes on."""
+        """Computes what `call` does, also for a memory of `fused`, which Keras cannot pass: it holds a function."""
         query = self.query_projection(query)  # [rows, units]
         query, v = query if shift is None else query + shift, ops.cast(self.v, self.compute_dtype)
         if memory.compare is None:
@@ -93,26 +92,18 @@ class BahdanauAttention(keras.layers.Layer):
         return weigh(memory.compare(query, v), memory.values, memory.mask)
 
     def can_fuse(self, memory: Memory) -> bool:
-        """Returns whether comparing in compiled code pays: to compile small ones takes longer than they do.
-
-        It needs a known number of regions, and a query kernel that is multiplied by as it is.
-        """
+        """Checks whether `CompiledScores` can be used and are worth the time that compiling takes."""
         known = (memory.keys.shape[1] or 0) * self.units >= WORTH_COMPILING
         return known and can_compile() and is_plain(self.query_projection)
 
     def fused(self, memory: Memory) -> Memory:
-        """Returns a memory that is compared with in compiled code, for searches in this process.
-
-        An export must not hold it: it is served where nothing compiles it.
-        """
-        if not self.can_fuse(memory):
-            return memory
-        return memory._replace(compare=CompiledScores(memory.keys))
+        """Adds `CompiledScores` to a memory, for searches in this process; the server of an export has no compiler."""
+        return memory._replace(compare=CompiledScores(memory.keys)) if self.can_fuse(memory) else memory
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}
 
 
 def is_plain(layer: Any) -> bool:
-    """Returns whether a dense layer multiplies by its kernel as it is: neither LoRA nor int8."""
+    """Checks that a dense layer multiplies by its kernel alone: it has no LoRA and is not quantized."""
     return not (layer.lora_enabled or layer.quantization_mode)

@@ -1,4 +1,4 @@
-"""Recurrent cells: the input arrives projected to the gates, the cell owns only what is recurrent.
+"""Recurrent cells: their input is already projected to the gates, so they own only the recurrent weights.
 
 A decoder can then project all words of a caption in one matrix product, outside its loop.
 """
@@ -15,7 +15,7 @@ from mmtoolkit.errors import InputError
 
 
 class Cell(keras.layers.Layer):
-    """Base of the recurrent cells: `gates` blocks of `units`, a recurrent kernel, a bias, and the equations.
+    """Base of the recurrent cells: a recurrent kernel and a bias for `gates` gates, and the equations in `update`.
 
     `cell(projection, state)` takes `<float>[rows, gates * units]` and a tuple of `<float>[rows, units]` whose first
     entry is the output, and returns the next state.
@@ -40,14 +40,14 @@ class Cell(keras.layers.Layer):
         self.bias = self.add_weight(shape=(self.gates * self.units,), name="bias", initializer=self.bias_initializer)
 
     def bias_initializer(self, shape: Any, dtype: Any = None) -> Any:
-        """Returns zeros, unless a cell knows better."""
+        """Returns the first values of the bias: zeros, unless a cell overrides it."""
         return ops.zeros(shape, dtype)
 
     def call(self, projection: Any, state: tuple[Any, ...], *, below: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
-        """Returns the next state.
+        """Computes the next state.
 
         Args:
-            projection: `<float>[rows, gates * units]`, the input, projected.
+            projection: `<float>[rows, gates * units]`, the projected input.
             state: `<float>[rows, units]` each, the output first.
             below: The new state of the cell below, if there is one.
         """
@@ -66,7 +66,7 @@ class Cell(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class LSTMCell(Cell):
-    """Long short-term memory; gates in the order input, forget, candidate, output.
+    """Computes a long short-term memory; gates in the order input, forget, candidate, output.
 
     Example:
         >>> hidden, carry = LSTMCell(512)(projection, (hidden, carry))
@@ -91,7 +91,7 @@ class LSTMCell(Cell):
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class GRUCell(Cell):
-    """Gated recurrent unit; gates in the order update, reset, candidate; the reset follows the product.
+    """Computes a gated recurrent unit; gates in the order update, reset, candidate; reset applies to the product.
 
     `h = z * h + (1 - z) * h~`, as in `keras.layers.GRU(reset_after=True)`.
 
@@ -110,7 +110,7 @@ class GRUCell(Cell):
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VanillaCell(Cell):
-    """The plain recurrent network: `h = tanh(W x + U h + b)`.
+    """Computes a plain recurrent network: `h = tanh(W x + U h + b)`.
 
     Source: Elman 1990.
     """
@@ -125,14 +125,14 @@ CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "vanilla": Van
 
 
 def cell_named(name: str) -> type[Cell]:
-    """Returns the cell class of that name.
+    """Returns the cell class of a name.
 
     Example:
         >>> cell_named("gru")
         <class 'GRUCell'>
 
     Raises:
-        InputError: There is none.
+        InputError: There is no such cell.
     """
     if name not in CELLS:
         near = difflib.get_close_matches(str(name), CELLS)

@@ -1,4 +1,4 @@
-"""Fewer regions, or a part of them in place of the whole, on regions that are stored."""
+"""Crops and pools the grids of regions that a feature store holds."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ from mmtoolkit.errors import InputError
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class RegionCrop(keras.layers.Layer):
-    """Crops each image's grid of regions at random while training, and spreads the part over the whole grid.
+    """Crops each image's grid of regions at random while training, and resizes the crop to the whole grid.
 
-    What a random crop of the picture is to a network that sees pixels; the regions made of the whole picture stay as
-    they are, so a feature store serves.
+    This stands in for random crops of pixels where the regions of whole images come from a feature store.
 
     Example:
         >>> RegionCrop(0.5)(regions, training=True)      # <float>[batch, 196, 512], of at least 7 x 7 of the 14 x 14
 
     Args:
-        share: Of the sides of the grid at most so much is cut off; from 0, which leaves all, to below 1.
+        share: Largest share of the grid's sides that is cut off, from 0 to below 1.
         seed: Start of the random numbers.
 
     Raises:
@@ -58,7 +57,7 @@ class RegionCrop(keras.layers.Layer):
 
     @staticmethod
     def places(start: Any, kept: Any, side: int) -> Any:
-        """Draws the rows (or columns) that are kept of each image: `<int32>[batch, side]`."""
+        """Computes which row (or column) of each image fills each place of the grid: `<int32>[batch, side]`."""
         room = ops.cast(side - kept + 1, "float32")
         first = ops.minimum(ops.cast(ops.floor(start * room), "int32"), side - kept)
         return ops.expand_dims(first, 1) + ops.expand_dims(kept, 1) * ops.arange(side) // side
@@ -72,13 +71,13 @@ class RegionCrop(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class RegionPool(keras.layers.Layer):
-    """Pools squares of regions: of each feature the largest, as a pooling of the network that made them.
+    """Max-pools squares of regions, as a further pooling layer of the network that made them would.
 
     Example:
         >>> RegionPool(2)(regions)      # <float>[batch, 196, 512] to <float>[batch, 49, 512]
 
     Args:
-        side: Of the squares; 1 leaves the regions as they are.
+        side: Side of the squares; 1 leaves the regions as they are.
 
     Raises:
         InputError: The regions are no square grid that can be cut into such squares.

@@ -47,18 +47,18 @@ class AttentionDecoder(keras.layers.Layer):
         layers: 1, as in Show, Attend and Tell: the old state attends. 2, as in Anderson et al. 2018: a first cell reads
             the word and the top state, attends with its new state, and a second one reads the context. Each further
             cell reads the output of the one below it.
-        attention: `"bahdanau"`; `"mean"`: the mean of the memory at every step; `"none"`: that mean, or a condition, is
-            read once, before START (Vinyals et al. 2015), or there is no memory at all.
+        attention: `"bahdanau"`; `"mean"`: the context is always the mean of the memory; `"none"`: that mean, or a
+            condition, is read once, before START (Vinyals et al. 2015), or there is no memory at all.
         embedding_dim: Width of the word vectors.
         attention_units: Width in which state and regions are compared; `units` by default.
-        word_in_query: Whether the word just read has a part in the query; without it one layer asks with the old state
-            alone, as the paper does.
+        word_in_query: Whether one layer makes its query of the word just read too, not of the old state alone as in the
+            paper.
         mean_input: Whether the mean of the memory is read along with every word, beside the context. Without attention
             it is as if off.
-        gated_context: What a gate computed from the state scales in what attention gives: `"features"`, each by
-            itself; `"scalar"`, all by one number (the paper's beta); or `"none"`.
-        deep_output: Whether the word before and the context reach the output next to the state (equation 7);
-            otherwise the logits come from the state alone.
+        gated_context: How a gate computed from the state scales the context: `"features"`, each feature by a number of
+            its own; `"scalar"`, all by one number (the paper's beta); or `"none"`.
+        deep_output: Whether the logits are computed from the word before and the context too (equation 7), not from the
+            state alone.
         freeze_embeddings: Whether the word vectors stay as they start.
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
         dropout: Share of the word vectors and outputs dropped while training.
@@ -122,7 +122,7 @@ class AttentionDecoder(keras.layers.Layer):
         self.drop_memory = keras.layers.SpatialDropout1D(memory_dropout, **same)
 
     def make_projections(self) -> None:
-        """Makes the layers that lead from words, memory and states to the gates, and from there to the logits."""
+        """Creates the dense layers from words, memory and states to the gates, the query and the logits."""
 
         def dense(name: str, width: int, wanted: bool = True, **options: Any) -> Any:
             return keras.layers.Dense(width, name=name, dtype=self.dtype_policy, **options) if wanted else None
@@ -186,7 +186,7 @@ class AttentionDecoder(keras.layers.Layer):
         return [self.lower, self.cell, *self.upper] if self.lower else [self.cell]
 
     def prepare(self, values: Any, mask: Any = None, training: bool | None = None) -> Memory | None:
-        """Projects what is attended to once, for all steps and hypotheses; `None` stays `None`.
+        """Projects the values to attend to, once for all steps and hypotheses; `None` stays `None`.
 
         Args:
             values: `<float>[batch, regions, features]`.
@@ -207,11 +207,11 @@ class AttentionDecoder(keras.layers.Layer):
 
         Args:
             memory: As `prepare` returns it.
-            condition: `<float>[batch, width]`, what it is made of; by default the masked mean of the memory.
-            rows: How many rows of zeros it has where there is neither.
+            condition: `<float>[batch, width]`, the source of the state; by default the masked mean of the memory.
+            rows: Number of rows where there is neither, and the state is zeros.
 
         Raises:
-            InputError: There is none of the three.
+            InputError: None of the three is given.
         """
         check_memory(memory, self.attention_name)
         if condition is None and memory is not None:
@@ -230,7 +230,7 @@ class AttentionDecoder(keras.layers.Layer):
         """Reads one token `<int32>[rows]` and predicts the next: logits `<float32>[rows, vocabulary]` and the state.
 
         1. Project the token's vector to the gates.
-        2. Move the cells on, attending to the memory.
+        2. Advance the cells by one step, attending to the memory.
         3. Compute the logits from the token's vector, the output and the context.
         """
         words = self.embedding(tokens)  # [rows, embedding]
@@ -240,7 +240,7 @@ class AttentionDecoder(keras.layers.Layer):
         return self.logits(words, state[0], context), state  # [rows, vocabulary]
 
     def project(self, words: Any, memory: Memory | None) -> Any:
-        """Projects `<float>[..., embedding]` and the memory's mean to the gates, and beside them words to the query."""
+        """Projects words `<float>[..., embedding]` to the gates, adding the memory's mean, and then to the query."""
         check_memory(memory, self.attention_name)
         gates = self.words_to_gates(words)  # [..., gates * units]
         gates = gates + gates_for(memory, words) if self.mean_to_gates else gates
@@ -249,17 +249,17 @@ class AttentionDecoder(keras.layers.Layer):
     def recurrence(
         self, inputs: Any, state: State, memory: Memory | None, engine: Direct = DIRECT
     ) -> tuple[State, tuple[Any, ...]]:
-        """Moves all cells on by one step.
+        """Advances all cells by one step.
 
         1. The lowest of several cells reads the word and the top output.
-        2. Its output, or the old one of an only cell, attends to the memory.
+        2. Its output, or the old output of a single cell, attends to the memory.
         3. The next cell reads the context, and each further one the output of the cell below it.
 
         Args:
             inputs: As `project` returns them, with the gradient slot of the engine.
             state: Of all cells, from the top one down, each with its output first.
             memory: What is attended to.
-            engine: How the cells and the attention are called.
+            engine: Calls the cells and the attention.
 
         Returns:
             The next state, and what `attend` returns.
@@ -284,7 +284,7 @@ class AttentionDecoder(keras.layers.Layer):
     def attend(
         self, query: Any, memory: Memory | None, asked: Any, engine: Direct = DIRECT, slot: Any = None
     ) -> tuple[Any, ...]:
-        """Returns the context `[rows, features]` and the weights `[rows, regions]`, the mean alone, or nothing."""
+        """Computes context `[rows, features]` and weights `[rows, regions]`; without attention the mean or nothing."""
         if memory is None or self.context_to_gates is None:
             return ()
         if self.attention:
@@ -293,14 +293,14 @@ class AttentionDecoder(keras.layers.Layer):
         return (per_row(memory.values[:, 0], query),)
 
     def empty_context(self, memory: Memory | None) -> tuple[Any, ...]:
-        """Returns zeros in the shapes of what `attend` returns for a row an image."""
+        """Returns zeros in the shapes that `attend` returns, with one row per image."""
         if memory is None or self.context_to_gates is None:
             return ()
         context = ops.zeros_like(memory.values[:, 0])  # [batch, features]
         return (context, ops.zeros_like(memory.values[..., 0], "float32")) if self.attention else (context,)
 
     def logits(self, words: Any, hidden: Any, context: Any = None, training: bool | None = None) -> Any:
-        """Computes the scores of all tokens from word, output and context, with any leading dimensions."""
+        """Computes the logits of all tokens from word, state and context, with any leading dimensions."""
         output = hidden
         if self.deep_output:
             output = words + self.state_to_output(hidden)  # [..., embedding]
@@ -314,7 +314,7 @@ class AttentionDecoder(keras.layers.Layer):
     def call(
         self, tokens: Any, memory: Memory | None = None, condition: Any = None, training: bool | None = None
     ) -> tuple[Any, Any]:
-        """Computes all logits of known sentences (teacher forcing), as looping `step` would.
+        """Computes all logits of given sentences (teacher forcing); a loop of `step` would give the same.
 
         Args:
             tokens: `<int32>[batch, time]`.
@@ -342,7 +342,7 @@ class AttentionDecoder(keras.layers.Layer):
         return logits, attended[1] if self.attention else None
 
     def fused(self, memory: Memory | None) -> Memory | None:
-        """Returns a memory that is compared with in compiled code; see `BahdanauAttention.fused`."""
+        """Adds compiled scores to a memory where there is attention; see `BahdanauAttention.fused`."""
         return self.attention.fused(memory) if self.attention else memory
 
     def get_config(self) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Which gradients of a decoder are deferred while it trains, and what they are made of."""
+"""Chooses which gradients of a decoder are deferred while it trains, and collects what they are computed from."""
 
 from __future__ import annotations
 
@@ -11,14 +11,7 @@ from mmtoolkit.layers.unroll import states_before
 
 
 def training_engine(decoder: Any, memory: Memory | None) -> Direct:
-    """Returns the engine that sums the gradients of what `kernel_inputs` names after the loop.
-
-    These are the kernels whose products are added to the projections of the words.
-
-    Args:
-        decoder: An `AttentionDecoder`.
-        memory: What it attends to.
-    """
+    """Makes the engine of an `AttentionDecoder`: it defers the kernels whose products are added to word projections."""
     if not can_defer():
         return DIRECT
     reader = decoder.stack()[0]
@@ -32,16 +25,13 @@ def training_engine(decoder: Any, memory: Memory | None) -> Direct:
 def kernel_inputs(
     decoder: Any, start: tuple[Any, ...], states: tuple[Any, ...], attended: tuple[Any, ...]
 ) -> tuple[list[Any], Any]:
-    """Returns what the kernels are multiplied with at all steps, and what the query is made of.
+    """Collects the inputs of the deferred kernels and of the query's, `<float>[time, batch, inputs]` each.
 
     Args:
         decoder: An `AttentionDecoder`.
         start: The first state.
         states: `<float>[time, batch, units]` each, after every step.
         attended: The contexts `<float>[time, batch, features]` and the weights, if there are any.
-
-    Returns:
-        `<float>[time, batch, inputs]` each.
     """
     output = -decoder.cell.states  # of the lowest cell, which reads the words
     before = states_before(states[output], start[output])
@@ -51,5 +41,5 @@ def kernel_inputs(
 
 
 def defers_context(decoder: Any) -> bool:
-    """Returns whether the product with the context is added to the projections of the words: an only cell does so."""
+    """Checks whether the product with the context is added to the word projections, as in a decoder of one cell."""
     return decoder.context_to_gates is not None and decoder.lower is None and is_plain(decoder.context_to_gates)

@@ -1,8 +1,8 @@
-"""How a recurrence multiplies in its steps, and when the gradients of its weights are summed.
+"""Multiplies in the steps of a recurrence, and sums the gradients of its weights step by step or after the loop.
 
-A kernel that every step multiplies with gets a gradient from every step, as large as the kernel; the keys of an
-attention get one as large as all regions of a batch. `Deferred` leaves them out of the loop: it keeps the two factors
-of each such gradient and multiplies them for all steps at once, when the way back is out of the loop.
+A kernel that every step multiplies by gets a gradient as large as the kernel from every step; the keys of an attention
+get one as large as all regions of a batch. `Deferred` keeps the two factors of each such gradient instead, and
+multiplies them for all steps at once when the backward pass has left the loop.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Direct:
     """Calls the layers of a step as they are; gradients are summed step by step."""
 
     def step_inputs(self, projections: Any) -> Any:
-        """Returns the inputs of the steps, `<float>[time, batch, …]`, from the projections of what is read."""
+        """Returns the inputs of the steps, `<float>[time, batch, …]`, from the projected words or vectors."""
         return projections
 
     def cell(self, cell: Any, projection: Any, state: Any, below: Any = None) -> Any:
@@ -38,7 +38,7 @@ class Direct:
         return attention.attend(query, memory, shift)
 
     def finish(self, inputs: Sequence[Any], queries: Any = None) -> None:
-        """Takes what the deferred kernels were multiplied with, and what the queries of an attention are made of."""
+        """Receives the inputs of the deferred kernels, and those of an attention's query kernel, for all steps."""
 
 
 DIRECT = Direct()
@@ -47,9 +47,8 @@ DIRECT = Direct()
 class Deferred(Direct):
     """Sums the gradients of recurrent kernels after the loop, in one product each.
 
-    The gradient of a kernel whose product is added to the projection is made of the projection's own gradient and what
-    the kernel was multiplied with. Those are outputs of the loop, so `step_inputs`, which comes before it, cannot have
-    them: `finish` brings them when the loop is made.
+    The gradient of a kernel whose product is added to the projection is the outer product of the kernel's input and the
+    projection's gradient. The inputs are outputs of the loop, so `step_inputs`, which precedes it, needs `finish`.
 
     Example:
         >>> engine = Deferred([cell.recurrent_kernel])
@@ -58,12 +57,12 @@ class Deferred(Direct):
         >>> engine.finish([states_before(states[0], start[0])])
 
     Args:
-        kernels: `<float>[inputs, width]`, with products that are added to the first `width` of the projections.
+        kernels: `<float>[inputs, width]`; the products are added to the first `width` of the projections.
     """
 
     def __init__(self, kernels: Sequence[Any]) -> None:
         self.values = [ops.convert_to_tensor(kernel) for kernel in kernels]
-        # Each transposed once: as a part of the product it is laid out anew in every step, for as long as the product.
+        # Transposed once: as a part of the product it would be laid out anew in every step, as slow as the product.
         self.kernels = {
             id(kernel): (ops.stop_gradient(value), ops.stop_gradient(ops.transpose(value)))
             for kernel, value in zip(kernels, self.values, strict=True)
@@ -73,8 +72,7 @@ class Deferred(Direct):
     def step_inputs(self, projections: Any) -> Any:
         @ops.custom_gradient
         def forward(projections: Any, *kernels: Any) -> tuple[Any, Callable[..., Any]]:
-            def backward(*arguments: Any, upstream: Any = None) -> Any:
-                upstream = arguments[0] if upstream is None else upstream
+            def backward(upstream: Any) -> Any:
                 return upstream, *self.kernel_gradients([upstream[..., : kernel.shape[1]] for kernel in kernels])
 
             return projections, backward
@@ -91,15 +89,15 @@ class Deferred(Direct):
         return [summed_product(x, output) for x, output in zip(self.inputs, outputs, strict=True)]
 
     def matmul(self, x: Any, kernel: Any) -> Any:
-        """Multiplies `<float>[rows, inputs]` by a kernel, whose gradient is left to `step_inputs` if it is deferred."""
+        """Multiplies `<float>[rows, inputs]` by a kernel, leaving the gradient of a deferred one to `step_inputs`."""
         if id(kernel) not in self.kernels:
             return ops.matmul(x, kernel)
         value, transposed = self.kernels[id(kernel)]
 
         @ops.custom_gradient
         def forward(x: Any) -> tuple[Any, Callable[..., Any]]:
-            def backward(*arguments: Any, upstream: Any = None) -> Any:
-                return ops.matmul(arguments[0] if upstream is None else upstream, transposed)
+            def backward(upstream: Any) -> Any:
+                return ops.matmul(upstream, transposed)
 
             return ops.matmul(x, value), backward
 
@@ -113,20 +111,15 @@ class Deferred(Direct):
 
 
 class DeferredAttention(Deferred):
-    """The same with an attention, one row an image: the gradients of its query kernel, keys and `v` are deferred too.
+    """Sums the gradients of a `BahdanauAttention` after the loop too: of its query kernel, keys and `v`.
 
-    Beside the projections every step reads a gradient slot: zeros that no result depends on, into which the way back
-    writes what the gradients of query, keys and `v` are made of.
-
-    Args:
-        kernels: As of `Deferred`; the query's kernel is added to them as the last.
-        attention: A `BahdanauAttention`.
-        memory: What it attends to.
+    It needs one row per image. Every step also reads a gradient slot: zeros that no result depends on, to which the
+    backward pass writes what the gradients of query, keys and `v` are computed from.
     """
 
     def __init__(self, kernels: Sequence[Any], attention: Any, memory: Memory) -> None:
         super().__init__([*kernels, attention.query_projection.kernel])
-        # In half precision half the traffic; float16 does not hold the powers.
+        # Half precision halves the traffic; float16 does not hold the powers.
         dtype = "bfloat16" if memory.keys.dtype == "bfloat16" else "float32"
         self.compare = CompiledScores(memory.keys, dtype)
         self.keys, self.v = memory.keys, attention.v
@@ -136,8 +129,7 @@ class DeferredAttention(Deferred):
 
         @ops.custom_gradient
         def forward(projections: Any, keys: Any, v: Any, *kernels: Any) -> tuple[Any, Callable[..., Any]]:
-            def backward(*arguments: Any, upstream: Any = None) -> Any:
-                upstream = arguments[0] if upstream is None else upstream
+            def backward(upstream: Any) -> Any:
                 ends = [width, width + regions, width + regions + units]
                 to_projections, to_scores, queries, to_queries = ops.split(upstream, ends, axis=-1)
                 outputs = [to_projections[..., : kernel.shape[1]] for kernel in kernels[:-1]]
@@ -164,8 +156,8 @@ class DeferredAttention(Deferred):
 
         @ops.custom_gradient
         def forward(query: Any, gradient_slot: Any) -> tuple[Any, Callable[..., Any]]:
-            def backward(*arguments: Any, upstream: Any = None) -> Any:
-                to_scores = (arguments[0] if upstream is None else upstream)[:, 0]  # of the only hypothesis
+            def backward(upstream: Any) -> Any:
+                to_scores = upstream[:, 0]  # of the only hypothesis
                 to_query = ops.cast(query_gradient(query, self.compare.powers, v, to_scores), query.dtype)
                 return to_query, ops.concatenate([ops.cast(to_scores, query.dtype), query, to_query], axis=-1)
 
@@ -174,17 +166,17 @@ class DeferredAttention(Deferred):
         return forward(query, gradient_slot)
 
     def attention_gradients(self, queries: Any, v: Any, to_scores: Any) -> tuple[Any, Any]:
-        """Computes those of the keys and of `v`, from `<float>[time, batch, units]` and `[time, batch, regions]`."""
+        """Computes the gradients of keys and `v` from `<float>[time, batch, units]` and `[time, batch, regions]`."""
         to_scores, key_powers = ops.cast(to_scores, "float32"), ops.cast(self.compare.powers, "float32")
         to_keys = keys_gradient(queries, key_powers, v, to_scores)
-        # In two sums: XLA takes ten times as long for one over all axes.
+        # Two sums: XLA takes ten times as long for one over all axes.
         halves = ops.sum(ops.reshape(weighed_halves(queries, key_powers, to_scores), (-1, v.shape[0])), axis=0)
         to_v = ops.sum(to_scores) - 2.0 * halves
         return ops.cast(to_keys, self.keys.dtype), ops.cast(to_v, v.dtype)
 
 
 def can_defer() -> bool:
-    """Returns whether gradients may be made of what a loop gives later; JAX's are functions of what came before."""
+    """Checks whether a gradient may use values that are computed after its forward pass: in TensorFlow, not in JAX."""
     return keras.backend.backend() == "tensorflow"
 
 

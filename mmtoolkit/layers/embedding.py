@@ -1,4 +1,4 @@
-"""The word table of a decoder or encoder."""
+"""Token embeddings of decoders and encoders."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def dense_gradient(table: Any) -> Any:
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class TokenEmbedding(keras.layers.Layer):
-    """Looks up a row per token; starts from a given table, e.g. of word2vec, or from small random numbers.
+    """Looks up a row per token in a table that starts as given, e.g. by word2vec, or as small random numbers.
 
     Example:
         >>> TokenEmbedding(5000, 300)(tokens)     # <int32>[...] to <float>[..., 300]

@@ -16,7 +16,7 @@ from mmtoolkit.layers.unroll import states_before, unroll
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class SequenceEncoder(keras.layers.Layer):
-    """Encodes padded sequences of vectors; what comes behind a sequence's end changes nothing.
+    """Encodes sequences of vectors; their padding changes nothing.
 
     Example:
         >>> encoder = SequenceEncoder(512)
@@ -25,12 +25,12 @@ class SequenceEncoder(keras.layers.Layer):
     Args:
         units: Width of each state; with two directions the outputs are twice as wide.
         cell: `"lstm"`, `"gru"` or `"vanilla"`.
-        layers: Cells one above the other.
+        layers: Number of stacked cells.
         bidirectional: Whether a second cell of each layer reads backwards.
         dropout: Share of the features dropped between two layers while training.
 
     Raises:
-        InputError: `layers` is no whole number from 1, or there is no such cell.
+        InputError: `layers` is not a whole number from 1, or there is no such cell.
 
     Source: Schuster & Paliwal, "Bidirectional Recurrent Neural Networks", 1997.
     """
@@ -93,12 +93,12 @@ class SequenceEncoder(keras.layers.Layer):
     def read(
         self, vectors: Any, mask: Any, number: int, below: tuple[Any, ...], *, training: bool | None
     ) -> tuple[tuple[Any, ...], Any]:
-        """Moves one cell through the sequences.
+        """Runs one cell over the sequences.
 
         Args:
             vectors: `<float>[batch, time, features]`.
             mask: `<bool>[time, batch]`, or `None`.
-            number: Of the cell; with two directions the odd ones read backwards.
+            number: Number of the cell; with two directions the odd ones read backwards.
             below: The states of the cell below in the same direction, `<float>[time, batch, units]` each.
             training: Whether gradients are wanted.
 

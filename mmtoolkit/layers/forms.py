@@ -1,4 +1,4 @@
-"""Checks the forms of recurrent stages."""
+"""Checks the options of recurrent layers."""
 
 from __future__ import annotations
 
@@ -11,11 +11,7 @@ GATES = ("features", "scalar", "none")
 
 
 def check_form(layers: int, attention: str, gated_context: str, *, tie_output: bool, deep_output: bool) -> None:
-    """Refuses forms of a decoder that do not exist.
-
-    Raises:
-        InputError: An option is out of its range, or `tie_output` comes without `deep_output`.
-    """
+    """Checks that the options of a decoder are in their ranges and fit each other."""
     check_depth("decoder", layers)
     if attention not in ATTENTIONS:
         raise InputError(f"A decoder's attention is one of {', '.join(ATTENTIONS)}. Received: {attention!r}.")
@@ -29,11 +25,7 @@ def check_form(layers: int, attention: str, gated_context: str, *, tie_output: b
 
 
 def check_memory(memory: Any, attention: str) -> None:
-    """Refuses to attend to nothing.
-
-    Raises:
-        InputError: There is an attention, and no memory.
-    """
+    """Checks that a decoder with attention has a memory."""
     if memory is None and attention != "none":
         raise InputError(
             "A decoder without a memory has attention='none'. "
@@ -42,10 +34,6 @@ def check_memory(memory: Any, attention: str) -> None:
 
 
 def check_depth(name: str, layers: int) -> None:
-    """Refuses a number of recurrent layers that is none.
-
-    Raises:
-        InputError: It is no whole number from 1.
-    """
+    """Checks that a number of recurrent layers is a whole number from 1."""
     if not isinstance(layers, int) or layers < 1:
         raise InputError(f"The recurrent layers of a {name} are a whole number from 1. Received: layers={layers!r}.")

@@ -1,4 +1,4 @@
-"""A question and a picture made one vector."""
+"""Fuses a question and a picture to one vector."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ class Fusion(keras.layers.Layer):
         >>> joint, weights = fusion(question, regions)       # <float>[batch, 1024], <float32>[batch, 1, 196]
 
     Args:
-        kind: `"product"`: the mean region, brought to a root mean square of 1 (at length 1 the product starts near
-            nothing), times the question, element by element, each through a layer with tanh; `"concat"`: the same side
-            by side, through one layer; `"attention"`: the question asks the regions, each brought to mean 0 and spread
-            1, as a decoder's state does; the context is added to it, and beside that sum comes its product with the
-            question: whether it is red is asked of a colour that is compared, not added.
+        kind: `"product"`: the question times the mean region, element by element, each through a layer with tanh; the
+            mean region is scaled to a root mean square of 1 (at length 1 the product would start near zero).
+            `"concat"`: both side by side, through one layer. `"attention"`: the question is the query, and the regions,
+            each normalised to mean 0 and spread 1, are the values; the joint vector is the sum of question and
+            context, and beside it their product, by which they are compared ("is it red?").
         units: Width of the layers; of attention the joint vector is twice as wide.
         attention_units: Width in which question and regions are compared; `units` by default.
-        hops: How often attention asks, each time with the context of the time before; 1 or 2.
+        hops: Number of attention steps, 1 or 2; the second query includes the first context.
         dropout: Share of the joint vector, and of the features that are attended to, dropped while training.
-        question_only: Whether there is no picture: the question goes through the same layers without what joins them.
+        question_only: Whether there is no picture: the question goes through the same layers, but is joined to nothing.
 
     Raises:
         InputError: There is no such kind, or `hops` is out of range.
@@ -61,7 +61,7 @@ class Fusion(keras.layers.Layer):
         self.kind, self.units, self.attention_units = kind, units, attention_units or units
         self.hops = hops if kind == "attention" else 1
         self.dropout, self.question_only = dropout, question_only
-        # What attention adds and multiplies stays linear: a tanh at its ends no longer learns what is to be compared.
+        # What attention adds and multiplies stays linear: a saturated tanh would not learn what to compare.
         same, activation = {"dtype": self.dtype_policy}, None if kind == "attention" else "tanh"
 
         def dense(name: str) -> Any:
@@ -78,7 +78,7 @@ class Fusion(keras.layers.Layer):
 
     @property
     def width(self) -> int:
-        """Features of the joint vector."""
+        """Returns the number of features of the joint vector."""
         return self.units * (2 if self.attentions else 1)
 
     def build(self, question_shape: Any, regions_shape: Any = None, picture_shape: Any = None) -> None:
@@ -97,12 +97,12 @@ class Fusion(keras.layers.Layer):
     def call(
         self, question: Any, regions: Any = None, picture: Any = None, training: bool | None = None
     ) -> tuple[Any, Any]:
-        """Fuses to `<float>[batch, width]`; returns the weights `<float32>[batch, hops, regions]` or `None` too.
+        """Computes joint vectors `<float>[batch, width]` and weights `<float32>[batch, hops, regions]` or `None`.
 
         Args:
             question: `<float>[batch, features]`.
-            regions: `<float>[pictures, regions, features]`; `None` for a blind one.
-            picture: `<int32>[batch]`, the picture of each question; `None` where each has its own, in their order.
+            regions: `<float>[pictures, regions, features]`; `None` with `question_only`.
+            picture: `<int32>[batch]`, the picture of each question; `None` where question i is about picture i.
             training: Whether features are dropped.
         """
         if self.question_only:
@@ -119,7 +119,7 @@ class Fusion(keras.layers.Layer):
         return self.drop(joint, training=training), None
 
     def attend(self, question: Any, regions: Any, picture: Any, training: bool | None) -> tuple[Any, Any]:
-        """Joins the question with its context, added and multiplied; returns the attention weights too."""
+        """Joins the question with its context, added and multiplied; also returns the attention weights."""
         regions = self.drop_regions(ops.cast(normalise(regions), self.compute_dtype), training=training)
         asked = joint = self.question_layer(question)
         attention_weights = []

@@ -12,7 +12,7 @@ from keras import ops
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class SmallCNN(keras.layers.Layer):
-    """Encodes pixels by four batch-normalised convolutions with pooling: a grid of an eighth of the image's side.
+    """Encodes pixels by batch-normalised convolutions with pooling: four give a grid of an eighth of the image's side.
 
     Example:
         >>> SmallCNN()(images)      # <uint8>[batch, 64, 64, 3] to <float>[batch, 64, 128]
@@ -65,7 +65,7 @@ class VGG19Block5(keras.layers.Layer):
     """Applies the last four convolutions of VGG19, from the regions before them to those of `block5_conv4`.
 
     Their kernels are kept divided by `rate`, so that an optimizer of Adam's kind moves them by that share of its
-    learning rate: what was learnt from a million pictures is not to be lost in a few steps.
+    learning rate: a few steps must not undo the training on a million pictures.
 
     Example:
         >>> block = VGG19Block5()
@@ -92,7 +92,7 @@ class VGG19Block5(keras.layers.Layer):
         self.biases = [self.add_weight(shape=(width,), name=f"bias_{i}", initializer="zeros") for i in range(4)]
 
     def start(self, weights: Sequence[Any]) -> None:
-        """Takes the kernels and biases of VGG19, in turns."""
+        """Sets the weights to kernels and biases of VGG19, given in turn."""
         for variable, value in zip(self.kernels, weights[0::2], strict=True):
             variable.assign(value / self.rate)
         for variable, value in zip(self.biases, weights[1::2], strict=True):
@@ -114,7 +114,7 @@ class VGG19Block5(keras.layers.Layer):
 
 
 def coordinates(values: Any) -> Any:
-    """Makes two channels of each pixel's place, from -1 to 1 (Liu et al. 2018, CoordConv)."""
+    """Computes each pixel's coordinates, from -1 to 1, as two channels (Liu et al. 2018, CoordConv)."""
     batch, height, width = (ops.shape(values)[axis] for axis in range(3))
     rows = ops.reshape(ops.linspace(-1.0, 1.0, height), (1, height, 1, 1))
     columns = ops.reshape(ops.linspace(-1.0, 1.0, width), (1, 1, width, 1))

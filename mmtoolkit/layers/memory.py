@@ -1,4 +1,4 @@
-"""What a decoder attends to."""
+"""Memories that attention reads, and operations on their rows."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from mmtoolkit.errors import InputError
 
 
 class Memory(NamedTuple):
-    """What a decoder attends to, projected once.
+    """Holds the values that a decoder attends to, and their projections, which are computed once.
 
     Args:
         keys: `<float>[batch, regions, units]`, the projected values.
         values: `<float>[batch, regions, features]`.
         mask: `<bool>[batch, regions]`, True where a region exists; `None` where all do.
-        gates: `<float>[batch, gates * units]`, what a decoder's gates get from all of it; `None` for nothing.
+        gates: `<float>[batch, gates * units]`, the mean of the values projected to a decoder's gates, if it is read.
         compare: Computes the scores of a query in place of `additive_scores`; a `CompiledScores` of the keys.
     """
 
@@ -45,30 +45,26 @@ def normalise(values: Any) -> Any:
 
 
 def per_row(values: Any, rows: Any) -> Any:
-    """Repeats each row of `<float>[batch, width]` for its hypotheses, as many as `[batch x hypotheses, …]` has rows."""
+    """Repeats each row of `<float>[batch, width]` for its hypotheses, to as many rows as `[batch x hypotheses, …]`."""
     batch, width = ops.shape(values)[0], values.shape[-1]
     repeated = ops.broadcast_to(ops.expand_dims(values, 1), (batch, ops.shape(rows)[0] // batch, width))
     return ops.reshape(repeated, (-1, width))
 
 
 def gates_for(memory: Memory | None, words: Any) -> Any:
-    """Returns a memory's part in the gates, for words `<float>[rows, embedding]` or `<float>[batch, time, embedding]`.
-
-    Raises:
-        InputError: The memory was made without one.
-    """
+    """Returns a memory's `gates` for words `<float>[rows, embedding]` or `<float>[batch, time, embedding]`."""
     if memory is None or memory.gates is None:
         raise InputError("A decoder with mean_input reads memories of its own prepare. Received: another's.")
     return ops.expand_dims(memory.gates, 1) if len(words.shape) == 3 else per_row(memory.gates, words)
 
 
 def rows_of(values: Any, rows: Any) -> Any:
-    """Gathers the rows `<int32>[batch]` of `[count, …]`, also more than once; all as they are without `rows`."""
+    """Gathers the rows `<int32>[batch]` of `[count, …]`, which may repeat; without `rows` all stay as they are."""
     return values if values is None or rows is None else ops.take(values, rows, axis=0)
 
 
 def memory_of(memory: Memory | None, rows: Any) -> Memory | None:
-    """Returns the memory of each of the images `<int32>[batch]`, which may come more than once; `None` stays `None`."""
+    """Gathers the memories of the images `<int32>[batch]`, which may repeat; `None` stays `None`."""
     return None if memory is None else Memory(*(rows_of(part, rows) for part in memory[:4]))
 
 

@@ -1,4 +1,4 @@
-"""The cells of this package as Keras' own recurrent layers call theirs."""
+"""Wraps the cells of this package for Keras' own recurrent layers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmtoolkit.layers.cells import Cell
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class RNNCell(keras.layers.Layer):
-    """Gives a cell an input projection of its own, for `keras.layers.RNN`, `Bidirectional` and `StackedRNNCells`.
+    """Wraps a cell with an input projection, for `keras.layers.RNN`, `Bidirectional` and `StackedRNNCells`.
 
     Example:
         >>> reader = keras.layers.Bidirectional(keras.layers.RNN(RNNCell(LSTMCell(64))))
@@ -33,12 +33,12 @@ class RNNCell(keras.layers.Layer):
 
     def build(self, inputs_shape: Any, states_shape: Any = None) -> None:
         self.input_projection.build(inputs_shape)
-        if not self.cell.built:  # one that was loaded is
+        if not self.cell.built:  # a loaded cell is
             self.cell.build()
         self.built = True
 
     def call(self, inputs: Any, states: Any, training: bool | None = None) -> tuple[Any, list[Any]]:
-        """Returns the output `<float>[batch, units]` and the next states.
+        """Computes the output `<float>[batch, units]` and the next states.
 
         Args:
             inputs: `<float>[batch, features]`.

@@ -1,7 +1,7 @@
-"""The scores of additive attention, as written and in compiled passes over powers of the keys.
+"""Computes the scores of additive attention, as written and in compiled passes over powers of the keys.
 
-`tanh(a + b) = 1 - 2 / (1 + exp(2 a) exp(2 b))`: with `exp(2 keys)` computed once no step needs an exponential of every
-pair of query and key.
+`tanh(a + b) = 1 - 2 / (1 + exp(2 a) exp(2 b))`: with `exp(2 keys)` computed once, no step computes an exponential for
+each pair of query and key.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LARGEST = 43.0  # exp(2 * 43) is below the largest float32; tanh is 1 long befor
 
 
 def additive_scores(query: Any, keys: Any, v: Any) -> Any:
-    """Computes `v · tanh(query + key)` in float32, whatever the types, so that all forms agree.
+    """Computes `v · tanh(query + key)` in float32, whatever the types.
 
     Args:
         query: `<float>[rows, units]`, where the rows may be a multiple of the batch.
@@ -26,8 +26,7 @@ def additive_scores(query: Any, keys: Any, v: Any) -> Any:
     Returns:
         `<float32>[batch, hypotheses, regions]`.
     """
-    batch, units = ops.shape(keys)[0], keys.shape[-1]
-    regions = ops.shape(keys)[1] if keys.shape[1] is None else keys.shape[1]
+    batch, regions, units = ops.shape(keys)
     query, keys, v = (ops.cast(x, "float32") for x in (query, keys, v))
     query = ops.reshape(query, (batch, -1, 1, units))  # [batch, hypotheses, 1, units]
     compared = ops.tanh(query + ops.expand_dims(keys, 1))  # [batch, hypotheses, regions, units]
@@ -50,7 +49,7 @@ class CompiledScores:
         self.powers = ops.stop_gradient(ops.cast(powers(keys), dtype))
 
     def __call__(self, query: Any, v: Any) -> Any:
-        """Returns `<float32>[batch, hypotheses, regions]` of a query `<float>[rows, units]`."""
+        """Computes `<float32>[batch, hypotheses, regions]` from a query `<float>[rows, units]`."""
         batch, (regions, units) = ops.shape(self.powers)[0], self.powers.shape[1:]
         query = ops.reshape(query, (batch, -1, units))  # [batch, hypotheses, units]
         scores = scores_of(query, self.powers, ops.cast(v, "float32"))
@@ -63,7 +62,7 @@ def powers(values: Any) -> Any:
 
 
 def half(query: Any, key_powers: Any) -> Any:
-    """Computes `(1 - tanh(query + key)) / 2`, `<float32>[…, regions, units]`, of a query `<float>[…, units]`."""
+    """Computes `(1 - tanh(query + key)) / 2`, `<float32>[…, regions, units]`, from a query `<float>[…, units]`."""
     return 1.0 / (1.0 + ops.expand_dims(powers(query), -2) * ops.cast(key_powers, "float32"))
 
 
@@ -86,7 +85,7 @@ def query_gradient(query: Any, key_powers: Any, v: Any, upstream: Any) -> Any:
 
 @compiled
 def keys_gradient(queries: Any, key_powers: Any, v: Any, upstream: Any) -> Any:
-    """Computes the gradient of `scores_of` for the keys, `<float32>[batch, regions, units]`, summed over the steps."""
+    """Computes the gradient of `scores_of` for the keys, `<float32>[batch, regions, units]`, summed over steps."""
     part = half(queries, key_powers)  # [steps, batch, regions, units]
     return 4.0 * ops.cast(v, "float32") * ops.sum(ops.expand_dims(upstream, -1) * (part - part * part), axis=0)
 

@@ -1,4 +1,4 @@
-"""The one place where time is unrolled: decoder and encoder move through a sequence here."""
+"""Unrolls time, for encoders and decoders alike."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def unroll(
 ) -> tuple[Any, Any]:
     """Applies `move` to one time step after the other and collects the states.
 
-    A number of steps that is known when the graph is made is written out; an unknown one becomes a loop whose bound
-    XLA knows, so both train when compiled. The result is that of
+    If the number of steps is known when the graph is built, the steps are written out; else they become a loop whose
+    bound XLA knows. Both train when compiled. The result is that of
 
         for time in range(steps):
             state = move(state, inputs[time])
@@ -38,7 +38,7 @@ def unroll(
         reverse: Whether the last step comes first. The states are returned in the order of the inputs.
 
     Returns:
-        The states after each step, `[time, batch, …]`, and the last one that was reached.
+        The states after each step, `[time, batch, …]`, and the state after the last one.
     """
     read = (inputs,) if mask is None else (inputs, mask)
     if reverse:
@@ -63,7 +63,7 @@ def unroll(
 
 
 def states_before(states: Any, start: Any, *, reverse: bool = False) -> Any:
-    """Returns the state before each step, of the states `[time, batch, …]` after them and the first one."""
+    """Returns the state before each step, given the states `[time, batch, …]` after them and the first one."""
     start = ops.expand_dims(start, 0)
     return ops.concatenate([states[1:], start] if reverse else [start, states[:-1]])
 

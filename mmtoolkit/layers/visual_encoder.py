@@ -1,4 +1,4 @@
-"""The encoder of images that a model owns: a network or stored regions, pooled and cropped."""
+"""Encodes the images of a model: by a network or as stored regions, pooled and cropped."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ class VisualEncoder(keras.layers.Layer):
         >>> encoder(images)      # <uint8>[batch, 64, 64, 3] to <float>[batch, 16, 128]
 
     Args:
-        kind: `"vgg19"`: stored regions come in and stay as they are; `"vgg19-block5"`: those before VGG19's last block
-            come in, which is trained with the rest; `"small"`: pixels come in, and a small CNN is trained.
+        kind: `"vgg19"`: the input is stored regions, which stay as they are; `"vgg19-block5"`: it is stored regions
+            from before VGG19's last block, which is trained; `"small"`: it is pixels, and a small CNN is trained.
         filters: Channels after each convolution of the small CNN.
-        crop: Share of the sides of an image that is cut off at most while training (`RegionCrop`).
-        pool: Squares of `pool` x `pool` regions become one, the largest of each feature (`RegionPool`).
+        crop: Largest share of the sides of an image that is cut off while training (`RegionCrop`).
+        pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
 
     Raises:
         InputError: An option is out of its range.
@@ -62,24 +62,21 @@ class VisualEncoder(keras.layers.Layer):
         self.crop.build(self.compute_output_shape(images_shape))
 
     def call(self, images: Any, training: bool | None = None) -> Any:
-        """Returns `<float>[batch, regions, features]`.
+        """Encodes images as `<float>[batch, regions, features]`.
 
         Args:
             images: Pixels `<uint8>[batch, side, side, 3]`, or stored regions `<float>[batch, regions, features]`.
-            training: Whether regions are cropped, and batch norms see the batch.
+            training: Whether regions are cropped, and batch norms use the batch's statistics.
         """
-        return self.pooled(self.encode(images, training), training)
-
-    def encode(self, images: Any, training: bool | None = None) -> Any:
-        """Runs the network, if there is one."""
-        return self.network(images, training=training) if self.network else images
+        regions = self.network(images, training=training) if self.network else images
+        return self.pooled(regions, training)
 
     def pooled(self, regions: Any, training: bool | None = None) -> Any:
         """Pools regions and crops them."""
         return self.crop(self.pool(regions), training=training)
 
     def encoded_shape(self, images_shape: Any) -> tuple[int | None, ...]:
-        """Returns the shape of the regions that the network gives, before they are pooled."""
+        """Returns the shape of the regions before they are pooled."""
         return tuple(self.network.compute_output_shape(images_shape) if self.network else images_shape)
 
     def compute_output_shape(self, images_shape: Any, **_: Any) -> tuple[int | None, ...]:

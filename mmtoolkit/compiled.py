@@ -1,4 +1,4 @@
-"""Compiles functions of tensors with XLA, and loops over time that XLA can train."""
+"""Compiles functions of tensors with XLA, and runs loops over time that XLA can train."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import keras
 
 
 def can_compile() -> bool:
-    """Checks whether `compiled` compiles: in TensorFlow, but not on macOS, for whose GPUs it has no XLA."""
+    """Checks whether `compiled` compiles: in TensorFlow, but not on macOS, where it has no XLA for the GPU."""
     return keras.backend.backend() == "tensorflow" and sys.platform != "darwin"
 
 
@@ -22,7 +22,7 @@ def keras_compiles() -> bool:
 def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
     """Compiles a function of tensors with XLA where possible; elsewhere returns it unchanged.
 
-    Only for functions that run in this process: the server has no XLA for the CPU, so an export must not contain them.
+    An export must not contain such functions: the server has no XLA for the CPU.
 
     Example:
         >>> @compiled
@@ -39,8 +39,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 def scan(move: Callable[[Any, Any], Any], state: Any, inputs: Any) -> tuple[Any, Any]:
     """Applies `move` to one time step after the other in a loop that XLA can train.
 
-    As `keras.ops.scan`, whose loop on TensorFlow has no bound: the gradients of one need lists of a fixed size. The
-    time of the inputs is such a bound, for XLA compiles a graph anew for every shape that it meets.
+    On TensorFlow the loop of `keras.ops.scan` has no bound, without which XLA cannot compile its gradients. The number
+    of steps is such a bound, as XLA compiles a graph anew for every shape.
 
     Example:
         >>> scan(lambda total, x: total + x, zeros((1,)), ops.array([[1.0], [2.0]]))

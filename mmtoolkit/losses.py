@@ -1,4 +1,4 @@
-"""The loss of models that write tokens."""
+"""Losses of models that generate tokens."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class TokenLoss(keras.losses.Loss):
     """Computes the cross-entropy of the next token, summed with the given weights.
 
     The data set divides the weights by the number of real tokens in the whole batch, so the sum is the mean over
-    tokens, also when a batch is spread over several devices.
+    tokens, also when a batch is split over several devices.
 
     Example:
         A uniform guess among four tokens costs log 4 per token:

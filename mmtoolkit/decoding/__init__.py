@@ -1,7 +1,7 @@
-"""Searches over `step`: each owns its loop and knows nothing of the model behind it.
+"""Searches over `step`: each owns its loop and works with any model.
 
-A search is called with `step(tokens, state) -> (logits, state)` and the first state, whose every leaf has one row per
-picture. It reorders whatever nested state it is given with one gather and never looks inside.
+A search is called with `step(tokens, state) -> (logits, state)` and the first state, a nest of tensors with one row per
+picture. It reorders the rows of all of them alike.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ SEARCHES: dict[str, type[Search]] = {"Greedy": Greedy, "BeamSearch": BeamSearch,
 
 
 def best_of(decoding: Search, n_best: int) -> Search:
-    """Returns a search like the given one for so many sentences; what gives one alone becomes a narrow beam.
+    """Makes a search return `n_best` sentences; for more than one, a search other than a beam becomes a beam.
 
     Example:
         >>> best_of(BeamSearch(width=3), 5).width

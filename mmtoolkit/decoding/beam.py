@@ -1,4 +1,4 @@
-"""Beam search: several sentences of each picture at a time."""
+"""Searches several sentences of each picture at a time, by a beam."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class BeamSearch:
         n_best: Number of sentences returned, at most `width`.
         min_length: Number of tokens before `end` may come.
         no_repeat_ngram: No run of so many tokens comes twice in a sentence; 0 allows all.
-        groups: Parts of the beam, of equal width, that search one after the other at every step, each drawn away from
-            what the ones before it say at that moment. Each gives at most `n_best / groups` finished sentences, rounded
-            up; two groups may end with the same one.
-        diversity: What a token costs a group for each earlier sentence that has it now. It guides the choice; the
-            scores stay those of the model.
+        groups: Parts of the beam, of equal width, that search one after the other at every step, each penalised for
+            the tokens that earlier ones chose at that step. Each gives at most `n_best / groups` finished sentences,
+            rounded up; two groups may give the same one.
+        diversity: Penalty on a token for each sentence of the earlier groups that continues with it. It guides the
+            choice; the scores stay those of the model.
 
     Returns:
         `ids <int32>[batch, n_best, max_length]`, best first, padded with 0 after `end`, and
@@ -125,7 +125,7 @@ class BeamSearch:
         return gather_rows(ids, best), ops.take_along_axis(scores, best, axis=1)
 
     def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
-        """Makes the tokens impossible that would repeat a run or end too early; `<float32>[rows, vocabulary]`."""
+        """Forbids tokens that would repeat a run or end too early, in `<float32>[rows, vocabulary]`."""
         if self.no_repeat_ngram:
             repeated = repeats(ids, time, self.no_repeat_ngram, log_probabilities.shape[-1])
             log_probabilities += MINUS_INFINITY * repeated
@@ -135,7 +135,7 @@ class BeamSearch:
         return log_probabilities
 
     def choose(self, totals: Any) -> tuple[Any, Any, Any]:
-        """Chooses the likeliest continuations of each group, less the cost of words that earlier groups chose.
+        """Chooses the likeliest continuations of each group, less the penalty on tokens that earlier groups chose.
 
         Args:
             totals: Log-probabilities of all sentences so far, `<float32>[batch, groups, size, vocabulary]`.
@@ -144,11 +144,11 @@ class BeamSearch:
             Of the chosen ones, each `[batch, groups, size]`: log-probabilities, places of the sentences that they
             continue, and tokens.
         """
-        vocabulary, chosen, said = totals.shape[-1], [], ops.zeros(())
+        vocabulary, chosen, counts = totals.shape[-1], [], ops.zeros(())
         for group in range(self.groups):
             own = totals[:, group]
             flat = (ops.shape(own)[0], own.shape[1] * vocabulary)
-            wanted = own - self.diversity * said if group else own
+            wanted = own - self.diversity * counts if group else own
             alive, best = ops.top_k(ops.reshape(wanted, flat), own.shape[1])
             if group:  # what guides the choice is no part of the score
                 alive = ops.take_along_axis(ops.reshape(own, flat), best, axis=-1)
@@ -156,21 +156,20 @@ class BeamSearch:
             chosen.append((alive, origin, last))
             if group + 1 == self.groups:
                 break
-            said += ops.sum(ops.one_hot(ops.where(alive > IMPOSSIBLE, last, -1), vocabulary), axis=1, keepdims=True)
+            counts += ops.sum(ops.one_hot(ops.where(alive > IMPOSSIBLE, last, -1), vocabulary), axis=1, keepdims=True)
         alive, origin, last = (ops.stack(parts, axis=1) for parts in zip(*chosen, strict=True))
         return alive, origin, last
 
     def longest(self, max_length: int) -> float:
-        """Computes the divisor of the longest sentence, the upper bound of an unfinished one's score."""
+        """Computes the divisor of the longest sentence, which gives the upper bound of an unfinished one's score."""
         return float(max_length) ** self.length_penalty
 
 
 def repeats(ids: Any, time: Any, size: int, vocabulary: int) -> Any:
-    """Marks by 1.0 each token that would complete a run of `size` tokens already in `<int32>[rows, max_length]`."""
+    """Marks with 1.0 each token that would complete a run of `size` tokens already in `<int32>[rows, max_length]`."""
     length = ids.shape[-1]
     positions = ops.arange(length)
-    matches = positions + size - 1 < time  # runs that lie before the present position
-    matches = ops.expand_dims(matches, 0)
+    matches = ops.expand_dims(positions + size - 1 < time, 0)  # runs that end before the present position
     for offset in range(size - 1):
         recent = ops.take(ids, ops.clip(time - size + 1 + offset, 0, length - 1), axis=1)
         shifted = ops.take(ids, ops.minimum(positions + offset, length - 1), axis=1)

@@ -1,4 +1,4 @@
-"""The search that options ask for, based on a model's own."""
+"""Chooses a search by the options of a command."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def choose_search(
     top_p: float | None = None,
     seed: int | None = None,
 ) -> BeamSearch | Sample:
-    """Returns the default search with the options that are given; those of sampling make it a draw.
+    """Replaces the options that are given in a model's default search; those of sampling make it a `Sample`.
 
     Example:
         >>> choose_search(BeamSearch(width=5), beam=3).width
@@ -34,15 +34,15 @@ def choose_search(
 
     Args:
         default: The model's own search.
-        n_best: Sentences of each row.
+        n_best: Number of sentences of each row.
         beam: Width of the beam; by default wide enough for `n_best`.
         length_penalty: As in `BeamSearch`, like `groups` and `diversity`.
-        groups: Parts of the beam.
-        diversity: What keeps them apart.
+        groups: Number of parts of the beam.
+        diversity: Penalty that keeps them apart.
         temperature: As in `Sample`, like `top_k` and `top_p`.
-        top_k: Tokens among which is drawn.
-        top_p: Their probability.
-        seed: Start of the random numbers of a draw.
+        top_k: Number of likeliest tokens to sample from.
+        top_p: Probability of the likeliest tokens to sample from.
+        seed: Seed of the samples.
 
     Raises:
         InputError: Options of both kinds are given, one is out of its range, or one would do nothing.
@@ -63,18 +63,17 @@ def choose_search(
     if diversity is not None and parts == 1:
         raise InputError(f"--diversity keeps groups apart. Received: --diversity {diversity}; add --groups.")
     wide_enough = -(-max(base.width, n_best) // parts) * parts  # and the same for every group
-    width = wide_enough if beam is None else beam
-    changes = {name: value for name, value in beams.items() if name != "beam"}
-    return replace(base, **changes, width=width, n_best=n_best)
+    width = beams.pop("beam", wide_enough)
+    return replace(base, **beams, width=width, n_best=n_best)
 
 
 def given(**options: Any) -> dict[str, Any]:
-    """Returns the options that are not left out."""
+    """Returns the options that are not `None`."""
     return {name: value for name, value in options.items() if value is not None}
 
 
 def spelt(names: Iterable[str]) -> str:
-    """Spells options as a person types them.
+    """Spells options as on the command line.
 
     Example:
         >>> spelt(["beam", "length_penalty"])

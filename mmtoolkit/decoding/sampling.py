@@ -1,4 +1,4 @@
-"""Searches that write one sentence a row, each token chosen for good: the likeliest, or a drawn one."""
+"""Searches one sentence per row, by the likeliest token or a sampled one at each step."""
 
 from __future__ import annotations
 
@@ -38,18 +38,17 @@ class Greedy:
 
 @dataclass(frozen=True)
 class Sample:
-    """Draws each token from the model's distribution.
+    """Samples each token from the model's distribution.
 
     Example:
         >>> ids, scores = Sample(temperature=0.7, top_p=0.9)(step, state, start=1, end=2, max_length=20)
 
     Args:
         temperature: Divides the logits; below 1 likely tokens become likelier, near 0 it is greedy search.
-        top_k: Draws among so many likeliest tokens; 0 means all.
-        top_p: Draws among the likeliest tokens that together have this probability, the one that reaches it included.
-        n_best: Sentences drawn for each picture, put best first.
-        seed: Start of the random numbers: every call draws the same. `None` or a `keras.random.SeedGenerator` draws
-            anew at every call.
+        top_k: Number of likeliest tokens to sample from; 0 means all.
+        top_p: Probability of the likeliest tokens to sample from; the token that reaches it is included.
+        n_best: Number of sentences sampled for each picture; they are returned best first.
+        seed: Seed of the samples, the same at every call. With `None` or a `keras.random.SeedGenerator` calls differ.
 
     Returns:
         `ids <int32>[batch, n_best, max_length]`, padded with 0 after `end`, and `scores <float32>[batch, n_best]`, the
@@ -88,7 +87,7 @@ class Sample:
         banned: Sequence[int] = BANNED,
         uniforms: Any = None,
     ) -> tuple[Any, Any]:
-        """Searches as all do; `uniforms <float32>[batch * n_best, max_length]` in [0, 1) replace draws."""
+        """Samples sentences; `uniforms <float32>[batch * n_best, max_length]` in [0, 1) replace the random numbers."""
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
         if uniforms is None:
             uniforms = keras.random.uniform((batch * self.n_best, max_length), seed=self.seed)
@@ -102,14 +101,14 @@ class Sample:
         return gather_rows(ops.reshape(ids, (batch, self.n_best, max_length)), best), scores
 
     def narrow(self, logits: Any) -> Any:
-        """Makes the tokens impossible that `top_k` and `top_p` leave out of `<float32>[rows, vocabulary]`."""
+        """Forbids the tokens of `<float32>[rows, vocabulary]` that `top_k` and `top_p` leave out."""
         if self.top_k and self.top_k < logits.shape[-1]:
             least = ops.top_k(logits, self.top_k)[0][:, -1:]
             logits = ops.where(logits < least, MINUS_INFINITY, logits)
         if self.top_p < 1:
             likeliest = ops.flip(ops.sort(logits, axis=-1), axis=-1)
-            uniforms = ops.softmax(likeliest, axis=-1)
-            before = ops.cumsum(uniforms, axis=-1) - uniforms  # of all likelier tokens
+            probabilities = ops.softmax(likeliest, axis=-1)
+            before = ops.cumsum(probabilities, axis=-1) - probabilities  # of all likelier tokens
             least = ops.min(ops.where(before < self.top_p, likeliest, np.inf), axis=-1, keepdims=True)
             logits = ops.where(logits < least, MINUS_INFINITY, logits)
         return logits
@@ -125,16 +124,11 @@ def sampling(
     max_length: int,
     banned: Sequence[int],
 ) -> tuple[Any, Any]:
-    """Writes one sentence a row, each token chosen from the log-probabilities of its moment, until all have ended.
+    """Generates one sentence per row, choosing a token at each step, until all have ended.
 
     Args:
-        choose: Log-probabilities `<float32>[rows, vocabulary]` and the time to tokens `<int>[rows]`.
-        step: The model.
-        state: One row a sentence.
-        start: Read first.
-        end: Ends a sentence; 0 follows.
-        max_length: Most tokens of a sentence.
-        banned: Tokens that are impossible.
+        choose: From log-probabilities `<float32>[rows, vocabulary]` and the time to tokens `<int>[rows]`.
+        step: As in every search, like the rest.
 
     Returns:
         `ids <int32>[rows, max_length]` and `scores <float32>[rows]`, the sums of the log-probabilities.
@@ -166,20 +160,20 @@ def sampling(
 
 
 def draw(logits: Any, uniforms: Any) -> Any:
-    """Draws the token whose share of the cumulated softmax holds the uniform number: `<int32>[rows]`.
+    """Samples a token per row by inverting the cumulative softmax at a uniform number: `<int32>[rows]`.
 
     Example:
-        Shares 0.25 and 0.75:
+        Probabilities 0.25 and 0.75:
         >>> draw(log([[1.0, 3.0], [1.0, 3.0]]), [0.2, 0.3])
         [0, 1]
 
     Args:
         logits: `<float32>[rows, tokens]`.
-        chances: `<float32>[rows]` from 0 to below 1.
+        uniforms: `<float32>[rows]` from 0 to below 1.
 
     Source: Devroye, "Non-Uniform Random Variate Generation", 1986, III.2: inversion.
     """
     cumulated = ops.cumsum(ops.softmax(logits, axis=-1), axis=-1)
-    # Times the last sum, which rounding leaves a little beside 1: no chance then falls past the last possible token.
+    # Times the last sum, which rounding leaves a little off 1: no number then falls past the last possible token.
     reached = cumulated > ops.expand_dims(uniforms, -1) * cumulated[:, -1:]
     return ops.cast(ops.argmax(reached, axis=-1), "int32")

@@ -1,4 +1,4 @@
-"""What all searches do with rows of token ids."""
+"""Operations of all searches on rows of token ids."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ IMPOSSIBLE = -1e8  # below this a total holds a forbidden token
 
 
 def forbid(log_probabilities: Any, tokens: Sequence[int]) -> Any:
-    """Makes the given tokens impossible in `<float>[..., vocabulary]`."""
+    """Forbids the given tokens in `<float>[..., vocabulary]`."""
     ids = ops.arange(log_probabilities.shape[-1])
     forbidden = ops.zeros_like(ids, dtype="bool")
     for token in tokens:
@@ -23,16 +23,16 @@ def forbid(log_probabilities: Any, tokens: Sequence[int]) -> Any:
 
 
 def write(ids: Any, time: Any, tokens: Any) -> Any:
-    """Puts `tokens` at position `time` of `<int32>[..., max_length]`."""
+    """Writes `tokens` at position `time` of `<int32>[..., max_length]`."""
     here = ops.arange(ids.shape[-1]) == time
     tokens = tokens if isinstance(tokens, int) else ops.expand_dims(tokens, -1)
     return ops.where(here, tokens, ids)
 
 
 def gather_rows(rows: Any, chosen: Any) -> Any:
-    """Takes `<int>[..., k]` of the rows `<int32>[..., n, length]`.
+    """Gathers `<int>[..., k]` of the rows `<int32>[..., n, length]`.
 
-    As `take_along_axis`, which is many more operations where the number of pictures is not known.
+    `take_along_axis` takes many more operations where the number of pictures is not known.
     """
     count, length, shape = ops.shape(rows)[-2], rows.shape[-1], ops.shape(chosen)
     places = ops.reshape(ops.cast(chosen, "int32"), (-1, shape[-1]))

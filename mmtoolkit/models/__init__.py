@@ -1,4 +1,4 @@
-"""Models: Keras models with presets, which `decode` their outputs to text."""
+"""Keras models with presets, which `decode` their outputs to text."""
 
 from mmtoolkit.models.captioner import Captioner
 from mmtoolkit.models.image_inputs import ImageInputs

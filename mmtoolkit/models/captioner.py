@@ -1,4 +1,4 @@
-"""The captioner: pictures (or their regions) in, sentences out."""
+"""Captions pictures, or the regions of pictures."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from mmtoolkit.vision import ExtractorKey, ImageSource
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class Captioner(ImageInputs):
-    """An attention decoder over the regions of a picture.
+    """Captions a picture with an attention decoder over its regions.
 
     Example:
         >>> captioner = Captioner(codec, cell="lstm", units=512)
@@ -34,17 +34,17 @@ class Captioner(ImageInputs):
 
     Inputs: `{"regions": <float>[batch, regions, features], "tokens": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model. With
-    `"image_index" <int32>[batch]` there may be fewer pictures than captions: it says whose is whose.
+    `"image_index" <int32>[batch]`, the index of each caption's picture, captions can share pictures.
     Output: logits `<float32>[batch, time, vocabulary]`.
 
     Args:
-        codec: The words it reads and writes.
-        encoder: `"vgg19"`: stored regions come in; `"small"`: a small CNN trained with the decoder.
-        extractor: What made the stored regions (`ExtractorKey`), so that `generate` can make them from a file.
+        codec: Codec of the captions.
+        encoder: `"vgg19"`: the input is stored regions; `"small"`: a small CNN is trained with the decoder.
+        extractor: Key of what extracted the stored regions, with which `generate` extracts those of other files.
         image_size: Side of the square pictures.
         filters: Channels after each convolution of the small CNN.
-        crop: Of the sides of a picture at most so much is cut off while training (`RegionCrop`).
-        pool: Squares of `pool` x `pool` regions become one (`RegionPool`).
+        crop: Largest share of the sides of a picture that is cut off while training (`RegionCrop`).
+        pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
         attention_penalty: Weight of the penalty that brings the weights of each region to a sum of about 1.
         decoding: The default search.
         max_length: Longest caption in tokens, END included.
@@ -86,7 +86,7 @@ class Captioner(ImageInputs):
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         logits, attention_weights = self.teacher_forced(inputs, training=training)
         if training and self.attention_penalty and attention_weights is not None:
-            tokens = inputs["tokens"]  # what END is followed by is padding: no step of the caption
+            tokens = inputs["tokens"]  # a step that reads END predicts padding
             real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")
             attended = ops.sum(attention_weights * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
             self.add_loss(self.attention_penalty * ops.mean(ops.square(1.0 - attended)))
@@ -103,7 +103,7 @@ class Captioner(ImageInputs):
     ) -> tuple[Any, Any]:
         """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
 
-        With the input `"uniforms"` a `Sample` draws with those in place of its own.
+        With the input `"uniforms"`, a `Sample` uses those as its random numbers.
         """
         memory = self.decoder.prepare(self.regions(inputs))
         memory = self.decoder.fused(memory) if fused else memory
@@ -134,7 +134,7 @@ class Captioner(ImageInputs):
         Args:
             images: Picture files.
             decoding: A search in place of the default one.
-            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+            source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
             batch_size: Pictures at a time.
 
         Raises:
@@ -148,11 +148,11 @@ class Captioner(ImageInputs):
 
     @property
     def has_attention(self) -> bool:
-        """Whether it attends to regions for each word, so that its attention can be drawn."""
+        """Returns whether it attends to regions for each word, so that its attention can be drawn."""
         return self.decoder.attention is not None
 
     def attention_weights(self, inputs: Mapping[str, Any], captions: Sequence[str]) -> list[np.ndarray]:
-        """Computes the attention weights of each word of finished captions.
+        """Computes the attention weights of each word of given captions.
 
         Returns:
             A `<float32>[words, regions]` per picture, row i for word i.

@@ -1,4 +1,4 @@
-"""What models with images among their inputs share: a visual encoder, and where prepared images come from."""
+"""Base class of models with images among their inputs: a visual encoder, and sources of prepared images."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from mmtoolkit.models.model import Model
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
-BATCH = 64  # pictures of which vectors are made at a time
+BATCH = 64  # pictures whose vectors are computed at a time
 
 
 class ImageInputs(Model):
-    """A model with images among its inputs, which its `visual_encoder` encodes.
+    """Encodes the images among a model's inputs with a `VisualEncoder`.
 
     Args:
         encoder: Kind of the `VisualEncoder`.
-        extractor: What made the stored regions (`ExtractorKey`), so that images can be read from their files.
+        extractor: Key of what extracted the stored regions, with which those of other files are extracted.
         image_size: Side of the square images.
         filters: As of `VisualEncoder`, with `crop` and `pool`.
         uses_images: Whether there are images; without them there is no encoder.
@@ -60,7 +60,7 @@ class ImageInputs(Model):
 
     @property
     def encoder(self) -> Any:
-        """The network of the visual encoder, if it has one that is trained; in weights files it carries this name."""
+        """Returns the trained network of the visual encoder, if there is one; weights files have it under this name."""
         return self.visual_encoder.network if self.visual_encoder else None
 
     def build_encoder(self, input_shape: Mapping[str, Any]) -> tuple[int | None, ...] | None:
@@ -78,14 +78,14 @@ class ImageInputs(Model):
         return {"regions": (None, *(self.extractor or ExtractorKey("random", "float32")).shape)}
 
     def regions_shape(self) -> tuple[int | None, ...]:
-        """Returns the shape of regions that stand in for images."""
+        """Returns the shape of the regions that can be an input in place of images."""
         (shape,) = self.image_shapes().values()
         return self.visual_encoder.encoded_shape(shape) if self.visual_encoder else shape
 
     def regions(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         """Encodes the images among the inputs: `<float>[batch, regions, features]`, or `None` without images.
 
-        A model with a small CNN takes `"regions"` as that gives them, too, in place of images.
+        A model with a small CNN also takes its outputs, as `"regions"`, in place of images.
         """
         if not self.visual_encoder:
             return None
@@ -100,7 +100,7 @@ class ImageInputs(Model):
 
     @property
     def grid(self) -> tuple[int, int]:
-        """Rows and columns of the regions that attention weighs."""
+        """Returns the rows and columns of the regions that attention weighs."""
         side = math.isqrt(self.regions_shape()[1] or 0) // self.encoder_options["pool"]
         return side, side
 
@@ -125,10 +125,10 @@ class ImageInputs(Model):
     def vector(self, inputs: Mapping[str, Any]) -> np.ndarray:
         """Computes the direction of each image's mean region, of length 1: `<float32>[batch, features]`.
 
-        Its length is left out: pictures with little in them, drawings say, have short ones, and would lie near all.
+        The length is dropped: with the short vectors of plain pictures, e.g. drawings, these would be near all others.
 
         Raises:
-            InputError: The model sees no pictures.
+            InputError: The model takes no pictures.
         """
         regions = self.regions(inputs, training=False)
         if regions is None:
@@ -141,7 +141,7 @@ class ImageInputs(Model):
 
         Args:
             images: Picture files.
-            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+            source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
 
         Raises:
             InputError: There are none, one cannot be read, or the weights of VGG19 are not in the cache.
@@ -155,32 +155,32 @@ class ImageInputs(Model):
     def fit_distribution(
         self, train: Sequence[str | Path], valid: Sequence[str | Path], *, source: ImageSource | None = None
     ) -> ImageDistribution:
-        """Describes the pictures that it was trained on, so that it can say which others are unlike them.
+        """Fits the distribution of the training pictures, by which out-of-distribution ones are detected.
 
-        The description is a part of the preset that `save_preset` writes; trainings make it by themselves.
+        `save_preset` writes it as a part of the preset; a training fits it by itself.
 
         Example:
             >>> captioner.fit_distribution(train, valid).save("runs/older/preset/seen_pictures.h5")
 
         Args:
-            train: Picture files that it was trained on.
+            train: Picture files that the model was trained on.
             valid: Picture files of the same kind that it was not trained on; they set the threshold.
-            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+            source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
 
         Raises:
             InputError: There are fewer than 16 pictures, or one cannot be read.
         """
-        found = (self.vectors(images, source=source) for images in (train, valid))
-        self.image_distribution = ImageDistribution.fit(*found)
+        vectors = (self.vectors(images, source=source) for images in (train, valid))
+        self.image_distribution = ImageDistribution.fit(*vectors)
         return self.image_distribution
 
     def image_source(self) -> ImageSource:
-        """Reads picture files as this model needs them."""
+        """Makes the source that reads picture files as this model takes them."""
         small = self.encoder_name == "small"
         return Pictures(self.image_size, keep=False) if small else LiveRegions(self.extractor)
 
     def image_config(self) -> dict[str, Any]:
-        """Returns the options named above as JSON."""
-        extractor = None if self.extractor is None else asdict(self.extractor)
+        """Returns the constructor's options of vision as JSON."""
+        extractor = self.extractor and asdict(self.extractor)
         own = {"encoder": self.encoder_name, "extractor": extractor, "image_size": self.image_size}
         return {**own, **self.encoder_options}

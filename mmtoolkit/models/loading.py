@@ -14,7 +14,7 @@ from mmtoolkit.vision import ExtractorKey, block5_weights, extractor_key, has_we
 
 
 def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[str], Any] = warnings.warn) -> Any:
-    """Loads a preset; its class is found in it.
+    """Loads a preset as the class that it names.
 
     Example:
         >>> load("shapes_demo").generate(["drawing.png"])  # doctest: +SKIP
@@ -24,7 +24,7 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
         name: The name of a shipped preset, or the path of one.
         vgg19_weights: `"imagenet"`, a file, or `"random"`; by default the weights that the preset was trained with or,
             where the cache lacks them, the published ones.
-        warn: Called where other weights than the preset's own stand in.
+        warn: Called with a warning if other weights than the preset's own are used.
 
     Raises:
         InputError: The preset cannot be loaded, weights are given for one without VGG19, or there are none and they
@@ -46,7 +46,7 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
 
 
 def start_at_vgg19(model: Any) -> Any:
-    """Builds a new model; a trainable last block of VGG19 starts at its published weights."""
+    """Builds a new model; a trainable last block of VGG19 starts at the weights of the model's extractor."""
     model.build(model.input_shapes())
     if model.extractor and model.encoder:
         model.encoder.start(block5_weights(model.extractor))
@@ -54,11 +54,7 @@ def start_at_vgg19(model: Any) -> Any:
 
 
 def other_extractor(own: ExtractorKey, vgg19_weights: str | None, warn: Callable[[str], Any]) -> ExtractorKey:
-    """Makes the key of other VGG19 weights in place of a preset's own.
-
-    Raises:
-        InputError: There are none, and they cannot be downloaded.
-    """
+    """Makes the key of other VGG19 weights in place of a preset's own."""
     try:
         key = extractor_key(vgg19_weights or "imagenet", precision=own.precision, layer=own.layer)
     except InputError as error:

@@ -1,4 +1,4 @@
-"""What every model of the project shares: searching, and presets."""
+"""Base class of all models: searching, and presets."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Model(KerasModel):
         decoding: The search that `generate`, evaluation and export use by default.
         max_length: Longest sentence, END included.
         card: Provenance of a loaded preset; empty for a new model.
-        baselines: What simpler predictors of its task need, e.g. the most frequent answers of the training data; JSON.
+        baselines: Data of its task's baselines as JSON, e.g. the most frequent answers of the training data.
         companions: Further models of the preset by name, e.g. a question-only baseline.
         image_distribution: The distribution of its training images, where that is known.
     """
@@ -58,12 +58,12 @@ class Model(KerasModel):
 
     @property
     def uses_images(self) -> bool:
-        """Whether images are among its inputs."""
+        """Returns whether images are among its inputs."""
         return False
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What its outputs depend on besides its weights, for cards and reports."""
+        """Returns what its outputs depend on besides its weights, for cards and reports."""
         return {"precision": self.compute_dtype}
 
     def decode(self, inputs: Mapping[str, Any], decoding: Any = None) -> list[list[Any]]:
@@ -75,7 +75,7 @@ class Model(KerasModel):
         raise NotImplementedError(f"{type(self).__name__} needs a method `image_source`.")
 
     def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
-        """Runs the encoder of images, so that several uses of the same inputs share its work."""
+        """Runs the encoder of images once, for several uses of the same inputs."""
         return dict(inputs)
 
     def distances(self, inputs: Mapping[str, Any]) -> np.ndarray | None:
@@ -91,12 +91,12 @@ class Model(KerasModel):
     ) -> tuple[Any, Any]:
         """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
 
-        Fused, parts of it are compiled: faster in this process, but not to be exported.
+        With `fused`, parts of it are compiled: faster in this process, but an export must not contain them.
         """
         raise NotImplementedError
 
     def searched(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> tuple[np.ndarray, np.ndarray]:
-        """Runs `search` in a graph that is compiled once for each search; the results are NumPy arrays."""
+        """Runs `search` in a graph that is made once for each search; the results are NumPy arrays."""
         fused = max(map(len, inputs.values())) >= MANY
         return self.search_graph(decoding or self.decoding, self.max_length, fused)(dict(inputs))
 
@@ -112,7 +112,7 @@ class Model(KerasModel):
         ]
 
     def bare(self, **arguments: Any) -> Self:
-        """Copies the model without its optimizer, whose moments and averages would make a file four times as large.
+        """Copies the model without its optimizer, whose state would make a file four times as large.
 
         Args:
             arguments: Constructor arguments in place of the model's own, e.g. another `dtype`.
@@ -124,7 +124,7 @@ class Model(KerasModel):
         return copy
 
     def take_facts(self, other: Model) -> None:
-        """Takes over what a preset holds besides weights and codecs, the card apart."""
+        """Copies from another model what a preset holds besides config, weights, codecs and card."""
         self.image_distribution, self.baselines = other.image_distribution, other.baselines
         self.companions = Companions(other.companions.entries)
 
@@ -134,24 +134,21 @@ class Model(KerasModel):
         Args:
             folder: Where.
             card: Where the model comes from, in place of the card it was loaded with.
-            float16: Whether the weights are rounded to float16 and packed, in a file less than half as large. Those of
-                a model that computes in bfloat16 are rounded to that first, so that a decoder writes what it wrote
-                (batch norms, which compute in float32, are rounded too). The model loaded from it has the rounded
+            float16: Whether the weights are rounded to float16 and compressed, in a file less than half as large. Those
+                of a model that computes in bfloat16 are rounded to that first, so that a decoder's outputs stay the
+                same (batch norms, which compute in float32, are rounded too). The model loaded from it has the rounded
                 weights in its own precision.
 
         Raises:
-            InputError: `float16`, and a weight is larger than float16 holds.
+            InputError: A weight is too large for float16.
         """
         model = self.bare(dtype="float16") if float16 else self.bare()
         if float16:
             fine = "bfloat16" if self.compute_dtype == "bfloat16" else "float32"
             model.set_weights([ops.convert_to_numpy(ops.cast(weight, fine)) for weight in self.get_weights()])
             check_finite(model)
-        config = self.get_config()
-        codecs: dict[str, TextCodec] = {name: getattr(self, self.codec_attribute(name)) for name in self.codec_names}
-        arguments = {
-            key: value for key, value in config.items() if key not in map(self.codec_attribute, self.codec_names)
-        }
+        arguments = self.get_config()
+        codecs: dict[str, TextCodec] = {name: arguments.pop(self.codec_attribute(name)) for name in self.codec_names}
         write_preset(
             Path(folder),
             config={"class": type(self).__name__, "model": arguments},
@@ -165,18 +162,18 @@ class Model(KerasModel):
 
     @staticmethod
     def codec_attribute(name: str) -> str:
-        """Names the attribute and constructor argument that holds the codec called `name`."""
+        """Returns the name of the attribute and constructor argument that holds a codec."""
         return "codec" if name == "words" else f"{name}_codec"
 
     def codec_of(self, weight: keras.Variable) -> str:
-        """Returns the name of the codec whose tokens the rows of a weight belong to, if they belong to any."""
+        """Returns the name of the codec to whose tokens the rows of a weight belong, if they belong to any."""
         return self.codec_names[-1]
 
     @classmethod
     def from_preset(cls, name: str | Path, **arguments: Any) -> Self:
         """Loads a preset by path or by the name of a shipped one; `Model` finds the class in the preset.
 
-        What was trained in bfloat16 comes in float32 where the processor does not multiply bfloat16.
+        A model that was trained in bfloat16 computes in float32 where the processor does not multiply bfloat16.
 
         Example:
             >>> captioner = Captioner.from_preset("shapes_demo")
@@ -186,7 +183,7 @@ class Model(KerasModel):
             arguments: Constructor arguments in place of those in the preset, e.g. another `extractor`.
 
         Raises:
-            InputError: It is unknown, lacks a file, or is the preset of another class.
+            InputError: The preset is unknown, lacks a file, or is one of another class.
         """
         preset = read_preset(name)
         kind = cls.class_of(preset)
@@ -218,11 +215,7 @@ class Model(KerasModel):
 
     @classmethod
     def class_of(cls, preset: Preset) -> type[Self]:
-        """Returns the class of a preset's model: this one, or one that inherits from it.
-
-        Raises:
-            InputError: It is another class.
-        """
+        """Returns the class of a preset's model: this one, or one that inherits from it."""
         named = {kind.__name__: kind for kind in concrete(cls)}
         wanted = preset.config.get("class")
         if wanted not in named:
@@ -238,9 +231,9 @@ class Model(KerasModel):
 
 
 class Companions:
-    """Further models of a preset by name; those on disk are loaded when first asked for.
+    """Holds further models of a preset by name; those on disk are loaded when first used.
 
-    Not a dictionary, for Keras would make its models layers of the model that has them.
+    It is no dictionary, whose models Keras would track as layers of the model that has them.
 
     Example:
         >>> model.companions.model("question_only")
@@ -260,17 +253,13 @@ class Companions:
 
 
 def concrete(kind: type[ModelT]) -> list[type[ModelT]]:
-    """Lists the registered classes among a class and its subclasses: those that presets may name."""
+    """Lists the registered classes among a class and its subclasses: those that presets can name."""
     own = [kind] if ">" in keras.saving.get_registered_name(kind) else []
     return own + [found for sub in kind.__subclasses__() for found in concrete(sub)]
 
 
 def check_finite(model: Model) -> None:
-    """Refuses weights that float16 does not hold.
-
-    Raises:
-        InputError: There is one.
-    """
+    """Checks that no weight was too large for float16."""
     for variable in model.weights:
         if not np.isfinite(ops.convert_to_numpy(variable)).all():
             raise InputError(
@@ -279,7 +268,7 @@ def check_finite(model: Model) -> None:
 
 
 def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
-    """Replaces bfloat16 by float32 in a preset's arguments where the processor lacks it: it would fail there."""
+    """Replaces bfloat16 by float32 in a preset's arguments where the processor does not multiply it."""
     fitting = dict(arguments)
     if choose_precision("auto") == "float32":
         if fitting.get("dtype") == "mixed_bfloat16":
@@ -290,13 +279,7 @@ def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class SearchGraph(KerasModel):
-    """A task's search as a model of its own, so that the backend compiles it; it owns no weights.
-
-    Args:
-        task: The model that searches.
-        decoding: The search.
-        fused: Whether parts of it are compiled.
-    """
+    """Wraps the search of a model as a model of its own, without weights, so that the backend makes a graph of it."""
 
     def __init__(self, task: Model, decoding: Search, *, fused: bool) -> None:
         super().__init__(name="search", dtype=task.dtype_policy)
@@ -313,22 +296,22 @@ class SearchGraph(KerasModel):
 def compiled_search(
     task: Model, decoding: Search, max_length: int, fused: bool
 ) -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]:
-    """Compiles the search of a model as one graph; `max_length` is part of the graph, so of the cache's key."""
+    """Makes one graph of the search of a model; `max_length` is part of the graph, hence of the cache's key."""
     return SearchGraph(task, decoding, fused=fused).predict_on_batch
 
 
 def first_line(error: Exception) -> str:
-    """Returns the first line of a message, which is all that an error in one sentence has room for."""
+    """Returns the first line of an error's message, to be quoted within a sentence."""
     return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
 
 
 def revived(codec: TextCodec | Mapping[str, Any]) -> TextCodec:
-    """Restores a codec from itself or from the form in which Keras serializes it."""
+    """Restores a codec that Keras may have serialized."""
     return keras.saving.deserialize_keras_object(codec) if isinstance(codec, Mapping) else codec
 
 
 def search_config(search: Search) -> dict[str, Any]:
-    """Describes a search as JSON: its name and its options; a generator of seeds by the seed it began with."""
+    """Describes a search as JSON: its name and its options, and a generator of seeds by its first seed."""
     options = {field.name: getattr(search, field.name) for field in fields(search)}
     if isinstance(options.get("seed"), keras.random.SeedGenerator):
         options["seed"] = options["seed"].get_config()["seed"]
@@ -336,11 +319,7 @@ def search_config(search: Search) -> dict[str, Any]:
 
 
 def search_from_config(config: Mapping[str, Any] | Search) -> Search:
-    """Restores the search that `search_config` described.
-
-    Raises:
-        InputError: There is no search of that name.
-    """
+    """Restores the search that `search_config` described."""
     if not isinstance(config, Mapping):
         return config
     options = dict(config)

@@ -1,4 +1,4 @@
-"""What models give for one example: a text and its score."""
+"""Outputs of models for one example: a text and its score."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 
 class Caption(NamedTuple):
-    """A written sentence.
+    """Holds a generated sentence.
 
     Args:
         text: The sentence.
-        score: What the search compared: log-probability over length to the power of the length penalty.
+        score: Score of the search: log-probability over length to the power of the length penalty.
     """
 
     text: str
@@ -18,11 +18,11 @@ class Caption(NamedTuple):
 
 
 class Answer(NamedTuple):
-    """A possible answer.
+    """Holds a possible answer.
 
     Args:
         text: The answer.
-        probability: Of this answer, as the model sees it.
+        probability: Probability that the model gives it.
     """
 
     text: str
@@ -30,5 +30,5 @@ class Answer(NamedTuple):
 
     @property
     def score(self) -> float:
-        """What the search ranks by: the probability."""
+        """Returns the probability, by which answers are ranked."""
         return self.probability

@@ -1,4 +1,4 @@
-"""The question-answerer: a picture and a question in, an answer out."""
+"""Answers questions about pictures."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ OPTIONS = (
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VisualQA(ImageInputs):
-    """A question encoder, its fusion with a picture's regions, and a head that answers.
+    """Answers questions about pictures: a question encoder, its fusion with a picture's regions, and a head.
 
-    What is asked is the encoder's last output and beside it the mean of the question's words.
+    The fusion takes the encoder's last output, concatenated with the mean of the question's word vectors.
 
     Example:
         >>> model = VisualQA(codec, answers, fusion="attention")
@@ -44,22 +44,21 @@ class VisualQA(ImageInputs):
 
     Inputs: `{"regions": <float>[batch, regions, features], "question": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model; neither with
-    `question_only`. With `"image_index" <int32>[batch]`, which says whose picture each question is about, several share
-    the work on one: `[pictures, …]` come in then. The head `"generate"` also reads `"tokens" <int32>[batch, time]`, the
-    answer so far.
+    `question_only`. With `"image_index" <int32>[batch]`, the index of each question's picture, questions can share
+    pictures `[pictures, …]`. The head `"generate"` also reads `"tokens" <int32>[batch, time]`, the answer so far.
     Output: logits `<float32>[batch, answers]`, or `<float32>[batch, time, vocabulary]` of the head `"generate"`.
 
     Args:
-        codec: The words of questions.
-        answers_codec: The answers: whole ones to choose from (level `"whole"`), or the words of answers to write.
-        head: `"classify"` chooses among the known answers, `"generate"` writes one with the attention decoder.
+        codec: Codec of the questions.
+        answers_codec: Codec of the answers: of whole ones (level `"whole"`), or of the words of generated ones.
+        head: `"classify"` chooses among the known answers, `"generate"` generates one with the attention decoder.
         fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
-        hops: How often attention asks, 1 or 2.
-        question_only: Whether the picture is kept from the model, to see what it adds.
+        hops: Number of attention steps, 1 or 2.
+        question_only: Whether the model gets no picture, as a baseline for one that does.
         encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `crop` and `pool`.
-        cell: Recurrent cell of the question encoder and of the writing decoder: `"lstm"` or `"gru"`.
+        cell: Recurrent cell of the question encoder and of the decoder: `"lstm"` or `"gru"`.
         units: Width of the states, of the fusion's layers and of the hidden one.
-        layers: Cells of the question encoder one above the other.
+        layers: Number of stacked cells of the question encoder.
         bidirectional: Whether the question is read backwards as well.
         attention_units: Width in which question and regions are compared.
         embedding_dim: Width of the word vectors.
@@ -68,11 +67,11 @@ class VisualQA(ImageInputs):
         dropout: Share of word vectors and joint features dropped while training.
         word_dropout: Share of a question's words dropped whole while training.
         decoding: The default search of the head `"generate"`, a beam whose scores are log-probabilities.
-        max_length: Longest answer written, in tokens, END included.
+        max_length: Longest generated answer in tokens, END included.
         max_question: Longer questions are cut to so many words.
 
     Raises:
-        InputError: An option is none of those.
+        InputError: An option is out of its range, or does not fit another one.
 
     Source: Antol et al., "VQA: Visual Question Answering", 2015; Yang et al., "Stacked Attention Networks", 2016; the
         mean of the words: Zhou et al., "Simple Baseline for Visual Question Answering", 2015.
@@ -138,7 +137,7 @@ class VisualQA(ImageInputs):
         self.make_layers(reads, joins, embeddings)
 
     def make_layers(self, reads: Mapping[str, Any], joins: Mapping[str, Any], embeddings: np.ndarray | None) -> None:
-        """Makes the layers from words to answers, with the options of the reader and of the fusion."""
+        """Creates the layers from words to answers, given the options of the reader and of the fusion."""
         codec, answers_codec, dropout = self.codec, self.answers_codec, self.dropout
         units, embedding_dim, question_only = self.units, self.embedding_dim, self.question_only
         same = {"dtype": self.dtype_policy}
@@ -152,8 +151,8 @@ class VisualQA(ImageInputs):
         self.output_layer: Any = None
         self.decoder: Any = None
         if self.head == "classify":
-            # The answer is a sum of what question and picture say, which few examples teach, and of what this layer
-            # makes of both: "is it red?" is no sum.
+            # The output reads the joint vector, which needs few examples, and this layer's function of it: "is it red?"
+            # is not linear.
             self.hidden_layer = keras.layers.Dense(units, activation="relu", name="hidden", **same)
             self.drop_hidden = keras.layers.Dropout(dropout, **same)
             self.output_layer = keras.layers.Dense(len(answers_codec.vocabulary) - len(SPECIAL), name="output", **same)
@@ -198,7 +197,7 @@ class VisualQA(ImageInputs):
         return self.decoder(inputs["tokens"], self.memory(inputs, regions, training), joint, training=training)[0]
 
     def memory(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> Memory | None:
-        """Returns what the writing decoder attends to, or `None` for questions alone."""
+        """Returns the decoder's memory, or `None` for questions alone."""
         return memory_of(self.decoder.prepare(regions, training=training), inputs.get("image_index"))
 
     def join(self, inputs: Mapping[str, Any], regions: Any, training: bool | None = None) -> tuple[Any, Any]:
@@ -264,14 +263,14 @@ class VisualQA(ImageInputs):
 
         Args:
             images: Picture files.
-            questions: As many questions.
-            top: Answers to each.
-            source: Where prepared pictures come from, a `FeatureStore` say; by default the files are read.
+            questions: One question for each picture.
+            top: Number of answers to each.
+            source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
             batch_size: Questions at a time.
 
         Raises:
-            InputError: There are more of one than of the other, a picture cannot be read, or the weights of VGG19 are
-                not in the cache.
+            InputError: The numbers of pictures and questions differ, a picture cannot be read, or the weights of VGG19
+                are not in the cache.
         """
         if len(images) != len(questions):
             raise InputError(
@@ -286,12 +285,12 @@ class VisualQA(ImageInputs):
         return answers
 
     def best(self, top: int) -> Search:
-        """Returns a search for so many answers."""
+        """Returns the default search, for `top` answers."""
         return replace(self.decoding, width=max(top, self.decoding.width), n_best=top)
 
     @property
     def has_attention(self) -> bool:
-        """Whether it attends to regions, so that its attention can be drawn."""
+        """Returns whether it attends to regions, so that its attention can be drawn."""
         return self.fusion.kind == "attention" and not self.question_only
 
     def attention_weights(self, inputs: Mapping[str, Any]) -> np.ndarray:
@@ -308,7 +307,7 @@ class VisualQA(ImageInputs):
         return ops.convert_to_numpy(self.join(inputs, self.regions(inputs))[1])
 
     def answer_loss(self, label_smoothing: float = 0.0) -> keras.losses.Loss:
-        """Makes the cross-entropy of the answers, summed with the weights of a data set."""
+        """Makes the loss: the cross-entropy of the answers, summed with the weights of a data set."""
         if self.decoder:
             return TokenLoss(label_smoothing)
         return keras.losses.CategoricalCrossentropy(

@@ -1,4 +1,4 @@
-"""A trained model that learns more: new words, or with VGG19's last block; what it knows stays where it is."""
+"""Extends a trained model by new words, or by VGG19's last block to be trained; what it has learnt is kept."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from mmtoolkit.models.model import Model
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
 from mmtoolkit.vision import ExtractorKey, block5_weights
 
-NEIGHBOURS, LEAST = 3, 0.2  # known words that a new one is made of, at most, and how alike they must be (cosine)
-SPACE, WINDOW = 100, 2  # width of the vectors in which neighbours are found; narrow, for what can replace what
-VISITS, PASSES = 300_000, (10, 1000)  # words that word2vec shall read, and its least and most passes over the texts
+NEIGHBOURS, LEAST = 3, 0.2  # most known words that a new one is made of, and their least cosine similarity
+DIM, WINDOW = 100, 2  # of word2vec; a narrow window finds words that can replace each other
+VISITS, EPOCHS = 300_000, (10, 1000)  # words that word2vec shall read, within the least and most epochs
 ModelT = TypeVar("ModelT", bound=Model)
 ImageInputsT = TypeVar("ImageInputsT", bound=ImageInputs)
 
 
 class VocabularyExtension(NamedTuple):
-    """What a model has learnt to read or write.
+    """Lists the tokens that were added to a model.
 
     Args:
         words: New tokens of each codec, by the codec's name.
-        neighbours: The known tokens that each new one was made of, maybe none.
+        neighbours: Known tokens that each new one was made of; none where it is the mean of all.
     """
 
     words: dict[str, tuple[str, ...]]
@@ -47,8 +47,7 @@ def extend_vocabulary(
     """Copies a model and adds the words of more texts.
 
     Old tokens keep their ids and their weights. A new one starts as the mean of the trained weights of up to three
-    known tokens: those named, or those that word2vec, trained on the texts, finds most like it; where there is none, of
-    all tokens.
+    known tokens: those given, or else those nearest to it by word2vec, trained on the texts, or else all tokens.
 
     Example:
         >>> model, extension = extend_vocabulary(captioner, {"words": mm.texts(records)})
@@ -56,13 +55,13 @@ def extend_vocabulary(
         (('hexagon',), ('square', 'triangle'))
 
     Args:
-        model: Built.
-        texts: For each codec by its name (`"words"`, and `"answers"` of a question-answerer) what is to be known.
-        known: What the model was trained on, if that is at hand: word2vec reads it too, since only words that it meets
+        model: A built model.
+        texts: Texts with new words, by the codec's name (`"words"`, and `"answers"` of a question-answerer).
+        known: Texts that the model was trained on, if available: word2vec reads them too, as only words in its texts
             can be neighbours.
-        neighbours: For each codec, or some, what its new tokens are made of, as `predicted_neighbours` gives it.
+        neighbours: Known tokens to make new ones of, by the codec's name, as `predicted_neighbours` returns them.
         min_count: Words that occur less often stay unknown.
-        seed: Start of word2vec's random numbers.
+        seed: Seed of word2vec.
 
     Source: neighbours in a space trained on all text, for words that a model was not trained on: Kiros et al.,
         "Skip-Thought Vectors", 2015, section 2.2, which maps the spaces; here the neighbours' weights are taken.
@@ -83,12 +82,12 @@ def extend_vocabulary(
         target.assign(with_rows(ops.convert_to_numpy(old), target.shape, count, made_of[name]))
     copy.card = dict(model.card)
     copy.take_facts(model)
-    told = {
+    tokens = {
         token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
         for name in new
         for token, found in zip(new[name], made_of[name], strict=True)
     }
-    return copy, VocabularyExtension(new, told)
+    return copy, VocabularyExtension(new, tokens)
 
 
 def parents(
@@ -98,13 +97,13 @@ def parents(
     neighbours: Mapping[str, Mapping[str, Sequence[str]]],
     seed: int,
 ) -> dict[str, list[tuple[int, ...]]]:
-    """Finds, for each codec, the ids that its new tokens start from: as named, or else by a space of words."""
+    """Finds the known ids that the new tokens of each codec start from: those given, or else the nearest ones."""
     found: dict[str, list[tuple[int, ...]]] = {}
     for name, tokens in new.items():
         vocabulary = codecs[name].vocabulary
         named = [tuple(vocabulary.id_of[like] for like in neighbours.get(name, {}).get(token, ())) for token in tokens]
         if not all(named):
-            near = WordSpace(codecs["words"], texts, seed).neighbours(tokens, vocabulary)
+            near = nearest(tokens, vocabulary, codecs["words"], texts, seed=seed)
             named = [ids or others for ids, others in zip(named, near, strict=True)]
         found[name] = named
     return found
@@ -115,21 +114,21 @@ def predicted_neighbours(
 ) -> dict[str, dict[str, tuple[str, ...]]]:
     """Predicts up to three known tokens for the places of each new one.
 
-    Read before any training, while the new tokens are made of others, it is a better guess of what they are like than
-    texts alone give: the model looks at the picture and at the words before.
+    Done before the extended model is trained, this finds better neighbours than texts alone: the model also reads the
+    picture.
 
     Example:
         >>> predicted_neighbours(larger, extension, batches)["words"]["hexagon"]
         ('circle', 'square', 'star')
 
     Args:
-        model: A captioner or question-answerer that has grown.
-        growth: How.
+        model: A captioner or question-answerer from `extend_vocabulary`.
+        extension: Its new tokens.
         batches: `(inputs, targets, weights)` of its training set.
 
     Returns:
-        For `neighbours` of `extend_vocabulary`, by the name of the codec that the model writes with; a token in no
-        batch has none.
+        The argument `neighbours` of `extend_vocabulary`, by the name of the codec of outputs; none for a token that is
+        in no batch.
     """
     name = model.codec_names[-1]
     vocabulary, tokens = getattr(model, model.codec_attribute(name)).vocabulary, extension.words[name]
@@ -153,7 +152,7 @@ def predicted_neighbours(
 
 
 def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str, ...]:
-    """Lists the tokens of texts that a codec does not know, most frequent first."""
+    """Lists the tokens of texts that a codec lacks, most frequent first."""
     counts = Counter(token for tokens in codec.split(texts) for token in tokens)
     found = {token: count for token, count in counts.items() if token not in codec.vocabulary.id_of}
     return Vocabulary.from_counts(found, min_count=min_count).tokens[len(SPECIAL) :]
@@ -165,13 +164,13 @@ def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
 
 
 def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequence[Sequence[int]]) -> np.ndarray:
-    """Adds a row (or column) to a weight for each new token, the mean of those of the tokens that it starts from.
+    """Adds a row (or column) to a weight for each new token, the mean of those of the tokens that it is made of.
 
     Args:
         old: `<float>[...]`.
-        shape: What it becomes; one axis is longer, or none.
-        known: How many tokens there were. A weight with fewer rows has none for the special ones, which come first.
-        made_of: For each new token the ids of known ones; none for the mean of all.
+        shape: Shape of the result; at most one axis is longer.
+        known: Number of old tokens. A weight with fewer rows has none for the special ones, which come first.
+        made_of: Ids of known tokens for each new one; none for the mean of all.
     """
     longer = [axis for axis, (before, after) in enumerate(zip(old.shape, shape, strict=True)) if before != after]
     if not longer:
@@ -184,17 +183,17 @@ def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequen
 
 
 def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
-    """Copies a model on stored regions as one that makes them by VGG19's last block, which it can train.
+    """Copies a model of stored regions, adding VGG19's last block as an encoder that can be trained.
 
     Example:
         >>> with_trainable_vgg19(captioner).encoder_name
         'vgg19-block5'
 
     Args:
-        model: Built. It sees what it saw, but for the rounding of the block's input instead of its output.
+        model: A built model. The copy's regions differ only in that the block's input is rounded, not its output.
 
     Raises:
-        InputError: Its regions are not those of that block, or the weights that made them are not in the cache.
+        InputError: The regions are not those of that block, or the weights that made them are not in the cache.
     """
     key = check_trainable_vgg19(model)
     config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
@@ -211,11 +210,7 @@ def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
 
 
 def check_trainable_vgg19(model: ImageInputs) -> ExtractorKey:
-    """Checks that `with_trainable_vgg19` takes a model, and returns what made its regions.
-
-    Raises:
-        InputError: They are not those of VGG19's last block.
-    """
+    """Checks that a model's regions are those of VGG19's last block, and returns the key of their extractor."""
     key: ExtractorKey | None = model.extractor
     if key is None or key.layer != "block5_conv4":
         seen = key.layer if key else "no VGG19"
@@ -226,37 +221,27 @@ def check_trainable_vgg19(model: ImageInputs) -> ExtractorKey:
     return key
 
 
-class WordSpace:
-    """Where words are that texts use alike: word2vec vectors trained on them, centred.
+def nearest(
+    new: Sequence[str], known: Vocabulary, codec: TextCodec, texts: Sequence[str], *, seed: int
+) -> list[tuple[int, ...]]:
+    """Finds the ids of up to three known tokens nearest to each new one, by word2vec trained on texts."""
+    sentences = codec.split(texts)
+    words = Vocabulary.count(sentences)
+    epochs = int(np.clip(VISITS // max(1, sum(map(len, sentences))), *EPOCHS))
+    table = centred(train_word2vec(sentences, words, dim=DIM, window=WINDOW, epochs=epochs, seed=seed).table)
 
-    Args:
-        codec: Cuts texts into words.
-        texts: What they are trained on.
-        seed: Start of the random numbers.
-    """
-
-    def __init__(self, codec: TextCodec, texts: Sequence[str], seed: int) -> None:
-        self.codec, sentences = codec, codec.split(texts)
-        self.words = Vocabulary.count(sentences)
-        few, many = PASSES
-        epochs = min(many, max(few, VISITS // max(1, sum(map(len, sentences)))))
-        vectors = train_word2vec(sentences, self.words, dim=SPACE, window=WINDOW, epochs=epochs, seed=seed)
-        self.table = centred(vectors.table)
-
-    def vectors(self, tokens: Sequence[str]) -> np.ndarray:
-        """Computes `<float32>[tokens, SPACE]` of length 1: the mean of several words, zeros for unknown ones."""
-        found = np.zeros((len(tokens), SPACE), np.float32)
-        for row, words in zip(found, self.codec.split(tokens), strict=True):
-            ids = [self.words.id_of[word] for word in words if word in self.words.id_of]
+    def vectors(tokens: Sequence[str]) -> np.ndarray:
+        """Computes `<float32>[tokens, DIM]` of length 1: the mean of several words, zeros for unknown ones."""
+        found = np.zeros((len(tokens), DIM), np.float32)
+        for row, parts in zip(found, codec.split(tokens), strict=True):
+            ids = [words.id_of[word] for word in parts if word in words.id_of]
             if ids:
-                row[:] = self.table[ids].mean(axis=0)
+                row[:] = table[ids].mean(axis=0)
         return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
 
-    def neighbours(self, tokens: Sequence[str], vocabulary: Vocabulary) -> list[tuple[int, ...]]:
-        """Finds the ids of the known tokens most like each new one, best first; fewer, or none, where few are."""
-        known = self.vectors(vocabulary.tokens[len(SPECIAL) :])
-        found = []
-        for alike in self.vectors(tokens) @ known.T:
-            best = np.argsort(-alike, kind="stable")[:NEIGHBOURS]
-            found.append(tuple(int(index) + len(SPECIAL) for index in best if alike[index] >= LEAST))
-        return found
+    similarities = vectors(new) @ vectors(known.tokens[len(SPECIAL) :]).T
+    best = np.argsort(-similarities, axis=1, kind="stable")[:, :NEIGHBOURS]
+    return [
+        tuple(int(index) + len(SPECIAL) for index in found if row[index] >= LEAST)
+        for found, row in zip(best, similarities, strict=True)
+    ]

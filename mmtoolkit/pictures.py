@@ -1,4 +1,4 @@
-"""Drawings of views: attention over a picture for each word, weights of words, lines over time; in any script."""
+"""Draws views: attention over a picture for each word, weights of words, lines over time; in any script."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def draw(view: View) -> Image.Image:
 
 
 def is_drawn(view: View) -> bool:
-    """Returns whether there is more to draw than the picture that went into the model."""
+    """Checks whether there is more to draw than the picture."""
     return not isinstance(view, PictureView) or view.maps is not None
 
 
@@ -82,7 +82,7 @@ def weights_picture(rows: Sequence[str], columns: Sequence[str], weights: ArrayL
 
 
 def lines_picture(lines: Mapping[str, Sequence[float]]) -> Image.Image:
-    """Draws lines over time that end together, each with its name."""
+    """Draws lines over time, aligned at their ends, each with its name."""
     letters, size = font(WORD_SIZE), (3 * TILE, TILE + 2 * GAP)
     check_glyphs("".join(lines), letters)
     top = _line_height(WORD_SIZE) * len(lines) + GAP
@@ -117,7 +117,7 @@ def attention_picture(
     *,
     title: str | None = None,
 ) -> Image.Image:
-    """Draws the picture once plain under its caption, and once per word with the attention laid over it.
+    """Draws the picture alone under its caption, and once per word with the attention over it.
 
     Example:
         >>> maps = np.zeros((2, 2, 2)); maps[:, 1, 1] = 1.0  # both words attend to the bottom right of a 2 by 2 grid
@@ -128,7 +128,7 @@ def attention_picture(
         image: A Pillow picture (its EXIF orientation is applied) or `<uint8>[height, width, 3]`.
         words: The words of the caption, in order.
         maps: `<float>[words, rows, columns]`: the share of the attention that each region of the picture gets.
-        title: What is written above; the words, joined, by default.
+        title: The heading; by default the words, joined.
 
     Raises:
         InputError: The maps are not finite or do not match the words, the picture is something else, or the font lacks
@@ -156,9 +156,9 @@ def attention_picture(
 
 
 def heat_overlay(picture: Image.Image, grid: NDArray[np.float32]) -> Image.Image:
-    """Dims the picture and lights up where the attention is.
+    """Overlays a picture with attention: the rest is dimmed and greyed.
 
-    Even attention gives an even half tone: it is not stretched into a pattern.
+    Uniform attention gives a uniform half tone: its small differences are not stretched to a pattern.
 
     Args:
         picture: An RGB picture.
@@ -194,7 +194,7 @@ def font(size: int) -> Font:
 
 
 def check_glyphs(text: str, font: Font) -> None:
-    """Checks that the font can draw a text, as a box in place of a letter means nothing.
+    """Checks that the font has all characters of a text.
 
     Example:
         >>> check_glyphs("a dog", ImageFont.load_default(20))

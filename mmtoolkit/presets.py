@@ -1,8 +1,8 @@
 """Reads and writes presets: directories of plain files with all that a trained model needs, and a card of its origin.
 
-`config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and,
-not in all, `seen_pictures.h5` (the distribution of the training images), `baselines.json` (what simpler predictors
-need), and a folder for each further model, a preset like this one.
+`config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and in
+some `seen_pictures.h5` (the distribution of the training images), `baselines.json` (data of the task's baselines), and
+a preset like this one in a folder for each further model.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ IMAGE_DISTRIBUTION, BASELINES = "seen_pictures.h5", "baselines.json"  # not in e
 
 @dataclass(frozen=True)
 class Preset:
-    """The files of a preset, without the weights.
+    """Holds the contents of a preset, without the weights.
 
     Args:
         folder: The directory.
         config: Class, constructor arguments and default decoding.
         codecs: The model's codecs by name.
         card: Data, licence, command, seed, scores, limits.
-        image_distribution: The distribution of the training images; nothing in older presets.
-        baselines: What simpler predictors of the task need.
+        image_distribution: The distribution of the training images; older presets have none.
+        baselines: Data of the task's baselines.
         companions: The folders of further models by name.
     """
 
@@ -53,7 +53,7 @@ class Preset:
 
     @property
     def weights(self) -> Path:
-        """The path of the weights file."""
+        """Returns the path of the weights file."""
         return self.folder / WEIGHTS
 
 
@@ -67,7 +67,7 @@ def find_preset(name: str | Path) -> Path:
     """Returns the folder of a preset given by path or by the name of a shipped one.
 
     Raises:
-        InputError: There is no such folder or name; the message lists what there is.
+        InputError: There is no such folder or name; the message lists the names.
     """
     if Path(name).is_dir():
         return Path(name)
@@ -82,7 +82,7 @@ def find_preset(name: str | Path) -> Path:
 
 
 def read_preset(name: str | Path) -> Preset:
-    """Reads everything but the weights.
+    """Reads a preset without its weights.
 
     Raises:
         InputError: A file of the preset is missing or damaged; the message names it.
@@ -124,12 +124,7 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def pack(path: str, save: Callable[[str], Any]) -> None:
-    """Saves weights compressed: the digits that rounding has made zero take no space.
-
-    Args:
-        path: The file.
-        save: Writes the weights, uncompressed, to the path it is given.
-    """
+    """Compresses the weights file that `save` writes to a path: bits that rounding has made zero take no space."""
     loose = f"{path}.loose.weights.h5"
     save(loose)
     with h5py.File(loose) as source, h5py.File(path, "w", libver=("v110", "v110")) as target:
@@ -157,7 +152,7 @@ def write_preset(
     baselines: Mapping[str, Any] | None = None,
     companions: Mapping[str, Any] | None = None,
 ) -> None:
-    """Writes a preset beside its place and then moves it there, so that a half-written one is never seen.
+    """Writes a preset in a folder of another name and then renames it, so that no half-written one is ever read.
 
     Companions are models, which save themselves, or the folders of presets, which are copied.
     """

@@ -1,4 +1,4 @@
-"""A map of words: their vectors on the first two principal axes, with labels that do not overlap."""
+"""Draws maps of words: their vectors on the first two principal axes, with labels that do not overlap."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RINGS = (0, 12, 26, 42, 60, 80, 102, 126, 152, 180)  # pixels between a dot and 
 
 
 class Plane(NamedTuple):
-    """Points on the two principal axes.
+    """Holds points on the first two principal axes.
 
     Args:
         points: `<float64>[words, 2]`.
@@ -35,10 +35,9 @@ class Plane(NamedTuple):
 
 
 def principal_plane(vectors: ArrayLike) -> Plane:
-    """Computes the principal components, two of them, of the directions of some vectors.
+    """Projects vectors, scaled to length 1, on their first two principal axes.
 
-    The vectors are scaled to length 1, as cosines compare directions alone. An axis has the sign of its largest number,
-    so that the same vectors always give the same map.
+    The largest number of an axis is positive, so that the same vectors always give the same map.
 
     Example:
         >>> principal_plane([[1.0, 0.0], [0.0, 1.0], [-1.0, 0.0]]).points.round(2).tolist()
@@ -116,7 +115,7 @@ def fitted(points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[
 def placed(
     dots: NDArray[np.float64], sizes: Sequence[NDArray[np.float64]], low: NDArray[np.float64], high: NDArray[np.float64]
 ) -> list[NDArray[np.float64]]:
-    """Places a box `left, upper, right, lower` for each label, clear of the others and of the dots if there is room."""
+    """Places a box `left, upper, right, lower` for each label, apart from others and from dots if there is room."""
     taken = np.concatenate([dots - DOT_RADIUS, dots + DOT_RADIUS], axis=1)
     labels: list[NDArray[np.float64]] = []
     for dot, size in zip(dots, sizes, strict=True):
@@ -135,7 +134,7 @@ def placed(
 
 
 def corners(dot: NDArray[np.float64], size: NDArray[np.float64]) -> Iterator[NDArray[np.float64]]:
-    """Yields upper left corners to try for a label: right, below, left and above its dot, then wider rings."""
+    """Yields upper left corners to try for a label: right of, below, left of and above its dot, then on wider rings."""
     for number, ring in enumerate(RINGS):
         turns = 4 if number == 0 else 16
         for turn in range(turns):

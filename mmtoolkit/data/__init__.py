@@ -1,4 +1,4 @@
-"""Data sets: records to batches, and the source of their images."""
+"""Turns records into data sets of batches, and makes the sources of their images."""
 
 from mmtoolkit.data.datasets import caption_dataset, in_batches, question_dataset
 from mmtoolkit.data.image_sources import image_source, source_for

@@ -1,4 +1,4 @@
-"""Records to `(inputs, targets, weights)`, ready for `fit`."""
+"""Turns records into batches of `(inputs, targets, weights)` for `fit`."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from mmtoolkit.text import PAD, SPECIAL, UNK, TextCodec, padded
 from mmtoolkit.vision import ImageSource, shared_pictures
 
 WORDS, WEIGHTS = tf.TensorSpec((None, None), tf.int32), tf.TensorSpec((None, None), tf.float32)
-TIME_STEP = 8  # what a batch's time is rounded up to a multiple of where shapes are to be few
-PICTURE_STEPS = 4  # and how many numbers of pictures there are then
+TIME_STEP = 8  # where shapes are to be few, a batch's time is a multiple of this
+PICTURE_STEPS = 4  # and there are so many numbers of pictures
 
 Batch = tuple[dict[str, np.ndarray], np.ndarray, np.ndarray]  # inputs, targets, weights
 Read = Callable[[np.ndarray], Batch]
@@ -40,8 +40,8 @@ def caption_dataset(
 ) -> tf.data.Dataset:
     """Yields every caption once an epoch, bucketed by length, in an order fixed by seed and epoch.
 
-    The pass after a finished one is the next epoch; a pass given up before its last batch (a look at the first batch,
-    as here) is not counted. The weights of a batch sum to 1, so a summed loss is the mean over its real tokens.
+    The pass after a finished one is the next epoch; a pass that stops before its last batch (as here, after the first)
+    is not counted. The weights of a batch sum to 1, so a summed loss is the mean over its real tokens.
 
     Example:
         >>> inputs, targets, weights = next(iter(caption_dataset(records, codec, features=store, batch_size=64)))
@@ -54,14 +54,14 @@ def caption_dataset(
         features: A `FeatureStore` or `Pictures`.
         batch_size: Captions a batch.
         max_length: Longer captions are cut to so many tokens before END.
-        per_group: Captions of one picture that come in one batch, at most; with more than 1 they share what is read and
-            made of it, and `inputs["image_index"]`, `<int32>[64]`, says whose is whose.
-        few_shapes: Whether batches are filled up to a few shapes, with padding and with pictures once more: XLA
-            compiles a training step anew for every shape. `None` for where Keras compiles by itself: with a GPU.
-        seed: Start of the order.
+        per_group: Most captions of one picture in a batch; with more than 1 they share the work on the picture, and
+            `inputs["image_index"]`, `<int32>[64]`, is the index of each caption's picture.
+        few_shapes: Whether batches are padded to a few shapes, also by repeating pictures: XLA compiles a training step
+            anew for every shape. `None` means where Keras compiles by default: with a GPU.
+        seed: Seed of the order.
         epoch: The first epoch.
-        step: Batches of the first epoch to leave out, unread. Keras takes the first pass to be as long as the others:
-            `fit` the rest of a begun epoch by itself, then go on with a data set that starts at the next one.
+        step: Number of batches of the first epoch to skip, unread. Keras expects the first pass to be as long as the
+            others: `fit` the rest of a begun epoch alone, then continue with a data set that starts at the next one.
 
     Raises:
         InputError: There are no captions.
@@ -105,13 +105,13 @@ def question_dataset(
     """Yields every question once an epoch, in an order fixed by seed and epoch, as `caption_dataset`.
 
     With an answers codec of the level `"whole"` the target of a question is a distribution: the share of its
-    annotators who gave each known answer, an answer like `"book, lamp"` being one. With another one it is the words of
-    the answer that most of them gave. A question without a known answer has the weight 0.
+    annotators who gave each known answer; `"book, lamp"` is one answer. With another level it is the words of the
+    answer that most of them gave. A question without a known answer has the weight 0.
 
     Example:
         >>> inputs, targets, weights = next(iter(question_dataset(records, codec, answers, features=store)))
         >>> inputs["question"]                          # <int32>[64, time]
-        >>> inputs["regions"], inputs["image_index"]        # <float16>[pictures, 196, 512], <int32>[64]: whose is whose
+        >>> inputs["regions"], inputs["image_index"]    # <float16>[pictures, 196, 512], <int32>[64]
         >>> targets, weights                            # <float32>[64, answers], <float32>[64]
 
     Args:
@@ -122,11 +122,11 @@ def question_dataset(
         batch_size: Questions a batch.
         max_question: Longer questions are cut to so many words.
         max_length: Longer answers are cut to so many tokens before END.
-        per_group: Questions about one picture that come in one batch, at most: they share what is read and made of it.
-        few_shapes: Whether batches are filled up to a few shapes; see `caption_dataset`.
-        seed: Start of the order.
+        per_group: Most questions about one picture in a batch; they share the work on it.
+        few_shapes: Whether batches are padded to a few shapes; see `caption_dataset`.
+        seed: Seed of the order.
         epoch: The first epoch.
-        step: Batches of the first epoch to leave out, unread; see `caption_dataset`.
+        step: Number of batches of the first epoch to skip, unread; see `caption_dataset`.
 
     Raises:
         InputError: There are no answers that the codec knows.
@@ -150,7 +150,7 @@ def question_dataset(
     specs = {**taught.inputs, "question": WORDS}
     if features:
         specs |= picture_specs(features, shared=True)
-    # Not by their lengths: the questions of one length are of one kind, and a batch of one kind teaches little.
+    # Not bucketed by length: questions of one length are of one kind, and a batch of one kind teaches little.
     owners = [record.image for record in records]
     order: dict[str, Any] = {"batch_size": batch_size, "owners": owners, "per_group": per_group}
     plan = partial(batch_plan, np.zeros(len(records), int), **order, seed=seed)
@@ -160,13 +160,13 @@ def question_dataset(
 
 
 def picture_specs(features: ImageSource, *, shared: bool) -> dict[str, tf.TensorSpec]:
-    """Specifies the pictures of a batch and, where they are shared, the index of each row's."""
-    whose = {"image_index": tf.TensorSpec((None,), tf.int32)} if shared else {}
-    return {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), **whose}
+    """Specifies the pictures of a batch and, where they are shared, the picture index of each row."""
+    index = {"image_index": tf.TensorSpec((None,), tf.int32)} if shared else {}
+    return {features.input_name: tf.TensorSpec((None, *features.shape), features.dtype), **index}
 
 
 class WholeAnswers:
-    """The targets of a classifier: the distribution of the known answers to each question."""
+    """Makes the targets of a classifier: the distribution of the known answers to each question."""
 
     inputs: ClassVar[dict[str, tf.TensorSpec]] = {}
 
@@ -190,7 +190,7 @@ class WholeAnswers:
 
 
 class WrittenAnswers:
-    """The targets of a decoder: the words of the answer that most annotators gave."""
+    """Makes the targets of a decoder: the words of the answer that most annotators gave."""
 
     inputs: ClassVar[dict[str, tf.TensorSpec]] = {"tokens": WORDS}
     specs = WORDS, WEIGHTS
@@ -198,26 +198,26 @@ class WrittenAnswers:
     def __init__(self, records: Sequence[QuestionRecord], codec: TextCodec, max_length: int) -> None:
         usual = [Counter(record.answers).most_common(1)[0][0] if record.answers else "" for record in records]
         self.ids = codec.encode_all(usual, max_length)
-        self.learnt = np.array([len(ids) > 2 and UNK not in ids for ids in self.ids], np.float32)
-        self.known = bool(self.learnt.any())
+        self.weights = np.array([len(ids) > 2 and UNK not in ids for ids in self.ids], np.float32)
+        self.known = bool(self.weights.any())
 
     def batch(self, chosen: np.ndarray) -> Batch:
         """Returns the further inputs, the targets and the weights of some questions."""
         tokens, targets, weights = token_batch([self.ids[index] for index in chosen])
-        weights = weights * self.learnt[chosen, None]
+        weights = weights * self.weights[chosen, None]
         return {"tokens": tokens}, targets, weights / max(weights.sum(), 1e-9)
 
 
 def in_few_shapes(read: Read, wanted: bool | None, *, pictures: str | None, batch_size: int) -> Read:
-    """Fills batches up: the time of words, targets and weights, and the pictures where they are shared.
+    """Pads the time of words, targets and weights to few lengths, and shared pictures to few numbers.
 
-    What is added has no weight. Pictures come once more, not as zeros, which a batch norm would see.
+    The padding has no weight. Pictures are repeated, as a batch norm would count zeros.
 
     Args:
-        read: From the places of a batch's examples to its arrays.
-        wanted: Whether that is done; `None` for where Keras compiles by itself.
-        pictures: The name of the pictures' input, if there is one.
-        batch_size: Examples a batch.
+        read: From the indices of a batch's examples to its arrays.
+        wanted: Whether to pad; `None` means where Keras compiles by default.
+        pictures: Name of the pictures' input, if there is one.
+        batch_size: Examples per batch.
     """
     if not (keras_compiles() if wanted is None else wanted):
         return read
@@ -240,21 +240,16 @@ def in_few_shapes(read: Read, wanted: bool | None, *, pictures: str | None, batc
 
 
 def in_batches(
-    read: Read,
-    specs: Any,
-    plan: Callable[..., list[np.ndarray]],
-    *,
-    epoch: int,
-    step: int,
+    read: Read, specs: Any, plan: Callable[..., list[np.ndarray]], *, epoch: int, step: int
 ) -> tf.data.Dataset:
-    """Batches in a planned order; a pass after a finished one is the next epoch.
+    """Yields batches in a planned order; the pass after a finished one is the next epoch.
 
     Args:
-        read: From the places of a batch's examples to its arrays.
+        read: From the indices of a batch's examples to its arrays.
         specs: `tf.TensorSpec` of each array, in the same structure.
-        plan: The places of the examples in each batch of the `epoch` it is called with, as many in each epoch.
+        plan: From `epoch` to the indices of the examples in each batch, in as many batches for each epoch.
         epoch: The first epoch.
-        step: Batches of the first epoch to leave out, unread.
+        step: Number of batches of the first epoch to skip, unread.
     """
     plan = lru_cache(maxsize=2)(plan)
     count = len(plan(epoch=epoch))
@@ -266,7 +261,7 @@ def in_batches(
         """Reads one batch of an epoch."""
         nonlocal upcoming
         arrays = tf.nest.flatten(read(plan(epoch=int(current))[number]))
-        if number == count - 1:  # before the batch leaves: whoever has it all finds the next epoch ready
+        if number == count - 1:  # before it is returned: whoever has the last batch finds the next epoch ready
             upcoming = max(upcoming, int(current) + 1)
         return arrays
 
@@ -277,8 +272,8 @@ def in_batches(
         return tf.nest.pack_sequence_as(specs, tensors)
 
     def numbers(current: tf.Tensor) -> tf.data.Dataset:
-        # Not `from_generator`: its operation makes malloc give back every free block, and a training step then spends
-        # half its time on getting them anew.
+        # Not `from_generator`: it makes malloc return all free memory, and a training step then spends half its time on
+        # allocating it again.
         first = tf.where(current == epoch, tf.constant(step, tf.int64), tf.constant(0, tf.int64))
         return tf.data.Dataset.range(first, count).map(lambda number: batch(number, current))
 
@@ -286,14 +281,14 @@ def in_batches(
     dataset = passes.flat_map(numbers)
     if not step:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    dataset = dataset.prefetch(max(0, min(2, count - step - 2)))  # a look at one batch must not reach the last one
+    dataset = dataset.prefetch(max(0, min(2, count - step - 2)))  # reading one batch must not reach the last one
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing is tuned, and a dropped iterator waits up to a minute for it
     return dataset.with_options(options)
 
 
 def token_batch(captions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Pads captions on the right and shifts them by one: what is read, what comes next, and the weights.
+    """Pads captions on the right, and returns input tokens, the next tokens as targets, and weights.
 
     Example:
         >>> token_batch([np.array([1, 5, 2])])

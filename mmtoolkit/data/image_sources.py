@@ -1,4 +1,4 @@
-"""The source of the images of some records: stored features, or the decoded images."""
+"""Makes the source of records' images: stored features, or the decoded images."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def image_source(
     """Makes the source of all images of some records.
 
     Args:
-        key: What makes features of images; `None` for a model that reads pixels.
-        records: The records.
+        key: Key of the features' extractor; `None` for a model that reads pixels.
+        records: Records with an image each.
         size: Side of the square images of a model that reads pixels.
         features: Folder of the feature store; in the cache by default.
-        on_error: `"fail"` raises where images cannot be read, else they are left out.
+        on_error: `"fail"` raises if images cannot be read, else they are left out.
         progress: Called with (done, total).
 
     Returns:
@@ -70,7 +70,7 @@ def source_for(
 
 
 def unreadable(record: Any, why: str) -> Fault:
-    """Makes the fault of an image that is there and cannot be read."""
+    """Makes the fault of an image that exists but cannot be read."""
     reason = f"expected a picture that can be read. Received: {record.image} ({why}). Replace it or leave it out."
     return Fault(record.source, reason, str(record.image), "unreadable", whole=True)
 

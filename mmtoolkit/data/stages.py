@@ -21,7 +21,7 @@ def batch_plan(
     epoch: int = 0,
     shuffle: bool = True,
 ) -> list[np.ndarray]:
-    """Plans the examples of every batch of one epoch, of similar length within a batch.
+    """Plans the batches of one epoch, each with examples of similar length.
 
     The plan depends on the arguments alone, so a run can start at any epoch and step without reading what it skips.
 
@@ -32,10 +32,10 @@ def batch_plan(
         [array([2, 3]), array([0, 1])]
 
     Args:
-        lengths: `<int>[examples]`; equal lengths give an order by chance alone.
-        batch_size: Examples in a batch; the last batch of an epoch may hold fewer.
+        lengths: `<int>[examples]`; equal lengths give a random order.
+        batch_size: Examples per batch; one batch of an epoch may hold fewer.
         owners: Owner of each example, e.g. the picture of a caption: those in one batch share its cost.
-        per_group: Largest number of examples of one owner beside each other.
+        per_group: Most examples of one owner next to each other.
         seed: Seed of the random numbers, with `epoch`.
         epoch: Number of the epoch; each has an order of its own.
         shuffle: Whether to shuffle; if not, the examples keep their order, whatever their lengths and owners.
@@ -76,7 +76,7 @@ def batch_plan(
 def grouped_order(
     order: np.ndarray, owners: Sequence[Hashable], per_group: int, random: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Puts examples in groups of one owner, the groups in random order; returns the order and each one's group."""
+    """Groups examples of one owner, with the groups in random order; returns the order and each example's group."""
     numbers = {owner: number for number, owner in enumerate(dict.fromkeys(owners))}
     owned = np.array([numbers[owners[index]] for index in order], np.int64)
     order, owned = order[np.argsort(owned, kind="stable")], np.sort(owned)

@@ -1,4 +1,4 @@
-"""Pictures: decoding, VGG19 regions, their store, and the sources that feed models."""
+"""Decodes pictures, extracts and stores VGG19 regions, and provides the sources that feed models."""
 
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore
 from mmtoolkit.vision.images import decode_image, read_image

@@ -1,4 +1,4 @@
-"""Stores region features on disk: written once, read a row at a time, safe against a kill at any moment."""
+"""Stores region features on disk: written once, read row by row, consistent if a run is killed at any moment."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from mmtoolkit.files import write_atomically
 from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
 
-SHARD = 128  # pictures; a kill loses the work on at most so many
+SHARD = 128  # pictures: a killed run loses the work on at most so many
 STALE = 3600  # seconds
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
 class ExtractorKey:
-    """All that features depend on besides the picture; stores of different keys never mix.
+    """Identifies what features depend on besides the picture; stores of different keys never mix.
 
     Args:
         weights: SHA-256 of the weights file, or `random`.
@@ -39,22 +39,22 @@ class ExtractorKey:
 
     @property
     def layer(self) -> str:
-        """Name of the VGG19 layer."""
+        """Returns the name of the VGG19 layer."""
         return self.network.removeprefix("vgg19-")
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Number of regions and of features of a picture."""
+        """Returns the numbers of regions and of features of a picture."""
         return SHAPES[self.layer]
 
     @property
     def side(self) -> int:
-        """Side in pixels of the square pictures that the network reads."""
+        """Returns the side in pixels of the square pictures that the network reads."""
         return SIDES[self.layer]
 
 
 class FeatureStore:
-    """Store of features `<float16>[regions, features]`, found by the bytes of a picture.
+    """Stores features `<float16>[regions, features]`, found by the bytes of a picture.
 
     A shard is `NAME.npy` and then `NAME.json`, which lists its pictures and the CRC-32 of every row; a shard without
     its JSON does not exist. Each row is checked when it is first read.
@@ -143,12 +143,12 @@ class FeatureStore:
         batch_size: int = 16,
         progress: Progress | None = None,
     ) -> dict[Path, str]:
-        """Extracts the features that are not stored yet; shards finished before a kill are kept.
+        """Extracts the features that are not stored yet; finished shards stay if the run is killed.
 
         Args:
             images: Picture files.
-            extractor: The network, or a function that builds it if something is missing.
-            batch_size: Pictures a forward pass.
+            extractor: The network, or a function that builds it if a picture is missing.
+            batch_size: Pictures per forward pass.
             progress: Called with (done, total) after each batch.
 
         Returns:
@@ -174,7 +174,7 @@ class FeatureStore:
         """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
-        for partial in self.folder.glob(".*.part"):  # left by a kill, unless another run is writing it now
+        for partial in self.folder.glob(".*.part"):  # left by a killed run, unless another run is writing it now
             if time.time() - partial.stat().st_mtime > STALE:
                 partial.unlink(missing_ok=True)
         forward = extractor_graph(network, self.key.side)
@@ -217,7 +217,7 @@ class FeatureStore:
 def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:
     """Reads a row into an array; returns whether the file had all of it.
 
-    Not through a memory map: its pages count as this process' memory until all the store is in it.
+    It uses no memory map, whose pages would count as this process' memory until all of the store is in it.
     """
     try:
         with shard.open("rb", buffering=0) as file:
@@ -228,6 +228,6 @@ def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:
 
 
 def save_rows(file: BinaryIO, rows: np.ndarray) -> None:
-    """Saves rows like `np.save`, but with the system's own error, e.g. of a full disk."""
+    """Saves rows like `np.save`, but raises the system's own error, e.g. of a full disk."""
     np.lib.format.write_array_header_1_0(file, np.lib.format.header_data_from_array_1_0(rows))
     file.write(rows.data)

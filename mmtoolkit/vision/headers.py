@@ -1,37 +1,23 @@
-"""Reads the sides of a picture from its header, in a graph, before decoding: a small file can hold a huge picture."""
+"""Reads a picture's sides from its header, in a graph, before decoding: a small file can hold a huge picture."""
 
 from __future__ import annotations
 
 import tensorflow as tf
 
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
-MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
+MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is resized, floats of a whole side are in memory
 MOST_EXTENSIONS = 64  # blocks before the first frame of a GIF
 HEAD = 32  # bytes: enough for the sizes of all formats but JPEG and GIF
 
 
 def too_large(data: tf.Tensor) -> tf.Tensor:
-    """Checks whether a picture's header claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
-
-    Example:
-        >>> too_large(tf.io.read_file("a.jpg"))
-        False
-
-    Args:
-        data: `<string>[]`, as for `claimed_sides`.
-
-    Returns:
-        `<bool>[]`.
-
-    Raises:
-        tf.errors.InvalidArgumentError: A JPEG without a header that can be read.
-    """
+    """Checks, as `<bool>[]`, whether a picture's header claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`."""
     sides = claimed_sides(data)
     return (tf.reduce_prod(sides) > MOST_PIXELS) | (tf.reduce_max(sides) > MOST_SIDE)
 
 
 def claimed_sides(data: tf.Tensor) -> tf.Tensor:
-    """Reads the width and height that a picture's header claims, zeros where there is none.
+    """Reads the width and height that a picture's header claims, or zeros if it has no header.
 
     Example:
         >>> claimed_sides(tf.io.read_file("a.jpg"))
@@ -82,20 +68,13 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
 
 
 def drop_animation(data: tf.Tensor) -> tf.Tensor:
-    """Removes the frames of a GIF after its first; a GIF without frames becomes empty, other bytes stay as they are.
-
-    Args:
-        data: `<string>[]`.
-
-    Returns:
-        `<string>[]`.
-    """
+    """Removes the frames of a GIF `<string>[]` after its first, all bytes if it has none; other formats stay."""
     is_gif = tf.equal(tf.strings.substr(data, 0, 4), b"GIF8")
     return tf.cond(is_gif, lambda: first_frame(data)[0], lambda: data)
 
 
 def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts a GIF after its first frame, and reads the sides of that frame; others would be decoded in vain.
+    """Cuts a GIF after its first frame, and reads the sides of that frame.
 
     Args:
         data: `<string>[]`.

@@ -30,7 +30,7 @@ ARRAYS = ("mean", "axes", "variances")
 
 @dataclass(frozen=True, eq=False)
 class ImageDistribution:
-    """Normal distribution of the feature vectors of a model's training pictures.
+    """Holds the normal distribution of the feature vectors of a model's training pictures.
 
     Its covariance has the variances along the axes, and the residual variance in every direction orthogonal to them.
 
@@ -59,7 +59,7 @@ class ImageDistribution:
 
         Args:
             train: `<float>[pictures, features]`.
-            valid: The same of the validation pictures. If these are fewer than 100, each fifth of the training pictures
+            valid: The same of the validation pictures. If there are fewer than 100, each fifth of the training pictures
                 is held out in turn as well.
 
         Raises:
@@ -82,7 +82,7 @@ class ImageDistribution:
         return cls(normal.mean, normal.axes, normal.variances, normal.residual, max(1.0, float(threshold)))
 
     def distance(self, vectors: ArrayLike) -> NDArray[np.float64]:
-        """Computes the Mahalanobis distance over the square root of the features: about 1 for training pictures.
+        """Computes the Mahalanobis distance over the root of the number of features: about 1 for training pictures.
 
         Args:
             vectors: `<float>[pictures, features]`.
@@ -104,11 +104,11 @@ class ImageDistribution:
         return np.sqrt(squares / len(self.mean))
 
     def out_of_distribution(self, vectors: ArrayLike) -> NDArray[np.bool_]:
-        """Checks which pictures are out of distribution, `<bool>[pictures]`: farther than the threshold."""
+        """Checks which pictures are farther than the threshold: `<bool>[pictures]`."""
         return self.distance(vectors) > self.threshold
 
     def is_finite(self) -> bool:
-        """Checks whether all numbers are finite and all variances positive, so that distances can be computed."""
+        """Checks that all numbers are finite and all variances positive."""
         arrays = (self.mean, self.axes, self.variances, self.residual, self.threshold)
         return all(np.isfinite(array).all() for array in arrays) and min(self.residual, *self.variances) > 0
 
@@ -134,10 +134,8 @@ class ImageDistribution:
         try:
             with h5py.File(path, "r") as content:
                 same_format = content.attrs["format"] == FORMAT
-                arrays = {name: content[name][()] for name in ARRAYS}
-                loaded = cls(
-                    **arrays, residual=float(content.attrs["residual"]), threshold=float(content.attrs["threshold"])
-                )
+                values: dict[str, Any] = {name: float(content.attrs[name]) for name in ("residual", "threshold")}
+                loaded = cls(**values, **{name: content[name][()] for name in ARRAYS})
             fits = same_format and loaded.axes.shape == (len(loaded.variances), len(loaded.mean)) and loaded.is_finite()
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise InputError(f"{path} is no distribution of pictures; copy the whole directory again.") from error
@@ -147,7 +145,7 @@ class ImageDistribution:
 
 
 def fit_normal(vectors: NDArray[np.float64]) -> ImageDistribution:
-    """Fits the normal distribution of vectors, with an infinite threshold."""
+    """Fits a normal distribution to vectors, with an infinite threshold."""
     count, features = vectors.shape
     mean = vectors.mean(axis=0).astype(np.float32)
     centred = vectors - mean
@@ -177,11 +175,7 @@ def principal_axes(centred: NDArray[np.float64], most: int) -> tuple[NDArray[np.
 
 
 def finite_rows(vectors: ArrayLike) -> NDArray[np.float64]:
-    """Converts vectors to `<float64>[pictures, features]`.
-
-    Raises:
-        InputError: They are no matrix, or a number in it is not finite.
-    """
+    """Converts vectors to `<float64>[pictures, features]`, and checks that they are finite."""
     rows = np.asarray(vectors, np.float64)
     if rows.ndim != 2 or not np.isfinite(rows).all():
         raise InputError(
@@ -194,14 +188,14 @@ def finite_rows(vectors: ArrayLike) -> NDArray[np.float64]:
 def auroc(in_distribution: ArrayLike, out_of_distribution: ArrayLike) -> float:
     """Computes the AUROC of distances: the probability that an out-of-distribution picture is the farther one.
 
-    A tie counts half: 0.5 is chance, 1.0 is perfect.
+    A tie counts half; 0.5 is chance, 1.0 is perfect.
 
     Example:
         >>> auroc([1.0, 2.0], [2.0, 3.0])
         0.875
 
     Raises:
-        InputError: One kind has no pictures.
+        InputError: There are no pictures of one kind.
     """
     near, far = np.sort(np.asarray(in_distribution, np.float64)), np.asarray(out_of_distribution, np.float64)
     if not len(near) or not len(far):

@@ -24,9 +24,9 @@ UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
 def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
-    """Decodes in a graph the bytes of a picture to a square `<uint8>[size, size, 3]`.
+    """Decodes the bytes of a picture to a square `<uint8>[size, size, 3]`, in a graph.
 
-    The picture is squashed (bilinear, antialiased) and turned upright by its EXIF orientation.
+    The picture is resized to the square (bilinear, antialiased) and turned upright by its EXIF orientation.
 
     Example:
         >>> decode_image(tf.io.read_file("a.jpg"), size=224).shape
@@ -37,7 +37,7 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
         size: Side of the result in pixels.
 
     Raises:
-        tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or claim to be a larger one.
+        tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or are `too_large`.
     """
     data = drop_animation(data)
     with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(too_large(data)), [TOO_LARGE])]):
@@ -45,7 +45,7 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
 
 
 def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
-    """Decodes like `decode_image` bytes from `drop_animation` that are not `too_large`."""
+    """Decodes as `decode_image` does, given the result of `drop_animation` that is not `too_large`."""
     pixels = decode(data)
     has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
     squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
@@ -70,7 +70,7 @@ def squash(pixels: tf.Tensor, size: int) -> tf.Tensor:
 
 
 def upright(square: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
-    """Turns and mirrors `[size, size, 3]` from EXIF orientation 1..8 to upright.
+    """Rotates and mirrors `[size, size, 3]` from EXIF orientation 1..8 to upright.
 
     Source: EXIF 2.3 (CIPA DC-008), tag 0x0112.
     """
@@ -83,13 +83,7 @@ def upright(square: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
 
 
 def exif_orientation(data: tf.Tensor) -> tf.Tensor:
-    """Reads in a graph the EXIF orientation 1..8 of JPEG, PNG or WebP bytes, 1 where it is missing or invalid.
-
-    Args:
-        data: `<string>[]`.
-
-    Returns:
-        `<int32>[]`.
+    """Reads the EXIF orientation `<int32>[]` 1..8 of JPEG, PNG or WebP bytes, 1 if it is missing or invalid.
 
     Source: EXIF 2.3 (CIPA DC-008): marker FFE1, two bytes of length, "Exif", two zeros, then a TIFF header. A PNG has
         it in a chunk "eXIf", a WebP in a chunk "EXIF" followed by its length, some with "Exif" and zeros inside.
@@ -112,7 +106,7 @@ def exif_orientation(data: tf.Tensor) -> tf.Tensor:
 
 
 def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
-    """Reads the orientation tag in the first directory of a TIFF block `<uint8>[bytes]`, or returns 1."""
+    """Reads the orientation tag in the first directory of a TIFF block `<uint8>[bytes]`, 1 if there is none."""
     big_endian = tf.reduce_all(tf.equal(block[:2], ord("M")))
     padded = tf.cast(tf.pad(block, [[0, 1]]), tf.int64)
 
@@ -138,7 +132,7 @@ def read_image(path: Path, *, size: int) -> np.ndarray:
         (224, 224, 3)
 
     Raises:
-        InputError: The file is missing, is no picture, or is cut off; the message has its path.
+        InputError: The file is missing, is no picture, or is cut off.
     """
     try:
         return image_decoder(size)(read_bytes(path)).numpy()
@@ -159,7 +153,7 @@ def image_decoder(size: int) -> Callable[..., tf.Tensor]:
 def decode_ahead(
     images: Sequence[Path], *, size: int, batch_size: int
 ) -> Iterator[list[tuple[Path, np.ndarray | str]]]:
-    """Yields batches of pictures; threads decode the next one while the current one is used.
+    """Yields batches of decoded pictures; threads decode the next one while the current one is used.
 
     Example:
         >>> list(decode_ahead([Path("a.jpg"), Path("notes.txt")], size=224, batch_size=2))
@@ -168,9 +162,9 @@ def decode_ahead(
     Args:
         images: Picture files.
         size: Side of the squares.
-        batch_size: Pictures a batch.
+        batch_size: Pictures per batch.
 
-    Returns:
+    Yields:
         Each picture's file with its `<uint8>[size, size, 3]`, or with the reason why it cannot be read.
     """
 
@@ -190,7 +184,7 @@ def decode_ahead(
 def read_bytes(path: Path) -> bytes:
     """Reads a picture file in a format that `decode_image` decodes; Pillow converts others, e.g. HEIC, to BMP.
 
-    Of WebP the graph reads neither alpha nor animation, which only the simple form is sure to lack.
+    The graph reads neither alpha nor animation of WebP, which only the simple form is sure to lack.
 
     Raises:
         OSError: The file cannot be read, or is no picture.
@@ -201,7 +195,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def bmp_bytes(data: bytes) -> bytes:
-    """Converts a picture with Pillow to an uncompressed BMP that TensorFlow reads, turned upright."""
+    """Converts a picture with Pillow to an upright, uncompressed BMP, which TensorFlow reads."""
     from PIL import Image, ImageOps, UnidentifiedImageError
 
     lacking = "HEIC needs the package pillow-heif, or convert it to JPEG"
@@ -225,7 +219,7 @@ def bmp_bytes(data: bytes) -> bytes:
 
 
 def reason(error: Exception) -> str:
-    """Returns in a few words why a picture cannot be read."""
+    """Describes in a few words why a picture cannot be read."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
     if TOO_LARGE in text:
         return TOO_LARGE

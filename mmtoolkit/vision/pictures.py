@@ -1,4 +1,4 @@
-"""Views of images: the pixels that a model saw with the attention over them."""
+"""Makes views of images: the pixels with a model's attention over them."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.task import PictureView
 from mmtoolkit.vision.images import read_image
 
-SIDE = 224  # pixels of an image that is shown, at least
+SIDE = 224  # pixels: the least of an image that is shown
 
 
 def picture_view(
     image: Path, words: Sequence[str], weights: Any, *, size: int, grid: tuple[int, int], title: str | None = None
 ) -> PictureView:
-    """Makes the view of an image file; one that cannot be read, which no model has seen, is grey.
+    """Makes the view of an image file; one that cannot be read is grey.
 
     Args:
         image: The file.
-        words: What each map of attention belongs to.
-        weights: `<float>[words, regions]`; `None` of a model without attention.
-        size: Side of the square in which the model saw the image, in pixels.
+        words: The word of each attention map.
+        weights: `<float>[words, regions]`; `None` for a model without attention.
+        size: Side of the model's square images, in pixels.
         grid: Rows and columns of the regions.
-        title: The heading of a drawing.
+        title: Heading of the drawing.
     """
     try:
         pixels = read_image(image, size=max(SIDE, size))

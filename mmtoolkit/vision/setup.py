@@ -1,4 +1,4 @@
-"""The vision setup of a new model: its encoder, its precision, and what makes the features that it reads."""
+"""Chooses the vision setup of a new model: its encoder, its precision, and the extractor of its features."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ LAYER = "block5_conv4"
 
 
 class VisionSetup(NamedTuple):
-    """How a model reads images.
+    """Describes how a model encodes images.
 
     Args:
         encoder: `"vgg19"`, `"vgg19-block5"` or `"small"`.
-        precision: Of all layers, `"float32"` or `"bfloat16"`.
-        key: What makes the features that are stored; `None` for the small CNN.
+        precision: Precision of all layers, `"float32"` or `"bfloat16"`.
+        key: Key of the stored features' extractor; `None` for the small CNN.
         image_size: Side of the square images.
     """
 
@@ -35,7 +35,7 @@ class VisionSetup(NamedTuple):
 
     @property
     def dtype(self) -> str:
-        """The precision as Keras calls it."""
+        """Returns Keras' name of the precision."""
         return "mixed_bfloat16" if self.precision == "bfloat16" else "float32"
 
 
@@ -50,13 +50,13 @@ def choose_vision(
     layer: str = LAYER,
     precision: str = "auto",
 ) -> VisionSetup:
-    """Chooses the encoder and the precision for some images where `"auto"` leaves the choice.
+    """Chooses the encoder and the precision for some images where they are `"auto"`.
 
     Args:
         images: The training images.
         encoder: `"vgg19"`, `"vgg19-block5"`, `"small"`, or `"auto"`: the small CNN for small images.
         vgg19_weights: `"imagenet"`, a file, or `"random"`.
-        layer: The layer of VGG19 whose output is stored.
+        layer: VGG19's layer whose outputs are stored.
         precision: `"float32"`, `"bfloat16"`, or `"auto"`.
     """
     encoder = choose_encoder("vgg19" if layer != LAYER else encoder, vgg19_weights, images)
@@ -69,14 +69,14 @@ def choose_vision(
 
 
 def choose_encoder(encoder: str, weights: str | None, images: Sequence[Path]) -> str:
-    """Chooses the small CNN for small images where `"auto"` leaves it and no weights are named."""
+    """Resolves `"auto"`: the small CNN for small images if no weights are given, else VGG19."""
     if encoder != "auto":
         return encoder
     return "small" if weights is None and median_side(images) < SMALL_SIDE else "vgg19"
 
 
 def median_side(images: Sequence[Path]) -> int:
-    """Returns the median side of the first 100 images, rounded down to a multiple of 8; 32 to 128."""
+    """Computes the median side of the first 100 images, rounded down to a multiple of 8; 32 to 128."""
     sides: list[int] = []
     for path in images[:100]:
         with contextlib.suppress(OSError), Image.open(path) as image:

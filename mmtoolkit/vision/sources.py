@@ -33,30 +33,30 @@ class UnreadablePictures(InputError):
 
 
 class ImageSource(Protocol):
-    """Source of a data set's picture inputs: any object with these four members."""
+    """Provides a data set's picture inputs: any object with these four members."""
 
     @property
     def input_name(self) -> str:
-        """Name of the model's input that it feeds, `"regions"` or `"images"`."""
+        """Returns the name of the model's input that it feeds, `"regions"` or `"images"`."""
         ...
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of one picture's input."""
+        """Returns the shape of one picture's input."""
         ...
 
     @property
     def dtype(self) -> Any:
-        """NumPy type of the arrays."""
+        """Returns the NumPy type of the arrays."""
         ...
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """Returns one row per path."""
+        """Reads one row per path."""
         ...
 
 
 def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np.ndarray]:
-    """Builds the inputs of a model for pictures of which some repeat: each is read once.
+    """Builds a model's inputs for pictures that may repeat: each is read once.
 
     Example:
         >>> shared_pictures(store, [Path("a.png"), Path("b.png"), Path("a.png")])
@@ -64,7 +64,7 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
 
     Args:
         source: Source of the pictures.
-        images: Paths, with repetitions.
+        images: Paths, which may repeat.
     """
     places = {image: place for place, image in enumerate(dict.fromkeys(images))}
     index = np.array([places[image] for image in images], np.int32)
@@ -72,7 +72,7 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
 
 
 class Pictures:
-    """Source of decoded pictures, for models with an encoder of their own.
+    """Provides decoded pictures, for models with an encoder of their own.
 
     Example:
         >>> Pictures(size=64).read([Path("a.png"), Path("b.png")]).shape
@@ -108,11 +108,11 @@ class Pictures:
         return failures
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
-        """Returns `<uint8>[pictures, size, size, 3]`."""
+        """Reads `<uint8>[pictures, size, size, 3]`."""
         return np.stack([self.picture(path) for path in images])
 
     def picture(self, path: Path) -> np.ndarray:
-        """Returns one picture, `<uint8>[size, size, 3]`."""
+        """Reads one picture, `<uint8>[size, size, 3]`."""
         if path in self.decoded:
             return self.decoded[path]
         pixels = read_image(path, size=self.size)
@@ -122,14 +122,14 @@ class Pictures:
 
 
 class ReadImages:
-    """Images that another source has read already.
+    """Provides images that another source has read already.
 
     Example:
         >>> ReadImages(store, {Path("a.jpg"): regions}).read([Path("a.jpg")]).shape
         (1, 196, 512)
 
     Args:
-        source: What read them.
+        source: Source that read them.
         rows: The array of each image.
         errors: Why other images could not be read.
     """
@@ -146,7 +146,7 @@ class ReadImages:
 
 
 class LiveRegions:
-    """Source of VGG19 regions computed on demand, for predictions on a few pictures.
+    """Provides VGG19 regions computed on demand, for predictions on a few pictures.
 
     Example:
         >>> LiveRegions(captioner.extractor).read([Path("a.jpg")]).shape
@@ -174,7 +174,7 @@ class LiveRegions:
 
 
 def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_conv4") -> ExtractorKey:
-    """Returns the key for `--vgg19-weights imagenet|PATH|random`; a file is copied into the cache under its hash."""
+    """Makes the key of `--vgg19-weights imagenet|PATH|random`; a file is copied into the cache under its hash."""
     path = vgg19_weights(source, layer=layer)
     digest = RANDOM if path is None else cache_weights(path, layer=layer)
     return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
@@ -209,7 +209,7 @@ def block5_weights(key: ExtractorKey) -> list[np.ndarray]:
 
 @lru_cache(maxsize=2)
 def forward_pass(key: ExtractorKey) -> Callable[[Any], Any]:
-    """Compiles the forward pass of a key's extractor, or returns the compiled one."""
+    """Makes the graph of the forward pass of a key's extractor, once."""
     return extractor_graph(load_extractor(key), key.side)
 
 
@@ -229,14 +229,14 @@ def stored_regions(
     """Opens the feature store of a key and adds the pictures that it lacks.
 
     Raises:
-        InputError: Some pictures cannot be read (the message counts them and names the first ones) and there is no
-            `leave_out` to be called with them, or the stored features of one are damaged.
+        InputError: Some pictures cannot be read and there is no `leave_out` to be called with them, or the stored
+            features of one are damaged.
     """
     store = open_store(key, folder)
     failures = store.add(images, lambda: load_extractor(key), progress=progress)
     check_readable(failures, leave_out, "; the features of the others are kept")
     stored = [image for image in images if image not in failures]
-    for start in range(0, len(stored), BATCH):  # each row is checked when first read: now, not in the midst of training
+    for start in range(0, len(stored), BATCH):  # each row is checked when first read: now, not during training
         store.read(stored[start : start + BATCH])
     return store
 
@@ -247,8 +247,7 @@ def decoded_pictures(
     """Decodes pictures and keeps them in memory.
 
     Raises:
-        InputError: Some pictures cannot be read; the message counts them and names the first ones. `leave_out`,
-            if given, is called with each and the reason instead.
+        InputError: Some pictures cannot be read and there is no `leave_out` to be called with them.
     """
     pictures = Pictures(size)
     check_readable(pictures.add(images, progress=progress), leave_out)

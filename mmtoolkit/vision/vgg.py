@@ -25,10 +25,7 @@ SHAPES = {  # by layer: the regions and features that it gives
     **dict.fromkeys(("block4_pool", "block5_conv4", "block5_pool"), (196, 512)),
     "fc2": (1, 4096),
 }
-SIDES = {
-    **dict.fromkeys(SHAPES, IMAGE_SIZE),
-    "block5_pool": 2 * IMAGE_SIZE,
-}  # by layer: the side of the pictures it reads
+SIDES = dict.fromkeys(SHAPES, IMAGE_SIZE) | {"block5_pool": 2 * IMAGE_SIZE}  # by layer: of the pictures it reads
 MEAN_BGR = (103.939, 116.779, 123.68)  # of ImageNet's pictures, as the weights' authors subtracted it
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 PUBLISHED = {  # by layer: the file that holds its weights, and the file's MD5
@@ -41,14 +38,14 @@ BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class VGG19Regions(keras.layers.Layer):
-    """VGG19 up to one layer: its 14 x 14 grid with one row per region, or the vector of `fc2` as the only row.
+    """Computes VGG19 up to one layer: a 14 x 14 grid with one row per region, or the vector of `fc2` as the only row.
 
     Example:
         >>> extractor = VGG19Regions.from_weights(path, precision="float32")
         >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
 
     Args:
-        layer: `"block5_conv4"`; `"block5_pool"`, as many regions of a picture of 448 x 448, which show smaller things;
+        layer: `"block5_conv4"`; `"block5_pool"`, as many regions of a picture of 448 x 448, for smaller objects;
             `"block4_pool"`, of the same shape, for a last block that is trained with the model; or `"fc2"`
             (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
@@ -113,7 +110,7 @@ class VGG19Regions(keras.layers.Layer):
 
 
 class Extractor(Protocol):
-    """Extractor of regions: `VGG19Regions`, or any object with its `call`."""
+    """Extracts regions: `VGG19Regions`, or any object with its `call`."""
 
     def call(self, images: Any) -> Any:
         """Maps `<uint8>[batch, side, side, 3]` to `<float16>[batch, regions, features]`."""
@@ -121,7 +118,7 @@ class Extractor(Protocol):
 
 
 def extractor_graph(extractor: Extractor, side: int = IMAGE_SIZE) -> Callable[[Any], tf.Tensor]:
-    """Compiles the extractor's forward pass as one graph for any number of pictures of one size."""
+    """Makes one graph of the extractor's forward pass, for any number of pictures of one size."""
     signature = [tf.TensorSpec((None, side, side, 3), tf.uint8)]
     return tf.function(extractor.call, input_signature=signature)
 
@@ -155,7 +152,7 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
 
 
 def cached_weights(layer: str) -> Path | None:
-    """Finds the published weights of a layer in the cache, downloaded or given by their path before."""
+    """Finds the published weights of a layer in the cache, downloaded or copied there from a given path."""
     name, md5 = PUBLISHED[layer]
     if (published := cache_folder() / name).is_file():
         return published
@@ -164,7 +161,7 @@ def cached_weights(layer: str) -> Path | None:
 
 
 def download(target: Path, md5: str) -> None:
-    """Downloads the published weights; the file gets its name once it is complete."""
+    """Downloads published weights; the file gets its name once it is complete."""
     partial = target.with_name(f"{target.name}.part")
     folder = {"cache_dir": str(target.parent), "cache_subdir": ""}
     try:

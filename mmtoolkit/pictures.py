@@ -179,12 +179,7 @@ def heat_overlay(picture: Image.Image, grid: NDArray[np.float32]) -> Image.Image
 
 @functools.lru_cache(maxsize=64)
 def font(size: int) -> Font:
-    """Returns the font of every picture: NanumGothic if `mmtoolkit[plots]` is installed, else Pillow's own.
-
-    Example:
-        >>> font(20).getlength("a dog") > 0
-        True
-    """
+    """Returns the font of every picture: NanumGothic if `mmtoolkit[plots]` is installed, else Pillow's own."""
     package = importlib.util.find_spec("koreanize_matplotlib")  # found, not imported: importing changes matplotlib
     for folder in (package.submodule_search_locations or []) if package else []:
         path = Path(folder) / "fonts" / "NanumGothic.ttf"
@@ -194,14 +189,7 @@ def font(size: int) -> Font:
 
 
 def check_glyphs(text: str, font: Font) -> None:
-    """Checks that the font has all characters of a text.
-
-    Example:
-        >>> check_glyphs("a dog", ImageFont.load_default(20))
-
-    Raises:
-        InputError: The font lacks a character of the text.
-    """
+    """Checks that the font has all characters of a text."""
     unknown = _drawn("\U0010ffff", font)  # never a character: what the font draws is its sign for a missing one
     missing = [letter for letter in dict.fromkeys(text) if not letter.isspace() and _drawn(letter, font) == unknown]
     if missing:

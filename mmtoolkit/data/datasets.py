@@ -211,13 +211,8 @@ class WrittenAnswers:
 def in_few_shapes(read: Read, wanted: bool | None, *, pictures: str | None, batch_size: int) -> Read:
     """Pads the time of words, targets and weights to few lengths, and shared pictures to few numbers.
 
-    The padding has no weight. Pictures are repeated, as a batch norm would count zeros.
-
-    Args:
-        read: From the indices of a batch's examples to its arrays.
-        wanted: Whether to pad; `None` means where Keras compiles by default.
-        pictures: Name of the pictures' input, if there is one.
-        batch_size: Examples per batch.
+    The padding has no weight. Pictures are repeated, as a batch norm would count zeros. With `wanted=None` batches are
+    padded where Keras compiles by default.
     """
     if not (keras_compiles() if wanted is None else wanted):
         return read

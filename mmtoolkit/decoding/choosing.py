@@ -73,10 +73,5 @@ def given(**options: Any) -> dict[str, Any]:
 
 
 def spelt(names: Iterable[str]) -> str:
-    """Spells options as on the command line.
-
-    Example:
-        >>> spelt(["beam", "length_penalty"])
-        '--beam with --length-penalty'
-    """
+    """Spells options as on the command line: `--beam with --length-penalty`."""
     return " with ".join(f"--{name.replace('_', '-')}" for name in names)

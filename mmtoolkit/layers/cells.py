@@ -125,15 +125,7 @@ CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "vanilla": Van
 
 
 def cell_named(name: str) -> type[Cell]:
-    """Returns the cell class of a name.
-
-    Example:
-        >>> cell_named("gru")
-        <class 'GRUCell'>
-
-    Raises:
-        InputError: There is no such cell.
-    """
+    """Returns the cell class of a name, or raises `InputError`."""
     if name not in CELLS:
         near = difflib.get_close_matches(str(name), CELLS)
         meant = f" Did you mean {near[0]!r}?" if near else ""

@@ -40,7 +40,6 @@ class RegionCrop(keras.layers.Layer):
     def build(self, regions_shape: Any) -> None:
         if self.share and math.isqrt(regions_shape[1]) ** 2 != regions_shape[1]:
             raise InputError(f"A crop needs a square grid of regions. Received: {regions_shape[1]} regions.")
-        self.built = True
 
     def call(self, regions: Any, training: bool | None = None) -> Any:
         """Crops and resizes `<float>[batch, regions, features]`; the shape stays."""
@@ -96,7 +95,6 @@ class RegionPool(keras.layers.Layer):
                 f"Pooling {self.side} x {self.side} needs a square grid whose side {self.side} divides. "
                 f"Received: {regions_shape[1]} regions."
             )
-        self.built = True
 
     def call(self, regions: Any) -> Any:
         """Pools `<float>[batch, regions, features]` to `<float>[batch, regions / side², features]`."""

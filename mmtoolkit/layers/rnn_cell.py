@@ -35,7 +35,6 @@ class RNNCell(keras.layers.Layer):
         self.input_projection.build(inputs_shape)
         if not self.cell.built:  # a loaded cell is
             self.cell.build()
-        self.built = True
 
     def call(self, inputs: Any, states: Any, training: bool | None = None) -> tuple[Any, list[Any]]:
         """Computes the output `<float>[batch, units]` and the next states.

@@ -78,7 +78,6 @@ class Captioner(ImageInputs):
 
     def build(self, input_shape: Any) -> None:
         self.decoder.build(input_shape["tokens"], Memory(None, self.build_encoder(input_shape)))
-        self.built = True
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         return {**self.image_shapes(), "tokens": (None, None)}

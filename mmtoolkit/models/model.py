@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -53,8 +53,11 @@ class Model(KerasModel):
         super().__init__(**kwargs)
         self.baselines: Mapping[str, Any] = {}
         self.companions = Companions()
-        # Keras neither tracks nor saves what a cache holds, and a model may be saved after it has searched.
-        self.search_graph = lru_cache(maxsize=4)(partial(compiled_search, self))
+        # Keras neither tracks nor saves what a cache holds, and a model may be saved after it has searched. The key has
+        # `max_length`, as the graph does.
+        self.search_graph = lru_cache(maxsize=4)(
+            lambda decoding, max_length, fused: SearchGraph(self, decoding, fused=fused).predict_on_batch
+        )
 
     @property
     def uses_images(self) -> bool:
@@ -291,13 +294,6 @@ class SearchGraph(KerasModel):
 
     def call(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
         return self.task.search(inputs, self.decoding, fused=self.fused)
-
-
-def compiled_search(
-    task: Model, decoding: Search, max_length: int, fused: bool
-) -> Callable[[Mapping[str, Any]], tuple[np.ndarray, np.ndarray]]:
-    """Makes one graph of the search of a model; `max_length` is part of the graph, hence of the cache's key."""
-    return SearchGraph(task, decoding, fused=fused).predict_on_batch
 
 
 def first_line(error: Exception) -> str:

@@ -180,7 +180,6 @@ class VisualQA(ImageInputs):
         else:
             memory = regions and Memory(None, regions)
             self.decoder.build(input_shape["tokens"], memory, (None, self.fusion.width))
-        self.built = True
 
     def codec_of(self, weight: keras.Variable) -> str:
         return "words" if weight is self.embedding.table else "answers"

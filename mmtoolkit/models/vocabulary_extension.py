@@ -12,14 +12,13 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.models.image_inputs import ImageInputs
-from mmtoolkit.models.model import Model
+from mmtoolkit.models.model import Model, ModelT
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
 from mmtoolkit.vision import ExtractorKey, block5_weights
 
 NEIGHBOURS, LEAST = 3, 0.2  # most known words that a new one is made of, and their least cosine similarity
 DIM, WINDOW = 100, 2  # of word2vec; a narrow window finds words that can replace each other
 VISITS, EPOCHS = 300_000, (10, 1000)  # words that word2vec shall read, within the least and most epochs
-ModelT = TypeVar("ModelT", bound=Model)
 ImageInputsT = TypeVar("ImageInputsT", bound=ImageInputs)
 
 

@@ -19,10 +19,9 @@ from mmtoolkit.vision.sources import (
     shared_pictures,
     stored_regions,
 )
-from mmtoolkit.vision.vgg import IMAGE_SIZE, SIDES, VGG19Regions, choose_precision, vgg19_weights
+from mmtoolkit.vision.vgg import SIDES, VGG19Regions, choose_precision, vgg19_weights
 
 __all__ = [
-    "IMAGE_SIZE",
     "SIDES",
     "ExtractorKey",
     "FeatureStore",

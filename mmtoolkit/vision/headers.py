@@ -17,20 +17,13 @@ def too_large(data: tf.Tensor) -> tf.Tensor:
 
 
 def claimed_sides(data: tf.Tensor) -> tf.Tensor:
-    """Reads the width and height that a picture's header claims, or zeros if it has no header.
+    """Reads the width and height `<int64>[2]` that the header of a picture `<string>[]` claims, zeros without one.
 
     Example:
         >>> claimed_sides(tf.io.read_file("a.jpg"))
         [500, 375]
 
-    Args:
-        data: `<string>[]`, JPEG, PNG, GIF, BMP or WebP.
-
-    Returns:
-        `<int64>[2]`. For a GIF, the larger sides of its screen and its first frame.
-
-    Raises:
-        tf.errors.InvalidArgumentError: A JPEG without a header that can be read.
+    For a GIF these are the larger sides of its screen and its first frame.
 
     Source: ITU T.81, B.2.2; PNG (ISO 15948), 11.2.2; GIF89a, 18 and 20; RFC 9649 (WebP); BITMAPINFOHEADER.
     """
@@ -74,13 +67,9 @@ def drop_animation(data: tf.Tensor) -> tf.Tensor:
 
 
 def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts a GIF after its first frame, and reads the sides of that frame.
+    """Cuts a GIF `<string>[]` after its first frame, and reads the sides `<int64>[2]` of that frame.
 
-    Args:
-        data: `<string>[]`.
-
-    Returns:
-        `<string>[]` and `<int64>[2]`; no bytes, and zeros, where there is no frame after `MOST_EXTENSIONS` at most.
+    Without a frame after `MOST_EXTENSIONS` at most there are no bytes, and the sides are zeros.
 
     Source: GIF89a, sections 15 to 24: blocks hold chains of parts, each of which begins with its length.
     """

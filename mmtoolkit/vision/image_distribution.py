@@ -158,14 +158,9 @@ def fit_normal(vectors: NDArray[np.float64]) -> ImageDistribution:
 
 
 def principal_axes(centred: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Computes the largest variances and their axes `[axes, features]`, from the smaller of covariance and Gram matrix.
-
-    Args:
-        centred: `<float64>[pictures, features]` without their mean.
-        most: Number of axes.
-    """
+    """Computes the `most` largest variances of centred rows and their axes `[axes, features]`."""
     count, features = centred.shape
-    few = count < features
+    few = count < features  # their Gram matrix is then smaller than the covariance
     values, vectors = np.linalg.eigh((centred @ centred.T if few else centred.T @ centred) / (count - 1))
     values, vectors = values[::-1][:most], vectors[:, ::-1][:, :most]
     axes = vectors.T @ centred if few else vectors.T

@@ -38,21 +38,17 @@ class ImageSource(Protocol):
     @property
     def input_name(self) -> str:
         """Returns the name of the model's input that it feeds, `"regions"` or `"images"`."""
-        ...
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Returns the shape of one picture's input."""
-        ...
 
     @property
     def dtype(self) -> Any:
         """Returns the NumPy type of the arrays."""
-        ...
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
         """Reads one row per path."""
-        ...
 
 
 def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np.ndarray]:

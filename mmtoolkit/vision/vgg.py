@@ -114,7 +114,6 @@ class Extractor(Protocol):
 
     def call(self, images: Any) -> Any:
         """Maps `<uint8>[batch, side, side, 3]` to `<float16>[batch, regions, features]`."""
-        ...
 
 
 def extractor_graph(extractor: Extractor, side: int = IMAGE_SIZE) -> Callable[[Any], tf.Tensor]:
@@ -212,12 +211,7 @@ def weights_by_digest(digest: str) -> Path:
 
 
 def choose_precision(precision: str) -> str:
-    """Resolves `auto`: bfloat16 where the processor multiplies it in hardware, else float32.
-
-    Example:
-        >>> choose_precision("float32")
-        'float32'
-    """
+    """Resolves `auto`: bfloat16 where the processor multiplies it in hardware, else float32."""
     if precision != "auto":
         return precision
     return "bfloat16" if instructions() & BFLOAT16_FLAGS else "float32"

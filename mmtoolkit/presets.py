@@ -102,10 +102,10 @@ def read_preset(name: str | Path) -> Preset:
         if not (folder / needed).is_file():
             raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
     codecs = {codec: TextCodec.load(folder / CODECS / codec) for codec in names}
-    seen = ImageDistribution.load(folder / IMAGE_DISTRIBUTION) if (folder / IMAGE_DISTRIBUTION).is_file() else None
+    images = ImageDistribution.load(folder / IMAGE_DISTRIBUTION) if (folder / IMAGE_DISTRIBUTION).is_file() else None
     baselines = read_json(folder / BASELINES) if (folder / BASELINES).is_file() else {}
     companions = {inner.name: inner for inner in sorted(folder.iterdir()) if (inner / CONFIG).is_file()}
-    return Preset(folder, config, codecs, card, seen, baselines, companions)
+    return Preset(folder, config, codecs, card, images, baselines, companions)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -35,7 +35,7 @@ class Plane(NamedTuple):
 
 
 def principal_plane(vectors: ArrayLike) -> Plane:
-    """Projects vectors, scaled to length 1, on their first two principal axes.
+    """Projects vectors, scaled to length 1, onto their first two principal axes.
 
     The largest number of an axis is positive, so that the same vectors always give the same map.
 
@@ -105,7 +105,7 @@ def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
 
 
 def fitted(points: NDArray[np.float64], low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scales points to a rectangle of the sheet, each axis by itself, with larger values upwards."""
+    """Scales points to a rectangle of the sheet, each axis on its own, with larger values upwards."""
     least, most = points.min(axis=0), points.max(axis=0)
     shares = (points - least) / np.maximum(most - least, 1e-12)
     shares[:, 1] = 1 - shares[:, 1]

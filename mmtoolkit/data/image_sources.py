@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers import Fault, OnError
 from mmtoolkit.vision import ExtractorKey, ImageSource, UnreadablePictures, decoded_pictures, stored_regions
+from mmtoolkit.vision.feature_store import Progress
 
 RecordT = TypeVar("RecordT")
-Progress = Callable[[int, int], None]
 
 
 def image_source(

@@ -1,4 +1,4 @@
-"""Searches several sentences of each picture at a time, by a beam."""
+"""Searches for several sentences of each picture at a time, by a beam."""
 
 from __future__ import annotations
 

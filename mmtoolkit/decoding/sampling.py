@@ -1,4 +1,4 @@
-"""Searches one sentence per row, by the likeliest token or a sampled one at each step."""
+"""Searches for one sentence per row, by the likeliest token or a sampled one at each step."""
 
 from __future__ import annotations
 

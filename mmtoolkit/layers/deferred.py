@@ -15,7 +15,7 @@ from keras import ops
 
 from mmtoolkit.layers.attention import weigh
 from mmtoolkit.layers.memory import Memory
-from mmtoolkit.layers.scores import CompiledScores, keys_gradient, query_gradient, weighed_halves
+from mmtoolkit.layers.scores import CompiledScores, keys_gradient, query_gradient, weighted_halves
 
 
 class Direct:
@@ -170,7 +170,7 @@ class DeferredAttention(Deferred):
         to_scores, key_powers = ops.cast(to_scores, "float32"), ops.cast(self.compare.powers, "float32")
         to_keys = keys_gradient(queries, key_powers, v, to_scores)
         # Two sums: XLA takes ten times as long for one over all axes.
-        halves = ops.sum(ops.reshape(weighed_halves(queries, key_powers, to_scores), (-1, v.shape[0])), axis=0)
+        halves = ops.sum(ops.reshape(weighted_halves(queries, key_powers, to_scores), (-1, v.shape[0])), axis=0)
         to_v = ops.sum(to_scores) - 2.0 * halves
         return ops.cast(to_keys, self.keys.dtype), ops.cast(to_v, v.dtype)
 

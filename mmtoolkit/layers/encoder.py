@@ -1,4 +1,4 @@
-"""A recurrent encoder of sequences: questions, sentences to translate or to judge."""
+"""Encodes sequences by recurrent cells: questions, sentences to translate or to classify."""
 
 from __future__ import annotations
 
@@ -69,11 +69,11 @@ class SequenceEncoder(keras.layers.Layer):
             cell.build()
 
     def call(self, vectors: Any, mask: Any = None, training: bool | None = None) -> tuple[Any, Any]:
-        """Returns the outputs at all places, `<float>[batch, time, width]`, and at the last, `<float>[batch, width]`.
+        """Computes the outputs at all steps, `<float>[batch, time, width]`, and at the last, `<float>[batch, width]`.
 
         Args:
             vectors: `<float>[batch, time, features]`.
-            mask: `<bool>[batch, time]`, True at the places that are read, which begin a row; `None` where all are.
+            mask: `<bool>[batch, time]`, True at the steps that are read, which begin a row; `None` where all are.
             training: Whether features are dropped.
         """
         mask = None if mask is None else ops.transpose(mask)  # [time, batch]
@@ -82,11 +82,11 @@ class SequenceEncoder(keras.layers.Layer):
         ends: Sequence[Any] = ()
         for layer in range(self.layers):
             vectors = self.drop(vectors, training=training) if layer else vectors
-            found = [
+            results = [
                 self.read(vectors, mask, layer * directions + direction, below[direction], training=training)
                 for direction in range(directions)
             ]
-            below, ends = zip(*found, strict=True)
+            below, ends = zip(*results, strict=True)
             vectors = ops.concatenate([ops.transpose(states[0], (1, 0, 2)) for states in below], axis=-1)
         return vectors, ops.concatenate(ends, axis=-1)  # [batch, time, width], [batch, width]
 

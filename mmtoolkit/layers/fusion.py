@@ -1,4 +1,4 @@
-"""Fuses a question and a picture to one vector."""
+"""Fuses a question and a picture into one vector."""
 
 from __future__ import annotations
 

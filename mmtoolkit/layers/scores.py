@@ -79,8 +79,8 @@ def query_gradient(query: Any, key_powers: Any, v: Any, upstream: Any) -> Any:
     The derivative of tanh is `4 half (1 - half)`.
     """
     part = half(query, key_powers)  # [batch, regions, units]
-    weighed = ops.matmul(ops.expand_dims(upstream, 1), part - part * part)  # a third faster than their sum
-    return 4.0 * ops.cast(v, "float32") * ops.squeeze(weighed, 1)
+    weighted = ops.matmul(ops.expand_dims(upstream, 1), part - part * part)  # a third faster than their sum
+    return 4.0 * ops.cast(v, "float32") * ops.squeeze(weighted, 1)
 
 
 @compiled
@@ -91,6 +91,6 @@ def keys_gradient(queries: Any, key_powers: Any, v: Any, upstream: Any) -> Any:
 
 
 @compiled
-def weighed_halves(queries: Any, key_powers: Any, upstream: Any) -> Any:
-    """Sums the halves, weighed by the gradient of the scores, over the steps: `<float32>[batch, regions, units]`."""
+def weighted_halves(queries: Any, key_powers: Any, upstream: Any) -> Any:
+    """Sums the halves, weighted by the gradient of the scores, over the steps: `<float32>[batch, regions, units]`."""
     return ops.sum(ops.expand_dims(upstream, -1) * half(queries, key_powers), axis=0)

@@ -100,7 +100,7 @@ class Captioner(ImageInputs):
     def search(
         self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
     ) -> tuple[Any, Any]:
-        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
+        """Searches for sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
 
         With the input `"uniforms"`, a `Sample` uses those as its random numbers.
         """
@@ -118,7 +118,7 @@ class Captioner(ImageInputs):
 
     def decode(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Caption]]:
         """Decodes the captions of a batch of prepared images, best first."""
-        return [[Caption(*found) for found in row] for row in self.sentences(inputs, decoding, self.codec)]
+        return [[Caption(*each) for each in row] for row in self.sentences(inputs, decoding, self.codec)]
 
     def generate(
         self,

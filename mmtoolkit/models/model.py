@@ -29,7 +29,7 @@ MANY = 16  # pictures; compiling takes longer than it gains for fewer
 
 
 class Model(KerasModel):
-    """A Keras model with codecs and a default decoding, that can be saved as a preset.
+    """Extends Keras models by codecs, a default decoding, and presets.
 
     Args:
         decoding: The search that `generate`, evaluation and export use by default.
@@ -70,11 +70,11 @@ class Model(KerasModel):
         return {"precision": self.compute_dtype}
 
     def decode(self, inputs: Mapping[str, Any], decoding: Any = None) -> list[list[Any]]:
-        """Returns the outputs of each row, best first. Every model defines it."""
+        """Decodes the outputs of each row, best first; every model defines it."""
         raise NotImplementedError(f"{type(self).__name__} needs a method `decode`.")
 
     def image_source(self) -> Any:
-        """Returns what reads image files as this model takes them. A model with images defines it."""
+        """Makes the source that reads image files as this model takes them; a model with images defines it."""
         raise NotImplementedError(f"{type(self).__name__} needs a method `image_source`.")
 
     def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
@@ -92,7 +92,7 @@ class Model(KerasModel):
     def search(
         self, inputs: Mapping[str, Any], decoding: Search | None = None, *, fused: bool = False
     ) -> tuple[Any, Any]:
-        """Searches sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
+        """Searches for sentences: ids `<int32>[batch, n_best, max_length]` and scores `<float32>[batch, n_best]`.
 
         With `fused`, parts of it are compiled: faster in this process, but an export must not contain them.
         """
@@ -258,7 +258,7 @@ class Companions:
 def concrete(kind: type[ModelT]) -> list[type[ModelT]]:
     """Lists the registered classes among a class and its subclasses: those that presets can name."""
     own = [kind] if ">" in keras.saving.get_registered_name(kind) else []
-    return own + [found for sub in kind.__subclasses__() for found in concrete(sub)]
+    return own + [each for sub in kind.__subclasses__() for each in concrete(sub)]
 
 
 def check_finite(model: Model) -> None:

@@ -239,8 +239,8 @@ class VisualQA(ImageInputs):
 
     def decode(self, inputs: Mapping[str, Any], decoding: Search | None = None) -> list[list[Answer]]:
         """Decodes the answers to a batch of prepared questions, best first."""
-        found = self.sentences(inputs, decoding, self.answers_codec)
-        return [[Answer(text, float(np.exp(score))) for text, score in row] for row in found]
+        sentences = self.sentences(inputs, decoding, self.answers_codec)
+        return [[Answer(text, float(np.exp(score))) for text, score in row] for row in sentences]
 
     def inputs_for(
         self, images: Sequence[Path], questions: Sequence[str], source: ImageSource | None

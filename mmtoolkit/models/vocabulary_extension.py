@@ -82,9 +82,9 @@ def extend_vocabulary(
     copy.card = dict(model.card)
     copy.take_facts(model)
     tokens = {
-        token: tuple(codecs[name].vocabulary.tokens[index] for index in found)
+        token: tuple(codecs[name].vocabulary.tokens[index] for index in ids)
         for name in new
-        for token, found in zip(new[name], made_of[name], strict=True)
+        for token, ids in zip(new[name], made_of[name], strict=True)
     }
     return copy, VocabularyExtension(new, tokens)
 
@@ -97,15 +97,15 @@ def parents(
     seed: int,
 ) -> dict[str, list[tuple[int, ...]]]:
     """Finds the known ids that the new tokens of each codec start from: those given, or else the nearest ones."""
-    found: dict[str, list[tuple[int, ...]]] = {}
+    made_of: dict[str, list[tuple[int, ...]]] = {}
     for name, tokens in new.items():
         vocabulary = codecs[name].vocabulary
         named = [tuple(vocabulary.id_of[like] for like in neighbours.get(name, {}).get(token, ())) for token in tokens]
         if not all(named):
             near = nearest(tokens, vocabulary, codecs["words"], texts, seed=seed)
             named = [ids or others for ids, others in zip(named, near, strict=True)]
-        found[name] = named
-    return found
+        made_of[name] = named
+    return made_of
 
 
 def predicted_neighbours(
@@ -144,8 +144,8 @@ def predicted_neighbours(
     best = np.argsort(-sums, axis=1, kind="stable")[:, :NEIGHBOURS]
     return {
         name: {
-            token: tuple(vocabulary.tokens[index] for index in found if row[index] > 0)
-            for token, found, row in zip(tokens, best, sums, strict=True)
+            token: tuple(vocabulary.tokens[index] for index in ids if row[index] > 0)
+            for token, ids, row in zip(tokens, best, sums, strict=True)
         }
     }
 
@@ -153,8 +153,8 @@ def predicted_neighbours(
 def unknown(codec: TextCodec, texts: Sequence[str], min_count: int) -> tuple[str, ...]:
     """Lists the tokens of texts that a codec lacks, most frequent first."""
     counts = Counter(token for tokens in codec.split(texts) for token in tokens)
-    found = {token: count for token, count in counts.items() if token not in codec.vocabulary.id_of}
-    return Vocabulary.from_counts(found, min_count=min_count).tokens[len(SPECIAL) :]
+    new = {token: count for token, count in counts.items() if token not in codec.vocabulary.id_of}
+    return Vocabulary.from_counts(new, min_count=min_count).tokens[len(SPECIAL) :]
 
 
 def extended(codec: TextCodec, tokens: Sequence[str]) -> TextCodec:
@@ -231,16 +231,16 @@ def nearest(
 
     def vectors(tokens: Sequence[str]) -> np.ndarray:
         """Computes `<float32>[tokens, DIM]` of length 1: the mean of several words, zeros for unknown ones."""
-        found = np.zeros((len(tokens), DIM), np.float32)
-        for row, parts in zip(found, codec.split(tokens), strict=True):
+        rows = np.zeros((len(tokens), DIM), np.float32)
+        for row, parts in zip(rows, codec.split(tokens), strict=True):
             ids = [words.id_of[word] for word in parts if word in words.id_of]
             if ids:
                 row[:] = table[ids].mean(axis=0)
-        return found / np.maximum(np.linalg.norm(found, axis=1, keepdims=True), 1e-9)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
     similarities = vectors(new) @ vectors(known.tokens[len(SPECIAL) :]).T
     best = np.argsort(-similarities, axis=1, kind="stable")[:, :NEIGHBOURS]
     return [
-        tuple(int(index) + len(SPECIAL) for index in found if row[index] >= LEAST)
-        for found, row in zip(best, similarities, strict=True)
+        tuple(int(index) + len(SPECIAL) for index in ids if row[index] >= LEAST)
+        for ids, row in zip(best, similarities, strict=True)
     ]

@@ -82,7 +82,7 @@ class ImageDistribution:
         return cls(normal.mean, normal.axes, normal.variances, normal.residual, max(1.0, float(threshold)))
 
     def distance(self, vectors: ArrayLike) -> NDArray[np.float64]:
-        """Computes the Mahalanobis distance over the root of the number of features: about 1 for training pictures.
+        """Computes Mahalanobis distances, divided by the root of the number of features: about 1 for training pictures.
 
         Args:
             vectors: `<float>[pictures, features]`.

@@ -23,7 +23,7 @@ class Greedy:
 
     Returns:
         `ids <int32>[batch, 1, max_length]`, padded with 0 after `end`, and `scores <float32>[batch, 1]`, the sum of the
-        log-probabilities, the one of `end` included.
+        log-probabilities, that of `end` included.
     """
 
     def __call__(

@@ -22,7 +22,7 @@ class RegionCrop(keras.layers.Layer):
 
     Args:
         share: Largest share of the grid's sides that is cut off, from 0 to below 1.
-        seed: Start of the random numbers.
+        seed: Seed of the random crops.
 
     Raises:
         InputError: `share` is out of range, or the regions are no square grid.

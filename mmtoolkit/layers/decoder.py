@@ -53,19 +53,18 @@ class AttentionDecoder(keras.layers.Layer):
         attention_units: Width in which state and regions are compared; `units` by default.
         word_in_query: Whether one layer makes its query of the word just read too, not of the old state alone as in the
             paper.
-        mean_input: Whether the mean of the memory is read along with every word, beside the context. Without attention
-            it is as if off.
+        mean_input: Whether the mean of the memory is read with every word, besides the context; only with attention.
         gated_context: How a gate computed from the state scales the context: `"features"`, each feature by a number of
             its own; `"scalar"`, all by one number (the paper's beta); or `"none"`.
         deep_output: Whether the logits are computed from the word before and the context too (equation 7), not from the
             state alone.
-        freeze_embeddings: Whether the word vectors stay as they start.
+        freeze_embeddings: Whether the word vectors are not trained.
         tie_output: Whether the output layer is the transposed embedding table (needs `deep_output`).
         dropout: Share of the word vectors and outputs dropped while training.
         word_dropout: Share of the words read that are dropped whole while training, so that the context counts.
         memory_dropout: Share of the features dropped while training, the same ones in all regions of a picture.
-        normalise_memory: Whether each region is brought to mean 0 and spread 1 first. VGG19's regions have a norm
-            above 100: without it tanh and the gates start saturated.
+        normalise_memory: Whether each region is normalised to mean 0 and standard deviation 1 first. VGG19's regions
+            have a norm above 100: without it tanh and the gates start saturated.
         embeddings: `<float32>[vocabulary, embedding_dim]` to start the word vectors from; random without it.
 
     Raises:

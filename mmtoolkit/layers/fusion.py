@@ -26,8 +26,8 @@ class Fusion(keras.layers.Layer):
         kind: `"product"`: the question times the mean region, element by element, each through a layer with tanh; the
             mean region is scaled to a root mean square of 1 (at length 1 the product would start near zero).
             `"concat"`: both side by side, through one layer. `"attention"`: the question is the query, and the regions,
-            each normalised to mean 0 and spread 1, are the values; the joint vector is the sum of question and
-            context, and beside it their product, by which they are compared ("is it red?").
+            each normalised as by a decoder, are the values; the joint vector is the sum of question and context,
+            concatenated with their product, by which they are compared ("is it red?").
         units: Width of the layers; of attention the joint vector is twice as wide.
         attention_units: Width in which question and regions are compared; `units` by default.
         hops: Number of attention steps, 1 or 2; the second query includes the first context.

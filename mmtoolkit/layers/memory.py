@@ -35,7 +35,7 @@ def values_shape(memory_shape: Any) -> tuple[int | None, ...]:
 
 
 def normalise(values: Any) -> Any:
-    """Scales each row of `<float>[..., features]` to mean 0 and spread 1, without weights.
+    """Normalises each row of `<float>[..., features]` to mean 0 and standard deviation 1, without weights.
 
     Source: Ba, Kiros & Hinton, "Layer Normalization", 2016, equation 3, without gain and bias.
     """

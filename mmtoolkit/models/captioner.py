@@ -134,7 +134,7 @@ class Captioner(ImageInputs):
             images: Picture files.
             decoding: A search in place of the default one.
             source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
-            batch_size: Pictures at a time.
+            batch_size: Pictures per batch.
 
         Raises:
             InputError: A picture cannot be read, or the weights of VGG19 are not in the cache.

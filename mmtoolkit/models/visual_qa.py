@@ -63,7 +63,7 @@ class VisualQA(ImageInputs):
         attention_units: Width in which question and regions are compared.
         embedding_dim: Width of the word vectors.
         embeddings: `<float32>[words, embedding_dim]` to start the question's word vectors from.
-        freeze_embeddings: Whether they stay as they start.
+        freeze_embeddings: Whether they are not trained.
         dropout: Share of word vectors and joint features dropped while training.
         word_dropout: Share of a question's words dropped whole while training.
         decoding: The default search of the head `"generate"`, a beam whose scores are log-probabilities.
@@ -265,7 +265,7 @@ class VisualQA(ImageInputs):
             questions: One question for each picture.
             top: Number of answers to each.
             source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
-            batch_size: Questions at a time.
+            batch_size: Questions per batch.
 
         Raises:
             InputError: The numbers of pictures and questions differ, a picture cannot be read, or the weights of VGG19

@@ -43,7 +43,7 @@ class CaptionsFile(NamedTuple):
 
 
 def captions_files(path: Path) -> list[Path]:
-    """Returns the captions file that a path names or that a folder holds; of COCO's, all of one year."""
+    """Returns the captions file that a path names or a folder holds; of COCO, those of one year."""
     check_exists(path)
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
@@ -90,7 +90,7 @@ def open_captions(path: Path, on_fault: OnFault) -> CaptionsFile:
 
 
 def open_published(path: Path, on_fault: OnFault) -> CaptionsFile:
-    """Opens a published JSON file, whose pictures may be in another folder than it names."""
+    """Opens a published JSON file; a picture that is not in the folder it names is searched for by its base name."""
     in_annotations = path.absolute().parent.name == "annotations"
     folder = Path(os.path.normpath(path.parent / os.pardir)) if in_annotations else path.parent
     folders = published_folders(path.name)

@@ -27,7 +27,7 @@ Groups = dict[Path | Missing, list[Row]]  # the rows of each picture
 
 
 class UsableCaptions(NamedTuple):
-    """The records of a data set, and the faults that were left out."""
+    """The records of a data set, and the faults of the rows and pictures that were left out."""
 
     records: list[CaptionRecord]
     faults: list[Fault]
@@ -57,8 +57,8 @@ def read_captions(
     Args:
         path: A folder or a captions file. With split lists beside it, pictures in no list are left out.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
-        on_error: `"fail"` raises the first fault; `"skip"` leaves all faults out and warns of them; `"quarantine"`
-            also writes them to a file.
+        on_error: `"fail"` raises the first fault; `"skip"` leaves out what has a fault and warns; `"quarantine"` also
+            writes the faults to a file.
         quarantine: That file, in JSON Lines; each line has `image`, `source` (file and line) and `reason`.
         exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
@@ -79,7 +79,7 @@ def load_captions(
     on_error: OnError = "fail",
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableCaptions:
-    """Loads the records of `read_captions` with the faults that were left out, without warning of them.
+    """Loads the records that `read_captions` reads, and returns the faults instead of warning of them.
 
     Example:
         >>> records, faults = load_captions("my_photos", on_error="skip")  # doctest: +SKIP

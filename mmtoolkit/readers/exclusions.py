@@ -13,7 +13,7 @@ from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.rows import QuestionRow, Row, nfc
 
 RowT = TypeVar("RowT", Row, QuestionRow)
-ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path behind which its folders are not known
+ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path before which its folders are unknown
 
 
 class Excluded(Fault):
@@ -62,7 +62,7 @@ class Exclusions(NamedTuple):
         return any(same_place(source, place) for place in self.rows.get(base(source), ()))
 
     def has_picture(self, image: str, path: Path | None) -> bool:
-        """Checks whether the list names this picture, as its row does or, with a folder, by its path."""
+        """Checks whether the list names this picture, by its name in the row or by a path with folders."""
         name, location = nfc(image), nfc(str(path or image))
         return name in self.images.get(base(name), ()) or any(
             same_place(location, place) for place in self.images.get(base(location), ()) if base(place) != place
@@ -121,7 +121,7 @@ def base(place: str) -> str:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Checks whether two places, named from different folders, can be the same.
+    """Checks whether two places, given relative to different folders, can be the same.
 
     Example:
         >>> same_place("data/train/q.json:3", "train/q.json:3"), same_place("train/q.json:3", "test/q.json:3")

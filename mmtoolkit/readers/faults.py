@@ -18,7 +18,7 @@ SHOWN = 3
 
 
 class Fault(InputError):
-    """An error in one place of a data set, which can be used without it.
+    """A fault in one row or picture of a data set, the rest of which can still be used.
 
     Example:
         >>> str(Fault("captions_val2014.json:images[3]", "expected a field 'id'.", "1.jpg"))
@@ -28,7 +28,7 @@ class Fault(InputError):
         source: The place, `FILE:LINE` or, in a JSON file, `FILE:annotations[12]`.
         reason: What was expected, what came, and what to do.
         image: The picture, as the data set names it, if known.
-        kind: A name in a word or two.
+        kind: What kind of fault it is, in a word or two.
         whole: Whether it leaves out all rows of the picture; the place is then that of the first.
     """
 
@@ -80,7 +80,7 @@ def report_faults(faults: Sequence[Fault], quarantine: str | os.PathLike[str] | 
 
 
 def raise_fault(fault: Fault) -> None:
-    """Raises the first fault: the handler of the policy `fail`."""
+    """Raises a fault: the handler of the policy `fail`."""
     raise fault
 
 

@@ -29,7 +29,7 @@ def official_questions(path: Path, content: Any, on_fault: OnFault) -> Iterator[
     Source: Antol et al., "VQA: Visual Question Answering", 2015; the format: https://visualqa.org/download.html.
 
     Raises:
-        InputError: It has another form, or the annotations of a train or validation split are missing.
+        InputError: The file has another form, or the annotations of a train or validation split are missing.
     """
     match = VQA_NAME.fullmatch(path.name)
     split = match["split"].removesuffix("-dev") if match else None

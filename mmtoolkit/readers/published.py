@@ -91,7 +91,7 @@ def split_in(name: str) -> str | None:
 def karpathy_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
     """Yields rows of Karpathy's form: `images` with `filename`, `split` and `sentences`, captions in `raw`.
 
-    The images of COCO go by their `cocoid`, as in COCO's own files; the split `restval` is for training.
+    COCO images are named by their `cocoid`, as in COCO's own files; the split `restval` counts as `train`.
 
     Source: Karpathy and Fei-Fei 2015, Deep Visual-Semantic Alignments; https://cs.stanford.edu/people/karpathy/deepimagesent.
     """

@@ -19,7 +19,7 @@ RowT = TypeVar("RowT", "Row", "QuestionRow")
 
 
 class Row(NamedTuple):
-    """One caption as its file has it."""
+    """One caption, as written in its file."""
 
     source: str  # the place, e.g. "captions.csv:7"
     image: str
@@ -35,7 +35,7 @@ class Row(NamedTuple):
 
 
 class QuestionRow(NamedTuple):
-    """One question as its file has it; the first fields are those of `Row`."""
+    """One question, as written in its file."""
 
     source: str
     image: str

@@ -18,7 +18,7 @@ NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that ar
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns a question that offers the names most like a misspelt one; empty if none is like it.
+    """Returns a question that suggests the names closest to a misspelt one; empty if none is close.
 
     Example:
         >>> did_you_mean("captoin", ["image", "caption"])
@@ -29,7 +29,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def close_names(name: str, names: Iterable[str]) -> list[str]:
-    """Returns the names most like one, ignoring case, the closest first.
+    """Returns the names closest to `name`, ignoring case, the closest first.
 
     Example:
         >>> close_names("caption", ["Image", "Captoin"])

@@ -95,6 +95,6 @@ def load_models(models: Path) -> dict[str, ServedModel]:
 
 
 def reason(error: Exception) -> str:
-    """Extracts the line of an error's message that has its cause."""
+    """Extracts the line of an error's message that names the cause."""
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
     return next((line for line in lines if line and line != NO_REASON), type(error).__name__)

@@ -44,7 +44,7 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
         signatures: Signatures of the model.
 
     Returns:
-        The name of the signature, its inputs by name, and whether they are rows, as the reply is then, too.
+        The name of the signature, its inputs by name, and whether the request, and so the reply, is in rows.
 
     Raises:
         Refused: The request is not valid.

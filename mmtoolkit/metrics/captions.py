@@ -92,10 +92,10 @@ def caption_statistics(
 
     Their names are `STATISTICS`.
     """
-    said, wanted = in_words(hypotheses, references, tokenize=tokenize)
+    sentences, wanted = in_words(hypotheses, references, tokenize=tokenize)
     return [
         (1, *bleu_statistics(words, others), sentence_rouge_l(words, others), cider)
-        for words, others, cider in zip(said, wanted, cider_by_image(said, wanted), strict=True)
+        for words, others, cider in zip(sentences, wanted, cider_by_image(sentences, wanted), strict=True)
     ]
 
 
@@ -109,17 +109,17 @@ def corpus_scores(totals: Sequence[float]) -> dict[str, float]:
 def in_words(
     hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str
 ) -> tuple[list[list[str]], list[list[list[str]]]]:
-    """Splits each hypothesis and, in the same order, its references into words; checks them first."""
+    """Checks hypotheses and references, and splits both into words, in the order of the hypotheses."""
     if tokenize not in TOKENIZERS:
         raise InputError(f"tokenize expects 'ptb' or 'none'. Received: {tokenize!r}.")
     check_ids(hypotheses, references)
     split = TOKENIZERS[tokenize]
-    said = [split(caption) for caption in hypotheses.values()]
-    return said, [[split(caption) for caption in references[identity]] for identity in hypotheses]
+    wanted = [[split(caption) for caption in references[identity]] for identity in hypotheses]
+    return [split(caption) for caption in hypotheses.values()], wanted
 
 
 def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> None:
-    """Checks that hypotheses and references are of the same images and can be scored."""
+    """Checks that hypotheses and references are texts for the same images."""
     if not hypotheses:
         raise InputError("score_captions expects at least one hypothesis. Received: none.")
     alone = [identity for identity in hypotheses if identity not in references]
@@ -149,9 +149,9 @@ def some(identities: Iterable[Hashable]) -> str:
 
 
 class CaptionMetric(Metric):
-    """BLEU, ROUGE-L and CIDEr as a task's metric; BLEU-4 decides, and CIDEr where it is the same.
+    """BLEU, ROUGE-L and CIDEr as a task's metric; states of a model are ranked by BLEU-4, ties by CIDEr.
 
-    Few short captions often have no run of four words right, so that BLEU-4 alone cannot rank the states of a model.
+    A few short captions often have no 4-gram right, so that BLEU-4 alone cannot rank the states.
 
     Example:
         >>> round(CaptionMetric().score({"1": "a dog"}, {"1": ["a dog"]})["BLEU-1"])

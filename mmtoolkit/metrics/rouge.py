@@ -8,9 +8,9 @@ BETA = 1.2  # coco-caption's weight of recall against precision
 
 
 def rouge_l(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
-    """Computes the mean over the corpus of the F-measure of common subsequences, in percent.
+    """Computes ROUGE-L of a corpus in percent: the mean F-measure of the longest common subsequences.
 
-    Best precision and best recall may come from two references, as in coco-caption.
+    The best precision and the best recall may come from different references, as in coco-caption.
 
     Example:
         >>> round(rouge_l([["a", "dog", "sits"]], [[["a", "dog", "runs"]]]), 2)

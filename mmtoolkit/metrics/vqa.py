@@ -43,8 +43,8 @@ CONTRACTIONS = {
 def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
     """Computes the official VQA accuracy of one answer, 0 to 1, against those of ten annotators.
 
-    The mean over the annotators of a third for each other annotator with the same answer, at most 1. Unless all gave
-    one answer, both sides are normalised first.
+    It is the mean over the annotators of min(1, n / 3), where n is how many of the others gave the model's answer.
+    Unless all annotators gave one answer, both sides are normalised first.
 
     Example:
         >>> vqa_accuracy("two", ["2"] * 3 + ["3"] * 7)
@@ -54,9 +54,9 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
         answer: The model's answer.
         given: The answers of the annotators, as written; a single one has no other to agree with, which gives 0.
 
-    Source: Antol et al., "VQA: Visual Question Answering", 2015, and its evaluator in the form of VQA v2, with all its
-        behaviour: full agreement skips the normalisation on both sides, `none` becomes 0, 32 periods at most, and so
-        on. The first form always normalised the prediction, and the references only in part.
+    Source: Antol et al., "VQA: Visual Question Answering", 2015, and the evaluator of VQA v2 with all its quirks: full
+        agreement skips the normalisation on both sides, `none` becomes 0, at most 32 periods are removed, and so on.
+        That of VQA v1 always normalised the prediction, and the references only in part.
     """
     answer, given = one_line(answer), [one_line(each) for each in given]
     if len(set(given)) > 1:

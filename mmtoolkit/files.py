@@ -1,4 +1,4 @@
-"""Writes files so that they are complete or absent."""
+"""Writes files and folders so that they are complete or absent."""
 
 from __future__ import annotations
 

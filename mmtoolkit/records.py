@@ -1,4 +1,4 @@
-"""Frozen dataclasses of one raw example each."""
+"""Defines the raw examples of each kind as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -168,7 +168,7 @@ class WordPair:
 
 
 def digest(records: Iterable[Any]) -> str:
-    """Computes the SHA-256 of what a model is trained on, in order."""
+    """Computes the SHA-256 of the records' content, in order."""
     content = json.dumps([record.content for record in records])
     return hashlib.sha256(content.encode()).hexdigest()
 

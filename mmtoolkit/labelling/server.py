@@ -61,7 +61,7 @@ class LabelServer(ThreadingHTTPServer):
         return f"http://{LOCAL}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores a browser that has hung up."""
+        """Ignores connections that the browser has closed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
@@ -106,7 +106,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             return as_json({"error": f"{error.strerror}: {error.filename}"}, 500)
 
     def check_sender(self) -> None:
-        """Refuses requests of other pages, whether to another name of this machine or to its own.
+        """Refuses requests to another name of this machine, and requests from other pages.
 
         Raises:
             ForeignRequest: The request is not to this server's address, or not from its page.

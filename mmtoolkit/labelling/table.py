@@ -1,4 +1,4 @@
-"""The table of labels: read again before every change, and whole on disk after it."""
+"""Reads and writes the table of labels: read again before every change, complete on disk after it."""
 
 from __future__ import annotations
 

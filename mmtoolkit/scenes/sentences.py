@@ -1,4 +1,4 @@
-"""True captions of a scene, and questions with their answers, in English and Korean."""
+"""Writes true captions of a scene, and questions with their answers, in English and Korean."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def captions(scene: Scene, *, language: Language = "en", seed: int) -> tuple[str
         seed: Chooses the paraphrases.
 
     Raises:
-        InputError: The language is another one.
+        InputError: The language is neither `"en"` nor `"ko"`.
     """
     one_of("language", language, FORMS)
     groups, words = _groups(scene), _words(scene, language)
@@ -150,7 +150,7 @@ def captions(scene: Scene, *, language: Language = "en", seed: int) -> tuple[str
 
 
 def questions(scene: Scene, *, language: Language = "en") -> tuple[tuple[str, str], ...]:
-    """Asks about counts, colours, kinds, sizes, places and relations, with the answers.
+    """Returns questions about counts, colours, kinds, sizes, places and relations, with their answers.
 
     Example:
         >>> questions(Scene((Shape("star", "red", 0, 0, "large"),)))[2]
@@ -228,7 +228,7 @@ def _name(word: str, language: Language) -> str:
 
 
 def _absent(scene: Scene) -> Shape:
-    """Returns a shape like the first one, in the next colour that the scene does not have it in."""
+    """Returns the first shape in the next colour in which the scene has no shape of its kind."""
     first = scene.shapes[0]
     colours = COLOURS if first.colour in COLOURS else NEW_COLOURS
     taken = {shape.colour for shape in scene.shapes if shape.kind == first.kind}

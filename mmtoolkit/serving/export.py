@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import tensorflow as tf
 from mmtoolkit.decoding import Sample, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import versions
-from mmtoolkit.files import write_json
+from mmtoolkit.files import write_folder_atomically, write_json
 from mmtoolkit.models.model import search_config
 from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
@@ -91,7 +88,7 @@ def export(
     number = next_version(out) if version is None else version
     if (out / str(number)).exists():
         raise InputError(f"{out / str(number)} is there already; name another --version, or leave it out.")
-    with written_beside(out / str(number)) as folder:
+    with write_folder_atomically(out / str(number)) as folder:  # a watching server never sees half a version
         signatures = task.signatures(ready, extractor, n_best=fixed.n_best, sample=fixed.sample)
         write_model(folder, ready, signatures)
         golden = golden_requests(task, ready, n_best=fixed.n_best, sample=fixed.sample, precision=fixed.precision)
@@ -107,25 +104,10 @@ def next_version(out: Path) -> int:
     return max((int(folder.name) for folder in versions_in(out)), default=0) + 1
 
 
-@contextmanager
-def written_beside(target: Path) -> Iterator[Path]:
-    """Yields a folder that is renamed to `target` on success: a watching server never sees half a version."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        fresh.mkdir(parents=True)
-        yield fresh
-        os.replace(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
 def at_precision(model: Any, fixed: Fixed) -> Any:
     """Copies a model for export: in float32, with VGG19 at the given precision and with the given search.
 
     The decoder stays in float32: it is small beside VGG19, and its sums of log-probabilities need the digits.
-
-    Raises:
-        InputError: There is no such precision.
     """
     if fixed.precision not in TOLERANCE:
         raise InputError(f"--precision is one of {', '.join(TOLERANCE)}. Received: {fixed.precision!r}.")

@@ -6,13 +6,12 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.rows import QuestionRow, Row, nfc
+from mmtoolkit.readers.rows import RowT, nfc
 
-RowT = TypeVar("RowT", Row, QuestionRow)
 ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path before which its folders are unknown
 
 
@@ -34,12 +33,7 @@ class Exclusions(NamedTuple):
     faults: list[Fault]
 
     def kept(self, rows: Iterable[RowT], find: Callable[[str], Path | None]) -> Iterator[RowT]:
-        """Yields the rows that are not on the list.
-
-        Args:
-            rows: Those of one file.
-            find: Returns the path of a picture by its name.
-        """
+        """Yields the rows of one file that are not on the list; `find` returns the path of a picture by its name."""
         for row in rows:
             if self.has_row(row.source) or self.has_picture(row.image, find(row.image)):
                 self.faults.append(Excluded(row.source, "left out as --exclude asks.", row.image))
@@ -72,14 +66,8 @@ class Exclusions(NamedTuple):
 def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) -> Exclusions:
     """Reads an exclusion list in JSON Lines, as a quarantine writes it; empty without a path.
 
-    A line with a `source` leaves out that row; one without, the picture `image` with all its rows.
-
-    Args:
-        path: The list.
-        faults: Collects what will be left out.
-
-    Raises:
-        InputError: There is no such file, or a line is not one of those objects.
+    A line with a `source` leaves out that row; one without, the picture `image` with all its rows. `faults` collects
+    what will be left out.
     """
     exclusions = Exclusions({}, {}, faults)
     for source, image in entries(Path(path)) if path is not None else ():

@@ -8,12 +8,12 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.task import OnError
 
-OnError = Literal["fail", "skip", "quarantine"]
 SHOWN = 3
 
 
@@ -49,11 +49,7 @@ OnFault = Callable[[Fault], None]
 
 
 def policy(on_error: str) -> tuple[OnFault, list[Fault]]:
-    """Returns the fault handler of a policy, and the list that collects the faults.
-
-    Raises:
-        InputError: There is no such policy.
-    """
+    """Returns the fault handler of a policy, and the list that collects the faults."""
     if on_error not in get_args(OnError):
         guesses = difflib.get_close_matches(on_error.lower(), get_args(OnError))
         meant = f" Did you mean {guesses[0]!r}?" if guesses else ""

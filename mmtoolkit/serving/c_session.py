@@ -86,14 +86,7 @@ def load_library() -> ctypes.CDLL:
 
 
 class Session:
-    """A loaded SavedModel.
-
-    Args:
-        model: Directory of the SavedModel.
-
-    Raises:
-        RuntimeError: The model cannot be loaded; the message is TensorFlow's.
-    """
+    """A SavedModel, loaded from its directory."""
 
     def __init__(self, model: str) -> None:
         self.library = library = load_library()

@@ -77,14 +77,11 @@ class Client(ABC):
                 f"{'without questions' if questions else 'or this one with questions'}."
             )
         statuses = [status.decode() for status in outputs["status"]]
-        if not questions:
-            texts, scores = [value.decode() for value in outputs[text]], outputs["score"]
-            return [
-                Prediction(best, float(score), status)
-                for best, score, status in zip(texts, scores, statuses, strict=True)
-            ]
-        rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
-        return [answer_prediction(texts, shares, status) for texts, shares, status in rows]
+        if questions:
+            rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
+            return [answer_prediction(*row) for row in rows]
+        rows = zip(outputs[text], outputs["score"], statuses, strict=True)
+        return [Prediction(best.decode(), float(score), status) for best, score, status in rows]
 
 
 def is_text(value: np.ndarray) -> bool:
@@ -95,16 +92,12 @@ def is_text(value: np.ndarray) -> bool:
 def answer_prediction(texts: np.ndarray, shares: np.ndarray, status: str) -> Prediction:
     """Converts the answers to one question and their probabilities to a `Prediction`."""
     pairs = [(text.decode(), float(share)) for text, share in zip(texts, shares, strict=True) if text]
-    first = pairs[0] if pairs else ("", 0.0)
-    return Prediction(first[0], first[1], status, tuple(pairs[1:]))
+    (best, probability), *others = pairs or [("", 0.0)]
+    return Prediction(best, probability, status, tuple(others))
 
 
 def picture_bytes(picture: Picture) -> bytes:
-    """Returns the bytes of a picture, read if it is a file.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
+    """Returns the bytes of a picture, read if it is a file."""
     if isinstance(picture, bytes):
         return picture
     try:

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtoolkit.decoding import IMPOSSIBLE
-from mmtoolkit.serving.pictures import OK, decode_rows, status_names
+from mmtoolkit.serving.pictures import OK, STATUS, decode_rows
 from mmtoolkit.text import END, START, TextCodec
 from mmtoolkit.vision import SIDES, VGG19Regions
 
@@ -74,7 +74,8 @@ def readable(outputs: Outputs, status: tf.Tensor) -> Outputs:
         rows = tf.reshape(good, tf.concat([tf.shape(good), tf.ones(tf.rank(value) - 1, tf.int32)], axis=0))
         return tf.where(rows, value, "" if value.dtype == tf.string else tf.zeros((), value.dtype))
 
-    return {**{name: cleared(value) for name, value in outputs.items()}, "status": status_names(status)}
+    words = tf.gather(tf.constant(STATUS), status)
+    return {**{name: cleared(value) for name, value in outputs.items()}, "status": words}
 
 
 def uniforms(seed: tf.Tensor, length: int) -> tf.Tensor:

@@ -72,7 +72,8 @@ def verify(folder: Path) -> Verdict:
     model = read_model(folder)
     signatures, golden, tolerance = served_signatures(model), *read_golden(folder)
     refused, text = foreign_ops(model)
-    verdict = Verdict(list(refused), len(golden), size(folder), text_ops=text)
+    megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+    verdict = Verdict(list(refused), len(golden), megabytes, text_ops=text)
     verdict.problems += unknown(golden, signatures)
     asked = [request for request in golden if fits(request, signatures)]
     replies = run(folder, [to_feed(request, signatures[request.signature]) for request in asked])
@@ -113,11 +114,7 @@ def replay(folder: Path, predict: Callable[[str, Mapping[str, np.ndarray]], Mapp
 
 
 def read_golden(folder: Path) -> tuple[list[Golden], float]:
-    """Reads the golden requests of a version, and the tolerance of their numbers.
-
-    Raises:
-        InputError: There are none.
-    """
+    """Reads the golden requests of a version, and the tolerance of their numbers."""
     path = folder / EXTRA / GOLDEN
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -129,11 +126,6 @@ def read_golden(folder: Path) -> tuple[list[Golden], float]:
         ) from error
     except (ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} does not hold golden requests ({error}); export the preset again.") from error
-
-
-def size(folder: Path) -> float:
-    """Returns the size of a folder in megabytes."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
 
 
 def unasked(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature]) -> Iterator[str]:
@@ -219,9 +211,7 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
                         tied[row] = True
                     elif text != wanted:
                         yield f"{named(request)}, row {row}: {name} is {shown(text)}, not {shown(wanted)}"
-            elif (
-                not tied[row] and (got[row] != expected[row]).any() if expected.ndim > 1 else got[row] != expected[row]
-            ):
+            elif np.any(got[row] != expected[row]) and not (tied[row] and expected.ndim > 1):
                 yield f"{named(request)}, row {row}: {name} is {shown(got[row])}, not {shown(expected[row])}"
 
 

@@ -9,10 +9,9 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
 from mmtoolkit.metrics.cider import cider_by_image
 from mmtoolkit.metrics.intervals import Bootstrap, Interval
-from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import sentence_rouge_l
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
-from mmtoolkit.task import Metric
+from mmtoolkit.task import Metric, summed
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -48,7 +47,7 @@ def score_captions(
     Raises:
         InputError: Nothing to score, an image on one side only, an image without references, an unknown `tokenize`.
     """
-    return corpus_scores(totals(caption_statistics(hypotheses, references, tokenize=tokenize)))
+    return corpus_scores(summed(caption_statistics(hypotheses, references, tokenize=tokenize)))
 
 
 def confidence_intervals(

@@ -22,8 +22,7 @@ def rouge_l(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[S
 
     Source: Lin 2004, equations 2-4.
     """
-    pairs = zip(hypotheses, references, strict=True)
-    scores = [sentence_rouge_l(words, others) for words, others in pairs]
+    scores = [sentence_rouge_l(words, others) for words, others in zip(hypotheses, references, strict=True)]
     return 100 * sum(scores) / len(scores)
 
 

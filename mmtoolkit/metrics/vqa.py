@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.task import Metric
+from mmtoolkit.task import Metric, summed
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -126,8 +126,7 @@ def score_answers(answers: Mapping[Id, str], references: Mapping[Id, Sequence[st
     Raises:
         InputError: Nothing to score, a question on one side only, or one without references.
     """
-    rows = answer_statistics(answers, references)
-    return mean_scores([sum(column) for column in zip(*rows.values(), strict=True)])
+    return mean_scores(summed(answer_statistics(answers, references).values()))
 
 
 def answer_statistics(answers: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> dict[Id, tuple[float, ...]]:

@@ -197,9 +197,9 @@ def _words(scene: Scene, language: Language) -> dict[str, str]:
         words[letter] = _phrase(group, language, article="a")
         words[f"the_{letter}"] = _phrase(group, language, article="the")
         words[f"sized_{letter}"] = _phrase(group, language, article="a", sized=True)
-    vertical = scene.shapes[0].row < scene.shapes[-1].row  # a picture is read from the top, then from the left
-    words["where"], words["inverse"] = RELATIONS[language][0 if vertical else 1]
-    return words | {"place": _place(scene.shapes[0], language)}
+    first, last = scene.shapes[0], scene.shapes[-1]  # a picture is read from the top, then from the left
+    words["where"], words["inverse"] = RELATIONS[language][0 if first.row < last.row else 1]
+    return words | {"place": PLACES[language][CELLS.index((first.column, first.row))]}
 
 
 def _phrase(group: Group, language: Language, *, article: str, counted: bool = False, sized: bool = False) -> str:
@@ -217,10 +217,6 @@ def _phrase(group: Group, language: Language, *, article: str, counted: bool = F
 
 def _join(phrases: list[str], language: Language) -> str:
     return (" and " if language == "en" else "과/와 ").join(phrases)
-
-
-def _place(shape: Shape, language: Language) -> str:
-    return PLACES[language][CELLS.index((shape.column, shape.row))]
 
 
 def _name(word: str, language: Language) -> str:

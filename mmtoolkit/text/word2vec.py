@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from mmtoolkit.text.vocabulary import SPECIAL, Vocabulary
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-LONGEST = 10_000  # words of a sentence; gensim ignores further ones
+LONGEST = 10_000  # words of a sentence; gensim would silently ignore further ones
 
 
 class Coverage(NamedTuple):
@@ -128,7 +128,7 @@ def train_vectors(
             "give more text or a smaller min_count."
         )
     model = Word2Vec(
-        sentences=[chunk for sentence in corpus for chunk in chunks(sentence)],
+        sentences=[list(words[at : at + LONGEST]) for words in corpus for at in range(0, len(words), LONGEST)],
         vector_size=dim,
         sg=int(skip_gram),
         window=window,
@@ -139,12 +139,6 @@ def train_vectors(
         seed=seed,
     )
     return model.wv
-
-
-def chunks(sentence: Sequence[str]) -> Iterator[list[str]]:
-    """Splits a sentence into chunks of `LONGEST` words; gensim would silently ignore further ones."""
-    for start in range(0, len(sentence), LONGEST):
-        yield list(sentence[start : start + LONGEST])
 
 
 def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:

@@ -150,7 +150,7 @@ class Analogy:
 
 @dataclass(frozen=True, slots=True)
 class WordPair:
-    """Two words and how similar people find them.
+    """Two words and their similarity as people rate it.
 
     Example:
         >>> WordPair("tiger", "cat", 7.35).score

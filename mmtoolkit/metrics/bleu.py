@@ -1,4 +1,4 @@
-"""BLEU of a corpus."""
+"""Computes BLEU of a corpus."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of generated captions, as coco-caption computes them."""
+"""Scores generated captions as coco-caption does."""
 
 from __future__ import annotations
 

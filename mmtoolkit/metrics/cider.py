@@ -1,4 +1,4 @@
-"""CIDEr: the similarity to the references, in which rare n-grams count most."""
+"""Computes CIDEr: the similarity to the references, in which rare n-grams count most."""
 
 from __future__ import annotations
 

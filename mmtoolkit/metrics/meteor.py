@@ -1,4 +1,4 @@
-"""METEOR, run on Java from the jar of the package pycocoevalcap, of which nothing is imported."""
+"""Runs METEOR on Java, from the jar of the package pycocoevalcap, of which nothing is imported."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ROUGE-L: the longest common subsequence with a reference."""
+"""Computes ROUGE-L: the longest common subsequence with a reference."""
 
 from __future__ import annotations
 

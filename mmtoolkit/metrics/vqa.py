@@ -1,4 +1,4 @@
-"""Scores of answers to questions: the official VQA accuracy, quirks included, and exact match."""
+"""Scores answers to questions: the official VQA accuracy, quirks included, and exact match."""
 
 from __future__ import annotations
 

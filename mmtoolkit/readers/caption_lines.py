@@ -1,4 +1,4 @@
-"""Parsers of line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
+"""Parses line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exclusion lists: rows and pictures to leave out of a data set, as `doctor` or a quarantine writes them."""
+"""Reads exclusion lists: rows and pictures to leave out of a data set, as `doctor` or a quarantine writes them."""
 
 from __future__ import annotations
 

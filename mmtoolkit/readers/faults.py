@@ -1,4 +1,4 @@
-"""Faults in a data set: raised at once, or collected, summarised in a warning and written to a quarantine."""
+"""Handles faults in a data set: raises the first, or collects all, warns of them and writes a quarantine."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def karpathy_picture(source: str, image: Any) -> Row:
 
 
 def sentence_rows(picture: Row, source: str, sentence: Any) -> Iterator[Row]:
-    """Converts one of Karpathy's sentences."""
+    """Converts one of Karpathy's sentences to a row."""
     caption = field(source, sentence, "raw", str, image=picture.image).strip()
     row_id = str(field(source, sentence, "sentid", int, str, image=picture.image)) if "sentid" in sentence else None
     yield picture._replace(source=source, caption=caption, id=row_id)

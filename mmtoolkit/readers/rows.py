@@ -1,4 +1,4 @@
-"""Rows of one caption or one question each, and the checks that all their formats share."""
+"""Defines the rows of one caption or question each, and checks them for all formats."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The lists of Flickr8k and Flickr30k that name the pictures of each split."""
+"""Reads the lists of Flickr8k and Flickr30k that name the pictures of each split."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Splits: their names, and the cut into train, valid and test by group."""
+"""Names splits, and cuts records into train, valid and test by group."""
 
 from __future__ import annotations
 

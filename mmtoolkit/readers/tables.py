@@ -60,7 +60,7 @@ def decoded(path: Path) -> str:
 
 
 def not_utf8(text: str, path: Path, line: int) -> Fault | None:
-    """Returns the fault of a text, which begins at `line`, with a byte that is not UTF-8, at that byte's line."""
+    """Returns the fault of the first byte in a text that is not UTF-8; `line` is where the text begins."""
     match = NO_UTF8.search(text)
     if match is None:
         return None

@@ -125,7 +125,7 @@ class TextCodec:
         return cls(vocabulary, level=level, lower=lower)
 
     def split(self, texts: Sequence[str]) -> list[list[str]]:
-        """Splits each text into tokens, without START and END, and without UNK for unknown ones."""
+        """Splits each text into tokens, without START and END; unknown ones are kept as written."""
         tokens = self.tokens(strings(texts))
         return rows([token.decode() for token in tokens.flat_values.numpy().tolist()], tokens)
 

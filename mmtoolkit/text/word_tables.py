@@ -1,4 +1,4 @@
-"""The table of word vectors that a new model starts from."""
+"""Makes the word vectors that a new model starts from."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TRAINED, RANDOM, ONE_HOT = ("cbow", "skip-gram"), "random", "one-hot"
 def word_table(
     embeddings: str, codec: TextCodec, texts: Sequence[str], *, dim: int, seed: int, tell: Callable[[str], None]
 ) -> np.ndarray | None:
-    """Makes the initial word vectors `<float32>[words, dim]` of a model; `None` for random ones.
+    """Makes the initial word vectors `<float32>[vocabulary, dim]` of a model; `None` for random ones.
 
     Args:
         embeddings: `"cbow"` or `"skip-gram"`: word2vec trained on the texts, centred; `"one-hot"`; `"random"`; or a

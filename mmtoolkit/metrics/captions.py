@@ -11,7 +11,7 @@ from mmtoolkit.metrics.cider import cider_by_image
 from mmtoolkit.metrics.intervals import Bootstrap, Interval
 from mmtoolkit.metrics.rouge import sentence_rouge_l
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
-from mmtoolkit.task import Metric, summed
+from mmtoolkit.task import Metric, Texts, summed
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -163,9 +163,7 @@ class CaptionMetric(Metric):
     row_scores = ("CIDEr", "ROUGE-L")
     corpus_weighted = frozenset({"CIDEr"})
 
-    def statistics(
-        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
-    ) -> dict[str, tuple[float, ...]]:
+    def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
         return dict(zip(outputs, caption_statistics(outputs, references), strict=True))
 
     def scores(self, sums: Sequence[float]) -> dict[str, float]:

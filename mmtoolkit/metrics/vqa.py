@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.task import Metric, summed
+from mmtoolkit.task import Metric, Texts, summed
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -191,9 +191,7 @@ class AnswerMetric(Metric):
     columns = STATISTICS
     row_scores = ("accuracy",)
 
-    def statistics(
-        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
-    ) -> dict[str, tuple[float, ...]]:
+    def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
         return answer_statistics(outputs, references)
 
     def scores(self, sums: Sequence[float]) -> dict[str, float]:

@@ -1,11 +1,12 @@
-"""Writes files so that they are complete or absent."""
+"""Writes files and folders so that they are complete or absent."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -31,6 +32,20 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
         raise
     finally:
         partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def write_folder_atomically(target: Path) -> Iterator[Path]:
+    """Yields a new folder, renamed to `target` on success and deleted on failure; `target` must be absent or empty."""
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+    try:
+        fresh.mkdir(parents=True)
+        yield fresh
+        if target.exists():
+            target.rmdir()  # Windows cannot replace a folder
+        os.replace(fresh, target)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:

@@ -71,10 +71,10 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return f'<div class="scroll"><table>{"".join(f"<tr>{line}</tr>" for line in lines)}</table></div>'
 
 
-def thumbnail(path: Path, side: int = SIDE) -> str:
+def thumbnail(path: Path) -> str:
     """Returns a small version of a picture file as an `img`; empty if it cannot be read."""
     try:
-        return inlined(upright(path, side), alt=path.name)
+        return inlined(upright(path, SIDE), alt=path.name)
     except Exception:  # Pillow's plug-ins raise many kinds
         return ""
 

@@ -1,4 +1,4 @@
-"""Frozen dataclasses of one raw example each."""
+"""Defines the raw examples of each kind as frozen dataclasses."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ class Analogy:
 
 @dataclass(frozen=True, slots=True)
 class WordPair:
-    """Two words and how similar people find them.
+    """Two words and their similarity as people rate it.
 
     Example:
         >>> WordPair("tiger", "cat", 7.35).score
@@ -168,7 +168,7 @@ class WordPair:
 
 
 def digest(records: Iterable[Any]) -> str:
-    """Computes the SHA-256 of what a model is trained on, in order."""
+    """Computes the SHA-256 of the records' content, in order."""
     content = json.dumps([record.content for record in records])
     return hashlib.sha256(content.encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pytest
 
-from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.files import write_atomically, write_folder_atomically, write_json
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path: Path) -> None:
@@ -46,3 +46,18 @@ def test_json_keeps_hangul_readable_and_the_order_of_keys(tmp_path: Path) -> Non
     text = (tmp_path / "report.json").read_text(encoding="utf-8")
     assert "빨간 원" in text
     assert list(json.loads(text)) == ["scores", "caption"]
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_a_folder_appears_when_it_is_complete_or_not_at_all(tmp_path: Path, empty: bool) -> None:
+    target = tmp_path / "scenes"
+    if empty:
+        target.mkdir()
+    with pytest.raises(OSError, match="No space left"), write_folder_atomically(target) as folder:
+        (folder / "a.txt").write_text("a dog")
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert [path.name for path in tmp_path.rglob("*")] == ["scenes"] * empty
+    with write_folder_atomically(target) as folder:
+        (folder / "a.txt").write_text("a dog")
+        assert not (target / "a.txt").exists()
+    assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["scenes", "scenes/a.txt"]

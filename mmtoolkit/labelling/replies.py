@@ -1,4 +1,4 @@
-"""Replies of the server to each request of the page."""
+"""Answers the requests of the labelling page."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Labelling:
 
     @property
     def table(self) -> str:
-        """The id of the table; an open page of another table has another one and cannot write to this."""
+        """The id of the table: a page still open from another table has a different one and cannot save."""
         return hashlib.sha256(os.fsencode(os.path.abspath(self.sheet.path))).hexdigest()[:16]
 
     def summary(self) -> Summary:
@@ -90,7 +90,7 @@ def page_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def start_reply(work: Labelling, fields: Fields) -> Reply:
-    """Returns what the page starts with: the names of the pictures, and which of them have labels."""
+    """Returns the initial data of the page: the names of the pictures, and which of them have labels."""
     return as_json(
         {
             "table": work.table,

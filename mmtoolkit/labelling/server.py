@@ -52,7 +52,10 @@ class LabelServer(ThreadingHTTPServer):
         try:
             super().__init__((LOCAL, port), RequestHandler)
         except (OSError, OverflowError) as error:
-            raise port_error(port, error) from error
+            taken = getattr(error, "errno", None) == errno.EADDRINUSE
+            why = "one that another program uses" if taken else getattr(error, "strerror", None) or error
+            message = f"--port expects a free port. Received: {port}, {why}; name another, or 0 for any free one."
+            raise InputError(message) from error
         self.hosts = {f"{name}:{self.server_port}" for name in (LOCAL, "localhost")}
 
     @property
@@ -61,16 +64,9 @@ class LabelServer(ThreadingHTTPServer):
         return f"http://{LOCAL}:{self.server_port}/"
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Ignores a browser that has hung up."""
+        """Ignores connections that the browser has closed."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
-
-
-def port_error(port: int, error: Exception) -> InputError:
-    """Returns the error for a port that cannot be used."""
-    taken = getattr(error, "errno", None) == errno.EADDRINUSE
-    why = "one that another program uses" if taken else getattr(error, "strerror", None) or error
-    return InputError(f"--port expects a free port. Received: {port}, {why}; name another, or 0 for any free one.")
 
 
 class RequestHandler(BaseHTTPRequestHandler):
@@ -106,11 +102,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             return as_json({"error": f"{error.strerror}: {error.filename}"}, 500)
 
     def check_sender(self) -> None:
-        """Refuses requests of other pages, whether to another name of this machine or to its own.
-
-        Raises:
-            ForeignRequest: The request is not to this server's address, or not from its page.
-        """
+        """Refuses requests to another name of this machine, and requests from other pages."""
         host, origin = self.headers.get("Host"), self.headers.get("Origin")
         if host not in self.server.hosts:
             raise ForeignRequest(f"expected a request to {self.server.address}. Received: one to {host!r:.200}.")
@@ -120,11 +112,7 @@ class RequestHandler(BaseHTTPRequestHandler):
             raise ForeignRequest(f"expected JSON. Received: {self.headers.get_content_type()}.")
 
     def body(self) -> Fields:
-        """Returns the JSON object of the request.
-
-        Raises:
-            InputError: It is something else, or too long.
-        """
+        """Returns the JSON object of the request."""
         length = self.headers.get("Content-Length", "")
         if not length.isdecimal() or int(length) > MAX_BYTES:
             raise InputError(f"expected at most {MAX_BYTES} bytes. Received: {length or 'an unknown number'}.")

@@ -1,4 +1,4 @@
-"""The table of labels: read again before every change, and whole on disk after it."""
+"""Reads and writes the table of labels: read again before every change, complete on disk after it."""
 
 from __future__ import annotations
 
@@ -70,11 +70,7 @@ def open_sheet(path: Path, form: Form, paths: Sequence[Path]) -> Sheet:
 
 
 def read_rows(sheet: Sheet) -> Rows:
-    """Reads the current rows of the file; an absent file is an empty table.
-
-    Raises:
-        InputError: Its readers refuse it; the message names the line.
-    """
+    """Reads the current rows of the file as its readers do; an absent file is an empty table."""
     required = ("image", *sheet.texts)
     fields: list[list[str]] = []
     if sheet.path.exists():
@@ -183,9 +179,6 @@ def one_line(text: str) -> str:
     Example:
         >>> one_line(" a dog\\n runs ")
         'a dog runs'
-
-    Raises:
-        InputError: It holds half of a character.
     """
     if surrogate := LONE_SURROGATE.search(text):
         raise InputError(
@@ -195,11 +188,7 @@ def one_line(text: str) -> str:
 
 
 def check_name(name: str) -> None:
-    """Checks that a table can hold the name of a picture.
-
-    Raises:
-        InputError: It is not Unicode, or begins or ends with a space.
-    """
+    """Checks that a table can hold the name of a picture."""
     if LONE_SURROGATE.search(name) or name != name.strip():
         raise InputError(
             f"expected a file name in Unicode without spaces around it. Received: {name!r}; rename the picture."

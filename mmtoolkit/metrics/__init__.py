@@ -15,7 +15,6 @@ from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.diversity import known_share, mean_words, repeated_share, unique_share
 from mmtoolkit.metrics.intervals import Bootstrap, paired
 from mmtoolkit.metrics.meteor import start_meteor
-from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import rouge_l
 from mmtoolkit.metrics.signature import signature
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
@@ -30,6 +29,7 @@ from mmtoolkit.metrics.vqa import (
     score_answers,
     vqa_accuracy,
 )
+from mmtoolkit.task import summed as totals
 
 __all__ = [
     "AnswerMetric",

@@ -1,4 +1,4 @@
-"""BLEU of a corpus."""
+"""Computes BLEU of a corpus."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 
-from mmtoolkit.metrics.ngrams import count_ngrams, totals
+from mmtoolkit.metrics.ngrams import count_ngrams
+from mmtoolkit.task import summed
 
 TINY, SMALL = 1e-15, 1e-9  # coco-caption's: no matches score nearly 0, and no denominator is 0
 
@@ -29,7 +30,7 @@ def bleu(
         shorter of two equally near.
     """
     pairs = zip(hypotheses, references, strict=True)
-    return bleu_scores(totals(bleu_statistics(words, others, order=order) for words, others in pairs))
+    return bleu_scores(summed(bleu_statistics(words, others, order=order) for words, others in pairs))
 
 
 def bleu_statistics(words: Sequence[str], references: Sequence[Sequence[str]], *, order: int = 4) -> tuple[int, ...]:

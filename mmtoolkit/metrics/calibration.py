@@ -1,4 +1,4 @@
-"""Calibration: whether a model's probabilities agree with its accuracy."""
+"""Computes calibration: how well a model's probabilities agree with its accuracy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scores of generated captions, as coco-caption computes them."""
+"""Scores generated captions as coco-caption does."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
 from mmtoolkit.metrics.cider import cider_by_image
 from mmtoolkit.metrics.intervals import Bootstrap, Interval
-from mmtoolkit.metrics.ngrams import totals
 from mmtoolkit.metrics.rouge import sentence_rouge_l
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
-from mmtoolkit.task import Metric
+from mmtoolkit.task import Metric, Texts, summed
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -48,7 +47,7 @@ def score_captions(
     Raises:
         InputError: Nothing to score, an image on one side only, an image without references, an unknown `tokenize`.
     """
-    return corpus_scores(totals(caption_statistics(hypotheses, references, tokenize=tokenize)))
+    return corpus_scores(summed(caption_statistics(hypotheses, references, tokenize=tokenize)))
 
 
 def confidence_intervals(
@@ -92,10 +91,10 @@ def caption_statistics(
 
     Their names are `STATISTICS`.
     """
-    said, wanted = in_words(hypotheses, references, tokenize=tokenize)
+    sentences, wanted = in_words(hypotheses, references, tokenize=tokenize)
     return [
         (1, *bleu_statistics(words, others), sentence_rouge_l(words, others), cider)
-        for words, others, cider in zip(said, wanted, cider_by_image(said, wanted), strict=True)
+        for words, others, cider in zip(sentences, wanted, cider_by_image(sentences, wanted), strict=True)
     ]
 
 
@@ -109,17 +108,17 @@ def corpus_scores(totals: Sequence[float]) -> dict[str, float]:
 def in_words(
     hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str
 ) -> tuple[list[list[str]], list[list[list[str]]]]:
-    """Splits each hypothesis and, in the same order, its references into words; checks them first."""
+    """Checks hypotheses and references, and splits both into words, in the order of the hypotheses."""
     if tokenize not in TOKENIZERS:
         raise InputError(f"tokenize expects 'ptb' or 'none'. Received: {tokenize!r}.")
     check_ids(hypotheses, references)
     split = TOKENIZERS[tokenize]
-    said = [split(caption) for caption in hypotheses.values()]
-    return said, [[split(caption) for caption in references[identity]] for identity in hypotheses]
+    wanted = [[split(caption) for caption in references[identity]] for identity in hypotheses]
+    return [split(caption) for caption in hypotheses.values()], wanted
 
 
 def check_ids(hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> None:
-    """Checks that hypotheses and references are of the same images and can be scored."""
+    """Checks that hypotheses and references are texts for the same images."""
     if not hypotheses:
         raise InputError("score_captions expects at least one hypothesis. Received: none.")
     alone = [identity for identity in hypotheses if identity not in references]
@@ -149,9 +148,9 @@ def some(identities: Iterable[Hashable]) -> str:
 
 
 class CaptionMetric(Metric):
-    """BLEU, ROUGE-L and CIDEr as a task's metric; BLEU-4 decides, and CIDEr where it is the same.
+    """BLEU, ROUGE-L and CIDEr as a task's metric; states of a model are ranked by BLEU-4, ties by CIDEr.
 
-    Few short captions often have no run of four words right, so that BLEU-4 alone cannot rank the states of a model.
+    A few short captions often have no 4-gram right, so that BLEU-4 alone cannot rank the states.
 
     Example:
         >>> round(CaptionMetric().score({"1": "a dog"}, {"1": ["a dog"]})["BLEU-1"])
@@ -164,9 +163,7 @@ class CaptionMetric(Metric):
     row_scores = ("CIDEr", "ROUGE-L")
     corpus_weighted = frozenset({"CIDEr"})
 
-    def statistics(
-        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
-    ) -> dict[str, tuple[float, ...]]:
+    def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
         return dict(zip(outputs, caption_statistics(outputs, references), strict=True))
 
     def scores(self, sums: Sequence[float]) -> dict[str, float]:

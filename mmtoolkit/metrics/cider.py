@@ -1,4 +1,4 @@
-"""CIDEr: the similarity to the references, in which rare n-grams count most."""
+"""Computes CIDEr: the similarity to the references, in which rare n-grams count most."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from mmtoolkit.metrics.ngrams import count_ngrams
 
 ORDER = 4
-SIGMA = 6.0  # how fast a difference in length costs
+SIGMA = 6.0  # of the length penalty
 
 Ngram = tuple[str, ...]
 
@@ -25,9 +25,9 @@ class Vectors:
 
 
 def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
-    """Computes the mean over the corpus of 10 times the similarity to the references.
+    """Computes CIDEr-D of a corpus: the mean over images of 10 times the similarity to the references.
 
-    An n-gram weighs more, the fewer images have it in their references, so one image alone always scores 0.
+    An n-gram has more weight the fewer images have it in their references, so a single image always scores 0.
 
     Example:
         >>> hypotheses = [["a", "black", "dog", "runs"], ["two", "boys", "swim"]]
@@ -46,7 +46,7 @@ def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
 
 
 def cider_by_image(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
-    """Computes the score of each image, with the document frequencies of all the references."""
+    """Computes CIDEr-D of each image, with the document frequencies of all the references."""
     counts = [[ngrams(other) for other in others] for others in references]
     rarity = inverse_document_frequency(counts)
     scores = []
@@ -66,7 +66,7 @@ def ngrams(words: Sequence[str]) -> list[Counter[Ngram]]:
 
 
 def inverse_document_frequency(counts: Sequence[Sequence[Sequence[Counter[Ngram]]]]) -> dict[Ngram, float]:
-    """Computes the log of images over images whose references have the n-gram; `()` has that of an unseen one."""
+    """Computes the log of all images over those whose references have the n-gram; `()` has that of an unseen one."""
     images: Counter[Ngram] = Counter()
     for references in counts:
         images.update({ngram for reference in references for order in reference for ngram in order})

@@ -1,4 +1,4 @@
-"""A random derangement: the outputs of other examples show what chance alone scores."""
+"""Computes a random derangement: scored on other examples, outputs get what chance alone scores."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ KeyT = TypeVar("KeyT", bound=Hashable)
 
 
 def derangement(keys: Sequence[KeyT], seed: int) -> dict[KeyT, KeyT]:
-    """Returns another key for each key, each used once: a random cycle through all, so that none keeps its own.
+    """Maps each key to another one, each used once: a random cycle through all keys.
 
     Example:
         >>> sorted(derangement(["a", "b"], seed=0).items())

@@ -1,4 +1,4 @@
-"""Caption statistics: how varied captions are, how long, and how many repeat the training set."""
+"""Computes caption statistics: how varied captions are, how long, and how many repeat the training set."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bootstrap confidence intervals, from resampled images."""
+"""Computes bootstrap confidence intervals from resampled images."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Score = Callable[[Sequence[float]], Mapping[str, float]]  # the sums of these ov
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Bootstrap confidence intervals: where a score falls for most corpora that could have been drawn instead.
+    """Computes bootstrap confidence intervals of corpus scores.
 
     Each resample draws as many images as there are, with replacement. Their statistics are summed and then scored, so
     that BLEU stays a score of the corpus. The interval is cut at the percentiles of these scores.
@@ -59,9 +59,9 @@ class Bootstrap:
 
 
 def paired(score: Score) -> Score:
-    """Returns a score of paired sums: that of the first half minus that of the second.
+    """Returns the paired difference of a score: that of the first half of the sums minus that of the second.
 
-    Its interval is that of a difference: both systems get the same images, so what is hard for both is no noise.
+    Both systems get the same images in each resample, so images that are hard for both add no noise.
 
     Example:
         >>> def mean(totals):

@@ -1,4 +1,4 @@
-"""METEOR, run on Java from the jar of the package pycocoevalcap, of which nothing is imported."""
+"""Runs METEOR on Java, from the jar of the package pycocoevalcap, of which nothing is imported."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Meteor:
     complaints: IO[bytes]
 
     def statistics(self, words: Sequence[str], references: Sequence[Sequence[str]]) -> tuple[float, ...]:
-        """Computes what one image adds to METEOR: lengths, matches of each kind, chunks."""
+        """Counts what one image adds to METEOR: lengths, matches of each kind, chunks."""
         self.ask("SCORE", *(" ".join(sentence).replace("|||", "") for sentence in (*references, words)))
         return tuple(self.answer())
 

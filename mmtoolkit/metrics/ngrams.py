@@ -1,9 +1,9 @@
-"""Counts of n-grams, and sums of counts, shared by the metrics."""
+"""Counts n-grams for BLEU and CIDEr."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 
 def count_ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
@@ -14,13 +14,3 @@ def count_ngrams(words: Sequence[str], order: int) -> Counter[tuple[str, ...]]:
         Counter({('a', 'dog'): 2, ('dog', 'a'): 1})
     """
     return Counter(zip(*(words[start:] for start in range(order)), strict=False))
-
-
-def totals(statistics: Iterable[Sequence[float]]) -> list[float]:
-    """Sums over all images what each image adds to a score.
-
-    Example:
-        >>> totals([(1, 4), (2, 5)])
-        [3, 9]
-    """
-    return [sum(column) for column in zip(*statistics, strict=True)]

@@ -1,4 +1,4 @@
-"""ROUGE-L: the longest common subsequence with a reference."""
+"""Computes ROUGE-L: the longest common subsequence with a reference."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ BETA = 1.2  # coco-caption's weight of recall against precision
 
 
 def rouge_l(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> float:
-    """Computes the mean over the corpus of the F-measure of common subsequences, in percent.
+    """Computes ROUGE-L of a corpus in percent: the mean F-measure of the longest common subsequences.
 
-    Best precision and best recall may come from two references, as in coco-caption.
+    The best precision and the best recall may come from different references, as in coco-caption.
 
     Example:
         >>> round(rouge_l([["a", "dog", "sits"]], [[["a", "dog", "runs"]]]), 2)
@@ -22,8 +22,7 @@ def rouge_l(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[S
 
     Source: Lin 2004, equations 2-4.
     """
-    pairs = zip(hypotheses, references, strict=True)
-    scores = [sentence_rouge_l(words, others) for words, others in pairs]
+    scores = [sentence_rouge_l(words, others) for words, others in zip(hypotheses, references, strict=True)]
     return 100 * sum(scores) / len(scores)
 
 

@@ -1,4 +1,4 @@
-"""The signature of scores: one line with all that they depend on."""
+"""Builds the signature of scores: one line with everything that they depend on."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def signature(
     bootstrap: Bootstrap | None = None,
     meteor: bool = False,
 ) -> str:
-    """Returns one line with all else that a score depends on; scores compare only where it is equal.
+    """Returns one line with all settings that scores depend on; only scores with equal lines are comparable.
 
     Example:
         >>> signature([["a dog runs", "the dog runs"], ["a cat"]], bootstrap=Bootstrap()).partition("|mmtoolkit:")[0]

@@ -1,4 +1,4 @@
-"""Penn Treebank words of a caption, as coco-caption splits them, without Java.
+"""Splits a caption into Penn Treebank words as coco-caption does, without Java.
 
 The rules follow the observed output of Stanford's tokenizer (CoreNLP 3.4.1, `-lowerCase`), the one that the published
 caption scores were made with; punctuation is then dropped the way coco-caption drops it.
@@ -119,7 +119,7 @@ def ptb_tokenize(text: str) -> list[str]:
 
 
 def plain(text: str) -> str:
-    """Converts entities and typographic signs to plain ASCII and removes what the reference does not see."""
+    """Converts entities and typographic signs to ASCII and removes characters that the reference ignores."""
     if "&" in text:
         text = ENTITY.sub(lambda match: ENTITIES[match.group().lower()], text)
     return text if text.isascii() else UNSEEN.sub(" ", text.translate(PLAIN))

@@ -1,4 +1,4 @@
-"""Scores of answers to questions: the official VQA accuracy, quirks included, and exact match."""
+"""Scores answers to questions: the official VQA accuracy, quirks included, and exact match."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import TypeVar
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.task import Metric
+from mmtoolkit.task import Metric, Texts, summed
 
 Id = TypeVar("Id", bound=Hashable)
 
@@ -43,8 +43,8 @@ CONTRACTIONS = {
 def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
     """Computes the official VQA accuracy of one answer, 0 to 1, against those of ten annotators.
 
-    The mean over the annotators of a third for each other annotator with the same answer, at most 1. Unless all gave
-    one answer, both sides are normalised first.
+    It is the mean over the annotators of min(1, n / 3), where n is how many of the others gave the model's answer.
+    Unless all annotators gave one answer, both sides are normalised first.
 
     Example:
         >>> vqa_accuracy("two", ["2"] * 3 + ["3"] * 7)
@@ -54,9 +54,9 @@ def vqa_accuracy(answer: str, given: Sequence[str]) -> float:
         answer: The model's answer.
         given: The answers of the annotators, as written; a single one has no other to agree with, which gives 0.
 
-    Source: Antol et al., "VQA: Visual Question Answering", 2015, and its evaluator in the form of VQA v2, with all its
-        behaviour: full agreement skips the normalisation on both sides, `none` becomes 0, 32 periods at most, and so
-        on. The first form always normalised the prediction, and the references only in part.
+    Source: Antol et al., "VQA: Visual Question Answering", 2015, and the evaluator of VQA v2 with all its quirks: full
+        agreement skips the normalisation on both sides, `none` becomes 0, at most 32 periods are removed, and so on.
+        That of VQA v1 always normalised the prediction, and the references only in part.
     """
     answer, given = one_line(answer), [one_line(each) for each in given]
     if len(set(given)) > 1:
@@ -126,8 +126,7 @@ def score_answers(answers: Mapping[Id, str], references: Mapping[Id, Sequence[st
     Raises:
         InputError: Nothing to score, a question on one side only, or one without references.
     """
-    rows = answer_statistics(answers, references)
-    return mean_scores([sum(column) for column in zip(*rows.values(), strict=True)])
+    return mean_scores(summed(answer_statistics(answers, references).values()))
 
 
 def answer_statistics(answers: Mapping[Id, str], references: Mapping[Id, Sequence[str]]) -> dict[Id, tuple[float, ...]]:
@@ -192,9 +191,7 @@ class AnswerMetric(Metric):
     columns = STATISTICS
     row_scores = ("accuracy",)
 
-    def statistics(
-        self, outputs: Mapping[str, str], references: Mapping[str, Sequence[str]]
-    ) -> dict[str, tuple[float, ...]]:
+    def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
         return answer_statistics(outputs, references)
 
     def scores(self, sums: Sequence[float]) -> dict[str, float]:

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import is_flickr30k_table, line_captions
 from mmtoolkit.readers.faults import OnFault
 from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder, pictures_beside
 from mmtoolkit.readers.published import COCO_NAME, json_captions
-from mmtoolkit.readers.rows import Row, checked
+from mmtoolkit.readers.rows import Row, RowFile, checked
 from mmtoolkit.readers.split_lists import FLICKR8K_LISTS, FLICKR30K_LISTS, in_lists, read_split_lists
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".token", ".txt")
@@ -32,18 +30,8 @@ NAMES = (  # the first that fits a file of a folder decides
 )
 
 
-class CaptionsFile(NamedTuple):
-    """A captions file: its rows, still to be read, and the folders of its pictures."""
-
-    path: Path
-    rows: Iterator[Row]
-    find: Callable[[str], Path | None]
-    folder: Path
-    folders: tuple[str, ...]
-
-
 def captions_files(path: Path) -> list[Path]:
-    """Returns the captions file that a path names or that a folder holds; of COCO's, all of one year."""
+    """Returns the captions file that a path names or a folder holds; of COCO, those of one year."""
     check_exists(path)
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
@@ -73,7 +61,7 @@ def no_captions_file(folder: Path) -> InputError:
     return InputError(f"{folder}: {expected}. Received: {received}. {advice}")
 
 
-def open_captions(path: Path, on_fault: OnFault) -> CaptionsFile:
+def open_captions(path: Path, on_fault: OnFault) -> RowFile[Row]:
     """Opens a captions file; `on_fault` gets each fault in its rows."""
     if path.suffix.lower() == ".json":
         return open_published(path, on_fault)
@@ -86,17 +74,17 @@ def open_captions(path: Path, on_fault: OnFault) -> CaptionsFile:
     rows = checked(line_captions(path, on_fault), on_fault)
     if listed := read_split_lists(path.parent, lists, on_fault):
         rows = in_lists(rows, listed, path, on_fault)
-    return CaptionsFile(path, rows, picture_finder(path.parent, folders), path.parent, folders)
+    return RowFile(path, rows, picture_finder(path.parent, folders), path.parent, folders)
 
 
-def open_published(path: Path, on_fault: OnFault) -> CaptionsFile:
-    """Opens a published JSON file, whose pictures may be in another folder than it names."""
+def open_published(path: Path, on_fault: OnFault) -> RowFile[Row]:
+    """Opens a published JSON file; a picture that is not in the folder it names is searched for by its base name."""
     in_annotations = path.absolute().parent.name == "annotations"
     folder = Path(os.path.normpath(path.parent / os.pardir)) if in_annotations else path.parent
     folders = published_folders(path.name)
     find = picture_finder(folder, folders)
     rows = checked(json_captions(path, on_fault), on_fault)
-    return CaptionsFile(path, rows, lambda name: find(name) or find(os.path.basename(name)), folder, folders)
+    return RowFile(path, rows, lambda name: find(name) or find(os.path.basename(name)), folder, folders)
 
 
 def published_folders(name: str) -> tuple[str, ...]:

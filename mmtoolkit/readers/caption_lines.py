@@ -1,4 +1,4 @@
-"""Parsers of line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
+"""Parses line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def placed(path: Path, lines: Iterable[tuple[int, LineT]]) -> Iterator[tuple[str
 
 
 def header(path: Path, separator: str) -> list[str]:
-    """Returns the names in the first line of a file that is not empty."""
+    """Returns the column names in the first line that is not empty."""
     return [name.strip() for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
 
 

@@ -1,4 +1,4 @@
-"""Exclusion lists: rows and pictures to leave out of a data set, as `doctor` or a quarantine writes them."""
+"""Reads exclusion lists: rows and pictures to leave out of a data set, as `doctor` or a quarantine writes them."""
 
 from __future__ import annotations
 
@@ -6,14 +6,13 @@ import json
 import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.rows import QuestionRow, Row, nfc
+from mmtoolkit.readers.rows import RowT, nfc
 
-RowT = TypeVar("RowT", Row, QuestionRow)
-ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path behind which its folders are not known
+ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path before which its folders are unknown
 
 
 class Excluded(Fault):
@@ -34,12 +33,7 @@ class Exclusions(NamedTuple):
     faults: list[Fault]
 
     def kept(self, rows: Iterable[RowT], find: Callable[[str], Path | None]) -> Iterator[RowT]:
-        """Yields the rows that are not on the list.
-
-        Args:
-            rows: Those of one file.
-            find: Returns the path of a picture by its name.
-        """
+        """Yields the rows of one file that are not on the list; `find` returns the path of a picture by its name."""
         for row in rows:
             if self.has_row(row.source) or self.has_picture(row.image, find(row.image)):
                 self.faults.append(Excluded(row.source, "left out as --exclude asks.", row.image))
@@ -62,7 +56,7 @@ class Exclusions(NamedTuple):
         return any(same_place(source, place) for place in self.rows.get(base(source), ()))
 
     def has_picture(self, image: str, path: Path | None) -> bool:
-        """Checks whether the list names this picture, as its row does or, with a folder, by its path."""
+        """Checks whether the list names this picture, by its name in the row or by a path with folders."""
         name, location = nfc(image), nfc(str(path or image))
         return name in self.images.get(base(name), ()) or any(
             same_place(location, place) for place in self.images.get(base(location), ()) if base(place) != place
@@ -72,14 +66,8 @@ class Exclusions(NamedTuple):
 def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) -> Exclusions:
     """Reads an exclusion list in JSON Lines, as a quarantine writes it; empty without a path.
 
-    A line with a `source` leaves out that row; one without, the picture `image` with all its rows.
-
-    Args:
-        path: The list.
-        faults: Collects what will be left out.
-
-    Raises:
-        InputError: There is no such file, or a line is not one of those objects.
+    A line with a `source` leaves out that row; one without, the picture `image` with all its rows. `faults` collects
+    what will be left out.
     """
     exclusions = Exclusions({}, {}, faults)
     for source, image in entries(Path(path)) if path is not None else ():
@@ -121,7 +109,7 @@ def base(place: str) -> str:
 
 
 def same_place(one: str, other: str) -> bool:
-    """Checks whether two places, named from different folders, can be the same.
+    """Checks whether two places, given relative to different folders, can be the same.
 
     Example:
         >>> same_place("data/train/q.json:3", "train/q.json:3"), same_place("train/q.json:3", "test/q.json:3")

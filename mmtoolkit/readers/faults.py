@@ -1,4 +1,4 @@
-"""Faults in a data set: raised at once, or collected, summarised in a warning and written to a quarantine."""
+"""Handles faults in a data set: raises the first, or collects all, warns of them and writes a quarantine."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ import os
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.task import OnError
 
-OnError = Literal["fail", "skip", "quarantine"]
 SHOWN = 3
 
 
 class Fault(InputError):
-    """An error in one place of a data set, which can be used without it.
+    """A fault in one row or picture of a data set, the rest of which can still be used.
 
     Example:
         >>> str(Fault("captions_val2014.json:images[3]", "expected a field 'id'.", "1.jpg"))
@@ -28,7 +28,7 @@ class Fault(InputError):
         source: The place, `FILE:LINE` or, in a JSON file, `FILE:annotations[12]`.
         reason: What was expected, what came, and what to do.
         image: The picture, as the data set names it, if known.
-        kind: A name in a word or two.
+        kind: What kind of fault it is, in a word or two.
         whole: Whether it leaves out all rows of the picture; the place is then that of the first.
     """
 
@@ -49,11 +49,7 @@ OnFault = Callable[[Fault], None]
 
 
 def policy(on_error: str) -> tuple[OnFault, list[Fault]]:
-    """Returns the fault handler of a policy, and the list that collects the faults.
-
-    Raises:
-        InputError: There is no such policy.
-    """
+    """Returns the fault handler of a policy, and the list that collects the faults."""
     if on_error not in get_args(OnError):
         guesses = difflib.get_close_matches(on_error.lower(), get_args(OnError))
         meant = f" Did you mean {guesses[0]!r}?" if guesses else ""
@@ -80,7 +76,7 @@ def report_faults(faults: Sequence[Fault], quarantine: str | os.PathLike[str] | 
 
 
 def raise_fault(fault: Fault) -> None:
-    """Raises the first fault: the handler of the policy `fail`."""
+    """Raises a fault: the handler of the policy `fail`."""
     raise fault
 
 

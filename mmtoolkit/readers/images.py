@@ -79,10 +79,6 @@ def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Ca
 
     Each folder is listed once. A name is tried as written, then in Unicode's composed and decomposed forms:
     macOS and some archives store Hangul decomposed where the captions file has it composed.
-
-    Args:
-        folder: The folder of the captions file.
-        folders: The folders in it that may hold the pictures.
     """
     names_in = functools.cache(files_in)
     places = picture_places(folder, folders)
@@ -102,14 +98,7 @@ def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Ca
 
 
 def check_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Sequence[str], on_fault: OnFault) -> None:
-    """Reports pictures that were not found; the first fault has the count of all.
-
-    Args:
-        missing: The place that names each picture, and the name.
-        folder: The folder of the file that names them.
-        folders: The folders in it that may hold the pictures.
-        on_fault: Gets each fault.
-    """
+    """Reports pictures that were not found, each with the place that names it; the first fault has the count of all."""
     places = ", ".join(f"{name}/" for name in folders)
     for number, (source, image) in enumerate(missing):
         count = guess = ""

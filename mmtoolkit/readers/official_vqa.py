@@ -10,8 +10,8 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.published import field, items
-from mmtoolkit.readers.rows import QuestionRow, place_phrase, rows_of, wrong_field
+from mmtoolkit.readers.published import field, items, list_in
+from mmtoolkit.readers.rows import QuestionRow, place_phrase, rows_of
 from mmtoolkit.readers.tables import read_json
 
 VQA_NAME = re.compile(
@@ -27,18 +27,18 @@ def official_questions(path: Path, content: Any, on_fault: OnFault) -> Iterator[
     Questions of a test split, whose annotations are kept secret, have no answers.
 
     Source: Antol et al., "VQA: Visual Question Answering", 2015; the format: https://visualqa.org/download.html.
-
-    Raises:
-        InputError: It has another form, or the annotations of a train or validation split are missing.
     """
     match = VQA_NAME.fullmatch(path.name)
     split = match["split"].removesuffix("-dev") if match else None
-    name, annotations = image_name(path, content), annotations_of(path, on_fault)
+    questions = list_in(path, content, "questions")
+    prefix, ending = PREFIXES.get(str(content.get("data_type", "mscoco")), PREFIXES["mscoco"])
+    subset = image_folder(path, content)
+    annotations = annotations_of(path, on_fault)
     asked = dict(annotations or {})
 
     def question_rows(source: str, item: Any) -> Iterator[QuestionRow]:
         question_id, image_id = (str(field(source, item, key, int, str)) for key in ("question_id", "image_id"))
-        image = name(image_id)
+        image = f"{prefix}_{subset}_{image_id:0>12}.{ending}"  # e.g. COCO_train2014_000000000009.jpg
         question = field(source, item, "question", str, image=image).strip()
         row = QuestionRow(source, image, question, (), split, question_id, image_id)
         if annotations is None:
@@ -48,7 +48,7 @@ def official_questions(path: Path, content: Any, on_fault: OnFault) -> Iterator[
             raise Fault(source, f"expected answers to question {question_id}. Received: none. Add or delete it.", image)
         yield annotated(row, *annotations[question_id])
 
-    yield from rows_of(items(f"{path}:questions", content["questions"]), question_rows, on_fault)
+    yield from rows_of(items(f"{path}:questions", questions), question_rows, on_fault)
     for question_id, (source, _) in asked.items():
         on_fault(
             Fault(source, f"expected the question {question_id} in {path.name}. Received: none. Add or delete it.")
@@ -78,12 +78,8 @@ def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[s
         if match and match["split"] in ("test", "test-dev"):
             return None
         raise InputError(f"{path}: expected its annotations {name} beside it. Received: no such file. Add it.")
-    content = read_json(file)
     annotations: dict[str, tuple[str, dict[str, Any]]] = {}
-    if not isinstance(content, dict) or not isinstance(content.get("annotations"), list):
-        fields = content if isinstance(content, dict) else {}
-        raise InputError(f"{file}: {wrong_field('annotations', 'a list', fields, 'file')}")
-    for source, item in items(f"{file}:annotations", content["annotations"]):
+    for source, item in items(f"{file}:annotations", list_in(file, read_json(file), "annotations")):
         try:
             question_id = str(field(source, item, "question_id", int, str))
             first, _ = annotations.setdefault(question_id, (source, item))
@@ -95,20 +91,6 @@ def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[s
         except Fault as fault:
             on_fault(fault)
     return annotations
-
-
-def image_name(path: Path, content: Any) -> Any:
-    """Returns a function from an image id to its file name, e.g. `COCO_train2014_000000000009.jpg`.
-
-    Raises:
-        InputError: The file has another form.
-    """
-    if not isinstance(content, dict) or not isinstance(content.get("questions"), list):
-        fields = content if isinstance(content, dict) else {}
-        raise InputError(f"{path}: {wrong_field('questions', 'a list', fields, 'file')}")
-    prefix, ending = PREFIXES.get(str(content.get("data_type", "mscoco")), PREFIXES["mscoco"])
-    subset = image_folder(path, content)
-    return lambda image_id: f"{prefix}_{subset}_{image_id:0>12}.{ending}"
 
 
 def image_folder(path: Path, content: dict[str, Any]) -> str:

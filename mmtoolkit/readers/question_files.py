@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import placed
@@ -13,7 +13,7 @@ from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder
 from mmtoolkit.readers.official_vqa import VQA_NAME, official_questions, picture_folders
 from mmtoolkit.readers.published import field, items
-from mmtoolkit.readers.rows import QuestionRow, checked, rows_of, wrong_field
+from mmtoolkit.readers.rows import QuestionRow, RowFile, checked, rows_of, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
 from mmtoolkit.readers.tables import csv_rows, json_objects, numbered_lines, read_json
 
@@ -31,16 +31,6 @@ NAMES = (  # the first that fits a file of a folder decides
     r"[^/]*\.(?:csv|jsonl)",
 )
 BELOW = ("annotations", "questions", *SPLIT_NAMES)
-
-
-class QuestionsFile(NamedTuple):
-    """A questions file: its rows, still to be read, and the folders of its pictures."""
-
-    path: Path
-    rows: Iterator[QuestionRow]
-    find: Callable[[str], Path | None]
-    folder: Path
-    folders: tuple[str, ...]
 
 
 def questions_files(path: Path) -> list[Path]:
@@ -82,7 +72,7 @@ def without_split(name: str) -> str:
     return base if EASY_NAME.fullmatch(name) else name
 
 
-def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> QuestionsFile:
+def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> RowFile[QuestionRow]:
     """Opens a questions file; `on_fault` gets each fault of its rows, `sources` the place of each id."""
     folder: Path = path.parent
     folders: tuple[str, ...] = PICTURE_FOLDERS
@@ -108,7 +98,7 @@ def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> Qu
     def find_any(name: str) -> Path | None:
         return next(filter(None, (find(name + ending) for ending in endings)), None)
 
-    return QuestionsFile(path, checked(rows, on_fault, sources), find_any, folder, folders)
+    return RowFile(path, checked(rows, on_fault, sources), find_any, folder, folders)
 
 
 def table_rows(source: str, fields: dict[str, str]) -> Iterator[QuestionRow]:
@@ -142,10 +132,9 @@ def easy_rows(path: Path) -> Callable[[str, Any], Iterator[QuestionRow]]:
         if not (isinstance(item, list) and [type(part) for part in item] == [str, str, int]):
             raise Fault(source, f"expected [question, answer, image id]. Received: {item!r:.60}. Correct the item.")
         question, answer, number = item
-        place = re.sub(r".*\[(\d+)\]", r"\1", source)
-        yield QuestionRow(
-            source, f"{number}.png", question.strip(), (answer.strip(),), split, f"{name}/{place}", f"{name}/{number}"
-        )
+        place = source.rpartition("[")[2].removesuffix("]")
+        row_id, image_id = f"{name}/{place}", f"{name}/{number}"
+        yield QuestionRow(source, f"{number}.png", question.strip(), (answer.strip(),), split, row_id, image_id)
 
     return parse
 

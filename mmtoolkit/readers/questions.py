@@ -17,7 +17,7 @@ from mmtoolkit.records import QuestionRecord
 
 
 class UsableQuestions(NamedTuple):
-    """The records of a data set, and the faults that were left out."""
+    """The records of a data set, and the faults of the rows and pictures that were left out."""
 
     records: list[QuestionRecord]
     faults: list[Fault]
@@ -47,8 +47,8 @@ def read_questions(
     Args:
         path: A folder or a file of questions.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
-        on_error: `"fail"` raises the first fault; `"skip"` leaves all faults out and warns of them; `"quarantine"`
-            also writes them to a file.
+        on_error: `"fail"` raises the first fault; `"skip"` leaves out what has a fault and warns; `"quarantine"` also
+            writes the faults to a file.
         quarantine: That file, in JSON Lines; each line has `image`, `source` (file and line) and `reason`.
         exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
@@ -69,7 +69,7 @@ def load_questions(
     on_error: OnError = "fail",
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableQuestions:
-    """Loads the records of `read_questions` with the faults that were left out, without warning of them."""
+    """Loads the records that `read_questions` reads, and returns the faults instead of warning of them."""
     on_fault, faults = policy(on_error)
     excluded = read_exclusions(exclude, faults)
     on_fault = excluded.filtering(on_fault)

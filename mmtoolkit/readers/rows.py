@@ -1,11 +1,12 @@
-"""Rows of one caption or one question each, and the checks that all their formats share."""
+"""Defines the rows of one caption or question each, and checks them for all formats."""
 
 from __future__ import annotations
 
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, TypeVar
+from pathlib import Path
+from typing import Any, Generic, NamedTuple, Protocol, Self, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
@@ -15,11 +16,34 @@ from mmtoolkit.readers.tables import did_you_mean
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 ItemT = TypeVar("ItemT")
-RowT = TypeVar("RowT", "Row", "QuestionRow")
+
+
+class AnyRow(Protocol):
+    """A row of any task's files: a named tuple with these fields and more."""
+
+    @property
+    def source(self) -> str: ...
+
+    @property
+    def image(self) -> str: ...
+
+    @property
+    def split(self) -> str | None: ...
+
+    @property
+    def id(self) -> str | None: ...
+
+    @property
+    def texts(self) -> dict[str, str]: ...
+
+    def _replace(self, *, split: str) -> Self: ...
+
+
+RowT = TypeVar("RowT", bound=AnyRow)
 
 
 class Row(NamedTuple):
-    """One caption as its file has it."""
+    """One caption, as written in its file."""
 
     source: str  # the place, e.g. "captions.csv:7"
     image: str
@@ -35,7 +59,7 @@ class Row(NamedTuple):
 
 
 class QuestionRow(NamedTuple):
-    """One question as its file has it; the first fields are those of `Row`."""
+    """One question, as written in its file."""
 
     source: str
     image: str
@@ -52,6 +76,16 @@ class QuestionRow(NamedTuple):
         """The texts that must not be empty, by their relation to the picture."""
         answers = {"an answer to a question about": "".join(self.answers)} if self.answers else {}
         return {"a question about": self.question} | answers
+
+
+class RowFile(NamedTuple, Generic[RowT]):
+    """A file of captions or questions: its rows, still to be read, and the folders of its pictures."""
+
+    path: Path
+    rows: Iterator[RowT]
+    find: Callable[[str], Path | None]
+    folder: Path
+    folders: tuple[str, ...]
 
 
 def rows_of(

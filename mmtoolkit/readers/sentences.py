@@ -22,7 +22,7 @@ def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[s
     A captions data set is a `.csv`, `.json`, `.jsonl` or `.token` file, a `.txt` file whose first line is of a
     captions file (`image,caption` or `1.jpg#0<TAB>a dog`), or a folder that holds any of the first, `captions.txt` or
     `….token.txt`. Any other file is UTF-8 text, a sentence a line; of any other folder the `.txt` files in and below
-    it are. Where a data set has splits, the training split alone is read.
+    it are read. Where a data set has splits, only the training split is read.
 
     Example:
         >>> read_sentences("flickr8k")[0]  # doctest: +SKIP

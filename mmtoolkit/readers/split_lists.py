@@ -1,4 +1,4 @@
-"""The lists of Flickr8k and Flickr30k that name the pictures of each split."""
+"""Reads the lists of Flickr8k and Flickr30k that name the pictures of each split."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ FLICKR30K_LISTS = {"train.txt": "train", "val.txt": "valid", "test.txt": "test"}
 
 
 class Listed(NamedTuple):
-    """The split of a picture, and its place in the lists."""
+    """The split of a picture, and the line of the list that names it."""
 
     split: str
     path: Path

@@ -1,4 +1,4 @@
-"""Splits: their names, and the cut into train, valid and test by group."""
+"""Names splits, and cuts records into train, valid and test by group."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ExampleT = TypeVar("ExampleT", bound=Example)
 
 
 class Splits(NamedTuple, Generic[ExampleT]):
-    """The records to train on, to choose by, and to report on."""
+    """The records of the train, valid and test splits."""
 
     train: list[ExampleT]
     valid: list[ExampleT]
@@ -65,7 +65,7 @@ def split_name(name: str) -> str:
 
 
 class NoSuchSplit(InputError):
-    """A split is wanted that the data does not have."""
+    """The error for a split that the data does not have."""
 
 
 def wanted_splits(splits: Iterable[str]) -> set[str]:
@@ -103,7 +103,7 @@ def split(
     Args:
         records: Frozen dataclasses with a `split` and the attribute `by`; all of them name a split or none does.
         by: The attribute whose equal values stay together.
-        seed: Another seed, another cut.
+        seed: The seed of the cut.
         valid_share: The share of the train groups that becomes `valid` if only that is not named.
 
     Returns:
@@ -142,7 +142,7 @@ def group_values(examples: Sequence[ExampleT], by: str) -> list[Hashable]:
 
 
 def group_noun(by: str) -> str:
-    """Returns the words for the groups of a cut."""
+    """Returns what messages call the groups of a cut."""
     return "pictures" if by in ("group", "image_id") else f"different values of {by}"
 
 
@@ -186,14 +186,14 @@ def given_splits(
 
 
 def split_as_trained(records: Sequence[ExampleT], card: Mapping[str, Any]) -> tuple[Splits[ExampleT], bool]:
-    """Splits a data set as the training of a preset did.
+    """Splits a data set in the same way as when a preset was trained.
 
     Args:
         records: The records of the data set; those without references are left out.
         card: The preset's card.
 
     Returns:
-        The splits, and whether the data is that of the training.
+        The splits, and whether the data is the same as then.
     """
     usable = [record for record in records if record.references]  # type: ignore[attr-defined]
     splits = split(usable, seed=card.get("seed", 0), valid_share=card.get("valid_share", 0.1))

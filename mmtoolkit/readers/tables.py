@@ -18,7 +18,7 @@ NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that ar
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns a question that offers the names most like a misspelt one; empty if none is like it.
+    """Returns a question that suggests the names closest to a misspelt one; empty if none is close.
 
     Example:
         >>> did_you_mean("captoin", ["image", "caption"])
@@ -29,7 +29,7 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
 
 
 def close_names(name: str, names: Iterable[str]) -> list[str]:
-    """Returns the names most like one, ignoring case, the closest first.
+    """Returns the names closest to `name`, ignoring case, the closest first.
 
     Example:
         >>> close_names("caption", ["Image", "Captoin"])
@@ -60,7 +60,7 @@ def decoded(path: Path) -> str:
 
 
 def not_utf8(text: str, path: Path, line: int) -> Fault | None:
-    """Returns the fault of a text, which begins at `line`, with a byte that is not UTF-8, at that byte's line."""
+    """Returns the fault of the first byte in a text that is not UTF-8; `line` is where the text begins."""
     match = NO_UTF8.search(text)
     if match is None:
         return None

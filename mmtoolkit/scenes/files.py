@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import os
 import random
-import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import write_folder_atomically
 from mmtoolkit.scenes.sentences import FORMS, Language, captions, questions
 from mmtoolkit.scenes.shapes import COLOURS, KINDS, Scene, draw_scene, one_of, sample_scene
 
@@ -46,15 +45,9 @@ def write_scenes(
     folder = Path(folder)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"scenes are written to a new or empty folder. Received: {folder}; name another one.")
-    partial = folder.absolute().with_name(f".{folder.absolute().name}.{os.getpid()}.partial")
-    try:
-        (partial / "images").mkdir(parents=True)
+    with write_folder_atomically(folder.absolute()) as partial:
+        (partial / "images").mkdir()
         _write_all(partial, count, seed, language, size, {"kinds": kinds, "colours": colours})
-        if folder.exists():
-            folder.rmdir()  # empty; Windows cannot replace a folder
-        os.replace(partial, folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)  # gone already when all went well
     return folder
 
 

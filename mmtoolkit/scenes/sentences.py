@@ -1,4 +1,4 @@
-"""True captions of a scene, and questions with their answers, in English and Korean."""
+"""Writes true captions of a scene, and questions with their answers, in English and Korean."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def captions(scene: Scene, *, language: Language = "en", seed: int) -> tuple[str
         seed: Chooses the paraphrases.
 
     Raises:
-        InputError: The language is another one.
+        InputError: The language is neither `"en"` nor `"ko"`.
     """
     one_of("language", language, FORMS)
     groups, words = _groups(scene), _words(scene, language)
@@ -150,7 +150,7 @@ def captions(scene: Scene, *, language: Language = "en", seed: int) -> tuple[str
 
 
 def questions(scene: Scene, *, language: Language = "en") -> tuple[tuple[str, str], ...]:
-    """Asks about counts, colours, kinds, sizes, places and relations, with the answers.
+    """Returns questions about counts, colours, kinds, sizes, places and relations, with their answers.
 
     Example:
         >>> questions(Scene((Shape("star", "red", 0, 0, "large"),)))[2]
@@ -197,9 +197,9 @@ def _words(scene: Scene, language: Language) -> dict[str, str]:
         words[letter] = _phrase(group, language, article="a")
         words[f"the_{letter}"] = _phrase(group, language, article="the")
         words[f"sized_{letter}"] = _phrase(group, language, article="a", sized=True)
-    vertical = scene.shapes[0].row < scene.shapes[-1].row  # a picture is read from the top, then from the left
-    words["where"], words["inverse"] = RELATIONS[language][0 if vertical else 1]
-    return words | {"place": _place(scene.shapes[0], language)}
+    first, last = scene.shapes[0], scene.shapes[-1]  # a picture is read from the top, then from the left
+    words["where"], words["inverse"] = RELATIONS[language][0 if first.row < last.row else 1]
+    return words | {"place": PLACES[language][CELLS.index((first.column, first.row))]}
 
 
 def _phrase(group: Group, language: Language, *, article: str, counted: bool = False, sized: bool = False) -> str:
@@ -219,16 +219,12 @@ def _join(phrases: list[str], language: Language) -> str:
     return (" and " if language == "en" else "과/와 ").join(phrases)
 
 
-def _place(shape: Shape, language: Language) -> str:
-    return PLACES[language][CELLS.index((shape.column, shape.row))]
-
-
 def _name(word: str, language: Language) -> str:
     return KOREAN[word] if language == "ko" else word
 
 
 def _absent(scene: Scene) -> Shape:
-    """Returns a shape like the first one, in the next colour that the scene does not have it in."""
+    """Returns the first shape in the next colour in which the scene has no shape of its kind."""
     first = scene.shapes[0]
     colours = COLOURS if first.colour in COLOURS else NEW_COLOURS
     taken = {shape.colour for shape in scene.shapes if shape.kind == first.kind}

@@ -1,4 +1,4 @@
-"""Scenes of coloured shapes, their sampling and their drawing."""
+"""Defines scenes of coloured shapes, samples them and draws them."""
 
 from __future__ import annotations
 
@@ -95,8 +95,8 @@ def sample_scene(generator: random.Random, *, kinds: Sequence[str] = KINDS, colo
 
     Args:
         generator: The source of random numbers.
-        kinds: Names of shapes.
-        colours: Names in `PALETTE`; with two kinds or more, or two colours or more.
+        kinds: Names in `KINDS` or `NEW_KINDS`.
+        colours: Names in `PALETTE`; kinds and colours must give two different shapes or more.
     """
     (layout,) = generator.choices(list(LAYOUTS), weights=list(LAYOUTS.values()))
     chosen = generator.sample([(kind, colour) for kind in kinds for colour in colours], 2)

@@ -2,7 +2,7 @@
 
     python c_session.py MODEL < requests.json > replies.json
 
-What Python would add to the graph's operations and tables is not there, so what only Python can run fails here too.
+Operations that only a Python process can run are missing here, so a graph with them fails as in a server.
 Requests are JSON objects, one a line: `{"feeds": {TENSOR: VALUE}, "fetches": [TENSOR, …], "times": 1}`, where a value
 is `{"dtype": …, "shape": …, "data": …}` with its bytes in base64, of each string apart. The first line of the replies
 has the seconds that loading took, the others the values, or the error, and the seconds of each run.
@@ -86,14 +86,7 @@ def load_library() -> ctypes.CDLL:
 
 
 class Session:
-    """A loaded SavedModel.
-
-    Args:
-        model: Directory of the SavedModel.
-
-    Raises:
-        RuntimeError: The model cannot be loaded; the message is TensorFlow's.
-    """
+    """A SavedModel, loaded from its directory."""
 
     def __init__(self, model: str) -> None:
         self.library = library = load_library()
@@ -117,7 +110,7 @@ class Session:
         return Output(node, int(index))
 
     def run(self, feeds: dict[str, Any], fetches: list[str]) -> list[dict[str, Any]]:
-        """Computes the values of some tensors from those of others."""
+        """Computes the fetched tensors from the fed ones."""
         library, count = self.library, len(fetches)
         fed = (Output * len(feeds))(*map(self.output, feeds))
         inputs = (c_void_p * len(feeds))(*(self.tensor(value) for value in feeds.values()))

@@ -1,4 +1,4 @@
-"""Asks a served model, over REST or gRPC: the development server or TensorFlow's own."""
+"""Queries a served model over REST or gRPC, on the development server or on TensorFlow Serving."""
 
 from __future__ import annotations
 
@@ -77,34 +77,27 @@ class Client(ABC):
                 f"{'without questions' if questions else 'or this one with questions'}."
             )
         statuses = [status.decode() for status in outputs["status"]]
-        if not questions:
-            texts, scores = [value.decode() for value in outputs[text]], outputs["score"]
-            return [
-                Prediction(best, float(score), status)
-                for best, score, status in zip(texts, scores, statuses, strict=True)
-            ]
-        rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
-        return [answer_prediction(texts, shares, status) for texts, shares, status in rows]
+        if questions:
+            rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
+            return [answer_prediction(*row) for row in rows]
+        rows = zip(outputs[text], outputs["score"], statuses, strict=True)
+        return [Prediction(best.decode(), float(score), status) for best, score, status in rows]
 
 
 def is_text(value: np.ndarray) -> bool:
-    """Returns whether an output is one string for each row."""
+    """Checks whether an output is one string for each row."""
     return value.ndim == 1 and all(isinstance(each, bytes) for each in value)
 
 
 def answer_prediction(texts: np.ndarray, shares: np.ndarray, status: str) -> Prediction:
-    """Makes a prediction of the answers to one question."""
+    """Converts the answers to one question and their probabilities to a `Prediction`."""
     pairs = [(text.decode(), float(share)) for text, share in zip(texts, shares, strict=True) if text]
-    first = pairs[0] if pairs else ("", 0.0)
-    return Prediction(first[0], first[1], status, tuple(pairs[1:]))
+    (best, probability), *others = pairs or [("", 0.0)]
+    return Prediction(best, probability, status, tuple(others))
 
 
 def picture_bytes(picture: Picture) -> bytes:
-    """Returns the bytes of a picture, read if it is a file.
-
-    Raises:
-        InputError: The file cannot be read.
-    """
+    """Returns the bytes of a picture, read if it is a file."""
     if isinstance(picture, bytes):
         return picture
     try:
@@ -121,13 +114,13 @@ def strings(texts: Sequence[bytes | str]) -> np.ndarray:
 
 
 class RestClient(Client):
-    """Asks a served model over REST.
+    """Queries a served model over REST.
 
     Example:
         >>> RestClient("http://localhost:8501/v1/models/shapes").ask([Path("a.jpg")])
 
     Args:
-        url: The model, `http://HOST:PORT/v1/models/NAME`, a version of it with `/versions/N`.
+        url: The model, `http://HOST:PORT/v1/models/NAME`; `/versions/N` after it names a version.
         timeout: Seconds to wait for data from the server.
         retries: Further tries if the server cannot be reached or is busy; one that is only slow is not asked again.
 
@@ -208,7 +201,7 @@ def from_json(value: Any) -> np.ndarray:
 
 
 class GrpcClient(Client):
-    """Asks a served model over gRPC, which sends pictures without base64.
+    """Queries a served model over gRPC, which sends pictures without base64.
 
     Example:
         >>> GrpcClient("localhost:8500", "shapes").ask([Path("a.jpg")])

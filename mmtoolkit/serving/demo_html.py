@@ -1,4 +1,4 @@
-"""Builds the page of the development server: one file with style and script, which asks this server only."""
+"""Builds the page of the development server: one file with style and script, which sends requests to it only."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PAGE_HEADERS = [
 
 
 def served_page(models: Mapping[str, ServedModel]) -> bytes:
-    """Builds the page on which a person asks the models."""
+    """Builds the page on which a person tries the models."""
     body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.html", "page.js"))
     described = json.dumps({name: capabilities(model) for name, model in models.items()}).replace("<", "\\u003c")
     return page("mmtoolkit", body, script=f"const MODELS = {described};\n{script}").encode()

@@ -1,11 +1,8 @@
-"""A trained model as one SavedModel directory that TF Serving serves as it is."""
+"""Exports a trained model as one SavedModel directory that TF Serving serves unchanged."""
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +13,7 @@ import tensorflow as tf
 from mmtoolkit.decoding import Sample, Search
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import versions
-from mmtoolkit.files import write_json
+from mmtoolkit.files import write_folder_atomically, write_json
 from mmtoolkit.models.model import search_config
 from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
@@ -29,7 +26,7 @@ from mmtoolkit.vision import VGG19Regions, load_extractor
 
 @dataclass(frozen=True)
 class Fixed:
-    """What is fixed at export, for the server can only be sent pictures and questions.
+    """Settings fixed at export, because requests have only pictures, questions and seeds.
 
     Args:
         precision: `"float32"`, or `"bfloat16"` for VGG19.
@@ -47,13 +44,13 @@ class Fixed:
 
 
 class NotServable(InputError):
-    """What was exported does not give in the server what the preset gives in Python; nothing is left of it."""
+    """The exported model does not return in the server what the preset returns in Python; it was deleted."""
 
 
 def export(
     task: Task[Any], model: Any, out: Path, *, fixed: Fixed = Fixed(), version: int | None = None
 ) -> tuple[Path, Verdict]:  # frozen
-    """Writes `out/<version>/`, a SavedModel that TF Serving serves, once it is proven to be one.
+    """Exports a model as `out/<version>/`, a SavedModel for TF Serving, which appears only once it is verified.
 
     The task decides which signatures there are. Captioners get `serving_default` (`image_bytes <string>[batch]` to
     `caption <string>[batch]`, `score <float32>[batch]`, `tokens <string>[batch, time]`, `status <string>[batch]`),
@@ -70,11 +67,11 @@ def export(
         task: The task of the model.
         model: A loaded preset.
         out: The model's directory, which the server watches.
-        fixed: The choices that become part of the graph.
+        fixed: The settings that become part of the graph.
         version: By default one more than the newest there is.
 
     Returns:
-        The directory of the version, and what was found when it was verified.
+        The directory of the version, and the verdict on it.
 
     Raises:
         InputError: The version is there already, the preset has nothing that the precision is for, or
@@ -91,7 +88,7 @@ def export(
     number = next_version(out) if version is None else version
     if (out / str(number)).exists():
         raise InputError(f"{out / str(number)} is there already; name another --version, or leave it out.")
-    with written_beside(out / str(number)) as folder:
+    with write_folder_atomically(out / str(number)) as folder:  # a watching server never sees half a version
         signatures = task.signatures(ready, extractor, n_best=fixed.n_best, sample=fixed.sample)
         write_model(folder, ready, signatures)
         golden = golden_requests(task, ready, n_best=fixed.n_best, sample=fixed.sample, precision=fixed.precision)
@@ -107,37 +104,22 @@ def next_version(out: Path) -> int:
     return max((int(folder.name) for folder in versions_in(out)), default=0) + 1
 
 
-@contextmanager
-def written_beside(target: Path) -> Iterator[Path]:
-    """Yields a folder that gets its name when all has gone well: a server that watches never sees half a version."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
-    try:
-        fresh.mkdir(parents=True)
-        yield fresh
-        os.replace(fresh, target)
-    finally:
-        shutil.rmtree(fresh, ignore_errors=True)
-
-
 def at_precision(model: Any, fixed: Fixed) -> Any:
-    """Copies a model as it is exported: it computes in float32, and reads VGG19's features at the given precision.
+    """Copies a model for export: in float32, with VGG19 at the given precision and with the given search.
 
-    What writes stays in float32: it is small beside VGG19, and its sums of logarithms need the digits.
-
-    Raises:
-        InputError: There is no such precision.
+    The decoder stays in float32: it is small beside VGG19, and its sums of log-probabilities need the digits.
     """
     if fixed.precision not in TOLERANCE:
         raise InputError(f"--precision is one of {', '.join(TOLERANCE)}. Received: {fixed.precision!r}.")
-    seen = {"extractor": replace(model.extractor, precision=fixed.precision)} if model.extractor else {}
+    extractor = {"extractor": replace(model.extractor, precision=fixed.precision)} if model.extractor else {}
     search = {"decoding": fixed.decoding or model.decoding, "max_length": fixed.max_length or model.max_length}
-    copy = model.bare(dtype="float32", **search, **seen)
+    copy = model.bare(dtype="float32", **search, **extractor)
     copy.card = model.card
     return copy
 
 
 def served_extractor(model: Any) -> VGG19Regions | None:
-    """Loads the extractor of regions for the graph, its weights stored as it computes, or `None` beside an encoder."""
+    """Loads VGG19 with weights of its compute precision; `None` for a model with its own encoder or without images."""
     if model.extractor is None or not model.uses_images:
         return None
     loaded = load_extractor(model.extractor)
@@ -149,15 +131,10 @@ def served_extractor(model: Any) -> VGG19Regions | None:
 
 
 def write_model(folder: Path, model: Any, signatures: Mapping[str, Signature]) -> None:
-    """Writes the SavedModel of some signatures, every weight once.
+    """Writes a SavedModel with the given signatures, each weight once.
 
-    Keras' own tracking is left out: with it a weight is stored twice, and what holds a Keras model reloads in Python
-    and fails in the server. Only the lookup tables must be tracked.
-
-    Args:
-        folder: The directory of one version.
-        model: Whose codecs the signatures use.
-        signatures: By name.
+    Keras' own tracking is left out: with it a weight is stored twice, and a graph that holds a Keras model reloads in
+    Python and fails in the server. Only the lookup tables must be tracked.
     """
     archive = keras.export.ExportArchive()
     for name in model.codec_names:
@@ -169,7 +146,7 @@ def write_model(folder: Path, model: Any, signatures: Mapping[str, Signature]) -
 
 
 def write_extra(folder: Path, model: Any, fixed: Fixed, golden: Sequence[Golden]) -> None:
-    """Writes what is beside the graph: golden requests, the warm-up, and a card."""
+    """Writes the files beside the graph: golden requests, warm-up requests, and a card."""
     (folder / EXTRA).mkdir()
     tolerance = TOLERANCE[fixed.precision]
     requests = [request.to_json() for request in golden]
@@ -177,7 +154,7 @@ def write_extra(folder: Path, model: Any, fixed: Fixed, golden: Sequence[Golden]
     write_warmup(folder, golden)
     graph = read_model(folder)
     signatures = served_signatures(graph)
-    told = {
+    card = {
         "class": type(model).__name__,
         "precision": fixed.precision,
         "decoding": search_config(model.decoding),
@@ -195,4 +172,4 @@ def write_extra(folder: Path, model: Any, fixed: Fixed, golden: Sequence[Golden]
         "versions": versions(),
         "preset": dict(model.card),
     }
-    write_json(folder / EXTRA / "card.json", told)
+    write_json(folder / EXTRA / "card.json", card)

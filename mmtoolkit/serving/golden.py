@@ -1,4 +1,4 @@
-"""Golden requests: what a served model is asked before it ships, and what the preset itself answers."""
+"""Golden requests: inputs that an exported model is verified with, and the outputs of the preset itself."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ Values = dict[str, Any]  # by name: arrays, strings as objects of bytes
 
 @dataclass(frozen=True)
 class Golden:
-    """A request and its answer.
+    """A request and its expected outputs.
 
     Args:
-        signature: Which.
+        signature: Name of the signature.
         inputs: Arrays by name, a row a picture; strings are bytes.
-        outputs: As many rows.
-        others: For each row the strings that are as good as those of the answer, each with its score.
-        scored: For each output of strings, the output of scores by which near strings count as equal.
+        outputs: Arrays by name, with as many rows.
+        others: For each row, further strings that the preset may return as well, each with its score.
+        scored: For each output of strings, the output with their scores: strings tied in it count as equal.
     """
 
     signature: str
@@ -89,7 +89,7 @@ class Probes:
     source: ImageSource | None
 
     def files(self, images: Sequence[bytes]) -> list[Path]:
-        """Writes images into files."""
+        """Writes images to files and returns the paths."""
         paths = [self.folder / f"{zlib.crc32(data)}-{number}" for number, data in enumerate(images)]
         for path, data in zip(paths, images, strict=True):
             path.write_bytes(data)
@@ -97,14 +97,9 @@ class Probes:
 
 
 def golden_requests(task: Task[Any], model: Any, *, n_best: int, sample: Sample, precision: str) -> Iterator[Golden]:
-    """Makes requests of one row and of three for each signature, some with images that cannot be read.
+    """Yields requests of one row and of three for each signature, some with images that cannot be read.
 
-    Args:
-        task: The task of the model.
-        model: The preset, as precise as the export.
-        n_best: Outputs of the signature `n_best`.
-        sample: How the signature `sample` draws.
-        precision: A key of `TOLERANCE`.
+    `model` is the preset at the precision of the export, a key of `TOLERANCE`.
     """
     with tempfile.TemporaryDirectory() as folder:
         probes = Probes(probe_images(), Path(folder), model.image_source() if model.uses_images else None)
@@ -112,7 +107,7 @@ def golden_requests(task: Task[Any], model: Any, *, n_best: int, sample: Sample,
 
 
 def ok(rows: int) -> np.ndarray:
-    """Returns the status of so many rows that were read."""
+    """Returns the status `ok` for a number of rows."""
     return strings([STATUS[OK]] * rows)
 
 
@@ -124,27 +119,27 @@ def with_unreadable_rows(
     others: list[list[tuple[str, float]]],
     scored: Mapping[str, str],
 ) -> Iterator[Golden]:
-    """Puts the first image among bytes that are none: its answer must not change, theirs must be empty with a status.
+    """Yields requests that mix the first image with unreadable ones; only the first has outputs besides its status.
 
     Args:
         signature: The signature.
         images: Encoded images; the first one is a JPEG file.
         given: Further inputs of three rows.
-        answer: The answer to the first image alone, one row.
-        others: The strings that are as good, one row.
-        scored: What each string is compared by.
+        answer: The outputs for the first image alone, one row.
+        others: As in `Golden`, one row.
+        scored: As in `Golden`.
     """
     jpeg = images[0]
-    for batch, status in (
+    for batch, statuses in (
         ([jpeg, b"", b"no picture"], [OK, EMPTY, UNREADABLE]),
         ([jpeg[: len(jpeg) // 2], bomb(), jpeg], [UNREADABLE, TOO_LARGE, OK]),
     ):
         outputs = {}
         for name, value in answer.items():
             blank = np.zeros_like(value) if value.dtype != object else np.full(value.shape, b"", object)
-            outputs[name] = np.concatenate([value if found == OK else blank for found in status])
-        outputs["status"] = strings([STATUS[found] for found in status])
-        listed = [others[0] if found == OK else [] for found in status]
+            outputs[name] = np.concatenate([value if status == OK else blank for status in statuses])
+        outputs["status"] = strings([STATUS[status] for status in statuses])
+        listed = [others[0] if status == OK else [] for status in statuses]
         yield Golden(signature, {"image_bytes": strings(batch), **given}, outputs, listed, scored)
 
 

@@ -54,12 +54,7 @@ class ServedModel:
                 raise InputError(f"{folder} cannot be loaded ({reason(error)}); export the preset again.") from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], *, seconds: float) -> dict[str, np.ndarray]:
-        """Computes the outputs of a signature by name.
-
-        Args:
-            signature: Name of the signature.
-            inputs: Arrays by name, strings as bytes.
-            seconds: Longest time that it may take.
+        """Computes the outputs of a signature by name within a time limit; strings are bytes, in and out.
 
         Raises:
             Refused: TensorFlow raises an error, e.g. because of a wrong shape.
@@ -95,6 +90,6 @@ def load_models(models: Path) -> dict[str, ServedModel]:
 
 
 def reason(error: Exception) -> str:
-    """Extracts the line of an error's message that has its cause."""
+    """Extracts the line of an error's message that names the cause."""
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
     return next((line for line in lines if line and line != NO_REASON), type(error).__name__)

@@ -45,8 +45,3 @@ def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Ten
     where = places[:, None]
     images = tf.tensor_scatter_nd_update(blank, where, images)[:-1]
     return images, tf.tensor_scatter_nd_update(tf.concat([failed, [OK]], axis=0), where, status)[:-1]
-
-
-def status_names(status: tf.Tensor) -> tf.Tensor:
-    """Converts `<int32>[batch]` to the words of `STATUS`, `<string>[batch]`."""
-    return tf.gather(tf.constant(STATUS), status)

@@ -1,4 +1,4 @@
-"""Images that golden requests send: drawn by a formula, in several formats, one of them to be turned upright."""
+"""Images that golden requests send: drawn from a seed, in several formats, some with an EXIF orientation."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ ORIENTATION, TURNED = 0x0112, 6  # EXIF: to be turned right by a quarter
 
 
 def probe_images() -> list[bytes]:
-    """Draws coloured shapes, each image another one, and encodes them; the first one is a JPEG file."""
+    """Draws and encodes different images of coloured shapes; the first one is a JPEG file."""
     exif = Image.Exif()
     exif[ORIENTATION] = TURNED
     formats: list[tuple[str, Mapping[str, Any]]] = [

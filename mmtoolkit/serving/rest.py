@@ -10,22 +10,16 @@ from typing import Any
 
 import numpy as np
 
+from mmtoolkit.serving.client import strings
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
 
 DEFAULT = "serving_default"
 NUMBERS = {"float": np.float32, "int32": np.int32, "int64": np.int64}  # by their name in the metadata
 MOST_ROWS = 64  # of a request: every row takes memory, one without a picture too
 
-Arrays = Mapping[str, np.ndarray]
-
 
 class Refused(Exception):
-    """Raised for a request that gets an error as reply.
-
-    Args:
-        status: HTTP status.
-        message: The `error` of the reply.
-    """
+    """Raised for a request that gets an error as reply, with its HTTP status."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -44,7 +38,7 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
         signatures: Signatures of the model.
 
     Returns:
-        The name of the signature, its inputs by name, and whether they are rows, as the reply is then, too.
+        The name of the signature, its inputs by name, and whether the request, and so the reply, is in rows.
 
     Raises:
         Refused: The request is not valid.
@@ -104,9 +98,7 @@ def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
     if not isinstance(value, list):
         raise Refused(400, f"Input {name} expects a list with a value for each row. Received: {type(value).__name__}.")
     if wanted.dtype == "string":
-        texts = np.empty(len(value), object)
-        texts[:] = [text(name, row) for row in value]
-        return texts
+        return strings([text(name, row) for row in value])
     kind = NUMBERS[wanted.dtype]
     try:
         given = np.array(value)
@@ -135,14 +127,14 @@ def text(name: str, value: Any) -> bytes:
         raise Refused(400, f"Unable to base64 decode input {name}: {error}.") from error
 
 
-def write_answer(outputs: Arrays, *, by_row: bool) -> bytes:
+def write_answer(outputs: Mapping[str, np.ndarray], *, by_row: bool) -> bytes:
     """Writes the body of a reply: `predictions` in rows, or `outputs` in columns; a lone output has no name."""
-    columns = {name: column(name, value) for name, value in outputs.items()}
-    if not by_row:
-        return dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns})
-    if len(columns) == 1:
-        return dump({"predictions": next(iter(columns.values()))})
-    return dump({"predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]})
+    content: Any = {name: column(name, value) for name, value in outputs.items()}
+    if len(content) == 1:
+        (content,) = content.values()
+    elif by_row:
+        content = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
+    return dump({"predictions" if by_row else "outputs": content})
 
 
 def column(name: str, value: np.ndarray) -> Any:
@@ -159,11 +151,6 @@ def column(name: str, value: np.ndarray) -> Any:
     return to_json(value.tolist())
 
 
-def error_body(message: str) -> bytes:
-    """Writes the body of an error."""
-    return dump({"error": message})
-
-
 def dump(content: Any) -> bytes:
     """Writes JSON in UTF-8."""
     return json.dumps(content, ensure_ascii=False).encode()
@@ -172,9 +159,6 @@ def dump(content: Any) -> bytes:
 def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature]) -> bytes:
     """Writes the reply to `/metadata`."""
 
-    def side(tensors: Mapping[str, ServedTensor]) -> dict[str, Any]:
-        return {key: info(tensor) for key, tensor in tensors.items()}
-
     def info(tensor: ServedTensor) -> dict[str, Any]:
         sides = [{"size": str(size), "name": ""} for size in tensor.shape]
         shape = {"dim": sides, "unknown_rank": False}
@@ -182,8 +166,8 @@ def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature])
 
     definitions = {
         key: {
-            "inputs": side(signature.inputs),
-            "outputs": side(signature.outputs),
+            "inputs": {key: info(tensor) for key, tensor in signature.inputs.items()},
+            "outputs": {key: info(tensor) for key, tensor in signature.outputs.items()},
             "method_name": "tensorflow/serving/predict",
             "defaults": {},
         }

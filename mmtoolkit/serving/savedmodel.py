@@ -50,11 +50,7 @@ def versions_in(folder: Path) -> list[Path]:
 
 
 def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
-    """Reads the graph that is served.
-
-    Raises:
-        InputError: There is no SavedModel, or it is damaged.
-    """
+    """Reads the graph that is served."""
     path = folder / "saved_model.pb"
     try:
         saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())

@@ -18,7 +18,7 @@ import waitress.server
 from mmtoolkit.errors import InputError
 from mmtoolkit.serving.demo_html import PAGE_HEADERS, served_page
 from mmtoolkit.serving.loaded import ServedModel
-from mmtoolkit.serving.rest import Refused, error_body, metadata, model_status, read_request, write_answer
+from mmtoolkit.serving.rest import Refused, dump, metadata, model_status, read_request, write_answer
 
 LOCAL = "127.0.0.1"
 MEGABYTES, SECONDS, THREADS = 32, 30, 4
@@ -37,12 +37,7 @@ Environment = Mapping[str, Any]
 
 
 class Application:
-    """WSGI application that answers requests with models.
-
-    Args:
-        models: Models by name.
-        seconds: Longest time that a model may take for a request.
-    """
+    """WSGI application that answers requests with models; `seconds` limits the time of each request."""
 
     def __init__(self, models: Mapping[str, ServedModel], *, seconds: float = SECONDS) -> None:
         self.models, self.seconds = models, seconds
@@ -51,21 +46,17 @@ class Application:
         try:
             status, kind, body = 200, *self.answer(environment)
         except Refused as refused:
-            status, kind, body = refused.status, "application/json", error_body(refused.message)
+            status, kind, body = refused.status, "application/json", dump({"error": refused.message})
         except Exception as error:  # one request must not end without an answer that its client can read
             logging.getLogger(__name__).exception("a request failed")
-            status, kind, body = 500, "application/json", error_body(f"{type(error).__name__}: {error}")
+            status, kind, body = 500, "application/json", dump({"error": f"{type(error).__name__}: {error}"})
         headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
         phrase = "Client Closed Request" if status == CLOSED else HTTPStatus(status).phrase
         start(f"{status} {phrase}", headers + (PAGE_HEADERS if kind.startswith("text/html") else []))
         return [] if environment["REQUEST_METHOD"] == "HEAD" else [body]
 
     def answer(self, environment: Environment) -> tuple[str, bytes]:
-        """Returns the content type and the body of the reply to a request.
-
-        Raises:
-            Refused: The request is not valid.
-        """
+        """Returns the content type and the body of the reply to a valid request; refuses others."""
         method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
         path = path.encode("latin-1").decode(errors="replace")  # PEP 3333 has the bytes of UTF-8 as characters
         if path == "/" and method in ("GET", "HEAD"):
@@ -90,16 +81,7 @@ class Application:
         raise Refused(400, f"Malformed request: {method} {path:.200}")
 
     def model(self, name: str, version: str | None, *, missing: tuple[str, str] = NO_SERVABLE) -> ServedModel:
-        """Finds the model that a path names.
-
-        Args:
-            name: Name of the model.
-            version: Digits, or `None` for the loaded version.
-            missing: Messages for a missing model and a missing version.
-
-        Raises:
-            Refused: There is no such model or version.
-        """
+        """Finds the model that a path names; `missing` has the errors for an unknown model and an unknown version."""
         model = self.models.get(name)
         if model is None or (version is not None and int(version) != model.version):
             raise Refused(404, missing[version is not None].format(name=name, version=version))

@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from mmtoolkit.decoding import IMPOSSIBLE
-from mmtoolkit.serving.pictures import OK, decode_rows, status_names
+from mmtoolkit.serving.pictures import OK, STATUS, decode_rows
 from mmtoolkit.text import END, START, TextCodec
 from mmtoolkit.vision import SIDES, VGG19Regions
 
@@ -47,7 +47,7 @@ def image_inputs(model: Any, extractor: VGG19Regions | None) -> Callable[[tf.Ten
 def sentences(codec: TextCodec, ids: tf.Tensor, scores: tf.Tensor) -> Outputs:
     """Decodes ids `<int32>[batch, n, time]` with scores `<float32>[batch, n]` to sentences and their tokens.
 
-    A sentence that is not there has no words and a score of 0.
+    A sentence that the search did not find has no words and a score of 0.
     """
     shape, there = tf.shape(ids), scores > IMPOSSIBLE
     rows = tf.reshape(tf.where(there[..., None], ids, 0), (-1, shape[-1]))
@@ -74,7 +74,8 @@ def readable(outputs: Outputs, status: tf.Tensor) -> Outputs:
         rows = tf.reshape(good, tf.concat([tf.shape(good), tf.ones(tf.rank(value) - 1, tf.int32)], axis=0))
         return tf.where(rows, value, "" if value.dtype == tf.string else tf.zeros((), value.dtype))
 
-    return {**{name: cleared(value) for name, value in outputs.items()}, "status": status_names(status)}
+    words = tf.gather(tf.constant(STATUS), status)
+    return {**{name: cleared(value) for name, value in outputs.items()}, "status": words}
 
 
 def uniforms(seed: tf.Tensor, length: int) -> tf.Tensor:
@@ -84,5 +85,5 @@ def uniforms(seed: tf.Tensor, length: int) -> tf.Tensor:
 
 
 def after_start(ids: tf.Tensor) -> tf.Tensor:
-    """Returns what the decoder reads while it writes `<int32>[batch, time]`: START, then all but the last."""
+    """Returns the decoder's inputs for output ids `<int32>[batch, time]`: START, then all ids but the last."""
     return tf.concat([tf.fill((tf.shape(ids)[0], 1), START), ids[:, :-1]], axis=1)

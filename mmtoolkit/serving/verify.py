@@ -1,4 +1,4 @@
-"""Proves that an exported model gives in the server what the preset gives in Python."""
+"""Verifies that an exported model returns in the server what the preset returns in Python."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ RUNNER = Path(__file__).with_name("c_session.py")
 
 @dataclass
 class Verdict:
-    """What was found.
+    """The result of verifying an exported model.
 
     Args:
-        problems: Sentences, each with the signature and the input; none where all is well.
-        requests: How many golden requests were compared.
-        megabytes: Of the directory.
-        load_seconds: Of loading it.
-        milliseconds: By signature, of a request of one row, the median.
+        problems: Sentences, each with the signature and the input; none if the model is good.
+        requests: Number of golden requests.
+        megabytes: Size of the directory.
+        load_seconds: Time to load the model.
+        milliseconds: Median time of a request of one row, by signature.
         text_ops: Operations of tensorflow-text, which the stock server has and plain TensorFlow has not.
     """
 
@@ -46,7 +46,7 @@ class Verdict:
         return {"folder": str(folder), "good": not self.problems, **asdict(self)}
 
     def rows(self, folder: Path) -> list[list[str]]:
-        """Lays the verdict on a version out as a table."""
+        """Returns the verdict on a version as the rows of a table."""
         bad = len(self.problems)
         rows = [[str(folder), f"{bad} differences" if bad else "answers as the preset does"]]
         rows += [["requests", str(self.requests)]]
@@ -57,7 +57,7 @@ class Verdict:
 
 
 def verify(folder: Path) -> Verdict:
-    """Loads a version without TensorFlow's Python, replays its golden requests, and looks at its operations.
+    """Loads a version without TensorFlow's Python, replays its golden requests, and checks its operations.
 
     Example:
         >>> verify(Path("models/captioner/1")).problems
@@ -72,7 +72,8 @@ def verify(folder: Path) -> Verdict:
     model = read_model(folder)
     signatures, golden, tolerance = served_signatures(model), *read_golden(folder)
     refused, text = foreign_ops(model)
-    verdict = Verdict(list(refused), len(golden), size(folder), text_ops=text)
+    megabytes = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
+    verdict = Verdict(list(refused), len(golden), megabytes, text_ops=text)
     verdict.problems += unknown(golden, signatures)
     asked = [request for request in golden if fits(request, signatures)]
     replies = run(folder, [to_feed(request, signatures[request.signature]) for request in asked])
@@ -98,7 +99,7 @@ def replay(folder: Path, predict: Callable[[str, Mapping[str, np.ndarray]], Mapp
 
     Args:
         folder: As for `verify`.
-        predict: From a signature and its inputs to its outputs; raises `InputError` with what the server said.
+        predict: Returns the outputs of a signature for its inputs; raises `InputError` with the server's message.
     """
     golden, tolerance = read_golden(folder)
     verdict = Verdict(requests=len(golden))
@@ -113,11 +114,7 @@ def replay(folder: Path, predict: Callable[[str, Mapping[str, np.ndarray]], Mapp
 
 
 def read_golden(folder: Path) -> tuple[list[Golden], float]:
-    """Reads the golden requests of a version, and the tolerance of their numbers.
-
-    Raises:
-        InputError: There are none.
-    """
+    """Reads the golden requests of a version, and the tolerance of their numbers."""
     path = folder / EXTRA / GOLDEN
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -131,13 +128,8 @@ def read_golden(folder: Path) -> tuple[list[Golden], float]:
         raise InputError(f"{path} does not hold golden requests ({error}); export the preset again.") from error
 
 
-def size(folder: Path) -> float:
-    """Megabytes of all its files."""
-    return sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()) / 1e6
-
-
 def unasked(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature]) -> Iterator[str]:
-    """Lists the signatures and outputs that no golden request covers, alone or several rows at once."""
+    """Lists the signatures without a golden request of one row or without one of several."""
     for name in signatures:
         found = sorted({rows(request) for request in golden if request.signature == name})
         if not set(BATCHES) <= set(found):
@@ -145,7 +137,7 @@ def unasked(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature])
 
 
 def unknown(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature]) -> Iterator[str]:
-    """Lists what golden requests ask for that the model does not have."""
+    """Lists the golden requests whose signature, inputs or outputs the model does not have."""
     for name in dict.fromkeys(request.signature for request in golden):
         if name not in signatures:
             yield f"signature {name}: it is missing; there are {', '.join(signatures)}"
@@ -156,13 +148,13 @@ def unknown(golden: Sequence[Golden], signatures: Mapping[str, ServedSignature])
 
 
 def fits(request: Golden, signatures: Mapping[str, ServedSignature]) -> bool:
-    """Returns whether the signature has the request's inputs and outputs."""
+    """Checks whether the model has the request's signature with its inputs and outputs."""
     there = signatures.get(request.signature)
     return there is not None and set(request.inputs) == set(there.inputs) and set(request.outputs) <= set(there.outputs)
 
 
 def to_feed(request: Golden, signature: ServedSignature) -> dict[str, Any]:
-    """Converts a request to the form that the runner reads."""
+    """Converts a request to the JSON that `c_session.py` reads."""
     return {
         "feeds": {signature.inputs[name].tensor: pack(value) for name, value in request.inputs.items()},
         "fetches": [signature.outputs[name].tensor for name in sorted(request.outputs)],
@@ -189,15 +181,15 @@ def rows(request: Golden) -> int:
 
 
 def named(request: Golden) -> str:
-    """Names a request in a sentence."""
+    """Describes a request for a message."""
     return f"signature {request.signature}, {rows(request)} rows of {', '.join(sorted(request.inputs))}"
 
 
 def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> Iterator[str]:
-    """Lists the differences of an answer from the preset's.
+    """Lists the differences between a reply and the preset's outputs.
 
-    Numbers may differ by the tolerance. A string may be another one that the preset gives a score that near; its score
-    may differ by as much again, and what hangs on it, its tokens and where it looked, is not compared then.
+    Numbers may differ by the tolerance. A string may be another one whose score in the preset is within the tolerance;
+    its score may then differ by twice as much, and its tokens and attention weights are not compared.
     """
     tied = np.zeros(rows(request), bool)
     for name in sorted(request.outputs, key=lambda name: (name not in request.scored, name)):  # the sentences first
@@ -219,19 +211,17 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
                         tied[row] = True
                     elif text != wanted:
                         yield f"{named(request)}, row {row}: {name} is {shown(text)}, not {shown(wanted)}"
-            elif (
-                not tied[row] and (got[row] != expected[row]).any() if expected.ndim > 1 else got[row] != expected[row]
-            ):
+            elif np.any(got[row] != expected[row]) and not (tied[row] and expected.ndim > 1):
                 yield f"{named(request)}, row {row}: {name} is {shown(got[row])}, not {shown(expected[row])}"
 
 
 def tied_texts(request: Golden, name: str, row: int, tolerance: float) -> list[set[str]]:
-    """Finds, for each string of a row, the others that the preset scores the same."""
+    """Finds, for each string of a row, the others whose score in the preset is within the tolerance."""
     scores = np.ravel(request.outputs[request.scored[name]][row])
     return [{text for text, other in request.others[row] if abs(other - score) <= tolerance} for score in scores]
 
 
 def shown(value: Any) -> str:
-    """Shortens a value of strings for a sentence."""
+    """Shortens an array of strings for a message."""
     texts = [text.decode(errors="replace") for text in np.ravel(value).tolist()]
     return repr(" ".join(filter(None, texts))[:80])

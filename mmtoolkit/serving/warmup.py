@@ -15,15 +15,7 @@ WARMUP = "tf_serving_warmup_requests"  # the file name that the server reads
 
 
 def write_warmup(folder: Path, golden: Sequence[Golden]) -> None:
-    """Writes each golden request once, in the format of the server's request log.
-
-    Args:
-        folder: Directory of one version.
-        golden: Golden requests.
-
-    Raises:
-        InputError: tensorflow-serving-api is not installed.
-    """
+    """Writes each golden request once, in the format of the server's request log."""
     try:
         from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
     except ImportError as error:

@@ -111,7 +111,7 @@ class TextCodec:
         """Builds a codec with the tokens of texts; see `Vocabulary.count` for `min_count` and `max_size`.
 
         Raises:
-            InputError: No token is left to make a vocabulary of.
+            InputError: No token is frequent enough for a vocabulary.
         """
         empty = cls(Vocabulary(SPECIAL), level=level, lower=lower)
         encoded = Counter(empty.tokens(strings(list(texts))).flat_values.numpy().tolist())
@@ -125,12 +125,12 @@ class TextCodec:
         return cls(vocabulary, level=level, lower=lower)
 
     def split(self, texts: Sequence[str]) -> list[list[str]]:
-        """Splits each text into tokens, without START and END, and without UNK for unknown ones."""
+        """Splits each text into tokens, without START and END; unknown ones are kept as written."""
         tokens = self.tokens(strings(texts))
         return rows([token.decode() for token in tokens.flat_values.numpy().tolist()], tokens)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
-        """Normalises `<string>[batch]` to what `decode(encode(text))` returns."""
+        """Normalises `<string>[batch]` to the text that `decode(encode(text))` returns if all tokens are known."""
         texts = normalise(texts, lower=self.lower)
         if self.level == "answer":
             texts = tf.strings.strip(tf.strings.regex_replace(texts, r"\s*,[\s,]*", ", "))
@@ -255,7 +255,7 @@ def read_json(path: Path, *, whole: bool = False) -> list[tuple[int, Any]]:
 
 
 class CodecTables(tf.Module):
-    """Lookup tables of a codec, in a module so that an export tracks them."""
+    """Lookup tables of a codec, in a `tf.Module` so that an export tracks them."""
 
     def __init__(self, vocabulary: Vocabulary) -> None:
         super().__init__()

@@ -54,8 +54,8 @@ class Agreement(NamedTuple):
     """Correlation of the cosines of word pairs with human scores.
 
     Args:
-        pearson: Correlation of the numbers, or `None` if fewer than two pairs are known or all are alike.
-        spearman: Correlation of their ranks, or `None` likewise.
+        pearson: Correlation of the numbers; `None` if fewer than two pairs are known or all numbers are equal.
+        spearman: Correlation of the ranks; `None` likewise.
         out_of_vocabulary: Percentage of the pairs with a word that has no vector; these are left out.
     """
 
@@ -117,7 +117,7 @@ def known_words(vectors: KeyedVectors, words: Sequence[str]) -> list[str]:
 
 
 def similar_spellings(word: str, words: Sequence[str]) -> str:
-    """Lists in brackets the most frequent words that are spelt like this one."""
+    """Lists in brackets frequent words with a similar spelling."""
     lowered = {candidate.lower(): candidate for candidate in reversed(words[:FREQUENT])}
     matches = difflib.get_close_matches(word.lower(), lowered)
     return f" (near: {', '.join(lowered[match] for match in matches)})" if matches else ""
@@ -165,5 +165,5 @@ def score_pairs(vectors: KeyedVectors, pairs: Sequence[WordPair]) -> Agreement:
 
 
 def finite_or_none(correlation: float) -> float | None:
-    """Returns a correlation, or `None` where it is undefined since all numbers are alike."""
+    """Returns a correlation, or `None` where it is undefined because all numbers are equal."""
     return float(correlation) if math.isfinite(correlation) else None

@@ -119,7 +119,7 @@ def read_header(file: Content, path: Path) -> tuple[int, int]:
 
 
 def is_text(file: Content) -> bool:
-    """Checks whether the rest is UTF-8 without control characters, which binary numbers are not unless very few."""
+    """Checks whether the vectors are in text format: UTF-8 without control characters."""
     sample = file.peek(4096)
     try:
         text = codecs.getincrementaldecoder("utf-8")().decode(sample)  # the last character may be cut

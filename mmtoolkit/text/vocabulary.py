@@ -1,4 +1,4 @@
-"""Defines the fixed list of tokens that a model reads and writes."""
+"""Defines the vocabulary: the fixed list of tokens that a model reads and writes."""
 
 from __future__ import annotations
 

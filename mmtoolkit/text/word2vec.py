@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from mmtoolkit.text.vocabulary import SPECIAL, Vocabulary
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-LONGEST = 10_000  # words of a sentence; gensim ignores further ones
+LONGEST = 10_000  # words of a sentence; gensim would silently ignore further ones
 
 
 class Coverage(NamedTuple):
@@ -33,11 +33,11 @@ class Coverage(NamedTuple):
 
 
 class WordVectors(NamedTuple):
-    """Table for `TokenEmbedding`, with its coverage.
+    """The table of vectors for `TokenEmbedding`, with the coverage of the vocabulary.
 
     Args:
         table: `<float32>[vocabulary, dim]`; PAD is all zeros.
-        coverage: Of the vocabulary; see `Coverage`.
+        coverage: The tokens that have a vector.
     """
 
     table: np.ndarray
@@ -54,7 +54,7 @@ def train_word2vec(
     epochs: int = 10,
     seed: int = 0,
 ) -> WordVectors:
-    """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary, repeatable to the bit.
+    """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary; bit for bit repeatable.
 
     Example:
         >>> vectors = train_word2vec(codec.split(captions), codec.vocabulary, dim=300)
@@ -67,7 +67,7 @@ def train_word2vec(
         skip_gram: Skip-gram in place of CBOW.
         window: Context words on each side.
         epochs: Passes over the sentences.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
 
     Raises:
         InputError: There is no word in the sentences.
@@ -90,7 +90,7 @@ def train_vectors(
 ) -> KeyedVectors:
     """Trains CBOW (or skip-gram) vectors with negative sampling; the most frequent words come first.
 
-    One worker and a seed make the result repeatable to the bit.
+    With one worker, a seed makes the result bit for bit repeatable.
 
     Example:
         >>> train_vectors([["a", "dog", "runs"], ["a", "dog", "sleeps"]], dim=8).index_to_key
@@ -105,7 +105,7 @@ def train_vectors(
         min_count: Words that occur less often get no vector.
         negative: Noise words drawn for each word.
         workers: Threads that train together; with more than one no two runs are the same.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
 
     Raises:
         InputError: No word occurs often enough, or a sentence is a string.
@@ -128,7 +128,7 @@ def train_vectors(
             "give more text or a smaller min_count."
         )
     model = Word2Vec(
-        sentences=[chunk for sentence in corpus for chunk in chunks(sentence)],
+        sentences=[list(words[at : at + LONGEST]) for words in corpus for at in range(0, len(words), LONGEST)],
         vector_size=dim,
         sg=int(skip_gram),
         window=window,
@@ -141,16 +141,10 @@ def train_vectors(
     return model.wv
 
 
-def chunks(sentence: Sequence[str]) -> Iterator[list[str]]:
-    """Splits a sentence into chunks of `LONGEST` words; gensim would silently ignore further ones."""
-    for start in range(0, len(sentence), LONGEST):
-        yield list(sentence[start : start + LONGEST])
-
-
 def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
     """Builds the table whose row i is the vector of token i.
 
-    Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread.
+    Tokens without a vector (START, END and UNK among them) get random numbers of the same standard deviation.
 
     Example:
         >>> table, coverage = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
@@ -160,7 +154,7 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
     Args:
         vectors: From `train_vectors` or `load_vectors`.
         vocabulary: Tokens in the order of the table's rows.
-        seed: Start of the random numbers.
+        seed: Seed of the random numbers.
     """
     spread = float(np.std(vectors.vectors))
     table = np.random.default_rng(seed).normal(0.0, spread, (len(vocabulary), vectors.vector_size)).astype("float32")
@@ -174,11 +168,11 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
 def centred(table: np.ndarray) -> np.ndarray:
     """Subtracts the mean of word vectors and scales each to norm 1: the best start for a decoder.
 
-    Vectors of a small corpus point much the same way (on the captions of Flickr8k their mean cosine is 0.43), and the
-    frequent ones are many times as long as the others.
+    Vectors of a small corpus have similar directions (on the captions of Flickr8k their mean cosine is 0.43), and those
+    of frequent words have many times the norm of the others.
 
     Example:
-        Of two words only their difference is left:
+        Of two words, only their difference remains:
         >>> centred(np.array([[0, 0], [0, 0], [0, 0], [0, 0], [3, 1], [1, 1]], np.float32))[4:]
         array([[ 1.,  0.],
                [-1.,  0.]], dtype=float32)

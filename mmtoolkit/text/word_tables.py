@@ -1,4 +1,4 @@
-"""The table of word vectors that a new model starts from."""
+"""Makes the word vectors that a new model starts from."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ TRAINED, RANDOM, ONE_HOT = ("cbow", "skip-gram"), "random", "one-hot"
 def word_table(
     embeddings: str, codec: TextCodec, texts: Sequence[str], *, dim: int, seed: int, tell: Callable[[str], None]
 ) -> np.ndarray | None:
-    """Makes the table `<float32>[words, dim]` that word vectors start from; `None` for random ones.
+    """Makes the initial word vectors `<float32>[vocabulary, dim]` of a model; `None` for random ones.
 
     Args:
         embeddings: `"cbow"` or `"skip-gram"`: word2vec trained on the texts, centred; `"one-hot"`; `"random"`; or a
-            file of vectors, as they are, whose width is then that of the table.
+            file of vectors, used unchanged, whose width then replaces `dim`.
         codec: Splits texts into the words of the vocabulary.
         texts: The training texts.
         dim: Width of trained vectors.
-        seed: Start of word2vec's random numbers.
-        tell: Called with the share of words that have a vector.
+        seed: Seed of word2vec's random numbers.
+        tell: Called with a line on how many words have a vector.
 
     Raises:
         InputError: The file cannot be read.
@@ -45,7 +45,7 @@ def word_table(
 
 
 def vocabulary_summary(codec: TextCodec, texts: Sequence[str], min_count: int) -> str:
-    """Counts the words of a codec, and those of the texts that are too rare for it."""
+    """Describes a vocabulary in a line: its number of words, and that of the words too rare for it."""
     rare = {word for words in codec.split(texts) for word in words}.difference(codec.vocabulary.tokens)
     rarer = f"rarer than --min-count {min_count} and left out: {len(rare)}"
     return f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}"

@@ -22,7 +22,7 @@ LANGUAGES: dict[Language, str] = {"en": "English", "ko": "한국어"}
 SHOWN = 5
 SIZE = 64  # pixels
 SMALL = {"units": 128, "attention_units": 64, "embedding_dim": 64, "learning_rate": 3e-3, "averaging": 0.95}
-CAPTIONS = {  # "a red circle above a red square" may well repeat itself
+CAPTIONS = {  # "a red circle above a red square" may repeat n-grams
     **SMALL,
     **{"min_count": 1, "dropout": 0.1, "word_dropout": 0.0, "memory_dropout": 0.0, "label_smoothing": 0.0},
     **{"attention_penalty": 0.0, "batch_size": 32, "beam": 3, "no_repeat_ngram": 0},
@@ -38,7 +38,7 @@ class Options(Seeded):
         out: Folder of the demo.
         scenes: Number of pictures drawn.
         epochs: Passes over the captions, and a third as many over the questions.
-        overwrite: Replace the demo that is already in OUT.
+        overwrite: Replace the demo in OUT.
     """
 
     out: Path = Path("runs/demo")
@@ -48,9 +48,9 @@ class Options(Seeded):
 
 
 def main(options: Options) -> int:
-    """Trains a captioner and a question-answerer on generated scenes and shows what they say, in English and Korean.
+    """Trains a captioner and a question-answerer on generated scenes and shows their outputs, in English and Korean.
 
-    Needs no data and no network. The small CNN looks at the pictures, or VGG19 if its weights are in the cache.
+    Needs no data and no network. The image encoder is the small CNN, or VGG19 if its weights are in the cache.
     """
     start_tensorflow()
     from mmtoolkit.run_folder import check_free
@@ -84,7 +84,7 @@ def train(job: str, settings: dict[str, Any]) -> int:
 
 
 def encoder() -> str:
-    """Returns VGG19 where its weights are in the cache, else the small CNN."""
+    """Chooses VGG19 where its weights are in the cache, else the small CNN."""
     from mmtoolkit.vision.vgg import NO_TOP, cache_folder
 
     return "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"

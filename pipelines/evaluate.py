@@ -38,8 +38,7 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
         data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
-        out: JSON file for the report; its page to look at and the table of all that was said are written beside it, as
-            .html and .csv.
+        out: JSON file for the report; its page and the table of all outputs are written beside it, as .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
             are secret.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
@@ -56,8 +55,8 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
 def main(options: Options) -> int:
     """Scores a trained model on a data set.
 
-    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
-    the pictures that are unlike those of the training.
+    Prints the scores; the report also has their intervals, the scores of the baselines, and the share of
+    out-of-distribution pictures.
     """
     data, out, on_error = options.data, options.out, options.on_error
     check_places(out, on_error, overwrite=options.overwrite)
@@ -103,10 +102,10 @@ def depends_on(model: Any, records: Sequence[Any]) -> dict[str, Any]:
 
 
 def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> None:
-    """Refuses, before any work, a report that would be lost, and a quarantine without a place.
+    """Checks, before any work, that no report is replaced by mistake, and that a quarantine has a place.
 
     Raises:
-        mm.InputError: There is a file or a folder already, or no --out to write beside.
+        mm.InputError: A file or a folder is there, or there is no --out to write beside.
     """
     check_target("--out", out, ending=".json", overwrite=overwrite)
     for beside in (out.with_suffix(PAGE), out.with_suffix(TABLE)) if out else ():
@@ -120,7 +119,7 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search that is asked for, with as many outputs as grades need.
+    """Returns the search of the options, with as many outputs as the grades need.
 
     Raises:
         mm.InputError: An option is not for this task.
@@ -164,7 +163,7 @@ def report_on(
 
 
 def write_results(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes results in the form of the task's evaluation server."""
+    """Writes results for the task's evaluation server."""
     text = json_format.dumps(rows, ensure_ascii=False)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: file.write(text.encode()))

@@ -33,12 +33,12 @@ class Options(Images, Preset, Searching, Printing, Replacing):
     """The options of `mmtoolkit predict`.
 
     Args:
-        question: What a preset that answers questions is asked about each picture.
+        question: Question about each picture, for a preset that answers questions.
         out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
-        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
-            answers (1 and 5); --attention draws the first.
-        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
-            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
+        n_best: Captions per picture, for which the preset's own beam widens where it must but that of --beam does not,
+            or answers (1 and 5); --attention draws the first.
+        attention: Folder for a PNG per picture with the attention for each word of the caption, or for the answer
+            (NAME.png; further pictures of that name become NAME-2.png and so on).
     """
 
     question: str | None = None
@@ -51,7 +51,7 @@ def main(options: Options) -> int:
     """Captions pictures, or answers a question about them, with a trained model.
 
     Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
-    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note says where a picture is unlike those of the training.
+    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note marks pictures that are unlike those of the training.
     """
     out, attention, overwrite = options.out, options.attention, options.overwrite
     check_target("--out", out, ending=".csv", overwrite=overwrite)
@@ -93,7 +93,7 @@ def main(options: Options) -> int:
 
 
 def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """Lists the pictures that are there, and the named paths that are not; the others go on.
+    """Lists the pictures that exist, and the named paths that do not.
 
     Raises:
         mm.InputError: There is no picture at all.
@@ -116,7 +116,7 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
 
 
 def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuses, before any work, a folder where drawings would take the place of other files.
+    """Checks, before any work, that drawings replace no other files in a folder.
 
     Raises:
         mm.InputError: It is no folder, a drawing's file is there and `overwrite` is off, or it is one of the pictures.
@@ -134,10 +134,10 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search that is asked for; words of the question that the model does not know are told.
+    """Returns the search of the options, and warns of unknown words in the question.
 
     Raises:
-        mm.InputError: A question is missing or too much, or an option is not for this task.
+        mm.InputError: A question is missing or not for this task, or another option is not.
     """
     preset, question = options.preset, options.question
     if question is not None and not task.asks:
@@ -179,7 +179,7 @@ def result(task: Task[Any], path: Path, prediction: Prediction, distribution: An
 
 
 def line(task: Task[Any], output: Output) -> str:
-    """Formats an output for a line of the terminal.
+    """Formats an output for its line on stdout.
 
     Example:
         >>> line(mm.question_answering, mm.Answer("red", 0.98765))
@@ -209,10 +209,10 @@ def saved_at_the_end(
 
 
 def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
-    """Writes a table of the task's own form; pictures are named from where the file lies.
+    """Writes a table of the task's own form, with pictures as paths relative to it, as its readers expect.
 
-    Its readers look for them there. What they would refuse, an empty output or a name that is not Unicode, is left out
-    and told. Without a row nothing is written: a table that is there stays.
+    What they would refuse, an empty output or a name that is not Unicode, is left out with a warning. Without a row
+    nothing is written: an existing table stays.
     """
     what = f"{task.noun}s"
     rows = [

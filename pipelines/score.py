@@ -34,7 +34,7 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class CaptionFile:
-    """What a file says about each image.
+    """The captions in a file, by image.
 
     Args:
         path: The file.
@@ -73,8 +73,8 @@ def main(options: Options) -> int:
 
     Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
     captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
-    hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
-    All are percentages except CIDEr. The line "signature" on stderr says how the scores were computed.
+    hypotheses. Blank lines count, also at the end; a blank hypothesis is an empty caption, a blank reference an error.
+    All are percentages except CIDEr. The line "signature" on stderr records how the scores were computed.
     """
     said = read_hypotheses(options.hypotheses)
     wanted = read_references(options.references, said)
@@ -97,7 +97,7 @@ def scored(
     bootstrap: Bootstrap | None,
     meteor: bool,
 ) -> dict[str, Any]:
-    """Computes the report: scores, their intervals where wanted, the share of unique captions, how all was computed."""
+    """Computes the report: scores, their intervals where asked for, the share of unique captions, the signature."""
     scores: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
     with ExitStack() as stack:
@@ -167,7 +167,7 @@ def read_references(paths: Iterable[Path], said: CaptionFile) -> dict[str, list[
 
 
 def check_pair(said: CaptionFile, file: CaptionFile) -> None:
-    """Refuses references that cannot belong to the hypotheses; says which pictures of a COCO set are left out."""
+    """Checks that references can belong to the hypotheses; warns of pictures of a COCO set that are left out."""
     if said.numbered != file.numbered:
         by_line, by_id = (said, file) if said.numbered else (file, said)
         raise InputError(f"Expected both files by line or both by image id. {by_line.path}: lines; {by_id.path}: ids.")
@@ -182,7 +182,7 @@ def check_pair(said: CaptionFile, file: CaptionFile) -> None:
 
 
 def check_lines(said: CaptionFile, file: CaptionFile) -> None:
-    """Refuses files of different lengths and references that are blank."""
+    """Checks that files are of one length and no reference is blank."""
     counts = len(said.captions), len(file.captions)
     if counts[0] != counts[1]:
         raise InputError(
@@ -213,13 +213,13 @@ def read(path: Path) -> CaptionFile:
 
 
 def read_lines(path: Path, text: str) -> CaptionFile:
-    """Reads a caption per line; the newline that ends the last line starts no other."""
+    """Reads a caption per line; the newline at the end starts no further line."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
     return CaptionFile(path, {str(number): [line] for number, line in enumerate(lines, 1)}, numbered=True)
 
 
 def read_json(path: Path, text: str) -> CaptionFile:
-    """Captions in any of the JSON forms."""
+    """Reads captions in any of the JSON forms."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]

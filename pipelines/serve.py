@@ -23,11 +23,11 @@ class Options(Group):
 
     Args:
         models: Directory of models, NAME/VERSION as export writes them, or that of one model.
-        port: Of the server; 0 takes a free one.
-        host: Address to listen on. Anyone who reaches it can ask: 0.0.0.0 is for a network that is trusted.
+        port: Port of the server; 0 takes a free one.
+        host: Address to listen on. Anyone who reaches it can send requests: 0.0.0.0 is for a trusted network.
         megabytes: Largest request.
-        seconds: How long a model may take over a request, and a client may send nothing.
-        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
+        seconds: Time limit of a model for a request, and of a client that sends nothing.
+        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving.
     """
 
     models: Path

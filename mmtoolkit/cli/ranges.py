@@ -24,7 +24,7 @@ class Range:
 
 
 def at_least(least: int) -> Range:
-    """Returns the range of the numbers from one up."""
+    """Returns the range of the numbers from `least` up."""
     return Range(f"{least} or more", lambda number: number >= least)
 
 
@@ -39,7 +39,7 @@ Port = Annotated[int, Range("a number from 0 to 65535", lambda number: 0 <= numb
 
 
 def check_ranges(options: Any) -> None:
-    """Refuses numbers that are out of their range.
+    """Checks that numbers are in the range of their option.
 
     Args:
         options: A dataclass, whose annotations name the ranges.

@@ -64,7 +64,7 @@ def nearly_same(pictures: Mapping[Path, PictureInfo]) -> Iterator[tuple[Path, Pa
 
 
 def near_pairs(bits: np.ndarray, small: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yields the index of each picture that nearly equals an earlier one, and of the first such.
+    """Yields the index of each picture that nearly equals an earlier one, and that of the first such one.
 
     Args:
         bits: `<uint64>[pictures]`, their hashes.

@@ -40,7 +40,7 @@ class Finding:
 
     Args:
         kind: A name in a word or two.
-        message: The same in a sentence, with what to do.
+        message: What is wrong, in a sentence, with what to do.
         image: The picture, as the data set names it.
         source: The row, `FILE:LINE`, if it concerns one.
         path: The path of the picture, if there is one.

@@ -1,4 +1,4 @@
-"""The findings as one self-contained HTML page."""
+"""Renders the findings as one self-contained HTML page."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def evaluate(
         search: A search in place of the model's own.
         predictions: The model's outputs by id, as `predict` gives them, where they are known already.
         train_records: What the model was trained on, for the share of outputs that occur there.
-        seed: Start of the random numbers, of derangements.
+        seed: Random seed of derangements.
         progress: Called with (done, total) after each batch.
 
     Returns:
@@ -104,7 +104,7 @@ def row_of(task: Task[Any], record: Example, output: Output, grades: Grades, sta
 
 
 def fingerprint(references: Sequence[str]) -> str:
-    """Hashes the references of a record, by which it is known to be the same in two reports.
+    """Hashes the references of a record, by which two reports recognise it as the same.
 
     Example:
         >>> fingerprint(["a dog runs"])
@@ -124,7 +124,7 @@ def by_group(groups: Mapping[str, str], *tables: Statistics) -> list[list[float]
 
 
 def gain(metric: Metric, groups: Mapping[str, str], ours: Statistics, theirs: Statistics) -> dict[str, Any]:
-    """Computes how far one table scores above another, with the interval of the difference."""
+    """Computes the difference of the scores of two tables, with its interval."""
     table = by_group(groups, ours, theirs)
     difference = paired(metric.scores)
     return {"scores": difference(summed(table)), "intervals": Bootstrap()(table, difference)}

@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """How much higher B is."""
+        """B - A."""
         return self.second - self.first
 
     @property
@@ -125,7 +125,7 @@ def changes(metric: Metric, pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
 
 
 def different(first: Row, second: Row) -> list[list[str]]:
-    """Lists options, hashes and versions that are not the same."""
+    """Lists the options, hashes and versions that differ."""
     ours, theirs = (
         dict(flat({name: report[name] for name in SETTINGS if name in report})) for report in (first, second)
     )
@@ -151,7 +151,7 @@ def moved(
 
 
 def change_rows(comparison: Comparison) -> list[list[str]]:
-    """Lays the changes out as a table with a head; what is beyond noise is marked."""
+    """Formats the changes as a table with a head; those beyond noise are marked."""
     printed = comparison.metric.printed
     rows = [["", "A", "B", "B - A", "95 % interval", ""]]
     for change in comparison.changes:
@@ -167,7 +167,7 @@ def comparison_page(comparison: Comparison, names: tuple[str, str]) -> str:
 
     Args:
         comparison: What differs.
-        names: What A and B are.
+        names: The names of A and B.
     """
     weighted = comparison.metric.corpus_weighted
     why = "".join(f", and {name} with them: it weighs words by all records of a report" for name in sorted(weighted))

@@ -1,4 +1,4 @@
-"""A task, its examples, its outputs, and what it sees of an evaluation.
+"""A task, its examples, its outputs, and what it is given of an evaluation.
 
 A task is one value: what distinguishes captioning from question answering, or from any other job, is in one module
 of `mmtoolkit.tasks`. `predict`, `evaluate`, `fit`, `fine_tune`, `export`, `verify`, `compare`, the reports, samples,
@@ -10,14 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.task.metric import Metric, Statistics, Texts
 from mmtoolkit.task.views import View
-
-if TYPE_CHECKING:  # metrics and readers need no arrays
-    pass
 
 OnError = Literal["fail", "skip", "quarantine"]
 
@@ -101,7 +98,7 @@ class Section(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a task sees of an evaluation when it computes its baselines, grades and details.
+    """What a task is given of an evaluation to compute its baselines, grades and details.
 
     Args:
         model: The model.
@@ -109,7 +106,7 @@ class Evaluation(NamedTuple):
         source: Where the images of the records come from; `None` where there are none.
         predictions: The model's outputs by id, best first.
         statistics: What each record adds to the scores.
-        seed: Start of the random numbers of a derangement.
+        seed: Random seed of a derangement.
         train_records: What the model was trained on, where that is known.
         search: The search that was used.
         predict: Predicts other records with the same model, or with another one: `(model, records, source) -> texts`.
@@ -171,10 +168,10 @@ class Task(ABC, Generic[RecordT]):
     gains: ClassVar[tuple[str, ...]] = ()  # baselines whose difference to the model is reported with an interval
     companions: ClassVar[tuple[str, ...]] = ()  # further models that a training makes, for baselines
     samples: ClassVar[int] = 4  # examples shown after each epoch
-    batch_size: ClassVar[int] = 50  # examples a forward pass
+    batch_size: ClassVar[int] = 50  # examples per forward pass
     is_probability: ClassVar[bool] = False  # whether an output's score is a probability
     asks: ClassVar[bool] = False  # whether each example has a text of its own as input, e.g. a question
-    best_shown: ClassVar[int] = 1  # outputs that `predict` prints unless told otherwise
+    best_shown: ClassVar[int] = 1  # outputs that `predict` prints by default
 
     # --- data ---
 
@@ -222,7 +219,7 @@ class Task(ABC, Generic[RecordT]):
         """Returns the loss that training minimises."""
 
     def search(self, model: Any, n_best: int = 1) -> Any:
-        """Returns a search for so many outputs of each example, based on the model's own."""
+        """Returns a search for `n_best` outputs of each example, based on the model's own."""
         return model.decoding
 
     def choose_search(self, model: Any, n_best: int | None, options: Mapping[str, Any]) -> Any:
@@ -256,7 +253,7 @@ class Task(ABC, Generic[RecordT]):
         return {}
 
     def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]] | None:
-        """Lays predictions out as the task's evaluation server takes them; `None` where there is no server."""
+        """Formats predictions for the task's evaluation server; `None` where there is no server."""
         return None
 
     @abstractmethod
@@ -268,7 +265,7 @@ class Task(ABC, Generic[RecordT]):
         return {}
 
     def sections(self, report: Mapping[str, Any]) -> list[Section]:
-        """Lays out the details of a report for its page."""
+        """Formats the details of a report for its page."""
         return []
 
     # --- views ---
@@ -290,7 +287,7 @@ class Task(ABC, Generic[RecordT]):
         return f"{record.id}{asked} {output!r} (reference: {record.references[0]!r})"
 
     def warnings(self, records: Sequence[RecordT], outputs: Texts, views: Sequence[View]) -> dict[str, str]:
-        """Lists signs that a training goes wrong, one sentence for each kind of sign."""
+        """Lists signs that a training fails, one sentence for each kind of sign."""
         return {}
 
     # --- serving ---

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PER_IMAGE = 8  # captions of an image in one batch where images go through the encoder: they share its work
 CHANCE = 0.75  # share of the captions of other images that score lower than a related one
-PERFECT = 10.0  # CIDEr of a caption that all references repeat
+PERFECT = 10.0  # CIDEr of a caption that equals all its references
 STYLE = {  # details about the captions, and what they are called on a page
     "unique_captions": "different captions, of 100",
     "repeated_captions": "captions with a pair of words twice, of 100",
@@ -202,7 +202,7 @@ def caption_grades(captions: Texts, references: Mapping[str, Sequence[str]], *, 
     Args:
         captions: By image, its caption.
         references: By image, its references.
-        seed: Start of the random numbers of the derangement.
+        seed: Random seed of the derangement.
 
     Returns:
         One of the task's grades for each image; and the marks above which `right`, `minor errors` and `related` begin.

@@ -111,7 +111,7 @@ class QuestionAnswering(Task[QuestionRecord]):
         return [word for word in dict.fromkeys(words) if word not in model.codec.vocabulary.id_of]
 
     def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]]:
-        """Lays answers out as the VQA evaluation server takes them.
+        """Formats answers for the VQA evaluation server.
 
         Example:
             >>> question_answering.results({"7": [Answer("red", 0.9)]})
@@ -236,7 +236,7 @@ def kind_of_question(record: QuestionRecord) -> str:
 
 
 def kind_of_answer(record: QuestionRecord) -> str:
-    """Returns the kind of answer that the data set names, or else what the most frequent answer looks like."""
+    """Returns the kind of answer that the data set names, or else that of the most frequent answer."""
     return record.answer_type or answer_kind(most_frequent_answer(record.answers))
 
 
@@ -258,7 +258,7 @@ def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
 
 
 def deranged_images(records: Sequence[QuestionRecord], seed: int) -> list[QuestionRecord]:
-    """Gives each question the image of others; images change places as wholes."""
+    """Gives each question another image; all questions of one image get the same other one."""
     images = list(dict.fromkeys(record.image for record in records))
     others = derangement(images, seed)
     return [replace(record, image=others[record.image]) for record in records]

@@ -81,7 +81,7 @@ def golden(task: Task[Any], model: VisualQA, probes: Probes) -> Iterator[Golden]
 
 
 def answer_values(model: VisualQA, rows: Sequence[Sequence[tuple[str, float]]]) -> Values:
-    """Makes the outputs of a question-answerer."""
+    """Makes the expected outputs of a question-answerer."""
     count = min(ANSWERS, model.output_layer.units) if model.output_layer else ANSWERS
     texts, probabilities = np.full((len(rows), count), b"", object), np.zeros((len(rows), count), np.float32)
     for place, row in enumerate(rows):

@@ -28,7 +28,7 @@ TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the r
 
 
 class Sources(Protocol):
-    """The options of a training that say where its data is and how it is read."""
+    """The options of a training that name its data and how it is read."""
 
     @property
     def data(self) -> Path:
@@ -36,7 +36,7 @@ class Sources(Protocol):
 
     @property
     def on_error(self) -> OnError:
-        """What a bad row or image does."""
+        """What is done with a bad row or image."""
 
     @property
     def exclude(self) -> Path | None:
@@ -48,7 +48,7 @@ class Sources(Protocol):
 
     @property
     def seed(self) -> int:
-        """Start of the random numbers."""
+        """The random seed."""
 
 
 class Options(Sources, Protocol):
@@ -60,16 +60,16 @@ class Options(Sources, Protocol):
 
     @property
     def resume(self) -> bool:
-        """Whether the run in the folder goes on."""
+        """Whether the run in the folder is resumed."""
 
 
 class Screen(NamedTuple):
     """How a job shows its progress.
 
     Args:
-        tell: Prints a line for a person.
-        progress: Makes a progress bar of that label: called with (done, total).
-        bars: Redirects what Keras prints.
+        tell: Prints a message.
+        progress: Makes a progress bar with a label; it is called with (done, total).
+        bars: Redirects the progress bars of Keras.
     """
 
     tell: Tell
@@ -78,10 +78,10 @@ class Screen(NamedTuple):
 
 
 class Blueprint(NamedTuple):
-    """What a job knows of the model that it trains.
+    """How a job makes the model that it trains.
 
     Args:
-        build: Makes the model for some records, seen through a vision setup.
+        build: Makes the model for some records and a vision setup.
         settle: Fills options in that depend on the vision setup, and checks them.
         images: Whether the model reads images.
         companions: Further models to train for baselines, by name: functions like `build`, of models without images.
@@ -110,7 +110,7 @@ def train(
         blueprint: How the model is made.
         options: The options of the job.
         settings: The same as plain values, for config.yaml, the report and the recipe.
-        command: The command, for the card.
+        command: The command line's name of the job, for the card.
         valid_share: Share of the training groups held out where the data names no validation split.
         screen: How progress is shown.
 

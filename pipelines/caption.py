@@ -53,11 +53,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     max_length: Annotated[int, at_least(2)] = 25
 
     def check(self) -> None:
-        """Checks the options before any work is done.
-
-        Raises:
-            mm.InputError: One is out of its range, or two contradict each other.
-        """
+        """Checks each option, and that none contradicts another."""
         super().check()
         if self.layer == "fc2" and self.attention == "bahdanau":
             raise mm.InputError(

@@ -14,6 +14,7 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.cli.options import Seeded
 from mmtoolkit.cli.ranges import Count
+from mmtoolkit.run_folder import check_free
 from mmtoolkit.scenes import Language, write_scenes
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
@@ -53,8 +54,9 @@ def main(options: Options) -> int:
     Needs no data and no network. The image encoder is the small CNN, or VGG19 if its weights are in the cache.
     """
     start_tensorflow()
-    from mmtoolkit.run_folder import check_free
+    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
 
+    encoder = "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
     out, seed, epochs = options.out, options.seed, options.epochs
     check_free(out, overwrite=options.overwrite)
     for language, name in LANGUAGES.items():
@@ -66,7 +68,7 @@ def main(options: Options) -> int:
         answers = {"data": data / "questions.csv", "out": folder / "answers", "epochs": fewer, "patience": fewer}
         captions = {"data": data, "out": folder / "run", "epochs": epochs, "patience": epochs}
         for job, settings in (("caption", CAPTIONS | captions), ("vqa", ANSWERS | answers)):
-            if code := train(job, settings | {"encoder": encoder(), "seed": seed}):
+            if code := train(job, settings | {"encoder": encoder, "seed": seed}):
                 return code
         show(mm.captioning, folder / "run" / "preset", folder, "report", "attention", name, seed=seed)
         show(mm.question_answering, folder / "answers" / "preset", folder, "answers", "answers", name, seed=seed)
@@ -81,13 +83,6 @@ def train(job: str, settings: dict[str, Any]) -> int:
     words = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     with contextlib.redirect_stdout(sys.stderr):
         return start(job, words)
-
-
-def encoder() -> str:
-    """Chooses VGG19 where its weights are in the cache, else the small CNN."""
-    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
-
-    return "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
 
 
 def show(

@@ -70,11 +70,7 @@ def main(options: Options) -> int:
 
 
 def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault]]:
-    """Loads the records of every task in a data set, and what their readers leave out.
-
-    Raises:
-        mm.InputError: There are none.
-    """
+    """Loads the records of every task in a data set, and what their readers leave out; there must be some."""
     records: list[Any] = []
     faults: list[Fault] = []
     refused: list[mm.InputError] = []

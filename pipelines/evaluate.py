@@ -24,6 +24,7 @@ from mmtoolkit.readers import (
     split_name,
     write_quarantine,
 )
+from mmtoolkit.records import digest
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
 
@@ -87,26 +88,16 @@ def main(options: Options) -> int:
         if on_error == "quarantine":
             write_quarantine(quarantine(out), faults)
             tell(f"left out: {quarantine(out)}")
-    report = {name: value for name, value in report.items() if name != "rows"} | depends_on(model, records)
+    depends_on = {"data_sha256": digest(records), **model.provenance}
+    report = {name: value for name, value in report.items() if name != "rows"} | depends_on
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     scores = scores_text(task.metric, report["scores"])
     print(text if options.json else scores, end="\n" if options.json or report["scores"] else "")
     return 0
 
 
-def depends_on(model: Any, records: Sequence[Any]) -> dict[str, Any]:
-    """Returns what a report depends on: the digest of the records, and what the model's outputs depend on."""
-    from mmtoolkit.records import digest
-
-    return {"data_sha256": digest(records), **model.provenance}
-
-
 def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> None:
-    """Checks, before any work, that no report is replaced by mistake, and that a quarantine has a place.
-
-    Raises:
-        mm.InputError: A file or a folder is there, or there is no --out to write beside.
-    """
+    """Checks, before any work, that no report is replaced by mistake, and that a quarantine has a place."""
     check_target("--out", out, ending=".json", overwrite=overwrite)
     for beside in (out.with_suffix(PAGE), out.with_suffix(TABLE)) if out else ():
         check_target("--out", beside, overwrite=overwrite)
@@ -119,11 +110,7 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search of the options, with as many outputs as the grades need.
-
-    Raises:
-        mm.InputError: An option is not for this task.
-    """
+    """Returns the search of the options, with as many outputs as the grades need; checks that they fit the task."""
     if options.results and task.results({}) is None:
         raise mm.InputError(
             f"--results is for presets that answer questions. Received: {options.preset}, of {task.name}; "
@@ -154,20 +141,15 @@ def report_on(
     bar = progress_bar(f"{task.noun}s")
     predictions = mm.predict(task, model, records, source=source, search=search, progress=bar)
     if results:
-        write_results(results, task.results(predictions) or [])
+        rows = task.results(predictions) or []
+        results.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(results, lambda file: file.write(json_format.dumps(rows, ensure_ascii=False).encode()))
+        tell(f"answers to {len(rows)} questions: {results}")
     if not scored:
         return {"scores": {}, task.unit: len(records), "results": str(results)}
     return mm.evaluate(
         task, model, scored, source=source, search=search, predictions=predictions, train_records=train_records
     )
-
-
-def write_results(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes results for the task's evaluation server."""
-    text = json_format.dumps(rows, ensure_ascii=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(text.encode()))
-    tell(f"answers to {len(rows)} questions: {path}")
 
 
 def records_of(

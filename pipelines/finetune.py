@@ -57,11 +57,7 @@ class Options(Preset, Data, HeldOut, Store, Descent, Run):
     label_smoothing: Share = 0.0
 
     def check(self) -> None:
-        """Checks that numbers are in range, and that no stage comes twice.
-
-        Raises:
-            mm.InputError: One is not, or one does.
-        """
+        """Checks that numbers are in range, and that no stage comes twice."""
         super().check()
         if len(set(self.stages)) < len(self.stages):
             raise mm.InputError(f"--stages expects each stage once. Received: {' '.join(self.stages)}.")
@@ -165,11 +161,7 @@ def card_of(splits: Splits[Any], options: Options, settings: Mapping[str, Any]) 
 
 
 def old_splits(task: Task[Any], keep: Path, card: Mapping[str, Any], on_error: OnError) -> Splits[Any]:
-    """Loads the data that a preset was trained on, with the split of its card.
-
-    Raises:
-        mm.InputError: There is no such data, or nothing to train or validate on in it.
-    """
+    """Loads the data that a preset was trained on, with the split of its card."""
     from mmtoolkit.training.job import trainable
 
     records, _ = task.load(keep, on_error=on_error)

@@ -10,6 +10,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
+import mmtoolkit as mm
 from mmtoolkit.cli.command import run
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.machine import TELLING, THREADS, cores, instructions, processor, share, suited
@@ -35,7 +36,7 @@ def main(options: Options) -> None:
     yours = {name: os.environ[name] for name in (*DEFAULTS, *THREADS) if name in os.environ}
     start_tensorflow()
     report = {
-        "versions": versions(),
+        "versions": mm.versions(),
         "machine": machine(),
         "settings": settings(mine, yours),
         "cache": cache(),
@@ -43,13 +44,6 @@ def main(options: Options) -> None:
         "extras": {name: "installed" if find_spec(module) else "not installed" for name, module in EXTRAS.items()},
     }
     print(dumps(report, indent=1, ensure_ascii=False) if options.json else table(report))
-
-
-def versions() -> dict[str, str]:
-    """Returns the versions of the packages."""
-    import mmtoolkit as mm
-
-    return mm.versions()
 
 
 def machine() -> dict[str, Any]:

@@ -54,7 +54,10 @@ def main(options: Options) -> int:
     photos, out = options.photos, options.out
     check_all(photos, options.preset, out, options.vgg19_weights)
     paths = mm.find_images([photos])
-    model = proposing(options.preset, options.vgg19_weights)
+    model = None
+    if options.preset:
+        start_tensorflow()
+        model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
     task = mm.task_of(model) if model else mm.question_answering if options.questions else mm.captioning
     if options.questions and not task.asks:
         raise mm.InputError(
@@ -76,28 +79,12 @@ def main(options: Options) -> int:
 
 
 def check_all(photos: Path, preset: str | None, out: Path | None, vgg19_weights: str | None) -> None:
-    """Checks the options before any work.
-
-    Raises:
-        mm.InputError: One makes no sense.
-    """
+    """Checks the options before any work."""
     check_target("--out", out, ending=".csv", overwrite=True)
     if photos.exists() and not photos.is_dir():
         raise mm.InputError(f"label expects a folder of pictures. Received: {photos}, a file; name its folder.")
     if vgg19_weights and not preset:
         raise mm.InputError(f"--vgg19-weights is for --preset. Received: {vgg19_weights} alone; leave it out.")
-
-
-def proposing(preset: str | None, vgg19_weights: str | None) -> Any:
-    """Loads the model that proposes, if one is named.
-
-    Raises:
-        mm.InputError: It cannot be loaded.
-    """
-    if preset is None:
-        return None
-    start_tensorflow()
-    return mm.load(preset, vgg19_weights=vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
 
 
 def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Proposal]:

@@ -9,7 +9,7 @@ import itertools
 import json as json_format
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -70,7 +70,9 @@ def main(options: Options) -> int:
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
-    with saved_at_the_end(task, out, results, len(paths)):
+    with contextlib.ExitStack() as at_the_end:
+        if out:
+            at_the_end.callback(write_table, task, out, results, len(paths))  # also where the work ends early
         found = predictions(task, model, examples, source=source, search=search)
         for name, path, prediction in zip(picture_names(paths), paths, found, strict=True):
             try:
@@ -93,11 +95,7 @@ def main(options: Options) -> int:
 
 
 def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """Lists the pictures that exist, and the named paths that do not.
-
-    Raises:
-        mm.InputError: There is no picture at all.
-    """
+    """Lists the pictures that exist, and the named paths that do not; there must be a picture."""
     if len(images) < 2:
         return mm.find_images(images), []
     paths: list[Path] = []
@@ -116,11 +114,7 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
 
 
 def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Checks, before any work, that drawings replace no other files in a folder.
-
-    Raises:
-        mm.InputError: It is no folder, a drawing's file is there and `overwrite` is off, or it is one of the pictures.
-    """
+    """Checks, before any work, that drawings replace no pictures, nor other files unless `overwrite` is on."""
     if folder.exists() and not folder.is_dir():
         raise mm.InputError(f"--attention expects a folder. Received: {folder}, a file; name another.")
     inputs = {path.resolve() for path in paths}
@@ -134,11 +128,7 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search of the options, and warns of unknown words in the question.
-
-    Raises:
-        mm.InputError: A question is missing or not for this task, or another option is not.
-    """
+    """Returns the search of the options; checks that they fit the task, and warns of unknown words in the question."""
     preset, question = options.preset, options.question
     if question is not None and not task.asks:
         raise mm.InputError(
@@ -154,11 +144,7 @@ def search_for(task: Task[Any], model: Any, options: Options) -> Any:
 
 
 def draw_attention(task: Task[Any], model: Any, prediction: Prediction, target: Path) -> None:
-    """Draws the view of the best output.
-
-    Raises:
-        mm.InputError: The model has no attention, or the font lacks a character.
-    """
+    """Draws the view of the best output, which must have attention."""
     from mmtoolkit.pictures import draw, is_drawn
 
     (view,) = task.views(model, [prediction.example], [prediction.outputs[0].text], prediction.source)
@@ -194,18 +180,6 @@ def note(path: Path, distance: float, threshold: float) -> str:
         f"note: {path} is unlike the pictures that this model was trained on (distance {distance:.2f}, usual up to "
         f"{threshold:.2f}); do not trust what it says"
     )
-
-
-@contextlib.contextmanager
-def saved_at_the_end(
-    task: Task[Any], target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int
-) -> Iterator[None]:
-    """Writes the table of what there is when the work ends, also where it ends early."""
-    try:
-        yield
-    finally:
-        if target:
-            write_table(task, target, results, pictures)
 
 
 def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:

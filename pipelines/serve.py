@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, run, tell
@@ -67,7 +67,7 @@ def main(options: Options) -> int:
     for model in loaded.values():
         tell(f"{model.name}, version {model.version}: {address}/v1/models/{model.name}")
     tell(f"page: {address}/\nthis is the development server, without batching; Ctrl-C ends it")
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     try:
         server.run()
     except KeyboardInterrupt:
@@ -78,11 +78,6 @@ def main(options: Options) -> int:
         for model in loaded.values():
             model.close()
     return 0
-
-
-def stop(*_: Any) -> None:
-    """Ends as Ctrl-C does."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -76,11 +76,7 @@ class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
     lookahead: bool = False
 
     def check(self) -> None:
-        """Checks the options before any work is done.
-
-        Raises:
-            mm.InputError: One is out of its range, or two contradict each other.
-        """
+        """Checks each option, and that none contradicts another."""
         super().check()
         if self.layer == "fc2" and self.fusion == "attention":
             raise mm.InputError(
@@ -144,11 +140,7 @@ def main(options: Options) -> int:
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
-    """Fills in options that were left open, and checks `--pool`, which depends on the pictures.
-
-    Raises:
-        mm.InputError: It does not divide the regions.
-    """
+    """Fills in options that were left open, and checks that `--pool` divides the regions."""
     small, question_only = vision.encoder == "small", settings["question_only"]
     grid = 1 if settings["layer"] == "fc2" else GRID if vision.key else vision.image_size // 8
     usual: dict[str, Any] = {"dropout": 0.0 if small and not question_only else 0.5}
@@ -208,10 +200,11 @@ def tell_baselines(report: Mapping[str, Any]) -> None:
     """Prints the accuracy of the baselines, and the model's gain over those that show what the picture adds."""
     for name, scores in report["baselines"].items():
         points = report["gains"].get(name)
-        low, high = points["intervals"]["accuracy"] if points else (0, 0)
-        by = points["scores"]["accuracy"] if points else 0.0
-        where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
-        gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})" if points else ""
+        gain = ""
+        if points:
+            by, (low, high) = points["scores"]["accuracy"], points["intervals"]["accuracy"]
+            where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
+            gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})"
         tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")
 
 

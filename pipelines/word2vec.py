@@ -77,11 +77,7 @@ class Options(Exclusion, Seeded, Printing, Replacing):
     map_words: Annotated[int, at_least(3)] = 150
 
     def check(self) -> None:
-        """Checks the options before any work is done.
-
-        Raises:
-            mm.InputError: One is out of its range, two contradict each other, or nothing is asked for.
-        """
+        """Checks each option, that none contradicts another, and that a result is asked for."""
         super().check()
         if (self.data is None) == (self.vectors is None):
             received = "neither" if self.data is None else "both"

@@ -19,15 +19,7 @@ EXPECTED = {int: "a whole number", float: "a number", str: "a word", Path: "a pa
 
 @dataclass(frozen=True)
 class Argument:
-    """One option of a job.
-
-    Args:
-        name: As Python spells it, e.g. `batch_size`.
-        kind: Its type.
-        default: Its value where it is not given; `MISSING` where it must be.
-        help: Its line of the help.
-        positional: Whether it is given by its place.
-    """
+    """One option of a job, by its Python name; one without a default must be given."""
 
     name: str
     kind: Any

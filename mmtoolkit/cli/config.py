@@ -15,10 +15,6 @@ from mmtoolkit.errors import InputError
 def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     """Replaces `--config FILE.yaml` by the options in that file which were not typed as well.
 
-    Args:
-        defaults: Every option of the job, with its default.
-        typed: The words of the command line.
-
     Raises:
         InputError: The file is missing, is not a YAML mapping, or names an option that the job does not have.
     """

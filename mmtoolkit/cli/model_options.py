@@ -43,11 +43,7 @@ class Vision(VGG19):
     encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto"
 
     def check(self) -> None:
-        """Checks that weights and layer are for this encoder.
-
-        Raises:
-            InputError: Weights or a layer of VGG19 are named for an encoder that does not take them.
-        """
+        """Checks that weights and layer are for this encoder."""
         super().check()
         if self.encoder == "small" and self.vgg19_weights is not None:
             raise InputError(
@@ -98,15 +94,7 @@ class Recurrent(Group):
 
 
 def check_embeddings(embeddings: str, names: Sequence[str]) -> None:
-    """Checks the value of `--embeddings`.
-
-    Args:
-        embeddings: The value.
-        names: The names that it may have.
-
-    Raises:
-        InputError: It is neither a name nor a file.
-    """
+    """Checks that the value of `--embeddings` is one of some names or a file."""
     if embeddings not in names and not Path(embeddings).is_file():
         raise InputError(
             f"--embeddings expects {', '.join(names)} or a file of word vectors. Received: "

@@ -42,11 +42,9 @@ def values(options: Any, group: type) -> dict[str, Any]:
 
 def resolved(options: Any) -> dict[str, Any]:
     """Returns the options of a run as plain values for config.yaml, without those of one call only."""
-    plain = {Path: str, tuple: list}
-    fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
     return {
-        name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)
-        for name, value in fields.items()
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in values(options, type(options)).items()
         if name not in ("overwrite", "resume")
     }
 

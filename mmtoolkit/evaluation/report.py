@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mmtoolkit.decoding import Search
@@ -62,12 +63,8 @@ def evaluate(
     metric, groups = task.metric, {record.id: record.group for record in records}
     statistics = metric.statistics({key: predictions[key][0].text for key in references}, references)
 
-    def best(model: Any, records: Sequence[Example], source: Any) -> dict[str, str]:
-        return texts(task, model, records, source)
-
-    evaluation = Evaluation(
-        model, records, source, predictions, statistics, seed, train_records, search=search, predict=best
-    )
+    best = partial(texts, task)
+    evaluation = Evaluation(model, records, source, predictions, statistics, seed, train_records, search, best)
     baselines = {name: metric.statistics(outputs, references) for name, outputs in task.baselines(evaluation).items()}
     grades = task.grade(evaluation)
     rows = [row_of(task, record, predictions[record.id][0], grades, statistics) for record in records]
@@ -115,12 +112,10 @@ def fingerprint(references: Sequence[str]) -> str:
 
 def by_group(groups: Mapping[str, str], *tables: Statistics) -> list[list[float]]:
     """Sums the statistics of each group, the tables' columns side by side; a group is resampled as a whole."""
-    totals: dict[str, list[float]] = {}
+    rows: dict[str, list[list[float]]] = {}
     for key, group in groups.items():
-        row = [value for table in tables for value in table[key]]
-        before = totals.setdefault(group, [0.0] * len(row))
-        before[:] = [old + new for old, new in zip(before, row, strict=True)]
-    return list(totals.values())
+        rows.setdefault(group, []).append([value for table in tables for value in table[key]])
+    return [summed(held) for held in rows.values()]
 
 
 def gain(metric: Metric, groups: Mapping[str, str], ours: Statistics, theirs: Statistics) -> dict[str, Any]:

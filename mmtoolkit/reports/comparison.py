@@ -102,38 +102,31 @@ def changes(metric: Metric, pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
     grades = list(dict.fromkeys(row["grade"] for pair in pairs for row in pair))
 
     def score(totals: Sequence[float]) -> dict[str, float]:
-        shares = {
-            f"{grade} (share)": 100 * total / totals[0]
-            for grade, total in zip(grades, totals[len(names) :], strict=True)
-        }
+        held = zip(grades, totals[len(names) :], strict=True)
+        shares = {f"{grade} (share)": 100 * total / totals[0] for grade, total in held}
         return {**metric.scores(totals[: len(names)]), **shares}
 
-    totals: dict[str, list[float]] = {}
+    groups: dict[str, list[list[float]]] = {}
     for a, b in pairs:  # the records of a group are resampled together
         row = [
             float(value)
             for each in (b, a)
             for value in (*(each[name] for name in names), *(each["grade"] == grade for grade in grades))
         ]
-        before = totals.setdefault(a["group"], [0.0] * len(row))
-        before[:] = [old + new for old, new in zip(before, row, strict=True)]
-    sums = summed(totals.values())
+        groups.setdefault(a["group"], []).append(row)
+    table = [summed(rows) for rows in groups.values()]
+    sums = summed(table)
     half = len(sums) // 2
     second, first = score(sums[:half]), score(sums[half:])
-    intervals = Bootstrap()(list(totals.values()), paired(score))
+    intervals = Bootstrap()(table, paired(score))
     return [Change(name, first[name], second[name], intervals[name]) for name in first]
 
 
 def different(first: Row, second: Row) -> list[list[str]]:
     """Lists the options, hashes and versions that differ."""
-    ours, theirs = (
-        dict(flat({name: report[name] for name in SETTINGS if name in report})) for report in (first, second)
-    )
-    return [
-        [name, ours.get(name, ""), theirs.get(name, "")]
-        for name in {**ours, **theirs}
-        if ours.get(name) != theirs.get(name)
-    ]
+    ours, theirs = (dict(flat({name: each[name] for name in SETTINGS if name in each})) for each in (first, second))
+    differing = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return [[name, ours.get(name, ""), theirs.get(name, "")] for name in differing]
 
 
 def moved(
@@ -163,12 +156,7 @@ def change_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def comparison_page(comparison: Comparison, names: tuple[str, str]) -> str:
-    """Renders a comparison as a self-contained page.
-
-    Args:
-        comparison: What differs.
-        names: The names of A and B.
-    """
+    """Renders a comparison of two runs of some names as a self-contained page."""
     weighted = comparison.metric.corpus_weighted
     why = "".join(f", and {name} with them: it weighs words by all records of a report" for name in sorted(weighted))
     left = f", {comparison.left_out} that only one has are left out{why}" if comparison.left_out else ""

@@ -13,12 +13,7 @@ from mmtoolkit.files import write_atomically
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes the rows of a report as CSV, with the byte order mark by which spreadsheets know UTF-8.
-
-    Args:
-        path: The file.
-        rows: One mapping each, all with the same names.
-    """
+    """Writes the rows of a report as CSV, with the byte order mark by which spreadsheets know UTF-8."""
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
     writer.writeheader()

@@ -82,20 +82,9 @@ class Captioning(Task[CaptionRecord]):
     def inputs(self, model: Captioner, examples: Sequence[CaptionRecord], source: Any) -> dict[str, Any]:
         return {source.input_name: source.read([example.image for example in examples])}
 
-    def dataset(
-        self,
-        model: Captioner,
-        records: Sequence[CaptionRecord],
-        source: Any,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        step: int,
-    ) -> Any:
+    def dataset(self, model: Captioner, records: Sequence[CaptionRecord], source: Any, **order: Any) -> Any:
         from mmtoolkit.data import caption_dataset
 
-        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
         shared = PER_IMAGE if model.encoder else 1
         return caption_dataset(records, model.codec, features=source, per_group=shared, **order)
 

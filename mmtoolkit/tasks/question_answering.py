@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtoolkit.labelling import QUESTIONS
-from mmtoolkit.metrics import (
-    AnswerMetric,
-    answer_kind,
-    is_match,
-    most_frequent_answer,
-    question_kind,
-)
+from mmtoolkit.metrics import AnswerMetric, answer_kind, is_match, most_frequent_answer, question_kind
 from mmtoolkit.metrics.calibration import calibration, calibration_error
 from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.vqa import parts
@@ -79,26 +73,18 @@ class QuestionAnswering(Task[QuestionRecord]):
         images, questions = [example.image for example in examples], [example.question for example in examples]
         return model.inputs_for(images, questions, source)
 
-    def dataset(
-        self,
-        model: VisualQA,
-        records: Sequence[QuestionRecord],
-        source: Any,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        step: int,
-    ) -> Any:
+    def dataset(self, model: VisualQA, records: Sequence[QuestionRecord], source: Any, **order: Any) -> Any:
         from mmtoolkit.data import question_dataset
 
-        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
-        lengths: dict[str, Any] = {
-            "max_question": model.max_question,
-            "max_length": model.max_length - 1,
-        }  # END is counted in it
-        features = source if model.uses_images else None
-        return question_dataset(records, model.codec, model.answers_codec, features=features, **lengths, **order)
+        return question_dataset(
+            records,
+            model.codec,
+            model.answers_codec,
+            features=source if model.uses_images else None,
+            max_question=model.max_question,
+            max_length=model.max_length - 1,  # END is counted in it
+            **order,
+        )
 
     def loss(self, model: VisualQA, label_smoothing: float) -> Any:
         return model.answer_loss(label_smoothing)
@@ -141,12 +127,8 @@ class QuestionAnswering(Task[QuestionRecord]):
         return outputs
 
     def grade(self, evaluation: Evaluation) -> Grades:
-        return Grades(
-            {
-                record.id: answer_grade(evaluation.predictions[record.id], record.answers)
-                for record in evaluation.records
-            }
-        )
+        predictions = evaluation.predictions
+        return Grades({each.id: answer_grade(predictions[each.id], each.answers) for each in evaluation.records})
 
     def details(self, evaluation: Evaluation) -> dict[str, Any]:
         records, statistics = evaluation.records, evaluation.statistics

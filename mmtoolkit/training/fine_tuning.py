@@ -188,11 +188,7 @@ def usual_stages(model: Any) -> tuple[Stage, ...]:
 
 
 def check_stages(stages: Sequence[Stage], model: Any) -> None:
-    """Checks, before any training, that stages are possible.
-
-    Raises:
-        InputError: The model has no encoder that could be trained.
-    """
+    """Checks, before any training, that the model has an encoder if a stage trains it."""
     if "encoder" in stages and not model.encoder:
         check_trainable_vgg19(model)
 
@@ -200,11 +196,7 @@ def check_stages(stages: Sequence[Stage], model: Any) -> None:
 def unfrozen(
     model: Any, stage: Stage, splits: Splits[Any], source: ImageSource | None, source_of: SourceOf
 ) -> tuple[Any, ImageSource | None]:
-    """Unfreezes what a stage trains; returns the model and the source of its images.
-
-    Raises:
-        InputError: The model has no encoder that could be trained.
-    """
+    """Unfreezes what a stage trains; returns the model and the source of its images."""
     if stage == "decoder":
         if model.encoder:
             model.encoder.trainable = False

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mmtoolkit.evaluation import drawn, images_of
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
+from mmtoolkit.monitoring.callbacks import Tell
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest
 from mmtoolkit.run_folder import checkpoint_in
@@ -19,8 +20,6 @@ from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import DecodedValidation
 from mmtoolkit.vision import ImageSource
 from mmtoolkit.vision.image_distribution import LEAST
-
-Tell = Callable[[str], None]
 
 
 class Trained(NamedTuple):

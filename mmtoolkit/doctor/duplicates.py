@@ -23,16 +23,14 @@ Owners = Mapping[Path, tuple[str, str | None]]  # of each picture: its name in t
 def duplicates(pictures: Mapping[Path, PictureInfo], owners: Owners) -> list[Finding]:
     """Returns a finding for each duplicate picture, with the name of the first of its kind."""
     same = [(pair, "is the same file as", "duplicate", "across splits") for pair in same_bytes(pictures)]
-    near = [
-        (pair, "looks nearly like", "near duplicate", "near duplicate across splits") for pair in nearly_same(pictures)
-    ]
+    kinds = "near duplicate", "near duplicate across splits"
+    near = [(pair, "looks nearly like", *kinds) for pair in nearly_same(pictures)]
     findings = []
-    for (first, second), relation, within, across in (*same, *near):
+    for (first, second), relation, kind, across in (*same, *near):
         (image, split), (other, other_split) = owners[second], owners[first]
-        where = (
-            f"; it is in {split or 'no split'}, the other in {other_split or 'none'}" if split != other_split else ""
-        )
-        kind = across if where else within
+        where = ""
+        if split != other_split:
+            kind, where = across, f"; it is in {split or 'no split'}, the other in {other_split or 'none'}"
         findings.append(Finding(kind, f"{relation} {other}{where}; keep one", image, path=second, other=first))
     return findings
 

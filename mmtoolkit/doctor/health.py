@@ -22,12 +22,10 @@ class Record(Example, Splittable, Protocol):
     @property
     def noun(self) -> str:
         """What a text is, e.g. `"caption"`."""
-        ...
 
     @property
     def texts(self) -> tuple[tuple[str, str], ...]:
         """Each text with the place where it was read."""
-        ...
 
 
 def examine(
@@ -51,12 +49,10 @@ def examine(
     """
     owners = {record.image: (record.group, record.split) for record in records}
     pictures = inspect_pictures(list(owners), progress)
-    findings = [
-        Finding(fault.kind, str(fault), fault.image)
-        if fault.whole
-        else Finding(fault.kind, fault.reason, fault.image, fault.source)
-        for fault in faults
-    ]
+    findings: list[Finding] = []
+    for fault in faults:
+        message, source = (str(fault), "") if fault.whole else (fault.reason, fault.source)
+        findings.append(Finding(fault.kind, message, fault.image, source))
     for path, info in pictures.items():
         findings += [Finding(kind, message, owners[path][0], path=path) for kind, message in info.oddities]
     findings += duplicates(pictures, owners)

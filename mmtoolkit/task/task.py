@@ -37,42 +37,34 @@ class Example(Protocol):
     @property
     def id(self) -> str:
         """The name that results use; unique in a data set."""
-        ...
 
     @property
     def group(self) -> str:
         """What is split and resampled together, e.g. the picture of a question."""
-        ...
 
     @property
     def input(self) -> str:
         """The text that goes into the model; empty where there is none."""
-        ...
 
     @property
     def references(self) -> tuple[str, ...]:
         """What people gave as output; none where it is secret."""
-        ...
 
     @property
     def image(self) -> Any:
         """The image file, where there is one."""
-        ...
 
     @property
     def split(self) -> str | None:
         """`"train"`, `"valid"`, `"test"`, or `None`."""
-        ...
 
     @property
     def source(self) -> str:
         """Where it was read, e.g. `"captions.csv:7"`."""
-        ...
 
     @property
     def content(self) -> tuple[Any, ...]:
         """What a model is trained on, for the digest of a data set."""
-        ...
 
 
 class Output(Protocol):
@@ -81,12 +73,10 @@ class Output(Protocol):
     @property
     def text(self) -> str:
         """The output as text."""
-        ...
 
     @property
     def score(self) -> float:
         """What the search ranks by: a probability or a log-probability."""
-        ...
 
 
 class Section(NamedTuple):

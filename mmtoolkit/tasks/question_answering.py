@@ -117,8 +117,8 @@ class QuestionAnswering(Task[QuestionRecord]):
         kept = model.baselines or {"most_frequent_answers": model.card.get("usual_answers")}  # presets of version 0.1
         outputs: dict[str, Texts] = {}
         if usual := kept["most_frequent_answers"]:
-            outputs[MOST_FREQUENT] = {record.id: usual[""] for record in records}
             by_kind = {record.id: usual.get(kind_of_question(record), usual[""]) for record in records}
+            outputs[MOST_FREQUENT] = dict.fromkeys(by_kind, usual[""])
             outputs[f"{MOST_FREQUENT} per question type"] = by_kind
         if baseline := model.companions.model(COMPANION):
             outputs[QUESTION_ONLY] = evaluation.predict(baseline, records, None)
@@ -153,23 +153,19 @@ class QuestionAnswering(Task[QuestionRecord]):
         for key, what in (("question_types", "question"), ("answer_types", "answer")):
             if kinds := report.get(key):
                 names = [name for name in next(iter(kinds.values())) if name != "questions"]
-                rows = [
-                    [kind, str(row["questions"]), *(f"{row[name]:.1f}" for name in names)]
-                    for kind, row in kinds.items()
-                ]
-                head = [f"kind of {what}", "questions", *names]
-                sections.append(Section(f"Kinds of {what}s", [head, *rows[:KINDS]]))
+                rows = [[f"kind of {what}", "questions", *names]]
+                for kind, row in list(kinds.items())[:KINDS]:
+                    rows.append([kind, str(row["questions"]), *(f"{row[name]:.1f}" for name in names)])
+                sections.append(Section(f"Kinds of {what}s", rows))
         if pairs := report.get("confused"):
             rows = [[each["right"], each["given"], str(each["questions"])] for each in pairs]
             sections.append(Section("Most confused answers", [["right", "given instead", "questions"], *rows]))
-        if report.get("calibration"):
-            rows = [
-                [f"{each['confidence']:.0f} %", f"{each['accuracy']:.0f} %", str(each["answers"])]
-                for each in report["calibration"]["bins"]
-            ]
-            note = f"Probability and accuracy are {report['calibration']['error']:.1f} points apart on average."
-            head = ["probability it gave", "right", "answers"]
-            sections.append(Section("Is it as often right as it is sure?", [head, *rows], note))
+        if measured := report.get("calibration"):
+            rows = [["probability it gave", "right", "answers"]]
+            for each in measured["bins"]:
+                rows.append([f"{each['confidence']:.0f} %", f"{each['accuracy']:.0f} %", str(each["answers"])])
+            note = f"Probability and accuracy are {measured['error']:.1f} points apart on average."
+            sections.append(Section("Is it as often right as it is sure?", rows, note))
         return sections
 
     def views(

@@ -151,12 +151,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def compare(self, settings: Mapping[str, Any]) -> None:
         """Checks that a checkpoint has the same settings; the error names those that differ."""
-        names = dict.fromkeys([*self.settings, *settings])
-        differing = [
-            f"{name} {settings.get(name)!r}, now {self.settings.get(name)!r}"
-            for name in names
-            if settings.get(name) != self.settings.get(name)
-        ]
+        pairs = {name: (settings.get(name), self.settings.get(name)) for name in {**self.settings, **settings}}
+        differing = [f"{name} {before!r}, now {now!r}" for name, (before, now) in pairs.items() if before != now]
         if differing:
             raise InputError(
                 f"Expected the settings that the checkpoint {self.path} was written with. Received others: "

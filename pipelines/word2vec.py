@@ -37,8 +37,8 @@ class Options(Exclusion, Seeded, Printing, Replacing):
     """The options of `mmtoolkit word2vec`.
 
     Args:
-        data: A captions data set (its training split), a text file with a sentence a line, or a folder of .txt files;
-            a folder with a captions file in it is a captions data set.
+        data: A captions data set (its training split), a text file with one sentence per line, or a folder of .txt
+            files; a folder with a captions file in it is a captions data set.
         vectors: Word vectors in word2vec's text or binary form, also with gzip.
         algorithm: cbow guesses a word from those around it, skip-gram those around it from a word.
         dim: Width of a vector.
@@ -53,7 +53,7 @@ class Options(Exclusion, Seeded, Printing, Replacing):
         neighbours: Words whose nearest words are printed, as WORD, neighbour, cosine.
         analogy: Three words A B C; prints the words nearest to B - A + C: A is to B as C is to what?
         top: Words shown for each question.
-        score: Files of analogies (sections ": name", four words a line) or of word pairs (word, word, score).
+        score: Files of analogies (sections ": name", four words per line) or of word pairs (word, word, score).
         map: PNG file for a map of the most frequent words on their two principal axes.
         map_words: Words on the map.
     """

@@ -163,15 +163,13 @@ def comparison_page(comparison: Comparison, names: tuple[str, str]) -> str:
     lead = f"<p class=lead>A: {escape(names[0])}<br>B: {escape(names[1])}<br>{comparison.records:,} records{left}</p>"
     sections = [("What changed", table(change_rows(comparison)))]
     for title, pairs in (("Better in B", comparison.better), ("Worse in B", comparison.worse)):
+        rows = [["", "A", "B"]]
+        for a, b in pairs:
+            name = f"{a['group']}: {a['input']}" if a["input"] else a["id"]
+            rows.append([name, a["output"], b["output"]])
         if pairs:
-            sections.append((title, table([["", "A", "B"], *(both(*pair) for pair in pairs)])))
+            sections.append((title, table(rows)))
     if comparison.settings:
         sections.append(("Different settings", table([["", "A", "B"], *comparison.settings])))
     body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections)
     return page("Two runs compared", lead + body)
-
-
-def both(ours: Row, theirs: Row) -> list[str]:
-    """Lists a record with the outputs of both runs."""
-    name = f"{ours['group']}: {ours['input']}" if ours["input"] else ours["id"]
-    return [name, ours["output"], theirs["output"]]

@@ -53,12 +53,12 @@ def main(options: Options) -> int:
 
     Needs no data and no network. The image encoder is the small CNN, or VGG19 if its weights are in the cache.
     """
+    out, seed, epochs = options.out, options.seed, options.epochs
+    check_free(out, overwrite=options.overwrite)
     start_tensorflow()
     from mmtoolkit.vision.vgg import NO_TOP, cache_folder
 
     encoder = "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
-    out, seed, epochs = options.out, options.seed, options.epochs
-    check_free(out, overwrite=options.overwrite)
     for language, name in LANGUAGES.items():
         started, folder = time.perf_counter(), out / language
         shutil.rmtree(folder, ignore_errors=True)

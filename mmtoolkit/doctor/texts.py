@@ -171,7 +171,7 @@ def answer_table(train: Sequence[str], valid: Sequence[str]) -> list[list[str]]:
 
 
 def share(part: int, whole: int) -> str:
-    """Returns a percentage.
+    """Formats a share as a percentage.
 
     Example:
         >>> share(1, 8)

@@ -1,4 +1,4 @@
-"""Monitors a training by callbacks: curves, a stop at NaN, and lines that wait for the progress bar."""
+"""Callbacks that monitor a training: curves, a stop at NaN, and messages below the progress bar."""
 
 from __future__ import annotations
 

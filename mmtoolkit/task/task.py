@@ -287,5 +287,5 @@ class Task(ABC, Generic[RecordT]):
         raise InputError(f"Models of the task {self.name} have no serving signatures yet. Received: an export.")
 
     def golden(self, model: Any, probes: Any, *, n_best: int, sample: Any, tolerance: float) -> Iterable[Any]:
-        """Makes the golden requests that prove an exported model; `probes` are images to send."""
+        """Makes the golden requests that verify an exported model; `probes` are images to send."""
         return ()

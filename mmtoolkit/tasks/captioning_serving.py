@@ -1,4 +1,4 @@
-"""The serving signatures of a captioner, and the golden requests that prove them."""
+"""The serving signatures of a captioner, and the golden requests that verify them."""
 
 from __future__ import annotations
 

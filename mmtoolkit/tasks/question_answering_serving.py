@@ -1,4 +1,4 @@
-"""The serving signatures of a question-answerer, and the golden requests that prove them."""
+"""The serving signatures of a question-answerer, and the golden requests that verify them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ASKED = (QUESTION, "", "is there a red square?")  # one of them has no words
 
 
 def signatures(model: VisualQA, extractor: VGG19Regions | None) -> dict[str, Signature]:
-    """Makes `serving_default`, and `attention` where the model has it; without an image for questions alone."""
+    """Makes `serving_default`, and `attention` where the model has it; a question-only model takes no image."""
     decoding = model.best(ANSWERS)
 
     def encoded(question: tf.Tensor) -> Outputs:

@@ -24,7 +24,7 @@ PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
 
 def check_free(out: Path, *, overwrite: bool) -> None:
-    """Checks that a run may be written into a folder; what is in it stays until there is something to put there.
+    """Checks that a run may be written into a folder; nothing in it is removed yet.
 
     Raises:
         InputError: It is no folder, or holds files and `overwrite` is off.
@@ -40,7 +40,7 @@ def check_free(out: Path, *, overwrite: bool) -> None:
 
 
 def may_begin(out: Path, options: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
-    """Checks that a run may begin or go on in a folder; returns whether anything is left to do there.
+    """Checks that a run may begin or be resumed in a folder; returns whether anything is left to do there.
 
     Raises:
         InputError: The folder holds something else, or a finished run of other options.
@@ -60,15 +60,15 @@ def begin(
     companions: Sequence[str] = (),
     tell: Callable[[str], None],
 ) -> None:
-    """Makes the folder of a run, removes an earlier run from it unless that goes on, and writes its options.
+    """Makes the folder of a run, removes an earlier run unless that is resumed, and writes the options.
 
     Args:
         out: The folder.
         options: The options of the run, written where `--config` finds them.
         faults: What of the data is left out; written down where `on_error` is `"quarantine"`.
-        keep: Whether the run in the folder goes on.
+        keep: Whether the run in the folder is resumed.
         companions: The names of further models, each trained in a folder of its own.
-        tell: Called with the place of what is left out.
+        tell: Called with the path of the list of what is left out.
     """
     out.mkdir(parents=True, exist_ok=True)
     if keep:
@@ -86,7 +86,7 @@ def begin(
 
 
 def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
-    """Returns whether there is nothing to resume; `auto` and nothing fit what they became in the finished run.
+    """Returns whether the run is finished; options left open (`auto`, `None`) match any value in it.
 
     Raises:
         InputError: It was made with other options; they are named.
@@ -122,7 +122,7 @@ def checkpoint_in(out: Path) -> Path:
 
 
 def is_stopped(out: Path) -> bool:
-    """Returns whether a run, or a stage of it, can go on."""
+    """Returns whether a run, or a stage of it, can be resumed."""
     return checkpoint_in(out).is_file() or any(out.glob(f"{STAGES}/{CHECKPOINT}"))
 
 
@@ -134,5 +134,5 @@ def forget_checkpoint(out: Path) -> None:
 
 
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options on which the weights depend, places apart: a resumed run must have the same."""
+    """Returns the options on which the weights depend, without paths: a resumed run must have the same."""
     return {name: value for name, value in options.items() if name not in PASSING}

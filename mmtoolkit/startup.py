@@ -13,7 +13,7 @@ LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 def start_tensorflow() -> None:
     """Loads TensorFlow with the settings that suit the machine, without its start-up notes, which drown other lines.
 
-    They are written below Python, before the log level counts, so the file descriptor itself is turned away meanwhile.
+    They are written below Python, before the log level counts, so the file descriptor itself is redirected meanwhile.
     Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees what they asked for. What fails still raises.
     """
     os.environ.update(suited(os.environ))
@@ -27,7 +27,7 @@ def start_tensorflow() -> None:
             os.dup2(nowhere.fileno(), 2)
         import tensorflow
 
-        tensorflow.constant(0)  # looks for devices
+        tensorflow.constant(0)  # finds the devices
         tensorflow.get_logger().setLevel("ERROR")
     finally:
         os.dup2(kept, 2)

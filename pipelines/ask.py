@@ -18,7 +18,7 @@ from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
 from mmtoolkit.startup import start_tensorflow
 
 Name = Path | str | None  # of a picture, or the question where there is none
-BATCH, BYTES = 16, 10**7  # pictures of a request; bytes, which a few photos of a telephone have
+BATCH, BYTES = 16, 10**7  # pictures and bytes of a request: a few photos of a phone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,7 @@ class Options(Printing):
         url: The model, http://localhost:8501/v1/models/NAME; over gRPC, grpc://localhost:8500/NAME.
         images: Picture files, or folders of them; none for a model that reads questions alone.
         question: For a model that answers questions.
-        timeout: Seconds that the server may say nothing.
+        timeout: Seconds to wait for the server.
         retries: Tries after the first, where the server cannot be reached or is busy.
     """
 
@@ -48,22 +48,22 @@ def main(options: Options) -> int:
     """
     images, question = options.images, options.question
     client = client_for(options.url, options.timeout, options.retries)
-    told: list[tuple[Name, Prediction]] = []
+    predictions: list[tuple[Name, Prediction]] = []
     for batch in batches(mm.find_images(images) if images or question is None else []):
         found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
         names: Sequence[Name] = batch or [question]
         rows = list(zip(names, found, strict=True))
-        told += rows
+        predictions += rows
         if not options.json:
             show(rows)
     if options.json:
-        results = [as_json(name, each) for name, each in told]
+        results = [as_json(name, each) for name, each in predictions]
         print(json_format.dumps({"results": results}, indent=1, ensure_ascii=False))
-    return 0 if all(each.status == "ok" for _, each in told) else 1
+    return 0 if all(each.status == "ok" for _, each in predictions) else 1
 
 
 def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Cuts the files into requests of `BATCH` pictures and `BYTES` at most; no files make one empty request."""
+    """Groups the files into requests of at most `BATCH` pictures and `BYTES`; no files make one empty request."""
     batch: list[Path] = []
     held = 0
     for path in paths:
@@ -88,7 +88,7 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
 
 
 def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
-    """Prints what was said of each picture."""
+    """Prints the prediction for each picture."""
     for name, each in rows:
         if each.status != "ok":
             tell(f"error: {name}: {each.status}")
@@ -99,10 +99,11 @@ def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
             print(f"{name}\t{each.text}", flush=True)
 
 
-def as_json(name: Name, told: Prediction) -> dict[str, Any]:
+def as_json(name: Name, prediction: Prediction) -> dict[str, Any]:
     """Returns the prediction for a picture as JSON."""
-    others = [{"text": text, "score": share} for text, share in told.others]
-    return {"image": str(name), "text": told.text, "score": told.score, "status": told.status, "others": others}
+    others = [{"text": text, "score": share} for text, share in prediction.others]
+    best = {"text": prediction.text, "score": prediction.score, "status": prediction.status}
+    return {"image": str(name), **best, "others": others}
 
 
 if __name__ == "__main__":

@@ -30,16 +30,16 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     Args:
         data: A folder of Flickr8k, Flickr30k or COCO captions, Karpathy's JSON, or a CSV or JSONL file (or its folder)
             with the columns image, caption[, split].
-        attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first thing read.
-        layers: Cells one above the other: with 2, the lower one reads the words and attends, the upper one writes.
-        tie_output: Write with the same word vectors that are read.
+        attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first input.
+        layers: Number of stacked cells: with 2, the lower one reads the words and attends, the upper one predicts.
+        tie_output: Share the word vectors of input and output.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
-        attention_penalty: Weight of the penalty that makes every region be looked at.
+        attention_penalty: Weight of the doubly stochastic penalty, by which every region is attended to.
         beam: Width of the default search.
         length_penalty: Power of the length by which log-probabilities are divided in the search.
-        no_repeat_ngram: No run of so many words comes twice in a caption; 0 allows all.
-        max_length: Longest caption written, in words, its end counted.
+        no_repeat_ngram: Length of word sequences that may not repeat in a caption; 0 allows all.
+        max_length: Longest caption, in words, its end counted.
     """
 
     attention: Literal["bahdanau", "mean", "none"] = "bahdanau"
@@ -53,15 +53,11 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     max_length: Annotated[int, at_least(2)] = 25
 
     def check(self) -> None:
-        """Refuses options that make no sense, before any work is done.
-
-        Raises:
-            mm.InputError: One is out of its range, or two contradict each other.
-        """
+        """Checks each option, and that none contradicts another."""
         super().check()
         if self.layer == "fc2" and self.attention == "bahdanau":
             raise mm.InputError(
-                "--layer fc2 gives one vector, in which there is nowhere to look. Received: --attention bahdanau; "
+                "--layer fc2 gives one vector, which leaves attention no choice. Received: --attention bahdanau; "
                 "add --attention mean or none."
             )
         check_embeddings(self.embeddings, EMBEDDINGS)
@@ -70,7 +66,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
 def main(options: Options) -> int:
     """Trains a captioner on pictures with captions, and evaluates it.
 
-    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows captions and
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples holds captions and
     attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs).
     """
     task, settings = mm.captioning, resolved(options)
@@ -95,7 +91,7 @@ def main(options: Options) -> int:
 def new_captioner(
     records: Sequence[mm.CaptionRecord], vision: VisionSetup, settings: Mapping[str, Any]
 ) -> mm.Captioner:
-    """Makes a captioner for the words of some records, with word2vec vectors of them."""
+    """Makes a captioner with the vocabulary of some records and word vectors trained on them."""
     from mmtoolkit.models import start_at_vgg19
     from mmtoolkit.text import vocabulary_summary, word_table
 

@@ -1,4 +1,4 @@
-"""Compares two runs or reports on the same data, and shows which differences are more than noise."""
+"""Compares two runs or reports on the same data, and marks which differences are more than noise."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Options(Printing, Replacing):
 
 
 def main(options: Options) -> int:
-    """Compares two runs or reports on the same data, and says which differences are more than noise.
+    """Compares two runs or reports on the same data, and marks which differences are more than noise.
 
     Both are compared on the records that both have. The interval of a difference is a paired bootstrap over pictures:
     where 0 lies in it, the difference is noise.

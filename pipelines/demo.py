@@ -14,6 +14,7 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.cli.options import Seeded
 from mmtoolkit.cli.ranges import Count
+from mmtoolkit.run_folder import check_free
 from mmtoolkit.scenes import Language, write_scenes
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
@@ -22,7 +23,7 @@ LANGUAGES: dict[Language, str] = {"en": "English", "ko": "한국어"}
 SHOWN = 5
 SIZE = 64  # pixels
 SMALL = {"units": 128, "attention_units": 64, "embedding_dim": 64, "learning_rate": 3e-3, "averaging": 0.95}
-CAPTIONS = {  # "a red circle above a red square" may well repeat itself
+CAPTIONS = {  # "a red circle above a red square" may repeat n-grams
     **SMALL,
     **{"min_count": 1, "dropout": 0.1, "word_dropout": 0.0, "memory_dropout": 0.0, "label_smoothing": 0.0},
     **{"attention_penalty": 0.0, "batch_size": 32, "beam": 3, "no_repeat_ngram": 0},
@@ -38,7 +39,7 @@ class Options(Seeded):
         out: Folder of the demo.
         scenes: Number of pictures drawn.
         epochs: Passes over the captions, and a third as many over the questions.
-        overwrite: Replace the demo that is already in OUT.
+        overwrite: Replace the demo in OUT.
     """
 
     out: Path = Path("runs/demo")
@@ -48,15 +49,16 @@ class Options(Seeded):
 
 
 def main(options: Options) -> int:
-    """Trains a captioner and a question-answerer on generated scenes and shows what they say, in English and Korean.
+    """Trains a captioner and a question-answerer on generated scenes and shows their outputs, in English and Korean.
 
-    Needs no data and no network. The small CNN looks at the pictures, or VGG19 if its weights are in the cache.
+    Needs no data and no network. The image encoder is the small CNN, or VGG19 if its weights are in the cache.
     """
-    start_tensorflow()
-    from mmtoolkit.run_folder import check_free
-
     out, seed, epochs = options.out, options.seed, options.epochs
     check_free(out, overwrite=options.overwrite)
+    start_tensorflow()
+    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
+
+    encoder = "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
     for language, name in LANGUAGES.items():
         started, folder = time.perf_counter(), out / language
         shutil.rmtree(folder, ignore_errors=True)
@@ -66,7 +68,7 @@ def main(options: Options) -> int:
         answers = {"data": data / "questions.csv", "out": folder / "answers", "epochs": fewer, "patience": fewer}
         captions = {"data": data, "out": folder / "run", "epochs": epochs, "patience": epochs}
         for job, settings in (("caption", CAPTIONS | captions), ("vqa", ANSWERS | answers)):
-            if code := train(job, settings | {"encoder": encoder(), "seed": seed}):
+            if code := train(job, settings | {"encoder": encoder, "seed": seed}):
                 return code
         show(mm.captioning, folder / "run" / "preset", folder, "report", "attention", name, seed=seed)
         show(mm.question_answering, folder / "answers" / "preset", folder, "answers", "answers", name, seed=seed)
@@ -81,13 +83,6 @@ def train(job: str, settings: dict[str, Any]) -> int:
     words = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
     with contextlib.redirect_stdout(sys.stderr):
         return start(job, words)
-
-
-def encoder() -> str:
-    """Returns VGG19 where its weights are in the cache, else the small CNN."""
-    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
-
-    return "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
 
 
 def show(

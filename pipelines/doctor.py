@@ -29,10 +29,10 @@ class Options(Exclusion, Printing, Replacing):
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
         out: HTML page for what was found, with the pictures in it.
-        quarantine: JSON Lines file of errors, doubles and texts that seem out of place, which --exclude of the other
-            jobs leaves out. What is odd but usable, a picture in HEIC say, is not among it.
+        quarantine: JSON Lines file of errors, duplicates and texts that seem out of place, which --exclude of the other
+            jobs leaves out. What is odd but usable, e.g. a picture in HEIC, is not in it.
         exclude: Such a file: rows and pictures to leave out from the start.
-        seed: Of the cut into splits, where the data names none.
+        seed: Seed of the cut into splits, where the data names none.
     """
 
     data: Path
@@ -44,10 +44,10 @@ class Options(Exclusion, Printing, Replacing):
 def main(options: Options) -> int:
     """Examines a data set before any training: what is wrong, what is odd, and what could be learnt from it.
 
-    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, in HEIC or in the colours of print; doubles,
-    to the byte or nearly, also across splits; texts that are empty, repeated, very long, or in another script or
-    language than the others; and says how many words several thresholds know, and what accuracy the most frequent
-    answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
+    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, in HEIC or in the colours of print;
+    duplicates, exact or near, also across splits; texts that are empty, repeated, very long, or in another script or
+    language than the others; and shows the size of the vocabulary at several thresholds, and what accuracy the most
+    frequent answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
     """
     data, out, quarantine = options.data, options.out, options.quarantine
     check_target("--out", out, ending=".html", overwrite=options.overwrite)
@@ -70,11 +70,7 @@ def main(options: Options) -> int:
 
 
 def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault]]:
-    """Loads the records of every task in a data set, and what their readers leave out.
-
-    Raises:
-        mm.InputError: There are neither.
-    """
+    """Loads the records of every task in a data set, and what their readers leave out; there must be some."""
     records: list[Any] = []
     faults: list[Fault] = []
     refused: list[mm.InputError] = []

@@ -24,6 +24,7 @@ from mmtoolkit.readers import (
     split_name,
     write_quarantine,
 )
+from mmtoolkit.records import digest
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
 
@@ -38,8 +39,7 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
         data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
-        out: JSON file for the report; its page to look at and the table of all that was said are written beside it, as
-            .html and .csv.
+        out: JSON file for the report; its page and the table of all outputs are written beside it, as .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
             are secret.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
@@ -56,8 +56,8 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
 def main(options: Options) -> int:
     """Scores a trained model on a data set.
 
-    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
-    the pictures that are unlike those of the training.
+    Prints the scores; the report also has their intervals, the scores of the baselines, and the share of
+    out-of-distribution pictures.
     """
     data, out, on_error = options.data, options.out, options.on_error
     check_places(out, on_error, overwrite=options.overwrite)
@@ -88,26 +88,16 @@ def main(options: Options) -> int:
         if on_error == "quarantine":
             write_quarantine(quarantine(out), faults)
             tell(f"left out: {quarantine(out)}")
-    report = {name: value for name, value in report.items() if name != "rows"} | depends_on(model, records)
+    depends_on = {"data_sha256": digest(records), **model.provenance}
+    report = {name: value for name, value in report.items() if name != "rows"} | depends_on
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     scores = scores_text(task.metric, report["scores"])
     print(text if options.json else scores, end="\n" if options.json or report["scores"] else "")
     return 0
 
 
-def depends_on(model: Any, records: Sequence[Any]) -> dict[str, Any]:
-    """Returns what a report depends on: the digest of the records, and what the model's outputs depend on."""
-    from mmtoolkit.records import digest
-
-    return {"data_sha256": digest(records), **model.provenance}
-
-
 def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> None:
-    """Refuses, before any work, a report that would be lost, and a quarantine without a place.
-
-    Raises:
-        mm.InputError: There is a file or a folder already, or no --out to write beside.
-    """
+    """Checks, before any work, that no report is replaced by mistake, and that a quarantine has a place."""
     check_target("--out", out, ending=".json", overwrite=overwrite)
     for beside in (out.with_suffix(PAGE), out.with_suffix(TABLE)) if out else ():
         check_target("--out", beside, overwrite=overwrite)
@@ -120,11 +110,7 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search that is asked for, with as many outputs as grades need.
-
-    Raises:
-        mm.InputError: An option is not for this task.
-    """
+    """Returns the search of the options, with as many outputs as the grades need; checks that they fit the task."""
     if options.results and task.results({}) is None:
         raise mm.InputError(
             f"--results is for presets that answer questions. Received: {options.preset}, of {task.name}; "
@@ -155,20 +141,15 @@ def report_on(
     bar = progress_bar(f"{task.noun}s")
     predictions = mm.predict(task, model, records, source=source, search=search, progress=bar)
     if results:
-        write_results(results, task.results(predictions) or [])
+        rows = task.results(predictions) or []
+        results.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(results, lambda file: file.write(json_format.dumps(rows, ensure_ascii=False).encode()))
+        tell(f"answers to {len(rows)} questions: {results}")
     if not scored:
         return {"scores": {}, task.unit: len(records), "results": str(results)}
     return mm.evaluate(
         task, model, scored, source=source, search=search, predictions=predictions, train_records=train_records
     )
-
-
-def write_results(path: Path, rows: list[dict[str, Any]]) -> None:
-    """Writes results in the form of the task's evaluation server."""
-    text = json_format.dumps(rows, ensure_ascii=False)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, lambda file: file.write(text.encode()))
-    tell(f"answers to {len(rows)} questions: {path}")
 
 
 def records_of(

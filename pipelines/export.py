@@ -1,4 +1,4 @@
-"""Exports a preset as a SavedModel that TF Serving serves, and proves it."""
+"""Exports a preset as a SavedModel that TF Serving serves, and verifies it."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Options(Preset, Beam, Printing):
 
     Args:
         out: Directory of the model; the version becomes a folder in it.
-        version: Of the model; by default one more than the newest in the directory.
+        version: Version of the model; by default one more than the newest in the directory.
         precision: float32, or bfloat16 for VGG19, which is faster on processors that multiply it.
         max_length: Longest sentence in tokens, in place of the preset's own.
         n_best: Captions of the signature n_best.
-        temperature: Of the signature sample; below 1 likely words become likelier.
-        top_k: The signature sample draws among so many likeliest words; 0 is all.
+        temperature: Temperature of the signature sample; below 1 likely words become likelier.
+        top_k: The signature sample draws among this many likeliest words; 0 is all.
         top_p: The signature sample draws among the likeliest words that together have this probability.
     """
 
@@ -39,10 +39,10 @@ class Options(Preset, Beam, Printing):
 
 
 def main(options: Options) -> int:
-    """Exports a preset as a SavedModel that TF Serving serves, and proves it.
+    """Exports a preset as a SavedModel that TF Serving serves, and verifies it.
 
-    Picture bytes go in and sentences come out: decoding, VGG19, the search and the words are all in the graph. What was
-    written is then loaded without Python and compared with the preset; where they differ nothing is kept, and the exit
+    Picture bytes go in and sentences come out: decoding, VGG19, the search and the words are all in the graph. The
+    export is then loaded without Python and compared with the preset; where they differ it is deleted, and the exit
     code is 1.
     """
     out = options.out

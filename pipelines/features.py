@@ -17,7 +17,7 @@ class Options(Images, VGG19):
     """The options of `mmtoolkit features`.
 
     Args:
-        batch_size: Pictures a forward pass.
+        batch_size: Pictures per forward pass.
     """
 
     vgg19_weights: str = "imagenet"
@@ -27,7 +27,7 @@ class Options(Images, VGG19):
 def main(options: Options) -> int:
     """Extracts VGG19 features of pictures into a store.
 
-    What is stored already is not done again, so a stopped run goes on where it was. Prints the store's folder.
+    Pictures that are stored already are skipped, so a stopped run can be repeated. Prints the store's folder.
     """
     paths = mm.find_images(options.images)
     start_tensorflow()

@@ -34,12 +34,12 @@ class Options(Preset, Data, HeldOut, Store, Descent, Run):
     Args:
         preset: Name of a shipped preset, or the path of one: a captioner or a question-answerer.
         data: Pictures with captions or questions, in any form that caption or vqa takes; from 20 pictures up.
-        keep: The data that the preset was trained on: the report then says what is lost of the old task, and new words
+        keep: The data that the preset was trained on: the report then shows what is lost of the old task, and new words
             find their neighbours among its words too.
         stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
-            which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, with VGG19 the
-            first.
-        epochs: Of each stage, at most; by default from 5 to 40, more of them where there are few pictures.
+            which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, or with VGG19 the
+            decoder only.
+        epochs: Largest number of epochs per stage; by default from 5 to 40, more where there are few pictures.
         encoder_rate: Share of the learning rate in the stage encoder.
         patience: Epochs of a stage without a better validation score before it ends; by default a quarter of them.
         min_count: New words that occur less often stay unknown.
@@ -57,23 +57,19 @@ class Options(Preset, Data, HeldOut, Store, Descent, Run):
     label_smoothing: Share = 0.0
 
     def check(self) -> None:
-        """Refuses numbers out of their range, and a stage that comes twice.
-
-        Raises:
-            mm.InputError: There is one.
-        """
+        """Checks that numbers are in range, and that no stage comes twice."""
         super().check()
         if len(set(self.stages)) < len(self.stages):
             raise mm.InputError(f"--stages expects each stage once. Received: {' '.join(self.stages)}.")
 
 
 def main(options: Options) -> int:
-    """Fine-tunes a trained model on one's own pictures, and says what that gained and lost.
+    """Fine-tunes a trained model on one's own pictures, and shows what that gained and lost.
 
-    The model keeps its words and gets those that are new, which start from the words that stand where they stand. First
-    all but its encoder is trained, then, at a lower rate, the encoder with it. The best state of all, before included,
-    is kept in OUT/preset; OUT/report.json compares before and after on the same pictures held out. Where that is one
-    after, the pictures that predict calls unlike are those unlike the new ones.
+    The model keeps its words and gets the new ones, which start from known words in similar contexts. First all but its
+    encoder is trained, then, at a lower rate, the encoder with it. The best state, which may be the one before, is kept
+    in OUT/preset; OUT/report.json compares before and after on the same held-out pictures. A fine-tuned preset has the
+    distribution of the new pictures, by which predict notes those that are unlike them.
     """
     out, settings = options.out, resolved(options)
     if not may_begin(out, settings, resume=options.resume, overwrite=options.overwrite):
@@ -141,7 +137,7 @@ def source_of(model: Any, records: Any, options: Options) -> tuple[ImageSource |
 
 
 def prepared(task: Task[Any], model: Any, options: Options) -> tuple[Splits[Any], ImageSource | None, list[Fault]]:
-    """Loads the splits of the data and the source of its images; what is left out is told."""
+    """Loads the splits of the data and the source of its images, and prints what is left out."""
     from mmtoolkit.data.image_sources import readable
     from mmtoolkit.training.job import load_splits, trainable
 
@@ -157,7 +153,7 @@ def prepared(task: Task[Any], model: Any, options: Options) -> tuple[Splits[Any]
 
 
 def card_of(splits: Splits[Any], options: Options, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Makes what the card has on the fine-tuning, in place of the first training."""
+    """Makes the card of the fine-tuning, in place of that of the first training."""
     records = [record for part in splits for record in part]
     about = {"data": str(options.data), "data_sha256": digest(records), "command": "mmtoolkit finetune"}
     cut = {"preset": options.preset, "seed": options.seed, "valid_share": options.valid_share}
@@ -165,11 +161,7 @@ def card_of(splits: Splits[Any], options: Options, settings: Mapping[str, Any]) 
 
 
 def old_splits(task: Task[Any], keep: Path, card: Mapping[str, Any], on_error: OnError) -> Splits[Any]:
-    """Loads the data that a preset was trained on, cut as its card says.
-
-    Raises:
-        mm.InputError: There is no such data, or nothing to train or validate on in it.
-    """
+    """Loads the data that a preset was trained on, with the split of its card."""
     from mmtoolkit.training.job import trainable
 
     records, _ = task.load(keep, on_error=on_error)
@@ -196,7 +188,7 @@ def kept(task: Task[Any], options: Options, valid: list[Any]) -> dict[str, Any]:
 
 
 def print_scores(task: Task[Any], report: Mapping[str, Any], out: Path) -> None:
-    """Prints the scores, and tells what the deciding one was before."""
+    """Prints the scores, and on stderr those of before."""
     name = task.metric.names[0]
     tell("on the valid split:")
     print(scores_text(task.metric, report["scores"]))

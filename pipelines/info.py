@@ -10,6 +10,7 @@ from json import dumps, loads
 from pathlib import Path
 from typing import Any
 
+import mmtoolkit as mm
 from mmtoolkit.cli.command import run
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.machine import TELLING, THREADS, cores, instructions, processor, share, suited
@@ -35,7 +36,7 @@ def main(options: Options) -> None:
     yours = {name: os.environ[name] for name in (*DEFAULTS, *THREADS) if name in os.environ}
     start_tensorflow()
     report = {
-        "versions": versions(),
+        "versions": mm.versions(),
         "machine": machine(),
         "settings": settings(mine, yours),
         "cache": cache(),
@@ -45,15 +46,8 @@ def main(options: Options) -> None:
     print(dumps(report, indent=1, ensure_ascii=False) if options.json else table(report))
 
 
-def versions() -> dict[str, str]:
-    """Returns the versions of the packages."""
-    import mmtoolkit as mm
-
-    return mm.versions()
-
-
 def machine() -> dict[str, Any]:
-    """Describes the processor, and the precision that it would compute in."""
+    """Describes the processor, and the precision that `auto` chooses on it."""
     import tensorflow as tf
 
     from mmtoolkit.vision import choose_precision
@@ -71,7 +65,7 @@ def machine() -> dict[str, Any]:
 
 
 def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, dict[str, str]]:
-    """Returns the value of each setting of the libraries and who set it; what the user has set is never changed."""
+    """Returns the value of each setting of the libraries and who set it; a user's own is never changed."""
     values = {**DEFAULTS, **dict.fromkeys(THREADS, str(share())), **mine, **yours}
     owner = {**dict.fromkeys(values, "default"), **dict.fromkeys(mine, "mmtoolkit"), **dict.fromkeys(yours, "user")}
     found = {name: {"value": value, "by": owner[name]} for name, value in values.items()}
@@ -102,7 +96,7 @@ def pictures_in(store: Path) -> int | None:
 
 
 def weights() -> dict[str, str]:
-    """Locates VGG19's weights: the published ones, by the layer that needs them, and others used before."""
+    """Locates the VGG19 weights: the published ones, by the layer that needs them, and others used before."""
     from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, weights_by_digest
 
     missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
@@ -113,7 +107,7 @@ def weights() -> dict[str, str]:
 
 
 def size_of(paths: Iterable[Path]) -> int:
-    """Bytes of the files among some paths."""
+    """Sums the bytes of the files among some paths."""
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 

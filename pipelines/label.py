@@ -31,10 +31,10 @@ class Options(Weights):
         photos: Folder of pictures, which may have subfolders.
         preset: Name of a shipped preset, or the path of one, that proposes: a captioner captions, a question-answerer
             answers the questions that are typed.
-        questions: Questions and answers in place of captions, also without a preset.
-        out: The table; PHOTOS/captions.csv or PHOTOS/questions.csv by default. One that is there is gone on with.
-        port: Of the page, on this machine only; 0 takes a free one.
-        no_browser: Only tell the page's address.
+        questions: Label questions and answers in place of captions, also without a preset.
+        out: The table; PHOTOS/captions.csv or PHOTOS/questions.csv by default. An existing one is continued.
+        port: Port of the page, on this machine only; 0 takes a free one.
+        no_browser: Only print the page's address.
     """
 
     photos: tyro.conf.Positional[Path]
@@ -49,12 +49,15 @@ def main(options: Options) -> int:
     """Labels one's own pictures on a local page: a model proposes, a person corrects, and the table is on disk at once.
 
     Nothing leaves the machine. Ctrl-C, or the button at the end of the page, ends it and prints the command that
-    learns from the table; started again, it goes on where it was.
+    trains on the table; started again, it continues the table.
     """
     photos, out = options.photos, options.out
     check_all(photos, options.preset, out, options.vgg19_weights)
     paths = mm.find_images([photos])
-    model = proposing(options.preset, options.vgg19_weights)
+    model = None
+    if options.preset:
+        start_tensorflow()
+        model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
     task = mm.task_of(model) if model else mm.question_answering if options.questions else mm.captioning
     if options.questions and not task.asks:
         raise mm.InputError(
@@ -76,28 +79,12 @@ def main(options: Options) -> int:
 
 
 def check_all(photos: Path, preset: str | None, out: Path | None, vgg19_weights: str | None) -> None:
-    """Refuses options that make no sense, before any work.
-
-    Raises:
-        mm.InputError: One does not.
-    """
+    """Checks the options before any work."""
     check_target("--out", out, ending=".csv", overwrite=True)
     if photos.exists() and not photos.is_dir():
         raise mm.InputError(f"label expects a folder of pictures. Received: {photos}, a file; name its folder.")
     if vgg19_weights and not preset:
         raise mm.InputError(f"--vgg19-weights is for --preset. Received: {vgg19_weights} alone; leave it out.")
-
-
-def proposing(preset: str | None, vgg19_weights: str | None) -> Any:
-    """Loads the model that proposes, if one is named.
-
-    Raises:
-        mm.InputError: It cannot be loaded.
-    """
-    if preset is None:
-        return None
-    start_tensorflow()
-    return mm.load(preset, vgg19_weights=vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
 
 
 def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Proposal]:
@@ -121,12 +108,12 @@ def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callabl
 
 
 def serve(work: Labelling, port: int, *, browser: bool) -> None:
-    """Serves the page until the person ends it there or with Ctrl-C; what is being saved then is saved."""
+    """Serves the page until the person ends it there or with Ctrl-C; a save in progress is completed."""
     with LabelServer(work, port) as server:
         tell(f"label {len(work.sheet.pictures)} pictures at {server.address}\nCtrl-C ends; {work.sheet.path} is kept")
         try:
             if browser:
-                # In a thread: a browser of the terminal keeps its caller waiting, and asks the server meanwhile
+                # In a thread: a terminal's browser blocks its caller, and asks the server meanwhile
                 threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
             server.serve_forever()
         except KeyboardInterrupt:
@@ -136,7 +123,7 @@ def serve(work: Labelling, port: int, *, browser: bool) -> None:
 def finishing(
     task: Task[Any], sheet: Sheet, photos: Path, learning: Mapping[str, str | None]
 ) -> Callable[[int], Summary]:
-    """Makes the function from the number of labelled pictures to the summary with the command that trains on them."""
+    """Makes the function that summarises a number of labelled pictures, with the command that trains on them."""
 
     def finish(labelled: int) -> Summary:
         following = command(task, sheet, photos, learning, unfinished(sheet)) if labelled else ""
@@ -146,7 +133,7 @@ def finishing(
 
 
 def command(task: Task[Any], sheet: Sheet, photos: Path, learning: Mapping[str, str | None], unfinished: int) -> str:
-    """Spells the command that trains on the table; rows without text, which it would refuse, are left out."""
+    """Returns the command that trains on the table and leaves out rows without text, which it would refuse."""
     words = ["mmtoolkit", "finetune" if learning["preset"] else task.command]
     for name, value in learning.items():
         words += [f"--{name}", value] if value else []
@@ -156,7 +143,7 @@ def command(task: Task[Any], sheet: Sheet, photos: Path, learning: Mapping[str, 
 
 
 def is_read_from(task: Task[Any], sheet: Sheet, photos: Path) -> bool:
-    """Returns whether the readers take the table, and it alone, where they are given the folder."""
+    """Returns whether the readers read the table, and it alone, from the folder."""
     try:
         return task.files(photos) == [sheet.path]
     except mm.InputError:  # several files
@@ -164,7 +151,7 @@ def is_read_from(task: Task[Any], sheet: Sheet, photos: Path) -> bool:
 
 
 def print_command(summary: Summary, sheet: Sheet) -> None:
-    """Prints the command to run next, and tells how many pictures are labelled."""
+    """Prints the command to run next, and on stderr how many pictures are labelled."""
     tell(f"labelled: {summary.labelled} of {summary.pictures} pictures, in {sheet.path}")
     if not summary.labelled:
         tell("there is nothing to learn from yet; start again to go on")

@@ -9,7 +9,7 @@ import itertools
 import json as json_format
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,12 +33,12 @@ class Options(Images, Preset, Searching, Printing, Replacing):
     """The options of `mmtoolkit predict`.
 
     Args:
-        question: What a preset that answers questions is asked about each picture.
+        question: Question about each picture, for a preset that answers questions.
         out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
-        n_best: Captions a picture, for which the preset's own beam widens where it must but that of --beam does not, or
-            answers (1 and 5); --attention draws the first.
-        attention: Folder for a PNG per picture that shows where the model looked for each word of the caption, or for
-            the answer (NAME.png; further pictures of that name become NAME-2.png and so on).
+        n_best: Captions per picture, for which the preset's own beam widens where it must but that of --beam does not,
+            or answers (1 and 5); --attention draws the first.
+        attention: Folder for a PNG per picture with the attention for each word of the caption, or for the answer
+            (NAME.png; further pictures of that name become NAME-2.png and so on).
     """
 
     question: str | None = None
@@ -51,7 +51,7 @@ def main(options: Options) -> int:
     """Captions pictures, or answers a question about them, with a trained model.
 
     Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
-    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note says where a picture is unlike those of the training.
+    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note marks pictures that are unlike those of the training.
     """
     out, attention, overwrite = options.out, options.attention, options.overwrite
     check_target("--out", out, ending=".csv", overwrite=overwrite)
@@ -70,7 +70,9 @@ def main(options: Options) -> int:
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
-    with saved_at_the_end(task, out, results, len(paths)):
+    with contextlib.ExitStack() as at_the_end:
+        if out:
+            at_the_end.callback(write_table, task, out, results, len(paths))  # also where the work ends early
         found = predictions(task, model, examples, source=source, search=search)
         for name, path, prediction in zip(picture_names(paths), paths, found, strict=True):
             try:
@@ -93,11 +95,7 @@ def main(options: Options) -> int:
 
 
 def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
-    """Lists the pictures that are there, and the named paths that are not; the others go on.
-
-    Raises:
-        mm.InputError: There is no picture at all.
-    """
+    """Lists the pictures that exist, and the named paths that do not; there must be a picture."""
     if len(images) < 2:
         return mm.find_images(images), []
     paths: list[Path] = []
@@ -116,11 +114,7 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
 
 
 def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> None:
-    """Refuses, before any work, a folder where drawings would take the place of other files.
-
-    Raises:
-        mm.InputError: It is no folder, a drawing's file is there and `overwrite` is off, or it is one of the pictures.
-    """
+    """Checks, before any work, that drawings replace no pictures, nor other files unless `overwrite` is on."""
     if folder.exists() and not folder.is_dir():
         raise mm.InputError(f"--attention expects a folder. Received: {folder}, a file; name another.")
     inputs = {path.resolve() for path in paths}
@@ -134,11 +128,7 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search that is asked for; words of the question that the model does not know are told.
-
-    Raises:
-        mm.InputError: A question is missing or too much, or an option is not for this task.
-    """
+    """Returns the search of the options; checks that they fit the task, and warns of unknown words in the question."""
     preset, question = options.preset, options.question
     if question is not None and not task.asks:
         raise mm.InputError(
@@ -154,11 +144,7 @@ def search_for(task: Task[Any], model: Any, options: Options) -> Any:
 
 
 def draw_attention(task: Task[Any], model: Any, prediction: Prediction, target: Path) -> None:
-    """Draws the view of the best output.
-
-    Raises:
-        mm.InputError: The model has no attention, or the font lacks a character.
-    """
+    """Draws the view of the best output, which must have attention."""
     from mmtoolkit.pictures import draw, is_drawn
 
     (view,) = task.views(model, [prediction.example], [prediction.outputs[0].text], prediction.source)
@@ -179,7 +165,7 @@ def result(task: Task[Any], path: Path, prediction: Prediction, distribution: An
 
 
 def line(task: Task[Any], output: Output) -> str:
-    """Formats an output for a line of the terminal.
+    """Formats an output for its line on stdout.
 
     Example:
         >>> line(mm.question_answering, mm.Answer("red", 0.98765))
@@ -196,23 +182,11 @@ def note(path: Path, distance: float, threshold: float) -> str:
     )
 
 
-@contextlib.contextmanager
-def saved_at_the_end(
-    task: Task[Any], target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int
-) -> Iterator[None]:
-    """Writes the table of what there is when the work ends, also where it ends early."""
-    try:
-        yield
-    finally:
-        if target:
-            write_table(task, target, results, pictures)
-
-
 def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
-    """Writes a table of the task's own form; pictures are named from where the file lies.
+    """Writes a table of the task's own form, with pictures as paths relative to it, as its readers expect.
 
-    Its readers look for them there. What they would refuse, an empty output or a name that is not Unicode, is left out
-    and told. Without a row nothing is written: a table that is there stays.
+    What they would refuse, an empty output or a name that is not Unicode, is left out with a warning. Without a row
+    nothing is written: an existing table stays.
     """
     what = f"{task.noun}s"
     rows = [

@@ -34,19 +34,12 @@ FORMS = (
 
 @dataclass(frozen=True, slots=True)
 class CaptionFile:
-    """What a file says about each image.
-
-    Args:
-        path: The file.
-        captions: The captions by image id; in text files and plain lists the ids are the positions from 1.
-        numbered: Whether the ids are positions.
-        whole_set: Whether it is a COCO annotation file, which may know more images than were captioned.
-    """
+    """The captions in a file, by image."""
 
     path: Path
-    captions: dict[str, list[str]]
-    numbered: bool = False
-    whole_set: bool = False
+    captions: dict[str, list[str]]  # by image id; in text files and plain lists the ids are the positions from 1
+    numbered: bool = False  # whether the ids are positions
+    whole_set: bool = False  # whether it is a COCO annotation file, which may have more images than were captioned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,12 +66,12 @@ def main(options: Options) -> int:
 
     Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
     captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
-    hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
-    All are percentages except CIDEr. The line "signature" on stderr says how the scores were computed.
+    hypotheses. Blank lines count, also at the end; a blank hypothesis is an empty caption, a blank reference an error.
+    All are percentages except CIDEr. The line "signature" on stderr records how the scores were computed.
     """
-    said = read_hypotheses(options.hypotheses)
-    wanted = read_references(options.references, said)
-    captions = {name: only[0] for name, only in said.captions.items()}
+    outputs = read_hypotheses(options.hypotheses)
+    wanted = read_references(options.references, outputs)
+    captions = {name: only[0] for name, only in outputs.captions.items()}
     bootstrap = Bootstrap() if options.intervals else None
     report = scored(captions, wanted, tokenize=options.tokenize, bootstrap=bootstrap, meteor=options.meteor)
     if options.json:
@@ -97,7 +90,7 @@ def scored(
     bootstrap: Bootstrap | None,
     meteor: bool,
 ) -> dict[str, Any]:
-    """Computes the report: scores, their intervals where wanted, the share of unique captions, how all was computed."""
+    """Computes the report: scores, their intervals where asked for, the share of unique captions, the signature."""
     scores: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
     with ExitStack() as stack:
@@ -105,9 +98,9 @@ def scored(
             (caption_statistics(captions, references, tokenize=tokenize), corpus_scores)
         ]
         if meteor:
-            judge = stack.enter_context(start_meteor())
+            scorer = stack.enter_context(start_meteor())
             pairs = zip(*in_words(captions, references, tokenize=tokenize), strict=True)
-            measures.append(([judge.statistics(words, others) for words, others in pairs], judge.scores))
+            measures.append(([scorer.statistics(words, others) for words, others in pairs], scorer.scores))
         for statistics, score in measures:
             scores |= score(totals(statistics))
             intervals |= bootstrap(statistics, score) if bootstrap else {}
@@ -142,64 +135,60 @@ def table(report: Mapping[str, Any]) -> str:
 
 def read_hypotheses(path: Path) -> CaptionFile:
     """Reads a file with one caption for each image."""
-    said = read(path)
-    several = [name for name, captions in said.captions.items() if len(captions) > 1]
+    outputs = read(path)
+    several = [name for name, captions in outputs.captions.items() if len(captions) > 1]
     if several:
         raise InputError(f"{path}: expected one hypothesis for each image. Received: several for {some(several)}.")
-    return said
+    return outputs
 
 
-def read_references(paths: Iterable[Path], said: CaptionFile) -> dict[str, list[str]]:
+def read_references(paths: Iterable[Path], outputs: CaptionFile) -> dict[str, list[str]]:
     """Reads the references of every hypothesis; several files add up."""
     files = [read(path) for path in paths]
     if not files:
         raise InputError("--references expects one file or more. Received: none.")
     wanted: dict[str, list[str]] = {}
     for file in files:
-        check_pair(said, file)
+        check_pair(outputs, file)
         for name, captions in file.captions.items():
             wanted.setdefault(name, []).extend(captions)
-    alone = [name for name in said.captions if name not in wanted]
+    alone = [name for name in outputs.captions if name not in wanted]
     if alone:
         names = ", ".join(str(file.path) for file in files)
-        raise InputError(f"{said.path}: expected references for every hypothesis. {names}: none for {some(alone)}.")
-    return {name: wanted[name] for name in said.captions}
+        raise InputError(f"{outputs.path}: expected references for every hypothesis. {names}: none for {some(alone)}.")
+    return {name: wanted[name] for name in outputs.captions}
 
 
-def check_pair(said: CaptionFile, file: CaptionFile) -> None:
-    """Refuses references that cannot belong to the hypotheses; says which pictures of a COCO set are left out."""
-    if said.numbered != file.numbered:
-        by_line, by_id = (said, file) if said.numbered else (file, said)
+def check_pair(outputs: CaptionFile, file: CaptionFile) -> None:
+    """Checks that references can belong to the hypotheses; warns of pictures of a COCO set that are left out."""
+    if outputs.numbered != file.numbered:
+        by_line, by_id = (outputs, file) if outputs.numbered else (file, outputs)
         raise InputError(f"Expected both files by line or both by image id. {by_line.path}: lines; {by_id.path}: ids.")
-    if said.numbered:
-        check_lines(said, file)
+    if outputs.numbered:
+        check_lines(outputs, file)
         return
-    silent = [name for name in file.captions if name not in said.captions]
+    silent = [name for name in file.captions if name not in outputs.captions]
     if silent and not file.whole_set:
-        raise InputError(f"{file.path}: expected a hypothesis for every image. {said.path}: none for {some(silent)}.")
-    if silent:
-        tell(f"warning: {file.path}: left out, because {said.path} says nothing about them: {some(silent)}")
-
-
-def check_lines(said: CaptionFile, file: CaptionFile) -> None:
-    """Refuses files of different lengths and references that are blank."""
-    counts = len(said.captions), len(file.captions)
-    if counts[0] != counts[1]:
         raise InputError(
-            f"Expected as many references as hypotheses. {said.path}: {counts[0]} lines; {file.path}: {counts[1]} lines"
-            " (blank lines count)."
+            f"{file.path}: expected a hypothesis for every image. {outputs.path}: none for {some(silent)}."
         )
+    if silent:
+        tell(f"warning: {file.path}: left out, because {outputs.path} says nothing about them: {some(silent)}")
+
+
+def check_lines(outputs: CaptionFile, file: CaptionFile) -> None:
+    """Checks that files are of one length and no reference is blank."""
+    ours, theirs = len(outputs.captions), len(file.captions)
+    if ours != theirs:
+        lines = f"{outputs.path}: {ours} lines; {file.path}: {theirs} lines (blank lines count)"
+        raise InputError(f"Expected as many references as hypotheses. {lines}.")
     for line, captions in file.captions.items():
         if not all(caption.strip() for caption in captions):
             raise InputError(f"{file.path}:{line}: expected a reference caption. Received: a blank line.")
 
 
 def read(path: Path) -> CaptionFile:
-    """Reads the captions of a file.
-
-    Raises:
-        InputError: The file is missing, is not UTF-8, is not JSON of a known form, or holds no caption.
-    """
+    """Reads the captions of a file; there must be one."""
     if path.suffix.lower() in (".jsonl", ".csv"):
         raise InputError(f"Expected a .json file or a text file with a caption per line. Received: {path}.")
     if not path.is_file():
@@ -213,13 +202,13 @@ def read(path: Path) -> CaptionFile:
 
 
 def read_lines(path: Path, text: str) -> CaptionFile:
-    """Reads a caption per line; the newline that ends the last line starts no other."""
+    """Reads a caption per line; the newline at the end starts no further line."""
     lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
     return CaptionFile(path, {str(number): [line] for number, line in enumerate(lines, 1)}, numbered=True)
 
 
 def read_json(path: Path, text: str) -> CaptionFile:
-    """Captions in any of the JSON forms."""
+    """Reads captions in any of the JSON forms."""
 
     def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         names = [name for name, _ in pairs]
@@ -239,11 +228,11 @@ def read_json(path: Path, text: str) -> CaptionFile:
         case {"annotations": list(items)}:
             return CaptionFile(path, by_image(path, items), whole_set=True)
         case dict():
-            return CaptionFile(path, {name: spoken(path, repr(name), value) for name, value in data.items()})
+            return CaptionFile(path, {name: as_list(path, repr(name), value) for name, value in data.items()})
         case [dict(), *_]:
             return CaptionFile(path, by_image(path, data))
         case list():
-            numbered = {str(number): spoken(path, f"item {number}", value) for number, value in enumerate(data, 1)}
+            numbered = {str(number): as_list(path, f"item {number}", value) for number, value in enumerate(data, 1)}
             return CaptionFile(path, numbered, numbered=True)
     raise InputError(f"{path}: expected {FORMS}. Received: {shorten(data)}.")
 
@@ -262,7 +251,7 @@ def by_image(path: Path, items: list[Any]) -> dict[str, list[str]]:
     return gathered
 
 
-def spoken(path: Path, place: str, value: Any) -> list[str]:
+def as_list(path: Path, place: str, value: Any) -> list[str]:
     """Checks that a value is one caption, or a list of one or more, and returns the list."""
     captions = [value] if isinstance(value, str) else value
     if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):

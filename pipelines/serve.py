@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, run, tell
@@ -23,11 +23,11 @@ class Options(Group):
 
     Args:
         models: Directory of models, NAME/VERSION as export writes them, or that of one model.
-        port: Of the server; 0 takes a free one.
-        host: Address to listen on. Anyone who reaches it can ask: 0.0.0.0 is for a network that is trusted.
+        port: Port of the server; 0 takes a free one.
+        host: Address to listen on. Anyone who reaches it can send requests: 0.0.0.0 is for a trusted network.
         megabytes: Largest request.
-        seconds: How long a model may take over a request, and a client may send nothing.
-        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
+        seconds: Time limit of a model for a request, and of a client that sends nothing.
+        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving.
     """
 
     models: Path
@@ -67,7 +67,7 @@ def main(options: Options) -> int:
     for model in loaded.values():
         tell(f"{model.name}, version {model.version}: {address}/v1/models/{model.name}")
     tell(f"page: {address}/\nthis is the development server, without batching; Ctrl-C ends it")
-    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
     try:
         server.run()
     except KeyboardInterrupt:
@@ -78,11 +78,6 @@ def main(options: Options) -> int:
         for model in loaded.values():
             model.close()
     return 0
-
-
-def stop(*_: Any) -> None:
-    """Ends as Ctrl-C does."""
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Proves that an exported model answers as its preset did, loaded without Python or on a live server."""
+"""Verifies that an exported model answers as its preset did, loaded without Python or on a live server."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Options(Printing):
 
 
 def main(options: Options) -> int:
-    """Proves that an exported model answers as its preset did, loaded without Python or on a live server.
+    """Verifies that an exported model answers as its preset did, loaded without Python or on a live server.
 
     The golden requests in the export are replayed and each answer is compared with the one that the preset gave. The
     exit code is 1 where one differs; every difference is a line on stderr that names the signature and the input.

@@ -35,23 +35,24 @@ class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
         data: A folder of VQA v1 or v2, easy-VQA or DAQUAR, or a CSV or JSONL file (or its folder) with the columns
             image, question, answer[, split].
         head: classify chooses among the most frequent answers, generate writes one word by word.
-        fusion: attention looks at the regions that the question asks for; product and concat join it with their mean.
-        hops: Looks of the attention, each with what the one before has seen.
-        question_only: Train the twin that reads the questions only.
-        no_twin: Do not also train that twin, with the same settings, for the report.
+        fusion: attention queries the regions with the question; product and concat join it with their mean.
+        hops: Number of attention hops, each queried with the result of the one before.
+        question_only: Train the question-only baseline alone.
+        no_twin: Do not also train the question-only baseline, with the same settings, for the report.
         cell: Recurrent cell of the question encoder and of the head generate.
-        layers: Cells of the question encoder one above the other.
-        forwards_only: Read the question forwards, not backwards as well.
+        layers: Number of stacked cells of the question encoder.
+        forwards_only: Read the question forwards only, not in both directions.
         units: Width of the recurrent state and of the layers behind it.
         embeddings: How the word vectors start: cbow or skip-gram on the training questions, centred; random; one-hot;
             or a file of vectors, as they are (whose width is then the embedding_dim).
-        answers: The head classify chooses among so many most frequent answers, 1000 by default.
+        answers: Number of most frequent answers that the head classify chooses among, 1000 by default.
         dropout: Share of word vectors, regions' features and joint features dropped while training; by default 0.5,
-            and 0 where the small CNN looks at pictures.
-        crop: Of the sides of a photo at most so much is cut off while training; by default 0.5, and 0 where the small
-            CNN looks at pictures.
-        pool: Squares of so many regions on each side become one, of each feature the largest.
-        lookahead: Go on from the averages after each epoch: bears a higher rate, and learns better from few questions.
+            and 0 with the small CNN.
+        crop: Largest share of the sides of a photo that is cropped while training; by default 0.5, and 0 with the small
+            CNN.
+        pool: Side of the squares of regions that are max-pooled into one.
+        lookahead: Continue from the averages after each epoch: allows a higher rate, and learns better from few
+            questions.
     """
 
     head: Literal["classify", "generate"] = "classify"
@@ -75,15 +76,11 @@ class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
     lookahead: bool = False
 
     def check(self) -> None:
-        """Refuses options that make no sense, before any work is done.
-
-        Raises:
-            mm.InputError: One is out of its range, or two contradict each other.
-        """
+        """Checks each option, and that none contradicts another."""
         super().check()
         if self.layer == "fc2" and self.fusion == "attention":
             raise mm.InputError(
-                "--layer fc2 gives one vector, in which there is nowhere to look. Received: --fusion attention; "
+                "--layer fc2 gives one vector, which leaves attention no choice. Received: --fusion attention; "
                 "add --fusion product or concat."
             )
         if self.hops > 1 and self.fusion != "attention":
@@ -110,9 +107,9 @@ class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
 def main(options: Options) -> int:
     """Trains a question-answerer on pictures with questions and answers, and evaluates it.
 
-    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples shows answers and
+    Writes OUT/preset, OUT/report.json and OUT/config.yaml, which --config reads; OUT/samples holds answers and
     attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs). The report compares with the
-    most frequent answers, the pictures of other questions, and a twin of the model that reads the questions only.
+    most frequent answers, the pictures of other questions, and a question-only baseline.
     """
     task, settings = mm.question_answering, resolved(options)
     if not may_begin(options.out, settings, resume=options.resume, overwrite=options.overwrite):
@@ -143,11 +140,7 @@ def main(options: Options) -> int:
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
-    """Fills in options that were left open, and checks the one that depends on the pictures.
-
-    Raises:
-        mm.InputError: The regions cannot be pooled so.
-    """
+    """Fills in options that were left open, and checks that `--pool` divides the regions."""
     small, question_only = vision.encoder == "small", settings["question_only"]
     grid = 1 if settings["layer"] == "fc2" else GRID if vision.key else vision.image_size // 8
     usual: dict[str, Any] = {"dropout": 0.0 if small and not question_only else 0.5}
@@ -169,7 +162,7 @@ def new_answerer(
     *,
     question_only: bool = False,
 ) -> mm.VisualQA:
-    """Makes a question-answerer for the words and the answers of some records, with word2vec vectors."""
+    """Makes a question-answerer with the words and answers of some records and word vectors trained on them."""
     import keras
 
     from mmtoolkit.models import start_at_vgg19
@@ -204,13 +197,14 @@ def new_answerer(
 
 
 def tell_baselines(report: Mapping[str, Any]) -> None:
-    """Tells the accuracy of the baselines, and how far the model is above those that show what the picture adds."""
+    """Prints the accuracy of the baselines, and the model's gain over those that show what the picture adds."""
     for name, scores in report["baselines"].items():
         points = report["gains"].get(name)
-        low, high = points["intervals"]["accuracy"] if points else (0, 0)
-        by = points["scores"]["accuracy"] if points else 0.0
-        where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
-        gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})" if points else ""
+        gain = ""
+        if points:
+            by, (low, high) = points["scores"]["accuracy"], points["intervals"]["accuracy"]
+            where = f"{abs(by):.1f} points {'below' if by < 0 else 'above'}"
+            gain = f"; the model is {where} (difference {low:+.1f} to {high:+.1f})"
         tell(f"{name}: accuracy {scores['accuracy']:.2f}{gain}")
 
 

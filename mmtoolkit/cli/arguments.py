@@ -19,15 +19,7 @@ EXPECTED = {int: "a whole number", float: "a number", str: "a word", Path: "a pa
 
 @dataclass(frozen=True)
 class Argument:
-    """One option of a job.
-
-    Args:
-        name: As Python spells it, e.g. `batch_size`.
-        kind: Its type.
-        default: Its value where it is not given; `MISSING` where it must be.
-        help: What its line of the help says.
-        positional: Whether it is given by its place.
-    """
+    """One option of a job, by its Python name; one without a default must be given."""
 
     name: str
     kind: Any
@@ -37,7 +29,7 @@ class Argument:
 
     @property
     def hint(self) -> Any:
-        """The type with what tyro is to know, so that help and errors read well: `INT`, not `{None}|INT`."""
+        """The type, annotated for tyro so that help and errors read well: `INT`, not `{None}|INT`."""
         silent = self.positional or self.default in (None, ())
         marks: list[Any] = [tyro.conf.arg(help=self.help or None, help_behavior_hint="" if silent else None)]
         if self.positional:
@@ -58,10 +50,10 @@ def arguments_of(main: Job) -> list[Argument]:
         ...
         ...     Args:
         ...         data: Where the pictures are.
-        ...         epochs: How often all of them are seen.
+        ...         epochs: Passes over them.
         ...     '''
         >>> [argument.help for argument in arguments_of(main)]
-        ['Where the pictures are.', 'How often all of them are seen.']
+        ['Where the pictures are.', 'Passes over them.']
     """
     owner = options_class(main)
     described = owner or main
@@ -100,7 +92,7 @@ def fields_of(owner: type) -> dict[str, Any]:
 
 
 def helps_of(owner: type) -> dict[str, str]:
-    """Returns the help of each field of a dataclass, from the class that documents it last."""
+    """Returns the help of each field of a dataclass, from the most derived class that documents it."""
     found: dict[str, str] = {}
     for base in reversed(owner.__mro__):
         found |= helps_in(base.__doc__)
@@ -141,7 +133,7 @@ def assembled(main: Job, arguments: Sequence[Argument]) -> Callable[..., Callabl
 
 
 def words_parser(kind: Any) -> tyro.constructors.PrimitiveConstructorSpec[Any] | None:
-    """Returns how words become a number, or a value that need not be given; `None` where tyro's own way reads well.
+    """Returns the parser of numbers and of optional values; `None` where tyro's own errors read well.
 
     Example:
         >>> words_parser(int | None).metavar, words_parser(tuple[str, str] | None).metavar, words_parser(list[str])

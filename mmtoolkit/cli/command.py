@@ -37,7 +37,7 @@ def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None
 
 
 def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None:
-    """Calls `main` with the options of `--config` and those typed; wrong usage exits with code 2."""
+    """Calls `main` with the options of `--config` and those typed; wrong usage raises `InputError`."""
     arguments = arguments_of(main)
     words = expand_config({argument.name: argument.default for argument in arguments}, list(typed))
     about = (inspect.getdoc(main) or "").partition("\nArgs:")[0].strip()
@@ -71,7 +71,7 @@ def unboxed(box: str) -> str:
 
 
 def exit_code(job: Callable[[], int | None]) -> int:
-    """Runs a job; what a person can mend becomes one line on stderr and an exit code."""
+    """Runs a job and returns its exit code; an error that a person can mend becomes one line on stderr."""
     if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not end the job
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -80,7 +80,7 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return code
     except InputError as error:
         return fail(str(error), 2)
-    except BrokenPipeError:  # the reader of stdout has gone, e.g. `head`: there is nobody to write to
+    except BrokenPipeError:  # the reader of stdout has ended, e.g. `head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     except OSError as error:  # a full disk, a folder without permission
@@ -96,7 +96,7 @@ def exit_code(job: Callable[[], int | None]) -> int:
 
 
 def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str = "") -> None:
-    """Refuses, before any work, a file that the result cannot be written to or that would be lost.
+    """Checks, before any work, that a result can be written to a file and replaces nothing by mistake.
 
     Raises:
         InputError: It is a folder, lies in a file, has another ending, or is there already and `overwrite` is off.
@@ -125,7 +125,7 @@ def scores_text(metric: Metric, scores: Mapping[str, float]) -> str:
 
 
 def print_report(metric: Metric, report: Mapping[str, Any], out: Path) -> None:
-    """Prints the validation scores of a training, and tells those of the test split and where the preset is."""
+    """Prints the validation scores of a training, and on stderr its test scores and the path of its preset."""
     tell("on the valid split:")
     sys.stdout.write(f"{scores_text(metric, report['scores'])}\n")
     if "test_scores" in report:
@@ -181,7 +181,7 @@ def fail(message: str, code: int) -> int:
 
 
 def sentence(error: OSError) -> str:
-    """Describes in one line what the system refused, and on which file.
+    """Formats an error of the operating system in one line, with its file.
 
     Example:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))

@@ -15,10 +15,6 @@ from mmtoolkit.errors import InputError
 def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     """Replaces `--config FILE.yaml` by the options in that file which were not typed as well.
 
-    Args:
-        defaults: Every option of the job, with its default.
-        typed: The words of the command line.
-
     Raises:
         InputError: The file is missing, is not a YAML mapping, or names an option that the job does not have.
     """
@@ -52,7 +48,7 @@ def is_typed(name: str, typed: Sequence[str]) -> bool:
 
 
 def take_config(typed: list[str]) -> tuple[Path | None, list[str]]:
-    """Takes `--config FILE` or `--config=FILE` out of the typed words.
+    """Removes `--config FILE` or `--config=FILE` from the typed words, and returns the file and the others.
 
     Example:
         >>> take_config(["a.jpg", "--config", "c.yaml", "--beam", "3"])
@@ -70,7 +66,7 @@ def take_config(typed: list[str]) -> tuple[Path | None, list[str]]:
 
 
 def check_names(options: Mapping[str, Any], defaults: Mapping[str, Any], path: Path) -> None:
-    """Refuses an option that the job does not have, and a value that is not a word or a list of words."""
+    """Checks that the job has each option, and that each value is a word or a list of words."""
     for name, value in options.items():
         if name not in defaults:
             near = difflib.get_close_matches(name, defaults, n=1)
@@ -83,7 +79,7 @@ def check_names(options: Mapping[str, Any], defaults: Mapping[str, Any], path: P
 
 
 def option_words(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
-    """Writes a mapping as command-line words, given the options' defaults (a flag exists only to leave its default).
+    """Formats options as command-line words; those at their default are left out.
 
     Example:
         >>> defaults = {"batch_size": 32, "overwrite": False, "shuffle": True, "seed": None, "references": ()}

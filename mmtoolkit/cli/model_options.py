@@ -1,4 +1,4 @@
-"""The options of a new model that jobs share: what it sees with, its words, its recurrent part."""
+"""The options of a new model that jobs share: its image encoder, its words, its recurrent part."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ EMBEDDINGS = ("cbow", "skip-gram", "random")
 
 @dataclass(frozen=True, kw_only=True)
 class VGG19(Store):
-    """VGG19 and what is taken of it.
+    """VGG19: its weights, its layer, its precision.
 
     Args:
         vgg19_weights: imagenet, the path of a weights file, or random.
-        layer: Of VGG19: block5_conv4 gives 196 regions, block5_pool as many of a picture twice as large, which show
-            smaller things and take four times as long, fc2 one vector (weights with the top).
-        precision: Of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
+        layer: Layer of VGG19: block5_conv4 gives 196 regions; block5_pool as many of a picture twice as large, which
+            shows smaller things and takes four times as long; fc2 one vector (weights with the top).
+        precision: Precision of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
     """
 
     vgg19_weights: str | None = None
@@ -33,21 +33,17 @@ class VGG19(Store):
 
 @dataclass(frozen=True, kw_only=True)
 class Vision(VGG19):
-    """What a new model sees with.
+    """The image encoder of a new model.
 
     Args:
-        encoder: What looks at the pictures; vgg19-block5 trains the last block of VGG19 along, auto takes the small CNN
-            for pictures under 128 pixels.
+        encoder: Image encoder; vgg19-block5 also trains the last block of VGG19, auto takes the small CNN for pictures
+            under 128 pixels.
     """
 
     encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto"
 
     def check(self) -> None:
-        """Refuses what is for another encoder.
-
-        Raises:
-            InputError: Weights or a layer of VGG19 are named for an encoder that does not take them.
-        """
+        """Checks that weights and layer are for this encoder."""
         super().check()
         if self.encoder == "small" and self.vgg19_weights is not None:
             raise InputError(
@@ -68,9 +64,9 @@ class Words(Group):
         embedding_dim: Width of the word vectors.
         embeddings: How the word vectors start: cbow or skip-gram on the training texts, centred; random; or a file of
             vectors, as they are (whose width is then the embedding_dim).
-        freeze_embeddings: Leave the word vectors as they start.
+        freeze_embeddings: Do not train the word vectors.
         min_count: Words that occur less often become unknown.
-        word_dropout: Share of the words read that are dropped whole while training.
+        word_dropout: Share of the input words dropped as a whole while training.
     """
 
     embedding_dim: Count = 300
@@ -86,9 +82,9 @@ class Recurrent(Group):
 
     Args:
         cell: Recurrent cell.
-        layers: Cells one above the other.
+        layers: Number of stacked cells.
         units: Width of the recurrent state.
-        attention_units: Width in which query and regions are compared.
+        attention_units: Width of the vectors in which attention compares query and regions.
     """
 
     cell: Literal["lstm", "gru", "vanilla"] = "lstm"
@@ -98,15 +94,7 @@ class Recurrent(Group):
 
 
 def check_embeddings(embeddings: str, names: Sequence[str]) -> None:
-    """Checks that word vectors can start so.
-
-    Args:
-        embeddings: The value of `--embeddings`.
-        names: The ways that have a name.
-
-    Raises:
-        InputError: It is neither one of them nor a file.
-    """
+    """Checks that the value of `--embeddings` is one of some names or a file."""
     if embeddings not in names and not Path(embeddings).is_file():
         raise InputError(
             f"--embeddings expects {', '.join(names)} or a file of word vectors. Received: "

@@ -8,7 +8,7 @@ The options of a job are a frozen dataclass that derives from groups:
     ...
     ...     Args:
     ...         data: A folder of recordings.
-    ...         hops: How often the memory is read.
+    ...         hops: Number of attention hops.
     ...     '''
     ...
     ...     epochs: Count = 20
@@ -41,12 +41,10 @@ def values(options: Any, group: type) -> dict[str, Any]:
 
 
 def resolved(options: Any) -> dict[str, Any]:
-    """Returns the options of a run as plain values for config.yaml; what belongs to one call only is left out."""
-    plain = {Path: str, tuple: list}
-    fields = {field.name: getattr(options, field.name) for field in dataclasses.fields(options)}
+    """Returns the options of a run as plain values for config.yaml, without those of one call only."""
     return {
-        name: next((make(value) for kind, make in plain.items() if isinstance(value, kind)), value)
-        for name, value in fields.items()
+        name: str(value) if isinstance(value, Path) else list(value) if isinstance(value, tuple) else value
+        for name, value in values(options, type(options)).items()
         if name not in ("overwrite", "resume")
     }
 
@@ -59,20 +57,20 @@ class Group:
         self.check()
 
     def check(self) -> None:
-        """Refuses numbers out of their range; a group adds what contradicts each other in it.
+        """Checks that numbers are in range; a group adds which of its options contradict each other.
 
         Raises:
-            InputError: There is one.
+            InputError: One is not, or two do.
         """
         check_ranges(self)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Seeded(Group):
-    """What begins random numbers.
+    """The random seed.
 
     Args:
-        seed: Start of all random numbers.
+        seed: Seed of all random numbers.
     """
 
     seed: Seed = 0
@@ -80,12 +78,12 @@ class Seeded(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Run(Seeded):
-    """The folder of a training, and how it goes on.
+    """The folder of a training, its checkpoints, and resuming it.
 
     Args:
         out: Folder of the run.
         checkpoint_every: Steps between two checkpoints within an epoch, in OUT/checkpoints; 0 writes after epochs only.
-        resume: Go on with the run in OUT; without one, start.
+        resume: Resume the run in OUT; start one if there is none.
         overwrite: Replace the run that is already in OUT.
     """
 
@@ -97,7 +95,7 @@ class Run(Seeded):
 
 @dataclass(frozen=True, kw_only=True)
 class Exclusion(Group):
-    """What of a data set is left out.
+    """The rows and pictures of a data set to leave out.
 
     Args:
         exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it.
@@ -122,7 +120,7 @@ class Data(Exclusion):
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut(Group):
-    """What is validated on.
+    """The validation split.
 
     Args:
         valid_share: Share of the training pictures held out for validation where the data names others for training
@@ -145,7 +143,7 @@ class Images(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Store(Group):
-    """Where features are kept.
+    """The feature store.
 
     Args:
         features: Folder of the feature store; in the cache by default.
@@ -179,12 +177,12 @@ class Preset(Weights):
 
 @dataclass(frozen=True, kw_only=True)
 class Descent(Group):
-    """The steps of a training.
+    """The optimization of a training.
 
     Args:
-        batch_size: Captions or questions a step.
-        learning_rate: Highest rate of Adam.
-        averaging: Share of the averaged weights kept at each step; 0 switches averaging off.
+        batch_size: Captions or questions per step.
+        learning_rate: Peak learning rate of Adam.
+        averaging: Decay of the moving average of the weights at each step; 0 switches averaging off.
         label_smoothing: Probability moved from the right word or answer to all.
     """
 
@@ -201,7 +199,7 @@ class Fitting(Descent):
     Args:
         epochs: Passes over the training captions or questions.
         patience: Epochs without a better validation score before training stops.
-        deterministic: Give the same weights at every run, to the bit, at some cost in time.
+        deterministic: Train the same weights at every run, to the bit, at some cost in time.
     """
 
     epochs: Count = 10
@@ -224,16 +222,16 @@ class Beam(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Searching(Beam):
-    """The search of a captioner: a beam, or words that are drawn.
+    """The search of a captioner: a beam search, or sampling.
 
     Args:
-        groups: Diverse beam search: parts of the beam, each drawn away from the words of the ones before it; the beam
-            is a multiple of them.
-        diversity: What a word costs a group for each earlier one that says it at the same place (0.5).
-        temperature: Draw the words instead of searching for them; below 1 likely ones become likelier.
-        top_k: Draw among so many likeliest words.
-        top_p: Draw among the likeliest words that together have this probability.
-        seed: Start of the random numbers of a draw (0).
+        groups: Groups of a diverse beam search, each penalised for the words of the ones before it; the beam is a
+            multiple of them.
+        diversity: Penalty on a word for each earlier group that has it at the same position (0.5).
+        temperature: Sample the words instead of searching for them; below 1 likely ones become likelier.
+        top_k: Sample among this many likeliest words.
+        top_p: Sample among the likeliest words that together have this probability.
+        seed: Random seed of sampling (0).
     """
 
     groups: Count | None = None
@@ -246,7 +244,7 @@ class Searching(Beam):
 
 @dataclass(frozen=True, kw_only=True)
 class Printing(Group):
-    """The form of what is printed.
+    """The form of the output.
 
     Args:
         json: Print one JSON object and nothing else.
@@ -257,10 +255,10 @@ class Printing(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Replacing(Group):
-    """Whether files may be lost.
+    """Replacing existing files.
 
     Args:
-        overwrite: Replace files that are there already.
+        overwrite: Replace existing files.
     """
 
     overwrite: bool = False

@@ -12,19 +12,14 @@ from mmtoolkit.errors import InputError
 
 @dataclass(frozen=True)
 class Range:
-    """The numbers that an option takes.
+    """The numbers that an option takes."""
 
-    Args:
-        expected: The numbers in words, as an error names them.
-        holds: Whether a number is one of them.
-    """
-
-    expected: str
+    expected: str  # in words, for errors
     holds: Callable[[float], bool]
 
 
 def at_least(least: int) -> Range:
-    """Returns the range of the numbers from one up."""
+    """Returns the range of the numbers from `least` up."""
     return Range(f"{least} or more", lambda number: number >= least)
 
 
@@ -39,14 +34,7 @@ Port = Annotated[int, Range("a number from 0 to 65535", lambda number: 0 <= numb
 
 
 def check_ranges(options: Any) -> None:
-    """Refuses numbers that are out of their range.
-
-    Args:
-        options: A dataclass, whose annotations name the ranges.
-
-    Raises:
-        InputError: A number is out of its range.
-    """
+    """Checks that the numbers in a dataclass are in the ranges that its annotations name."""
     hints = get_type_hints(type(options), include_extras=True)
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)

@@ -23,16 +23,14 @@ Owners = Mapping[Path, tuple[str, str | None]]  # of each picture: its name in t
 def duplicates(pictures: Mapping[Path, PictureInfo], owners: Owners) -> list[Finding]:
     """Returns a finding for each duplicate picture, with the name of the first of its kind."""
     same = [(pair, "is the same file as", "duplicate", "across splits") for pair in same_bytes(pictures)]
-    near = [
-        (pair, "looks nearly like", "near duplicate", "near duplicate across splits") for pair in nearly_same(pictures)
-    ]
+    kinds = "near duplicate", "near duplicate across splits"
+    near = [(pair, "looks nearly like", *kinds) for pair in nearly_same(pictures)]
     findings = []
-    for (first, second), relation, within, across in (*same, *near):
+    for (first, second), relation, kind, across in (*same, *near):
         (image, split), (other, other_split) = owners[second], owners[first]
-        where = (
-            f"; it is in {split or 'no split'}, the other in {other_split or 'none'}" if split != other_split else ""
-        )
-        kind = across if where else within
+        where = ""
+        if split != other_split:
+            kind, where = across, f"; it is in {split or 'no split'}, the other in {other_split or 'none'}"
         findings.append(Finding(kind, f"{relation} {other}{where}; keep one", image, path=second, other=first))
     return findings
 
@@ -64,7 +62,7 @@ def nearly_same(pictures: Mapping[Path, PictureInfo]) -> Iterator[tuple[Path, Pa
 
 
 def near_pairs(bits: np.ndarray, small: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yields the index of each picture that nearly equals an earlier one, and of the first such.
+    """Yields the index of each picture that nearly equals an earlier one, and that of the first such one.
 
     Args:
         bits: `<uint64>[pictures]`, their hashes.

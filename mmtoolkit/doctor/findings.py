@@ -11,23 +11,9 @@ from typing import Any, Literal
 from mmtoolkit.readers import Fault
 
 Level = Literal["error", "warning"]
-ERRORS = (
-    "unreadable table",
-    "unreadable",
-    "truncated",
-    "missing",
-    "bad row",
-    "empty",
-    "across splits",
-)  # training refuses these, or must not learn from them
-USABLE = (
-    "wrong extension",
-    "cmyk",
-    "tiny",
-    "huge",
-    "heic",
-    "very long",
-)  # odd, but fit to be learnt from
+# Training refuses these, or must not learn from them.
+ERRORS = ("unreadable table", "unreadable", "truncated", "missing", "bad row", "empty", "across splits")
+USABLE = ("wrong extension", "cmyk", "tiny", "huge", "heic", "very long")  # odd, but fit for training
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +26,7 @@ class Finding:
 
     Args:
         kind: A name in a word or two.
-        message: The same in a sentence, with what to do.
+        message: What is wrong, in a sentence, with what to do.
         image: The picture, as the data set names it.
         source: The row, `FILE:LINE`, if it concerns one.
         path: The path of the picture, if there is one.

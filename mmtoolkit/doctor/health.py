@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 from mmtoolkit.doctor.duplicates import duplicates
 from mmtoolkit.doctor.findings import ERRORS, Finding, Health
@@ -11,17 +12,24 @@ from mmtoolkit.doctor.texts import Text, answer_table, text_findings, vocabulary
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics import most_frequent_answer
 from mmtoolkit.readers import Fault, split
-from mmtoolkit.records import CaptionRecord, QuestionRecord
+from mmtoolkit.readers.splits import Example as Splittable
+from mmtoolkit.task import Example
 
-Record = CaptionRecord | QuestionRecord
+
+class Record(Example, Splittable, Protocol):
+    """An example with texts that can be examined."""
+
+    @property
+    def noun(self) -> str:
+        """What a text is, e.g. `"caption"`."""
+
+    @property
+    def texts(self) -> tuple[tuple[str, str], ...]:
+        """Each text with the place where it was read."""
 
 
 def examine(
-    records: Sequence[CaptionRecord] | Sequence[QuestionRecord],
-    faults: Sequence[Fault] = (),
-    *,
-    seed: int = 0,
-    progress: Progress | None = None,
+    records: Sequence[Record], faults: Sequence[Fault] = (), *, seed: int = 0, progress: Progress | None = None
 ) -> Health:
     """Examines a data set: its pictures, their texts, and the vocabulary and answers a model could learn from them.
 
@@ -39,14 +47,12 @@ def examine(
     Raises:
         InputError: The package imagehash is not installed.
     """
-    owners = {record.image: (record.image_id, record.split) for record in records}
+    owners = {record.image: (record.group, record.split) for record in records}
     pictures = inspect_pictures(list(owners), progress)
-    findings = [
-        Finding(fault.kind, str(fault), fault.image)
-        if fault.whole
-        else Finding(fault.kind, fault.reason, fault.image, fault.source)
-        for fault in faults
-    ]
+    findings: list[Finding] = []
+    for fault in faults:
+        message, source = (str(fault), "") if fault.whole else (fault.reason, fault.source)
+        findings.append(Finding(fault.kind, message, fault.image, source))
     for path, info in pictures.items():
         findings += [Finding(kind, message, owners[path][0], path=path) for kind, message in info.oddities]
     findings += duplicates(pictures, owners)
@@ -60,7 +66,7 @@ def examine(
 def texts_of(records: Sequence[Record]) -> list[Text]:
     """Returns all captions or questions, each with its place."""
     return [
-        Text(text, record.image_id, source, record.noun, answer_to(record))
+        Text(text, record.group, source, record.noun, answer_to(record))
         for record in records
         for text, source in record.texts
     ]

@@ -1,4 +1,4 @@
-"""The findings as one self-contained HTML page."""
+"""Renders the findings as one self-contained HTML page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,7 @@ SHOWN = 60  # of each kind
 
 
 def health_page(health: Health, title: str) -> str:
-    """Returns a self-contained page: counts by kind, the findings with their pictures, and the tables.
-
-    Args:
-        health: The result of the examination.
-        title: The name of the data set.
-    """
+    """Returns a self-contained page: counts by kind, the findings with their pictures, and the tables."""
     counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
     scores = f"{health.scores['errors']} errors, {health.scores['warnings']} warnings"
     parts = [f"<p class=lead>{escape(counts)}: {escape(scores)}.</p>"]

@@ -66,15 +66,12 @@ def inspect_pictures(paths: Sequence[Path], progress: Progress | None = None) ->
     pictures: dict[Path, PictureInfo] = {}
     with ThreadPoolExecutor(2) as pool:  # Pillow decodes outside Python's lock
         for done, (path, info) in enumerate(zip(paths, pool.map(inspect_picture, paths), strict=True), start=1):
-            pictures[path] = info if info.small is None else info._replace(hash=perceptual_hash(imagehash, info.small))
+            if info.small is not None:
+                info = info._replace(hash=imagehash.phash(Image.fromarray(info.small)).hash.ravel())
+            pictures[path] = info
             if progress and (done % 50 == 0 or done == len(paths)):
                 progress(done, len(paths))
     return pictures
-
-
-def perceptual_hash(imagehash: object, small: np.ndarray) -> np.ndarray:
-    """Computes the bits of a picture's low frequencies of brightness: above their median or below."""
-    return imagehash.phash(Image.fromarray(small)).hash.ravel()  # type: ignore[attr-defined]
 
 
 def inspect_picture(path: Path) -> PictureInfo:

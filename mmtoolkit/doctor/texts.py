@@ -76,11 +76,12 @@ def foreign_script(texts: Sequence[Text]) -> list[Finding]:
     owned = [scripts(text.text) for text in texts]
     letters = Counter(script for own in owned for script in own)
     usual = {script for script, count in letters.items() if count >= USUAL * letters.total()}
+    names = " and ".join(sorted(script.title() for script in usual))
     findings = []
     for text, own in zip(texts, owned, strict=True):
         if own and sum(script in usual for script in own) < OWN_SCRIPT * len(own):
             script = Counter(own).most_common(1)[0][0].title()
-            message = f"the {text.what} {quoted(text.text)} is in {script} letters, the others are in {joined(usual)}"
+            message = f"the {text.what} {quoted(text.text)} is in {script} letters, the others are in {names}"
             findings.append(Finding("unexpected script", message, text.image, text.source))
     return findings
 
@@ -132,11 +133,6 @@ def quoted(text: str) -> str:
     return repr(text if len(text) <= QUOTED else f"{text[: QUOTED - 1]}…")
 
 
-def joined(scripts: Iterable[str]) -> str:
-    """Joins the names of scripts for a sentence."""
-    return " and ".join(sorted(script.title() for script in scripts))
-
-
 def long_texts(texts: Sequence[Text]) -> list[Finding]:
     """Finds texts much longer than the others, which models cut."""
     lengths = [len(words_of(text.text)) for text in texts]
@@ -175,7 +171,7 @@ def answer_table(train: Sequence[str], valid: Sequence[str]) -> list[list[str]]:
 
 
 def share(part: int, whole: int) -> str:
-    """Returns a percentage.
+    """Formats a share as a percentage.
 
     Example:
         >>> share(1, 8)

@@ -1,4 +1,4 @@
-"""How many images of a data set are out of the distribution of a model's training images."""
+"""The share of a data set's images that are out of the distribution of a model's training images."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MOST = 5000  # images of a data set that are examined
 
 
 def out_of_distribution(model: Any, records: Sequence[Any], source: ImageSource | None) -> dict[str, Any]:
-    """Computes the percentage of out-of-distribution images, for a report; nothing where it is not known.
+    """Computes the percentage of out-of-distribution images, for a report; empty where there is no distribution.
 
     Example:
         >>> out_of_distribution(captioner, records, store)  # doctest: +SKIP
@@ -33,5 +33,5 @@ def images_of(records: Sequence[Any]) -> list[Path]:
 
 
 def drawn(images: list[Path], seed: int) -> list[Path]:
-    """Draws images at random where there are many."""
+    """Draws `MOST` images at random where there are more."""
     return images if len(images) <= MOST else random.Random(seed).sample(images, MOST)

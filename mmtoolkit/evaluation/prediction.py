@@ -11,16 +11,16 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.task import Example, Output, Task
 from mmtoolkit.vision import ImageSource, ReadImages
 
-BATCH = 16  # examples a forward pass where each is shown as soon as it is there
+BATCH = 16  # examples per forward pass where each is shown as soon as it is computed
 
 
 class Prediction(NamedTuple):
-    """What a model makes of one example.
+    """A model's prediction for one example.
 
     Args:
         example: The example.
         outputs: The model's outputs, best first; none where the image cannot be read.
-        source: The image that was read, for a view; `None` of a model without images.
+        source: The image that was read, for a view; `None` for a model without images.
         distance: How far the image is from the training images, where that is known.
         error: Why the image cannot be read.
     """
@@ -54,7 +54,7 @@ def predict(
         examples: What to predict for.
         source: Where features or pixels come from; `None` for a model without images.
         search: A search in place of the model's own.
-        batch_size: Examples a forward pass; by default the task's.
+        batch_size: Examples per forward pass; by default the task's.
         progress: Called with (done, total) after each batch.
 
     Raises:
@@ -94,7 +94,7 @@ def predictions(
         examples: What to predict for.
         source: Where features or pixels come from; `None` for a model without images.
         search: A search in place of the model's own.
-        batch_size: Examples a forward pass, 16 by default: each is yielded as soon as it is there.
+        batch_size: Examples per forward pass, 16 by default: each prediction is yielded as soon as it is computed.
     """
     for batch in batches(examples, batch_size or BATCH):
         images = read_images(source, [example.image for example in batch]) if source else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from mmtoolkit.decoding import Search
@@ -45,7 +46,7 @@ def evaluate(
         search: A search in place of the model's own.
         predictions: The model's outputs by id, as `predict` gives them, where they are known already.
         train_records: What the model was trained on, for the share of outputs that occur there.
-        seed: Start of the random numbers, of derangements.
+        seed: Random seed of derangements.
         progress: Called with (done, total) after each batch.
 
     Returns:
@@ -62,12 +63,8 @@ def evaluate(
     metric, groups = task.metric, {record.id: record.group for record in records}
     statistics = metric.statistics({key: predictions[key][0].text for key in references}, references)
 
-    def best(model: Any, records: Sequence[Example], source: Any) -> dict[str, str]:
-        return texts(task, model, records, source)
-
-    evaluation = Evaluation(
-        model, records, source, predictions, statistics, seed, train_records, search=search, predict=best
-    )
+    best = partial(texts, task)
+    evaluation = Evaluation(model, records, source, predictions, statistics, seed, train_records, search, best)
     baselines = {name: metric.statistics(outputs, references) for name, outputs in task.baselines(evaluation).items()}
     grades = task.grade(evaluation)
     rows = [row_of(task, record, predictions[record.id][0], grades, statistics) for record in records]
@@ -104,7 +101,7 @@ def row_of(task: Task[Any], record: Example, output: Output, grades: Grades, sta
 
 
 def fingerprint(references: Sequence[str]) -> str:
-    """Hashes the references of a record, by which it is known to be the same in two reports.
+    """Hashes the references of a record, by which two reports recognise it as the same.
 
     Example:
         >>> fingerprint(["a dog runs"])
@@ -115,16 +112,14 @@ def fingerprint(references: Sequence[str]) -> str:
 
 def by_group(groups: Mapping[str, str], *tables: Statistics) -> list[list[float]]:
     """Sums the statistics of each group, the tables' columns side by side; a group is resampled as a whole."""
-    totals: dict[str, list[float]] = {}
+    rows: dict[str, list[list[float]]] = {}
     for key, group in groups.items():
-        row = [value for table in tables for value in table[key]]
-        before = totals.setdefault(group, [0.0] * len(row))
-        before[:] = [old + new for old, new in zip(before, row, strict=True)]
-    return list(totals.values())
+        rows.setdefault(group, []).append([value for table in tables for value in table[key]])
+    return [summed(held) for held in rows.values()]
 
 
 def gain(metric: Metric, groups: Mapping[str, str], ours: Statistics, theirs: Statistics) -> dict[str, Any]:
-    """Computes how far one table scores above another, with the interval of the difference."""
+    """Computes the difference of the scores of two tables, with its interval."""
     table = by_group(groups, ours, theirs)
     difference = paired(metric.scores)
     return {"scores": difference(summed(table)), "intervals": Bootstrap()(table, difference)}

@@ -1,4 +1,4 @@
-"""Monitoring a training: curves and samples to look at, warnings with advice, a stop where nothing is left."""
+"""Monitors a training: curves, samples, warnings with advice, and a stop at NaN."""
 
 from mmtoolkit.monitoring.callbacks import AfterBar, Curves, StopAtNaN
 from mmtoolkit.monitoring.events import Events

@@ -1,4 +1,4 @@
-"""Monitors a training by callbacks: curves, a stop at NaN, and lines that wait for the progress bar."""
+"""Callbacks that monitor a training: curves, a stop at NaN, and messages below the progress bar."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOTHING: NDArray[np.float64] = np.zeros(1)
 
 
 def once_each(tell: Tell) -> Callable[[str, str | None], None]:
-    """Returns a function that passes on the first message of each kind, as a warning.
+    """Returns a function that prints the first message of each kind, as a warning.
 
     Example:
         >>> warn = once_each(lines.append)
@@ -40,7 +40,7 @@ def once_each(tell: Tell) -> Callable[[str, str | None], None]:
 
 
 class AfterBar(keras.callbacks.Callback):
-    """Holds lines back until Keras' progress bar has ended its own, after all other callbacks of an epoch.
+    """Delays messages until Keras' progress bar has ended its line, after all other callbacks of an epoch.
 
     Example:
         >>> notes = AfterBar(print)

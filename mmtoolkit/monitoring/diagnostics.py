@@ -1,4 +1,4 @@
-"""Diagnoses a training: returns for some numbers one sentence with what to try, or `None` if all is well."""
+"""Checks of a training: each returns one sentence with advice, or `None` if all is well."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from numpy.typing import ArrayLike, NDArray
 # The thresholds are far from what was measured on captioners of Flickr8k that learnt (BLEU-4 18 to 21 on its
 # development pictures, in three recipes: regions as they are or normalised, with and without dropped regions).
 
-# Different captions for each different reference: they had 0.38 to 0.89 in each of their epochs; one that writes from
-# habit has a handful of sentences for a thousand pictures.
+# Distinct captions per distinct reference: they had 0.38 to 0.89 in each of their epochs; a collapsed one has a handful
+# of sentences for a thousand pictures.
 FEWEST_DIFFERENT = 0.05
 FEWEST_PICTURES = 10  # of fewer, chance may give all the same sentence
 

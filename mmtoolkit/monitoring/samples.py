@@ -15,13 +15,13 @@ from mmtoolkit.task import Task, View
 from mmtoolkit.vision import ImageSource
 
 RecordT = TypeVar("RecordT")
-SETTLED = 2  # epochs without warnings: every model begins with one output and an attention that stays
+SETTLED = 2  # epochs without warnings: every model begins with one output and an attention that does not move
 
 
 class Samples:
-    """Shows the outputs for a few fixed records with the view of the first, and warns of signs that all is the same.
+    """Writes the outputs for a few fixed records with the view of the first, and warns of degenerate ones.
 
-    Nothing is decoded for it: `DecodedValidation(…, watch=samples)` gives it the outputs that it has scored.
+    It decodes nothing: `DecodedValidation(…, watch=samples)` gives it the outputs that it has scored.
 
     Example:
         >>> samples = Samples(captioning, valid, store, Path("runs/a/samples"), events=events, tell=print)
@@ -71,7 +71,7 @@ class Samples:
             self.draw(views[0], epoch)
 
     def draw(self, view: View, epoch: int) -> None:
-        """Draws a view; what cannot be drawn is told once and ends nothing."""
+        """Draws a view; where that is impossible, warns once."""
         try:
             sheet = draw(view)
         except InputError as error:  # e.g. no font with Hangul
@@ -82,7 +82,7 @@ class Samples:
 
 
 def spread(records: Sequence[RecordT], count: int) -> list[RecordT]:
-    """Returns so many records, at most, evenly from first to last.
+    """Returns at most `count` records, evenly spaced.
 
     Example:
         >>> spread("abcdef", 3)

@@ -1,4 +1,4 @@
-"""Reports to look at: one HTML page with views and curves, its table of rows, and two runs compared."""
+"""Reports for people: one HTML page with views and curves, its table of rows, and the comparison of two."""
 
 from mmtoolkit.reports.comparison import Change, Comparison, compare, comparison_page
 from mmtoolkit.reports.files import read_report, read_table, save_report, write_report

@@ -37,7 +37,7 @@ class Change(NamedTuple):
 
     @property
     def difference(self) -> float:
-        """How much higher B is."""
+        """B - A."""
         return self.second - self.first
 
     @property
@@ -102,38 +102,31 @@ def changes(metric: Metric, pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
     grades = list(dict.fromkeys(row["grade"] for pair in pairs for row in pair))
 
     def score(totals: Sequence[float]) -> dict[str, float]:
-        shares = {
-            f"{grade} (share)": 100 * total / totals[0]
-            for grade, total in zip(grades, totals[len(names) :], strict=True)
-        }
+        held = zip(grades, totals[len(names) :], strict=True)
+        shares = {f"{grade} (share)": 100 * total / totals[0] for grade, total in held}
         return {**metric.scores(totals[: len(names)]), **shares}
 
-    totals: dict[str, list[float]] = {}
+    groups: dict[str, list[list[float]]] = {}
     for a, b in pairs:  # the records of a group are resampled together
         row = [
             float(value)
             for each in (b, a)
             for value in (*(each[name] for name in names), *(each["grade"] == grade for grade in grades))
         ]
-        before = totals.setdefault(a["group"], [0.0] * len(row))
-        before[:] = [old + new for old, new in zip(before, row, strict=True)]
-    sums = summed(totals.values())
+        groups.setdefault(a["group"], []).append(row)
+    table = [summed(rows) for rows in groups.values()]
+    sums = summed(table)
     half = len(sums) // 2
     second, first = score(sums[:half]), score(sums[half:])
-    intervals = Bootstrap()(list(totals.values()), paired(score))
+    intervals = Bootstrap()(table, paired(score))
     return [Change(name, first[name], second[name], intervals[name]) for name in first]
 
 
 def different(first: Row, second: Row) -> list[list[str]]:
-    """Lists options, hashes and versions that are not the same."""
-    ours, theirs = (
-        dict(flat({name: report[name] for name in SETTINGS if name in report})) for report in (first, second)
-    )
-    return [
-        [name, ours.get(name, ""), theirs.get(name, "")]
-        for name in {**ours, **theirs}
-        if ours.get(name) != theirs.get(name)
-    ]
+    """Lists the options, hashes and versions that differ."""
+    ours, theirs = (dict(flat({name: each[name] for name in SETTINGS if name in each})) for each in (first, second))
+    differing = [name for name in {**ours, **theirs} if ours.get(name) != theirs.get(name)]
+    return [[name, ours.get(name, ""), theirs.get(name, "")] for name in differing]
 
 
 def moved(
@@ -151,7 +144,7 @@ def moved(
 
 
 def change_rows(comparison: Comparison) -> list[list[str]]:
-    """Lays the changes out as a table with a head; what is beyond noise is marked."""
+    """Formats the changes as a table with a head; those beyond noise are marked."""
     printed = comparison.metric.printed
     rows = [["", "A", "B", "B - A", "95 % interval", ""]]
     for change in comparison.changes:
@@ -163,27 +156,20 @@ def change_rows(comparison: Comparison) -> list[list[str]]:
 
 
 def comparison_page(comparison: Comparison, names: tuple[str, str]) -> str:
-    """Renders a comparison as a self-contained page.
-
-    Args:
-        comparison: What differs.
-        names: What A and B are.
-    """
+    """Renders a comparison of two runs of some names as a self-contained page."""
     weighted = comparison.metric.corpus_weighted
     why = "".join(f", and {name} with them: it weighs words by all records of a report" for name in sorted(weighted))
     left = f", {comparison.left_out} that only one has are left out{why}" if comparison.left_out else ""
     lead = f"<p class=lead>A: {escape(names[0])}<br>B: {escape(names[1])}<br>{comparison.records:,} records{left}</p>"
     sections = [("What changed", table(change_rows(comparison)))]
     for title, pairs in (("Better in B", comparison.better), ("Worse in B", comparison.worse)):
+        rows = [["", "A", "B"]]
+        for a, b in pairs:
+            name = f"{a['group']}: {a['input']}" if a["input"] else a["id"]
+            rows.append([name, a["output"], b["output"]])
         if pairs:
-            sections.append((title, table([["", "A", "B"], *(both(*pair) for pair in pairs)])))
+            sections.append((title, table(rows)))
     if comparison.settings:
         sections.append(("Different settings", table([["", "A", "B"], *comparison.settings])))
     body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections)
     return page("Two runs compared", lead + body)
-
-
-def both(ours: Row, theirs: Row) -> list[str]:
-    """Lists a record with the outputs of both runs."""
-    name = f"{ours['group']}: {ours['input']}" if ours["input"] else ours["id"]
-    return [name, ours["output"], theirs["output"]]

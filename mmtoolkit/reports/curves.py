@@ -1,4 +1,4 @@
-"""Learning curves as drawings that a page holds."""
+"""Learning curves as SVG."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def curves(history: Mapping[str, Sequence[float]], *, lower: Collection[str] = (
 
 
 def curve(name: str, values: Sequence[float], *, lower: bool = False) -> str:
-    """Renders one drawing, whose best value is the lowest or the highest."""
+    """Renders the chart of one quantity."""
     best = min(values) if lower else max(values)
-    told = f"{name}: {values[0]:.4g} after epoch 1, best {best:.4g} after epoch {list(values).index(best) + 1}"
+    text = f"{name}: {values[0]:.4g} after epoch 1, best {best:.4g} after epoch {list(values).index(best) + 1}"
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places(values))
     x, y = places(values)[list(values).index(best)]
     return (
         f"<li><b>{escape(name)}</b>"
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{escape(told)}"><title>{escape(told)}</title>'
+        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role=img aria-label="{escape(text)}"><title>{escape(text)}</title>'
         f'<polyline points="{points}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="4"/></svg>'
         f"<small>{values[0]:.4g} → {values[-1]:.4g}, best {best:.4g} after epoch {list(values).index(best) + 1} of "
         f"{len(values)}</small></li>"

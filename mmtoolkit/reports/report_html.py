@@ -80,14 +80,10 @@ def scores(task: Task[Any], report: Report) -> str:
         return ""
     others: Mapping[str, Any] = report.get("baselines", {})
     head = ["", "score (95 % interval)", *others]
-    rows = [
-        [
-            name,
-            with_interval(task, name, report),
-            *(task.metric.printed(name, given[name]) for given in others.values()),
-        ]
-        for name in report["scores"]
-    ]
+    rows = []
+    for name in report["scores"]:
+        theirs = (task.metric.printed(name, given[name]) for given in others.values())
+        rows.append([name, with_interval(task, name, report), *theirs])
     decisive = task.metric.names[0]
     gains = {other: points["scores"][decisive] for other, points in report.get("gains", {}).items()}
     points = [f"{abs(by):.1f} points {'below' if by < 0 else 'above'} {other}" for other, by in gains.items()]
@@ -99,10 +95,8 @@ def before_and_after(task: Task[Any], report: Report) -> str:
     if "before" not in report:
         return ""
     rows = [["", "before", "after"]]
-    rows += [
-        [name, with_interval(task, name, report["before"]), with_interval(task, name, report)]
-        for name in report["scores"]
-    ]
+    for name in report["scores"]:
+        rows.append([name, with_interval(task, name, report["before"]), with_interval(task, name, report)])
     for part, where in (("test", "on the test split"), ("kept", "on the old data")):
         for name in report.get(part, {}).get("before", {}).get("scores", ()):
             both = (with_interval(task, name, report[part][when]) for when in ("before", "after"))

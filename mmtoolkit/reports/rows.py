@@ -1,4 +1,4 @@
-"""The table beside a report: every caption or answer with its group and what it adds to the scores."""
+"""The table beside a report: every output with its group and what it adds to the scores."""
 
 from __future__ import annotations
 
@@ -13,12 +13,7 @@ from mmtoolkit.files import write_atomically
 
 
 def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Writes the rows of a report as CSV, a spreadsheet's own encoding mark in front.
-
-    Args:
-        path: The file.
-        rows: One mapping each, all with the same names.
-    """
+    """Writes the rows of a report as CSV, with the byte order mark by which spreadsheets know UTF-8."""
     table = io.StringIO(newline="")
     writer = csv.DictWriter(table, list(rows[0]), lineterminator="\n")
     writer.writeheader()
@@ -27,7 +22,7 @@ def write_rows(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
 
 
 def read_rows(path: Path, statistics: Sequence[str]) -> list[dict[str, Any]]:
-    """Reads such a table; of the statistics those that it has become numbers.
+    """Reads the table of a report, the statistics among its columns as numbers.
 
     Raises:
         InputError: It cannot be read, or a statistic is no number; the message names file and line.

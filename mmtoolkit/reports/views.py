@@ -84,7 +84,7 @@ def item(row: Mapping[str, Any], view: View | None, *, percent: bool) -> str:
 
 
 def figure(view: View | None, name: str) -> str:
-    """Renders what lies above the output of an example."""
+    """Renders the view above the output of an example."""
     match view:
         case PictureView(pixels):
             picture = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
@@ -119,6 +119,6 @@ def output(view: View | None, text: str) -> str:
 
 
 def packed(grid: NDArray[np.float32]) -> str:
-    """Packs a map as text, a byte a region; even attention is half of the scale, as in drawings."""
+    """Encodes a map as base64, one byte per region; uniform attention is half of the scale, as in drawings."""
     strongest = max(float(grid.max()), 2 * float(grid.mean()), 1e-12)
     return base64.b64encode(np.rint(255 * grid / strongest).astype(np.uint8).tobytes()).decode()

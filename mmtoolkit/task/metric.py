@@ -49,7 +49,7 @@ class Metric(ABC):
         return "higher"
 
     def digits(self, name: str) -> int:
-        """Returns the decimals that a score of that name is printed with."""
+        """Returns the number of decimals that a score of that name is printed with."""
         return 2
 
     def score(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, float]:
@@ -74,15 +74,15 @@ class Metric(ABC):
         return float("-inf") if self.better(name) == "higher" else float("inf")
 
     def rank(self, scores: Mapping[str, float], name: str) -> tuple[float, ...]:
-        """Returns what states of a model are compared by, larger is better: the score of a name, then `ties`.
+        """Returns the sort key of a state of a model, larger is better: the score of that name, then `ties`.
 
-        Scores are rounded to two decimals: less is no better state.
+        Scores are rounded to two decimals, so that smaller differences do not count.
         """
         decisive = [each for each in (name, *self.ties) if each in scores]
         return tuple(round(scores[each], 2) * (1 if self.better(each) == "higher" else -1) for each in decisive)
 
     def as_json(self) -> dict[str, Any]:
-        """Describes the metric for a report."""
+        """Describes the metric as JSON, for a report."""
         return {
             "names": list(self.names),
             "better": {name: self.better(name) for name in self.names},

@@ -1,4 +1,4 @@
-"""A task, its examples, its outputs, and what it sees of an evaluation.
+"""A task, its examples, its outputs, and what it is given of an evaluation.
 
 A task is one value: what distinguishes captioning from question answering, or from any other job, is in one module
 of `mmtoolkit.tasks`. `predict`, `evaluate`, `fit`, `fine_tune`, `export`, `verify`, `compare`, the reports, samples,
@@ -10,14 +10,11 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
+from typing import Any, ClassVar, Generic, Literal, NamedTuple, Protocol, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.task.metric import Metric, Statistics, Texts
 from mmtoolkit.task.views import View
-
-if TYPE_CHECKING:  # metrics and readers need no arrays
-    pass
 
 OnError = Literal["fail", "skip", "quarantine"]
 
@@ -40,42 +37,34 @@ class Example(Protocol):
     @property
     def id(self) -> str:
         """The name that results use; unique in a data set."""
-        ...
 
     @property
     def group(self) -> str:
         """What is split and resampled together, e.g. the picture of a question."""
-        ...
 
     @property
     def input(self) -> str:
         """The text that goes into the model; empty where there is none."""
-        ...
 
     @property
     def references(self) -> tuple[str, ...]:
         """What people gave as output; none where it is secret."""
-        ...
 
     @property
     def image(self) -> Any:
         """The image file, where there is one."""
-        ...
 
     @property
     def split(self) -> str | None:
         """`"train"`, `"valid"`, `"test"`, or `None`."""
-        ...
 
     @property
     def source(self) -> str:
         """Where it was read, e.g. `"captions.csv:7"`."""
-        ...
 
     @property
     def content(self) -> tuple[Any, ...]:
         """What a model is trained on, for the digest of a data set."""
-        ...
 
 
 class Output(Protocol):
@@ -84,12 +73,10 @@ class Output(Protocol):
     @property
     def text(self) -> str:
         """The output as text."""
-        ...
 
     @property
     def score(self) -> float:
         """What the search ranks by: a probability or a log-probability."""
-        ...
 
 
 class Section(NamedTuple):
@@ -101,7 +88,7 @@ class Section(NamedTuple):
 
 
 class Evaluation(NamedTuple):
-    """What a task sees of an evaluation when it computes its baselines, grades and details.
+    """What a task is given of an evaluation to compute its baselines, grades and details.
 
     Args:
         model: The model.
@@ -109,7 +96,7 @@ class Evaluation(NamedTuple):
         source: Where the images of the records come from; `None` where there are none.
         predictions: The model's outputs by id, best first.
         statistics: What each record adds to the scores.
-        seed: Start of the random numbers of a derangement.
+        seed: Random seed of a derangement.
         train_records: What the model was trained on, where that is known.
         search: The search that was used.
         predict: Predicts other records with the same model, or with another one: `(model, records, source) -> texts`.
@@ -171,10 +158,10 @@ class Task(ABC, Generic[RecordT]):
     gains: ClassVar[tuple[str, ...]] = ()  # baselines whose difference to the model is reported with an interval
     companions: ClassVar[tuple[str, ...]] = ()  # further models that a training makes, for baselines
     samples: ClassVar[int] = 4  # examples shown after each epoch
-    batch_size: ClassVar[int] = 50  # examples a forward pass
+    batch_size: ClassVar[int] = 50  # examples per forward pass
     is_probability: ClassVar[bool] = False  # whether an output's score is a probability
     asks: ClassVar[bool] = False  # whether each example has a text of its own as input, e.g. a question
-    best_shown: ClassVar[int] = 1  # outputs that `predict` prints unless told otherwise
+    best_shown: ClassVar[int] = 1  # outputs that `predict` prints by default
 
     # --- data ---
 
@@ -222,7 +209,7 @@ class Task(ABC, Generic[RecordT]):
         """Returns the loss that training minimises."""
 
     def search(self, model: Any, n_best: int = 1) -> Any:
-        """Returns a search for so many outputs of each example, based on the model's own."""
+        """Returns a search for `n_best` outputs of each example, based on the model's own."""
         return model.decoding
 
     def choose_search(self, model: Any, n_best: int | None, options: Mapping[str, Any]) -> Any:
@@ -256,7 +243,7 @@ class Task(ABC, Generic[RecordT]):
         return {}
 
     def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]] | None:
-        """Lays predictions out as the task's evaluation server takes them; `None` where there is no server."""
+        """Formats predictions for the task's evaluation server; `None` where there is no server."""
         return None
 
     @abstractmethod
@@ -268,7 +255,7 @@ class Task(ABC, Generic[RecordT]):
         return {}
 
     def sections(self, report: Mapping[str, Any]) -> list[Section]:
-        """Lays out the details of a report for its page."""
+        """Formats the details of a report for its page."""
         return []
 
     # --- views ---
@@ -290,7 +277,7 @@ class Task(ABC, Generic[RecordT]):
         return f"{record.id}{asked} {output!r} (reference: {record.references[0]!r})"
 
     def warnings(self, records: Sequence[RecordT], outputs: Texts, views: Sequence[View]) -> dict[str, str]:
-        """Lists signs that a training goes wrong, one sentence for each kind of sign."""
+        """Lists signs that a training fails, one sentence for each kind of sign."""
         return {}
 
     # --- serving ---
@@ -300,5 +287,5 @@ class Task(ABC, Generic[RecordT]):
         raise InputError(f"Models of the task {self.name} have no serving signatures yet. Received: an export.")
 
     def golden(self, model: Any, probes: Any, *, n_best: int, sample: Any, tolerance: float) -> Iterable[Any]:
-        """Makes the golden requests that prove an exported model; `probes` are images to send."""
+        """Makes the golden requests that verify an exported model; `probes` are images to send."""
         return ()

@@ -1,4 +1,4 @@
-"""What of an example is looked at: a picture with attention, an alignment, weighted words, a series."""
+"""Views of an example: a picture with attention, an alignment of two texts, weighted words, a series."""
 
 from __future__ import annotations
 

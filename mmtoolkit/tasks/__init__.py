@@ -1,4 +1,4 @@
-"""The tasks: each says in one module what distinguishes it from the others.
+"""The tasks: each module defines what distinguishes one from the others.
 
 A new task is a module here and a line in `TASKS`.
 """

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 PER_IMAGE = 8  # captions of an image in one batch where images go through the encoder: they share its work
 CHANCE = 0.75  # share of the captions of other images that score lower than a related one
-PERFECT = 10.0  # CIDEr of a caption that all references repeat
+PERFECT = 10.0  # CIDEr of a caption that equals all its references
 STYLE = {  # details about the captions, and what they are called on a page
     "unique_captions": "different captions, of 100",
     "repeated_captions": "captions with a pair of words twice, of 100",
@@ -82,20 +82,9 @@ class Captioning(Task[CaptionRecord]):
     def inputs(self, model: Captioner, examples: Sequence[CaptionRecord], source: Any) -> dict[str, Any]:
         return {source.input_name: source.read([example.image for example in examples])}
 
-    def dataset(
-        self,
-        model: Captioner,
-        records: Sequence[CaptionRecord],
-        source: Any,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        step: int,
-    ) -> Any:
+    def dataset(self, model: Captioner, records: Sequence[CaptionRecord], source: Any, **order: Any) -> Any:
         from mmtoolkit.data import caption_dataset
 
-        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
         shared = PER_IMAGE if model.encoder else 1
         return caption_dataset(records, model.codec, features=source, per_group=shared, **order)
 
@@ -202,7 +191,7 @@ def caption_grades(captions: Texts, references: Mapping[str, Sequence[str]], *, 
     Args:
         captions: By image, its caption.
         references: By image, its references.
-        seed: Start of the random numbers of the derangement.
+        seed: Random seed of the derangement.
 
     Returns:
         One of the task's grades for each image; and the marks above which `right`, `minor errors` and `related` begin.

@@ -1,4 +1,4 @@
-"""The serving signatures of a captioner, and the golden requests that prove them."""
+"""The serving signatures of a captioner, and the golden requests that verify them."""
 
 from __future__ import annotations
 
@@ -113,19 +113,19 @@ def inputs_of(task: Task[Any], captioner: Captioner, probes: Probes, pictures: S
 
 
 def candidates(captioner: Captioner, inputs: Mapping[str, Any], search: Search) -> list[list[tuple[str, float]]]:
-    """Searches the best sentences of each image, with their scores."""
+    """Decodes the best sentences of each image, with their scores."""
     return captioner.sentences(inputs, search, captioner.codec)
 
 
 def caption_values(captioner: Captioner, rows: Sentences) -> Values:
-    """Makes the outputs of one caption a row."""
+    """Makes the expected outputs of one caption per row."""
     found = list_values(captioner, [[row] for row in rows], 1)
     names = {"caption": "captions", "score": "scores", "tokens": "tokens"}
     return {**{name: found[many][:, 0] for name, many in names.items()}, "status": found["status"]}
 
 
 def list_values(captioner: Captioner, rows: Sequence[Sentences], count: int) -> Values:
-    """Makes the outputs of several captions a row; where there are fewer, they are empty."""
+    """Makes the expected outputs of several captions per row; missing ones are empty."""
     texts = np.full((len(rows), count), b"", object)
     scores = np.zeros((len(rows), count), np.float32)
     tokens = np.full((len(rows), count, captioner.max_length), b"", object)
@@ -147,7 +147,7 @@ def attention_values(captioner: Captioner, inputs: Mapping[str, Any], captions: 
 
 
 def decided(task: Task[Any], captioner: Captioner, probes: Probes, wide: Search, tolerance: float) -> list[bytes]:
-    """Chooses three images: those first whose best caption no other comes near, so that rounding decides nothing."""
+    """Chooses three images, first those whose best caption leads by more than rounding can change."""
     pictures = list(probes.images)
     rows = candidates(captioner, inputs_of(task, captioner, probes, pictures), wide)
     clear = [len(row) < 2 or row[0][1] - row[1][1] > 2 * tolerance for row in rows]
@@ -170,7 +170,7 @@ def draws(
     sample: Sample,
     tolerance: float,
 ) -> tuple[np.ndarray, Values]:
-    """Finds a seed for each image whose draw a little rounding does not change, and what is drawn with it."""
+    """Finds for each image a seed whose sampled caption rounding does not change; returns seeds and captions."""
     seeds, found = [], []
     for picture in pictures:
         inputs = inputs_of(task, captioner, probes, [picture])

@@ -9,13 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from mmtoolkit.labelling import QUESTIONS
-from mmtoolkit.metrics import (
-    AnswerMetric,
-    answer_kind,
-    is_match,
-    most_frequent_answer,
-    question_kind,
-)
+from mmtoolkit.metrics import AnswerMetric, answer_kind, is_match, most_frequent_answer, question_kind
 from mmtoolkit.metrics.calibration import calibration, calibration_error
 from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.vqa import parts
@@ -79,26 +73,18 @@ class QuestionAnswering(Task[QuestionRecord]):
         images, questions = [example.image for example in examples], [example.question for example in examples]
         return model.inputs_for(images, questions, source)
 
-    def dataset(
-        self,
-        model: VisualQA,
-        records: Sequence[QuestionRecord],
-        source: Any,
-        *,
-        batch_size: int,
-        seed: int,
-        epoch: int,
-        step: int,
-    ) -> Any:
+    def dataset(self, model: VisualQA, records: Sequence[QuestionRecord], source: Any, **order: Any) -> Any:
         from mmtoolkit.data import question_dataset
 
-        order: dict[str, Any] = {"batch_size": batch_size, "seed": seed, "epoch": epoch, "step": step}
-        lengths: dict[str, Any] = {
-            "max_question": model.max_question,
-            "max_length": model.max_length - 1,
-        }  # END is counted in it
-        features = source if model.uses_images else None
-        return question_dataset(records, model.codec, model.answers_codec, features=features, **lengths, **order)
+        return question_dataset(
+            records,
+            model.codec,
+            model.answers_codec,
+            features=source if model.uses_images else None,
+            max_question=model.max_question,
+            max_length=model.max_length - 1,  # END is counted in it
+            **order,
+        )
 
     def loss(self, model: VisualQA, label_smoothing: float) -> Any:
         return model.answer_loss(label_smoothing)
@@ -111,7 +97,7 @@ class QuestionAnswering(Task[QuestionRecord]):
         return [word for word in dict.fromkeys(words) if word not in model.codec.vocabulary.id_of]
 
     def results(self, predictions: Mapping[str, Sequence[Output]]) -> list[dict[str, Any]]:
-        """Lays answers out as the VQA evaluation server takes them.
+        """Formats answers for the VQA evaluation server.
 
         Example:
             >>> question_answering.results({"7": [Answer("red", 0.9)]})
@@ -131,8 +117,8 @@ class QuestionAnswering(Task[QuestionRecord]):
         kept = model.baselines or {"most_frequent_answers": model.card.get("usual_answers")}  # presets of version 0.1
         outputs: dict[str, Texts] = {}
         if usual := kept["most_frequent_answers"]:
-            outputs[MOST_FREQUENT] = {record.id: usual[""] for record in records}
             by_kind = {record.id: usual.get(kind_of_question(record), usual[""]) for record in records}
+            outputs[MOST_FREQUENT] = dict.fromkeys(by_kind, usual[""])
             outputs[f"{MOST_FREQUENT} per question type"] = by_kind
         if baseline := model.companions.model(COMPANION):
             outputs[QUESTION_ONLY] = evaluation.predict(baseline, records, None)
@@ -141,12 +127,8 @@ class QuestionAnswering(Task[QuestionRecord]):
         return outputs
 
     def grade(self, evaluation: Evaluation) -> Grades:
-        return Grades(
-            {
-                record.id: answer_grade(evaluation.predictions[record.id], record.answers)
-                for record in evaluation.records
-            }
-        )
+        predictions = evaluation.predictions
+        return Grades({each.id: answer_grade(predictions[each.id], each.answers) for each in evaluation.records})
 
     def details(self, evaluation: Evaluation) -> dict[str, Any]:
         records, statistics = evaluation.records, evaluation.statistics
@@ -171,23 +153,19 @@ class QuestionAnswering(Task[QuestionRecord]):
         for key, what in (("question_types", "question"), ("answer_types", "answer")):
             if kinds := report.get(key):
                 names = [name for name in next(iter(kinds.values())) if name != "questions"]
-                rows = [
-                    [kind, str(row["questions"]), *(f"{row[name]:.1f}" for name in names)]
-                    for kind, row in kinds.items()
-                ]
-                head = [f"kind of {what}", "questions", *names]
-                sections.append(Section(f"Kinds of {what}s", [head, *rows[:KINDS]]))
+                rows = [[f"kind of {what}", "questions", *names]]
+                for kind, row in list(kinds.items())[:KINDS]:
+                    rows.append([kind, str(row["questions"]), *(f"{row[name]:.1f}" for name in names)])
+                sections.append(Section(f"Kinds of {what}s", rows))
         if pairs := report.get("confused"):
             rows = [[each["right"], each["given"], str(each["questions"])] for each in pairs]
             sections.append(Section("Most confused answers", [["right", "given instead", "questions"], *rows]))
-        if report.get("calibration"):
-            rows = [
-                [f"{each['confidence']:.0f} %", f"{each['accuracy']:.0f} %", str(each["answers"])]
-                for each in report["calibration"]["bins"]
-            ]
-            note = f"Probability and accuracy are {report['calibration']['error']:.1f} points apart on average."
-            head = ["probability it gave", "right", "answers"]
-            sections.append(Section("Is it as often right as it is sure?", [head, *rows], note))
+        if measured := report.get("calibration"):
+            rows = [["probability it gave", "right", "answers"]]
+            for each in measured["bins"]:
+                rows.append([f"{each['confidence']:.0f} %", f"{each['accuracy']:.0f} %", str(each["answers"])])
+            note = f"Probability and accuracy are {measured['error']:.1f} points apart on average."
+            sections.append(Section("Is it as often right as it is sure?", rows, note))
         return sections
 
     def views(
@@ -236,7 +214,7 @@ def kind_of_question(record: QuestionRecord) -> str:
 
 
 def kind_of_answer(record: QuestionRecord) -> str:
-    """Returns the kind of answer that the data set names, or else what the most frequent answer looks like."""
+    """Returns the kind of answer that the data set names, or else that of the most frequent answer."""
     return record.answer_type or answer_kind(most_frequent_answer(record.answers))
 
 
@@ -258,7 +236,7 @@ def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
 
 
 def deranged_images(records: Sequence[QuestionRecord], seed: int) -> list[QuestionRecord]:
-    """Gives each question the image of others; images change places as wholes."""
+    """Gives each question another image; all questions of one image get the same other one."""
     images = list(dict.fromkeys(record.image for record in records))
     others = derangement(images, seed)
     return [replace(record, image=others[record.image]) for record in records]

@@ -1,4 +1,4 @@
-"""The serving signatures of a question-answerer, and the golden requests that prove them."""
+"""The serving signatures of a question-answerer, and the golden requests that verify them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ ASKED = (QUESTION, "", "is there a red square?")  # one of them has no words
 
 
 def signatures(model: VisualQA, extractor: VGG19Regions | None) -> dict[str, Signature]:
-    """Makes `serving_default`, and `attention` where the model has it; without an image for questions alone."""
+    """Makes `serving_default`, and `attention` where the model has it; a question-only model takes no image."""
     decoding = model.best(ANSWERS)
 
     def encoded(question: tf.Tensor) -> Outputs:
@@ -81,7 +81,7 @@ def golden(task: Task[Any], model: VisualQA, probes: Probes) -> Iterator[Golden]
 
 
 def answer_values(model: VisualQA, rows: Sequence[Sequence[tuple[str, float]]]) -> Values:
-    """Makes the outputs of a question-answerer."""
+    """Makes the expected outputs of a question-answerer."""
     count = min(ANSWERS, model.output_layer.units) if model.output_layer else ANSWERS
     texts, probabilities = np.full((len(rows), count), b"", object), np.zeros((len(rows), count), np.float32)
     for place, row in enumerate(rows):

@@ -19,16 +19,16 @@ FORMAT = 2  # 1 had other batches: of any length
 
 
 class Position(NamedTuple):
-    """How far a training is: the epoch it is in, and the steps of that epoch it has done."""
+    """The position of a training: its epoch, and the steps of that epoch that are done."""
 
     epoch: int = 0
     step: int = 0
 
 
 class Checkpoints(keras.callbacks.Callback):
-    """Writes a file every so many steps and after each epoch, and goes on from it.
+    """Writes a checkpoint every so many steps and after each epoch, and resumes a training from it.
 
-    In it are the weights, the states of dropout's random numbers, the optimizer with its averages and its step, the
+    It holds the weights, the states of dropout's random numbers, the optimizer with its averages and its step, the
     position in the data, the best score and the history. The order of the data is a function of seed and epoch. So on a
     CPU with deterministic operations a resumed run ends with the weights of one that was never stopped, to the bit.
 
@@ -104,13 +104,13 @@ class Checkpoints(keras.callbacks.Callback):
         self.save()
 
     def save(self) -> None:
-        """Writes the file, in place of the one before."""
+        """Writes the file in place of the one before."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(self.path, self.write)
 
     def write(self, file: BinaryIO) -> None:
         """Writes the checkpoint as HDF5: a data set for each variable, and the rest as JSON."""
-        told = {
+        rest = {
             "settings": self.settings,
             "position": self.position,
             "history": self.history,
@@ -118,12 +118,12 @@ class Checkpoints(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
         }
         with h5py.File(file, "w") as content:
-            content.attrs["format"], content.attrs["told"] = FORMAT, json.dumps(told)
+            content.attrs["format"], content.attrs["told"] = FORMAT, json.dumps(rest)
             for number, variable in enumerate(variables(self.model)):
                 content[f"{number:04d}"] = keras.ops.convert_to_numpy(variable)
 
     def restore(self, model: keras.Model) -> None:
-        """Takes everything from the file; without one, nothing changes.
+        """Restores everything from the file; without one, changes nothing.
 
         Raises:
             InputError: It is damaged or of other settings.
@@ -132,12 +132,12 @@ class Checkpoints(keras.callbacks.Callback):
             return
         try:
             with h5py.File(self.path, "r") as content:
-                told = json.loads(content.attrs["told"])
+                rest = json.loads(content.attrs["told"])
                 values = [content[f"{number:04d}"][()] for number in range(len(content))]
                 known = content.attrs["format"] == FORMAT
         except (OSError, KeyError, ValueError) as error:
             raise InputError(f"The checkpoint {self.path} is damaged; delete it and start again.") from error
-        self.compare(told["settings"])
+        self.compare(rest["settings"])
         targets = variables(model)
         if not known or [value.shape for value in values] != [tuple(target.shape) for target in targets]:
             raise InputError(
@@ -145,18 +145,14 @@ class Checkpoints(keras.callbacks.Callback):
             )
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
-        self.position, self.history = Position(*told["position"]), told["history"]
-        self.stopped = told["stopped"]
-        self.validation.go_on(told["validation"])
+        self.position, self.history = Position(*rest["position"]), rest["history"]
+        self.stopped = rest["stopped"]
+        self.validation.go_on(rest["validation"])
 
     def compare(self, settings: Mapping[str, Any]) -> None:
-        """Refuses a checkpoint of other settings, and names those that differ."""
-        names = dict.fromkeys([*self.settings, *settings])
-        differing = [
-            f"{name} {settings.get(name)!r}, now {self.settings.get(name)!r}"
-            for name in names
-            if settings.get(name) != self.settings.get(name)
-        ]
+        """Checks that a checkpoint has the same settings; the error names those that differ."""
+        pairs = {name: (settings.get(name), self.settings.get(name)) for name in {**self.settings, **settings}}
+        differing = [f"{name} {before!r}, now {now!r}" for name, (before, now) in pairs.items() if before != now]
         if differing:
             raise InputError(
                 f"Expected the settings that the checkpoint {self.path} was written with. Received others: "

@@ -72,14 +72,14 @@ def fine_tune(
         source: Where features or pixels of the new records come from; `None` for a model without images.
         source_of: Makes a source for another state of the model, whose encoder may read other features.
         out: Folder of the run.
-        recipe: The numbers of each stage.
+        recipe: The hyperparameters of each stage.
         stages: What is trained, in this order; by default what the model's encoder suggests.
         encoder_rate: Share of the learning rate in the stage `"encoder"`.
         min_count: New words that occur less often stay unknown.
         old: The data that the model was trained on, if at hand: new words find neighbours among its words too.
         card: What the preset's card has besides.
         settings: What the weights depend on besides data and model.
-        tell: Called with lines for a person.
+        tell: Called with progress messages.
     """
     before = evaluate(task, model, splits.valid, source=source, seed=recipe.seed)
     test = {"before": scored(task, model, splits.test, source, recipe.seed)} if splits.test else {}
@@ -165,14 +165,14 @@ def with_new_words(
 ) -> tuple[Any, VocabularyExtension]:
     """Extends the vocabularies by new words, which start from their neighbours.
 
-    With the old data word2vec finds these. Without it the texts may hold no word of the old kind: the model predicts
-    which known words it would put there.
+    With the old data word2vec finds these. Without it the new texts may have too few known words: the model predicts
+    which ones it would write there.
     """
     texts = task.texts(splits.train)
     known = task.texts(old.train) if old else None
     same: dict[str, Any] = {"known": known, "min_count": min_count, "seed": recipe.seed}
     larger, extension = extend_vocabulary(model, texts, **same)
-    for _ in range(GUESSES):  # before a new word there is often another one, which the first guess has placed
+    for _ in range(GUESSES):  # a new word often follows another one, which the first guess has placed
         if old or not extension.words[model.codec_names[-1]]:
             break
         order = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epoch": 0, "step": 0}
@@ -188,11 +188,7 @@ def usual_stages(model: Any) -> tuple[Stage, ...]:
 
 
 def check_stages(stages: Sequence[Stage], model: Any) -> None:
-    """Checks, before any training, that stages are possible.
-
-    Raises:
-        InputError: The model has no encoder that could be trained.
-    """
+    """Checks, before any training, that the model has an encoder if a stage trains it."""
     if "encoder" in stages and not model.encoder:
         check_trainable_vgg19(model)
 
@@ -200,11 +196,7 @@ def check_stages(stages: Sequence[Stage], model: Any) -> None:
 def unfrozen(
     model: Any, stage: Stage, splits: Splits[Any], source: ImageSource | None, source_of: SourceOf
 ) -> tuple[Any, ImageSource | None]:
-    """Unfreezes what a stage trains; returns the model and the source of its images.
-
-    Raises:
-        InputError: The model has no encoder that could be trained.
-    """
+    """Unfreezes what a stage trains; returns the model and the source of its images."""
     if stage == "decoder":
         if model.encoder:
             model.encoder.trainable = False
@@ -217,7 +209,7 @@ def unfrozen(
 
 
 def tell_extension(extension: VocabularyExtension, tell: Tell) -> None:
-    """Tells how many words are new, and what the first ones start from."""
+    """Prints how many words are new, and which known words the first ones start from."""
     for codec, tokens in extension.words.items():
         shown = [f"{token} (like {', '.join(extension.neighbours[token]) or 'all'})" for token in tokens[:3]]
         tell(f"new {codec}: {len(tokens)}" + (f", {', '.join(shown)}" if shown else ""))

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from mmtoolkit.evaluation import drawn, images_of
 from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
+from mmtoolkit.monitoring.callbacks import Tell
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest
 from mmtoolkit.run_folder import checkpoint_in
@@ -19,8 +20,6 @@ from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import DecodedValidation
 from mmtoolkit.vision import ImageSource
 from mmtoolkit.vision.image_distribution import LEAST
-
-Tell = Callable[[str], None]
 
 
 class Trained(NamedTuple):
@@ -49,7 +48,7 @@ def fit(
     settings: Mapping[str, Any] | None = None,
     tell: Tell,
 ) -> Trained:
-    """Fits a model and keeps its best state in `out/preset`; a stopped training goes on from its checkpoint.
+    """Fits a model and keeps its best state in `out/preset`; a stopped training is resumed from its checkpoint.
 
     Example:
         >>> recipe = mm.Recipe(epochs=10)
@@ -61,10 +60,10 @@ def fit(
         splits: The records.
         source: Where features or pixels come from; `None` for a model without images.
         out: Folder of the run.
-        recipe: The numbers of the training.
+        recipe: The hyperparameters.
         card: What the preset's card has besides scores and versions.
         settings: What the weights depend on besides data and model: a checkpoint of other settings is refused.
-        tell: Called with lines for a person, between progress bars.
+        tell: Called with messages, between progress bars.
 
     Raises:
         InputError: The checkpoint is damaged or of other settings.
@@ -101,14 +100,14 @@ def fit(
 def keep_distribution(
     model: Any, splits: Splits[Any], source: ImageSource | None, preset: Path, *, seed: int, tell: Tell
 ) -> None:
-    """Fits the distribution of the training images and puts it into the preset.
+    """Fits the distribution of the training images and saves it in the preset.
 
     Args:
         model: As the preset has it.
         splits: The records; the validation split sets the threshold.
         source: Where features or pixels come from; without images there is nothing to keep.
         preset: The folder of the preset.
-        seed: Start of the random numbers, where images are drawn from many.
+        seed: Random seed, where images are drawn from many.
         tell: Called where there are too few images.
     """
     from mmtoolkit.presets import IMAGE_DISTRIBUTION
@@ -127,7 +126,7 @@ def keep_distribution(
 
 @contextlib.contextmanager
 def resumable(is_stopped: Callable[[], bool], tell: Tell) -> Iterator[None]:
-    """Tells how a training goes on where Ctrl-C ends it."""
+    """Prints how to resume a training that Ctrl-C ends."""
     try:
         yield
     except KeyboardInterrupt:

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import keras
+import tensorflow as tf
 
 from mmtoolkit.data import image_source
 from mmtoolkit.data.image_sources import readable
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation import evaluate, out_of_distribution
+from mmtoolkit.evaluation import evaluate, images_of, out_of_distribution
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
 from mmtoolkit.records import digest
 from mmtoolkit.reports import save_report
@@ -24,11 +25,12 @@ from mmtoolkit.training.fitting import Tell, Trained, fit, keep_distribution, re
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
 
+VISION = ("encoder", "vgg19_weights", "layer", "precision")  # options of a job whose model reads images
 TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the report on the test split
 
 
-class Sources(Protocol):
-    """The options of a training that say where its data is and how it is read."""
+class Options(Protocol):
+    """The options of a training that this module reads; the others are in its settings."""
 
     @property
     def data(self) -> Path:
@@ -36,23 +38,15 @@ class Sources(Protocol):
 
     @property
     def on_error(self) -> OnError:
-        """What a bad row or image does."""
+        """What is done with a bad row or image."""
 
     @property
     def exclude(self) -> Path | None:
         """A list of rows and images to leave out."""
 
     @property
-    def features(self) -> Path | None:
-        """The folder of the feature store."""
-
-    @property
     def seed(self) -> int:
-        """Start of the random numbers."""
-
-
-class Options(Sources, Protocol):
-    """The options of a training that this module reads; the others are in its settings."""
+        """The random seed."""
 
     @property
     def out(self) -> Path:
@@ -60,16 +54,16 @@ class Options(Sources, Protocol):
 
     @property
     def resume(self) -> bool:
-        """Whether the run in the folder goes on."""
+        """Whether the run in the folder is resumed."""
 
 
 class Screen(NamedTuple):
     """How a job shows its progress.
 
     Args:
-        tell: Prints a line for a person.
-        progress: Makes a progress bar of that label: called with (done, total).
-        bars: Redirects what Keras prints.
+        tell: Prints a message.
+        progress: Makes a progress bar with a label; it is called with (done, total).
+        bars: Redirects the progress bars of Keras.
     """
 
     tell: Tell
@@ -78,10 +72,10 @@ class Screen(NamedTuple):
 
 
 class Blueprint(NamedTuple):
-    """What a job knows of the model that it trains.
+    """How a job makes the model that it trains.
 
     Args:
-        build: Makes the model for some records, seen through a vision setup.
+        build: Makes the model for some records and a vision setup.
         settle: Fills options in that depend on the vision setup, and checks them.
         images: Whether the model reads images.
         companions: Further models to train for baselines, by name: functions like `build`, of models without images.
@@ -110,7 +104,7 @@ def train(
         blueprint: How the model is made.
         options: The options of the job.
         settings: The same as plain values, for config.yaml, the report and the recipe.
-        command: The command, for the card.
+        command: The command line's name of the job, for the card.
         valid_share: Share of the training groups held out where the data names no validation split.
         screen: How progress is shown.
 
@@ -119,11 +113,12 @@ def train(
     """
     started, out, tell = time.perf_counter(), options.out, screen.tell
     if settings.get("deterministic"):
-        make_deterministic()
+        tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
     splits, faults = load_splits(task, options, valid_share=valid_share)
-    images = list(dict.fromkeys(record.image for record in splits.train)) if blueprint.images else []
-    vision = choose_vision_of(settings, images) if blueprint.images else NO_VISION
+    vision = NO_VISION
+    if blueprint.images:
+        vision = choose_vision(images_of(splits.train), **{name: settings[name] for name in VISION})
     settings |= {name: getattr(vision, name) for name in ("encoder", "precision") if name in settings}
     blueprint.settle(settings, vision)
     card = {
@@ -134,7 +129,7 @@ def train(
         "valid_share": valid_share,
         "options": dict(settings),
     }
-    source, splits, faults = prepare(splits, faults, vision, options, screen, images=blueprint.images)
+    source, splits, faults = prepare(splits, faults, vision=vision, settings=settings, options=options, screen=screen)
     prepared = time.perf_counter()
     model = blueprint.build(splits.train, vision, settings)
     model.baselines = task.fit_baselines(splits.train)
@@ -162,55 +157,24 @@ def train(
     return report
 
 
-def make_deterministic() -> None:
-    """Makes TensorFlow add up in the same order at every run."""
-    import tensorflow
-
-    tensorflow.config.experimental.enable_op_determinism()
-
-
-def choose_vision_of(settings: Mapping[str, Any], images: Sequence[Path]) -> VisionSetup:
-    """Chooses the vision setup that the options leave open."""
-    return choose_vision(
-        images,
-        encoder=settings["encoder"],
-        vgg19_weights=settings["vgg19_weights"],
-        layer=settings["layer"],
-        precision=settings["precision"],
-    )
-
-
-def load_splits(task: Task[Any], options: Sources, *, valid_share: float) -> tuple[Splits[Any], list[Fault]]:
+def load_splits(task: Task[Any], options: Options, *, valid_share: float) -> tuple[Splits[Any], list[Fault]]:
     """Loads the records of a data set that have references, split, and what is left out of it.
 
     Raises:
         InputError: There are none, or nothing to train or validate on.
     """
-    records, faults = task.load(options.data, on_error=options.on_error, exclude=options.exclude)
-    splits = split(with_references(task, records, options.data), seed=options.seed, valid_share=valid_share)
-    return trainable(splits, options.data), list(faults)
-
-
-def with_references(task: Task[Any], records: Sequence[Any], data: Path) -> list[Any]:
-    """Returns the records that have references.
-
-    Raises:
-        InputError: There are none.
-    """
+    data = options.data
+    records, faults = task.load(data, on_error=options.on_error, exclude=options.exclude)
     usable = [record for record in records if record.references]
     if not usable:
         raise InputError(
             f"Training needs {task.noun}s. Received: {data}, whose {task.record_noun}s have none; name another split."
         )
-    return usable
+    return trainable(split(usable, seed=options.seed, valid_share=valid_share), data), list(faults)
 
 
 def trainable(splits: Splits[Any], data: Path, unreadable: Sequence[Fault] = ()) -> Splits[Any]:
-    """Checks that there is something to train and to validate on, and returns the splits.
-
-    Raises:
-        InputError: There is not.
-    """
+    """Checks that there is something to train and to validate on, and returns the splits."""
     if not splits.train or not splits.valid:
         why = f" but for {len(unreadable)} pictures that cannot be read" if unreadable else ""
         raise InputError(f"Training needs a train and a valid split. Received: {data} without one of them{why}.")
@@ -220,20 +184,20 @@ def trainable(splits: Splits[Any], data: Path, unreadable: Sequence[Fault] = ())
 def prepare(
     splits: Splits[Any],
     faults: list[Fault],
-    vision: VisionSetup,
-    options: Sources,
-    screen: Screen,
     *,
-    images: bool,
+    vision: VisionSetup,
+    settings: Mapping[str, Any],
+    options: Options,
+    screen: Screen,
 ) -> tuple[ImageSource | None, Splits[Any], list[Fault]]:
-    """Makes the source of the images of all records, and leaves out records whose image cannot be read."""
+    """Makes the source of the images, if they are read, and leaves out the records whose image is unreadable."""
     source, unreadable = None, list[Fault]()
-    if images:
+    if vision is not NO_VISION:
         source, unreadable = image_source(
             vision.key,
             [record for part in splits for record in part],
             size=vision.image_size,
-            features=options.features,
+            features=settings["features"] and Path(settings["features"]),
             on_error=options.on_error,
             progress=screen.progress("features" if vision.key else "pictures"),
         )

@@ -1,4 +1,4 @@
-"""The recipe of a training: what `fit` does with which numbers, and its optimizer."""
+"""The recipe of a training: its hyperparameters and its optimizer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from mmtoolkit.errors import InputError
 
 @dataclass(frozen=True)
 class Recipe:
-    """The numbers of a training.
+    """The hyperparameters of a training.
 
     Example:
         >>> Recipe(epochs=20, learning_rate=2e-3).batch_size
@@ -21,14 +21,14 @@ class Recipe:
 
     Args:
         epochs: Passes over the training examples.
-        batch_size: Examples a step.
-        learning_rate: Highest rate of Adam.
+        batch_size: Examples per step.
+        learning_rate: Peak learning rate of Adam.
         label_smoothing: Probability moved from the right class to all classes.
-        averaging: Share of the averaged weights kept at each step; 0 trains without averaging.
-        lookahead: Whether training goes on from the averages after each epoch.
+        averaging: Decay of the moving average of the weights at each step; 0 trains without averaging.
+        lookahead: Whether training continues from the averages after each epoch.
         patience: Epochs without a better validation score before training stops.
         checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after the epochs only.
-        seed: Start of the random numbers of the order.
+        seed: Random seed of the order.
     """
 
     epochs: int = 10
@@ -43,7 +43,7 @@ class Recipe:
 
     @classmethod
     def of(cls, settings: Mapping[str, Any]) -> Recipe:
-        """Takes the numbers of a recipe from the options of a job; those that it lacks keep their defaults.
+        """Makes a recipe of the options of a job; those that it lacks keep their defaults.
 
         Example:
             >>> Recipe.of({"epochs": 3, "units": 512}).epochs
@@ -52,7 +52,7 @@ class Recipe:
         return cls(**{field.name: settings[field.name] for field in fields(cls) if field.name in settings})
 
     def optimizer(self, steps: int) -> keras.optimizers.Optimizer:
-        """Makes the optimizer for so many steps an epoch."""
+        """Makes the optimizer for a number of steps per epoch."""
         return adam(
             self.learning_rate,
             steps=steps * self.epochs,
@@ -76,11 +76,11 @@ def adam(
         >>> model.compile(adam(6e-4, steps=469 * 10), loss=token_loss())
 
     Args:
-        learning_rate: The highest rate, after the warm-up.
-        steps: Length of the whole training.
-        warmup: Steps until the highest rate, at most a tenth of all.
+        learning_rate: The peak rate, after the warm-up.
+        steps: Steps of the whole training.
+        warmup: Steps of the warm-up, at most a tenth of all.
         clip: Largest global norm of the gradient.
-        averaging: Share of the old average kept at each step, at most `1 - 3 / steps`: a short training is averaged
+        averaging: Decay of the moving average at each step, at most `1 - 3 / steps`: a short training is averaged
             over its last third, not mixed with its random start. 0 trains without averaging. `DecodedValidation`
             validates and saves the averages, and `fit` ends with them in the model.
         lookahead: After so many steps, again and again, the weights go back to their averages, from which a rate may be

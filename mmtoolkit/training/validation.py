@@ -18,7 +18,7 @@ from mmtoolkit.vision import ImageSource
 
 
 class DecodedValidation(keras.callbacks.Callback):
-    """Scores a model's outputs after each epoch, keeps the best state as a preset, and stops when none gets better.
+    """Scores a model's outputs after each epoch, keeps the best state as a preset, and stops when none is better.
 
     Example:
         >>> validation = DecodedValidation(captioning, valid, source=store, preset=Path("runs/a/preset"))
@@ -65,7 +65,7 @@ class DecodedValidation(keras.callbacks.Callback):
             self.validate(epoch, {} if logs is None else logs)
 
     def validate(self, epoch: int, logs: dict[str, Any]) -> None:
-        """Scores the outputs, and keeps the model or loses patience."""
+        """Scores the outputs; saves the model if it is the best so far, stops if none was for `patience` epochs."""
         model: Model = self.model
         started, metric = time.perf_counter(), self.task.metric
         outputs = texts(self.task, model, self.records, self.source)
@@ -81,11 +81,11 @@ class DecodedValidation(keras.callbacks.Callback):
             self.watch(model, epoch + 1, outputs)
 
     def progress(self) -> dict[str, Any]:
-        """Returns what a checkpoint keeps of it, as JSON."""
+        """Returns the best score and its epoch as JSON, for a checkpoint."""
         return {"best": self.best if self.best_epoch >= 0 else None, "best_epoch": self.best_epoch}
 
     def go_on(self, progress: Mapping[str, Any]) -> None:
-        """Goes on from what `progress` returned."""
+        """Restores what `progress` returned."""
         self.best_epoch = progress["best_epoch"]
         worst = self.task.metric.worst(self.monitor)
         self.best = worst if progress["best"] is None else progress["best"]
@@ -93,7 +93,7 @@ class DecodedValidation(keras.callbacks.Callback):
 
 @contextlib.contextmanager
 def averaged(model: keras.Model) -> Iterator[None]:
-    """Puts the averages that the optimizer keeps in place of the weights, and the weights back, to the bit.
+    """Replaces the weights by the optimizer's averages, and restores them, to the bit, at the end.
 
     `keras.callbacks.SwapEMAWeights` swaps by adding and subtracting, which rounds, and loses the weights where a `fit`
     ends with a part of the epochs.

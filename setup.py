@@ -7,7 +7,7 @@ from setuptools import find_packages, setup
 ROOT = Path(__file__).parent
 
 setup(
-    name="mmtoolkit",
+    name="mmtoolkit-keras",  # `mmtoolkit` on the package index is another project
     version="0.1.0",
     description="Image captioning and visual question answering with recurrent attention decoders on Keras",
     long_description=(ROOT / "README.md").read_text(encoding="utf-8"),
@@ -50,14 +50,12 @@ setup(
             "types-PyYAML",
             "setuptools>=77",
             "pillow-heif>=0.20",
-            "imagehash>=4.3",
             "playwright>=1.49",  # drives an installed Chromium
             "tensorflow-serving-api>=2.19",
             "waitress>=3",
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
-        "doctor": ["imagehash>=4.3"],  # perceptual hashes; of what it needs, SciPy comes with gensim
         "serving": ["tensorflow-serving-api>=2.19", "waitress>=3"],  # gRPC and the warm-up, and the development server
         "metrics-java": ["pycocoevalcap>=1.2"],
     },

@@ -6,10 +6,11 @@ import base64
 import html
 import io
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
-from PIL import Image, ImageOps
+from PIL import Image
+
+from mmtoolkit.image_files import open_picture, to_rgb
 
 SIDE = 160  # pixels of a thumbnail
 STYLE = """
@@ -80,14 +81,10 @@ def thumbnail(path: Path) -> str:
 
 
 def upright(path: Path, side: int) -> Image.Image:
-    """Reads a picture file as RGB, turned by its EXIF orientation, no side over `side`; HEIC needs pillow-heif."""
-    with suppress(ImportError):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-    with Image.open(path) as picture:
+    """Reads a picture file as `to_rgb` converts it, no side over `side`."""
+    with open_picture(path) as picture:
         picture.draft("RGB", (2 * side, 2 * side))
-        small = ImageOps.exif_transpose(picture).convert("RGB")
+        small = to_rgb(picture)
     small.thumbnail((side, side))
     return small
 

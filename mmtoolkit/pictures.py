@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.util
 import math
 import unicodedata
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageDraw, ImageOps
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.fonts import Font, font, is_right_to_left, warn_of_boxes
 from mmtoolkit.task import MatrixView, PictureView, SeriesView, View, WordsView
-
-Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 TILE = 224  # pixels: the longer side of every picture on the sheet
 GAP = 16
@@ -28,14 +24,11 @@ HEAT = np.array([(24, 16, 60), (110, 28, 110), (214, 56, 72), (250, 146, 48), (2
 
 
 def draw(view: View) -> Image.Image:
-    """Draws a view.
+    """Draws a view; characters that no font has become boxes.
 
     Example:
         >>> draw(WordsView(["a", "dog"], np.array([0.1, 0.9]))).mode
         'RGB'
-
-    Raises:
-        InputError: The font lacks a character of a text.
     """
     match view:
         case PictureView(pixels, words, maps, title) if maps is not None:
@@ -63,8 +56,8 @@ def weights_picture(rows: Sequence[str], columns: Sequence[str], weights: ArrayL
         columns: The words above, each over its column.
         weights: `<float>[rows, columns]`, 0 to 1.
     """
-    letters, table = font(WORD_SIZE), np.clip(np.asarray(weights, np.float32), 0, 1)
-    check_glyphs("".join([*rows, *columns]), letters)
+    warn_of_boxes(" ".join([*rows, *columns]))
+    letters, table = font(WORD_SIZE, "".join([*rows, *columns])), np.clip(np.asarray(weights, np.float32), 0, 1)
     left = GAP + max((round(letters.getlength(word)) for word in rows), default=0) + GAP // 2
     widths = [max(CELL, round(letters.getlength(word)) + GAP) for word in columns]
     top = _line_height(WORD_SIZE) + GAP
@@ -82,9 +75,9 @@ def weights_picture(rows: Sequence[str], columns: Sequence[str], weights: ArrayL
 
 
 def lines_picture(lines: Mapping[str, Sequence[float]]) -> Image.Image:
-    """Draws lines over time, aligned at their ends, each with its name."""
-    letters, size = font(WORD_SIZE), (3 * TILE, TILE + 2 * GAP)
-    check_glyphs("".join(lines), letters)
+    """Draws lines over time that end together, each with its name."""
+    warn_of_boxes(" ".join(lines))
+    letters, size = font(WORD_SIZE, "".join(lines)), (3 * TILE, TILE + 2 * GAP)
     top = _line_height(WORD_SIZE) * len(lines) + GAP
     sheet = Image.new("RGB", (size[0], size[1] + top), PAPER)
     pen, values = ImageDraw.Draw(sheet), [value for line in lines.values() for value in line]
@@ -131,27 +124,27 @@ def attention_picture(
         title: The heading; by default the words, joined.
 
     Raises:
-        InputError: The maps are not finite or do not match the words, the picture is something else, or the font lacks
-            a character.
+        InputError: The maps are not finite or do not match the words, or the picture is something else.
     """
     words = [unicodedata.normalize("NFC", word) for word in words]  # fonts have 한, seldom its separate letters
     title = unicodedata.normalize("NFC", " ".join(words) if title is None else title)
-    check_glyphs(title + "".join(words), font(WORD_SIZE))
+    warn_of_boxes(title)
     grids = _checked(words, maps)
     plain = _fitted(image)
     tiles = [plain, *(heat_overlay(plain, grid) for grid in grids)]
     columns = min(COLUMNS, len(tiles))
     width = columns * (TILE + GAP) + GAP
-    lines = _lines(title, font(TITLE_SIZE), width - 2 * GAP)
+    lines = _lines(title, font(TITLE_SIZE, title), width - 2 * GAP)
     top = GAP + len(lines) * _line_height(TITLE_SIZE) + (GAP // 2 if lines else 0)
     row_height = plain.height + _line_height(WORD_SIZE) + GAP
     sheet = Image.new("RGB", (width, top + math.ceil(len(tiles) / columns) * row_height), PAPER)
     for number, line in enumerate(lines):
-        _write(sheet, line, (GAP, GAP + number * _line_height(TITLE_SIZE)), TITLE_SIZE, width - 2 * GAP, centred=False)
+        anchor, x = ("ra", width - GAP) if is_right_to_left(title) else ("la", GAP)
+        _write(sheet, line, (x, GAP + number * _line_height(TITLE_SIZE)), TITLE_SIZE, width - 2 * GAP, anchor=anchor)
     for number, (tile, word) in enumerate(zip(tiles, ["", *words], strict=True)):
         left, upper = GAP + number % columns * (TILE + GAP), top + number // columns * row_height
         sheet.paste(tile, (left + (TILE - tile.width) // 2, upper))
-        _write(sheet, word, (left + TILE // 2, upper + tile.height + 3), WORD_SIZE, TILE, centred=True)
+        _write(sheet, word, (left + TILE // 2, upper + tile.height + 3), WORD_SIZE, TILE, anchor="ma")
     return sheet
 
 
@@ -175,33 +168,6 @@ def heat_overlay(picture: Image.Image, grid: NDArray[np.float32]) -> Image.Image
     colour = HEAT[below] + (HEAT[below + 1] - HEAT[below]) * (levels - below[..., None])
     share = 0.3 + 0.15 * heat
     return Image.fromarray(np.rint((1 - share) * faded * (0.55 + 0.45 * heat) + share * colour).astype(np.uint8))
-
-
-@functools.lru_cache(maxsize=64)
-def font(size: int) -> Font:
-    """Returns the font of every picture: NanumGothic if `mmtoolkit[plots]` is installed, else Pillow's own."""
-    package = importlib.util.find_spec("koreanize_matplotlib")  # found, not imported: importing changes matplotlib
-    for folder in (package.submodule_search_locations or []) if package else []:
-        path = Path(folder) / "fonts" / "NanumGothic.ttf"
-        if path.is_file():
-            return ImageFont.truetype(str(path), size)
-    return ImageFont.load_default(size)
-
-
-def check_glyphs(text: str, font: Font) -> None:
-    """Checks that the font has all characters of a text."""
-    unknown = _drawn("\U0010ffff", font)  # never a character: what the font draws is its sign for a missing one
-    missing = [letter for letter in dict.fromkeys(text) if not letter.isspace() and _drawn(letter, font) == unknown]
-    if missing:
-        raise InputError(
-            f"the font for pictures cannot draw {' '.join(missing)}. Received: {text!r}; "
-            f'pip install "mmtoolkit[plots]" brings a font with Hangul and more.'
-        )
-
-
-def _drawn(letter: str, font: Font) -> tuple[tuple[int, int], bytes]:
-    mask = font.getmask(letter)
-    return mask.size, bytes(mask)
 
 
 def _fitted(image: Image.Image | NDArray[np.uint8]) -> Image.Image:
@@ -246,8 +212,8 @@ def _lines(text: str, font: Font, width: float) -> list[str]:
     return lines
 
 
-def _write(sheet: Image.Image, text: str, at: tuple[int, int], size: int, width: int, *, centred: bool) -> None:
+def _write(sheet: Image.Image, text: str, at: tuple[int, int], size: int, width: int, *, anchor: str) -> None:
     """Draws one line, in smaller letters where it would be wider than `width`."""
-    while size > SMALLEST_SIZE and font(size).getlength(text) > width:
+    while size > SMALLEST_SIZE and font(size, text).getlength(text) > width:
         size -= 1
-    ImageDraw.Draw(sheet).text(at, text, fill=INK, font=font(size), anchor="ma" if centred else "la")
+    ImageDraw.Draw(sheet).text(at, text, fill=INK, font=font(size, text), anchor=anchor)

@@ -7,19 +7,18 @@ import sys
 
 from mmtoolkit.machine import suited
 
-LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+LOG_LEVEL, QUIET = "TF_CPP_MIN_LOG_LEVEL", "3"
 
 
 def start_tensorflow() -> None:
     """Loads TensorFlow with the settings that suit the machine, without its start-up notes, which drown other lines.
 
-    They are written below Python, before the log level counts, so the file descriptor itself is redirected meanwhile.
-    Whoever sets `TF_CPP_MIN_LOG_LEVEL` sees what they asked for. What fails still raises.
+    They are written below Python, before the log level counts, so the file descriptor itself is turned away meanwhile.
+    Whoever sets `TF_CPP_MIN_LOG_LEVEL` below 3 sees what they asked for. What fails still raises.
     """
     os.environ.update(suited(os.environ))
-    if LOG_LEVEL in os.environ:
+    if os.environ.setdefault(LOG_LEVEL, QUIET) != QUIET:
         return
-    os.environ[LOG_LEVEL] = "3"
     sys.stderr.flush()
     kept = os.dup(2)
     try:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.pictures import GAP, INK, PAPER, TITLE_SIZE, check_glyphs, font
+from mmtoolkit.fonts import font, warn_of_boxes
+from mmtoolkit.pictures import GAP, INK, PAPER, TITLE_SIZE
 
 LABEL_SIZE = 17
 ROOM = 96  # pixels: the sheet's side is this times the square root of the number of words
@@ -78,10 +79,10 @@ def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
         vectors: `<float>[words, dim]`, a row for each.
 
     Raises:
-        InputError: There are fewer than three words, or the font lacks a character.
+        InputError: There are fewer than three words.
     """
     words = [unicodedata.normalize("NFC", word) for word in words]  # fonts have 한, seldom its separate letters
-    check_glyphs("".join(words), font(LABEL_SIZE))
+    warn_of_boxes(" ".join(words))
     plane = principal_plane(vectors)
     side = max(SMALLEST_SIDE, round(ROOM * math.sqrt(len(words))))
     top = 2 * GAP + TITLE_SIZE
@@ -91,7 +92,7 @@ def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
     note = f"two principal axes, {100 * plane.share:.0f} % of the variance"
     draw.text((side - GAP, GAP + TITLE_SIZE), note, fill=FAINT, font=font(LABEL_SIZE), anchor="rs")
     dots = fitted(plane.points, np.array([4 * GAP, top + GAP]), np.array([side - 4 * GAP, side - 2 * GAP]))
-    sizes = [np.array([font(LABEL_SIZE).getlength(word) + 6, 1.25 * LABEL_SIZE]) for word in words]
+    sizes = [np.array([font(LABEL_SIZE, word).getlength(word) + 6, 1.25 * LABEL_SIZE]) for word in words]
     labels = placed(dots, sizes, np.array([GAP / 2, top]), np.array([side - GAP / 2, side - GAP / 2]))
     for (x, y), (left, upper, right, lower) in zip(dots, labels, strict=True):
         near = np.clip((x, y), (left, upper), (right, lower))
@@ -100,7 +101,7 @@ def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
     for x, y in dots:
         draw.ellipse((x - DOT_RADIUS, y - DOT_RADIUS, x + DOT_RADIUS, y + DOT_RADIUS), fill=DOT)
     for word, (left, upper, right, lower) in zip(words, labels, strict=True):
-        draw.text(((left + right) / 2, (upper + lower) / 2), word, fill=INK, font=font(LABEL_SIZE), anchor="mm")
+        draw.text(((left + right) / 2, (upper + lower) / 2), word, fill=INK, font=font(LABEL_SIZE, word), anchor="mm")
     return sheet
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.command import run, tell, warn
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.cli.ranges import Positive, Whole
 from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
@@ -49,7 +49,7 @@ def main(options: Options) -> int:
     images, question = options.images, options.question
     client = client_for(options.url, options.timeout, options.retries)
     predictions: list[tuple[Name, Prediction]] = []
-    for batch in batches(mm.find_images(images) if images or question is None else []):
+    for batch in batches(mm.find_images(images, warn=warn) if images or question is None else []):
         found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
         names: Sequence[Name] = batch or [question]
         rows = list(zip(names, found, strict=True))

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
+from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell, warn
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Beam, Data, Fitting, Run, resolved
 from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
 from mmtoolkit.run_folder import may_begin
+from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import VisionSetup
 
+USUAL = {"no_repeat_ngram": 3, "max_length": 25}
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
     *("freeze_embeddings", "dropout", "word_dropout", "memory_dropout"),
@@ -38,8 +40,10 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
         attention_penalty: Weight of the doubly stochastic penalty, by which every region is attended to.
         beam: Width of the default search.
         length_penalty: Power of the length by which log-probabilities are divided in the search.
-        no_repeat_ngram: Length of word sequences that may not repeat in a caption; 0 allows all.
-        max_length: Longest caption, in words, its end counted.
+        no_repeat_ngram: No run of so many words comes twice in a caption; 0 allows all. By default 3, and 0 with
+            --level char.
+        max_length: Longest caption read and written, in words, its end counted; longer ones are cut. By default 25, and
+            100 characters with --level char.
     """
 
     attention: Literal["bahdanau", "mean", "none"] = "bahdanau"
@@ -49,8 +53,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     attention_penalty: NotNegative = 1.0
     beam: Count = 5
     length_penalty: NotNegative = 0.7
-    no_repeat_ngram: Whole = 3
-    max_length: Annotated[int, at_least(2)] = 25
+    no_repeat_ngram: Whole | None = None
+    max_length: Annotated[int, at_least(2)] | None = None
 
     def check(self) -> None:
         """Checks each option, and that none contradicts another."""
@@ -78,7 +82,7 @@ def main(options: Options) -> int:
 
     report = train(
         task,
-        Blueprint(new_captioner),
+        Blueprint(new_captioner, settle=settle),
         options=options,
         settings=settings,
         command="mmtoolkit caption",
@@ -88,16 +92,26 @@ def main(options: Options) -> int:
     return 0
 
 
+def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
+    """Fills in options that were left open."""
+    usual = {"no_repeat_ngram": 0, "max_length": 100} if settings["level"] == "char" else USUAL
+    settings |= {name: value for name, value in usual.items() if settings[name] is None}
+
+
 def new_captioner(
     records: Sequence[mm.CaptionRecord], vision: VisionSetup, settings: Mapping[str, Any]
 ) -> mm.Captioner:
     """Makes a captioner with the vocabulary of some records and word vectors trained on them."""
     from mmtoolkit.models import start_at_vgg19
-    from mmtoolkit.text import vocabulary_summary, word_table
+    from mmtoolkit.text import length_warning, vocabulary_summary, word_table
 
     texts = mm.texts(records)
-    codec = mm.TextCodec.fit(texts, min_count=settings["min_count"])
+    if warning := level_warning(texts, settings["level"]):
+        warn(warning)
+    codec = mm.TextCodec.fit(texts, level=settings["level"], min_count=settings["min_count"])
     tell(vocabulary_summary(codec, texts, settings["min_count"]))
+    if warning := length_warning(codec, texts, settings["max_length"]):
+        warn(warning)
     shape = {"dim": settings["embedding_dim"], "seed": settings["seed"]}
     table = word_table(settings["embeddings"], codec, texts, tell=tell, **shape)
     width = {} if table is None else {"embedding_dim": table.shape[1]}

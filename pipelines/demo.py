@@ -107,12 +107,11 @@ def show(
         decisive = task.metric.names[0]
         print(f"    {name}: {decisive} {task.metric.printed(decisive, scores[decisive])}")
     picture = folder / f"{picture_name}.png"
-    try:
-        (view,) = task.views(model, records[:1], [report["rows"][0]["output"]], source)
-        draw(view).save(picture)
-        print(f"  attention: {picture}")
-    except mm.InputError as error:  # no font with Hangul
-        tell(f"warning: {error}")
+    rows = zip(report["rows"], records, strict=True)
+    right = next((number for number, (row, record) in enumerate(rows) if row["output"] in record.references), 0)
+    (view,) = task.views(model, [records[right]], [report["rows"][right]["output"]], source)
+    draw(view).save(picture)
+    print(f"  attention: {picture}")
     _, page, *_ = save_report(folder / f"{report_name}.json", task, report, model=model, records=records, source=source)
     print(f"  preset: {preset}\n  report: {page}")
 

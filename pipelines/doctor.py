@@ -29,8 +29,9 @@ class Options(Exclusion, Printing, Replacing):
     Args:
         data: The data set, in any form that caption or vqa takes; a folder with both is examined for both.
         out: HTML page for what was found, with the pictures in it.
-        quarantine: JSON Lines file of errors, duplicates and texts that seem out of place, which --exclude of the other
-            jobs leaves out. What is odd but usable, e.g. a picture in HEIC, is not in it.
+        quarantine: JSON Lines file of errors, doubles and texts that seem out of place, which --exclude of the other
+            jobs leaves out. What is odd but usable is not among it, e.g. a picture in HEIC, or near duplicates whose
+            texts differ.
         exclude: Such a file: rows and pictures to leave out from the start.
         seed: Seed of the cut into splits, where the data names none.
     """
@@ -44,10 +45,10 @@ class Options(Exclusion, Printing, Replacing):
 def main(options: Options) -> int:
     """Examines a data set before any training: what is wrong, what is odd, and what could be learnt from it.
 
-    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, in HEIC or in the colours of print;
-    duplicates, exact or near, also across splits; texts that are empty, repeated, very long, or in another script or
-    language than the others; and shows the size of the vocabulary at several thresholds, and what accuracy the most
-    frequent answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
+    Finds pictures that cannot be read, are cut off, misnamed, tiny, huge, too dark, in HEIC or in the colours of print,
+    and those that no row names; doubles, to the byte or nearly, also across splits; texts that are empty, repeated,
+    very long, or in another script or language than the others; and shows how many words several thresholds know, and
+    what accuracy the most frequent answers allow. The exit code is 0 where all is well, 1 with warnings, 2 with errors.
     """
     data, out, quarantine = options.data, options.out, options.quarantine
     check_target("--out", out, ending=".html", overwrite=options.overwrite)
@@ -55,7 +56,7 @@ def main(options: Options) -> int:
     from mmtoolkit.doctor import examine, health_page
 
     records, faults = all_records(data, options.exclude)
-    health = examine(records, faults, seed=options.seed, progress=progress_bar("pictures"))
+    health = examine(records, faults, folder=data, seed=options.seed, progress=progress_bar)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         page = health_page(health, f"{data}")
@@ -103,8 +104,7 @@ def there(files: Callable[[Path], list[Path]], data: Path) -> list[Path]:
 
 def report(health: Health) -> str:
     """Formats the findings for a terminal: the kinds, the first of each, and the tables."""
-    counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
-    lines = [f"{counts}: {health.scores['errors']} errors, {health.scores['warnings']} warnings"]
+    lines = [health.summary]
     for kind, count in health.kinds.items():
         findings = [finding for finding in health.findings if finding.kind == kind]
         lines += ["", f"{findings[0].level}: {kind}: {count}"]

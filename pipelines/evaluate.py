@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, progress_bar, run, scores_text, tell
+from mmtoolkit.cli.command import check_target, progress_bar, run, scores_text, tell, warn
 from mmtoolkit.cli.options import Data, Preset, Printing, Replacing, Searching, Store, values
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers import (
@@ -68,7 +68,7 @@ def main(options: Options) -> int:
     from mmtoolkit.evaluation import out_of_distribution
     from mmtoolkit.reports import save_report
 
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task = mm.task_of(model)
     search = search_for(task, model, options)
     records, faults, train_records = records_of(task, options, card=model.card)
@@ -76,7 +76,7 @@ def main(options: Options) -> int:
     source, unreadable = source_for(model, records, features=options.features, on_error=on_error, progress=progress)
     records = readable(records, unreadable)
     if faults := [*faults, *unreadable]:
-        tell(f"warning: {left_out(faults)}")
+        warn(left_out(faults))
     if not records:
         raise none_left(data, faults, task.record_noun)
     report = report_on(task, model, records, source, search, train_records, options.results)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import aligned, run, tell
+from mmtoolkit.cli.command import aligned, run, tell, warn
 from mmtoolkit.cli.options import Beam, Preset, Printing, values
 from mmtoolkit.cli.ranges import Count, Positive, Probability, Whole
 from mmtoolkit.startup import start_tensorflow
@@ -51,7 +51,7 @@ def main(options: Options) -> int:
     start_tensorflow()
     from mmtoolkit.serving.export import Fixed, NotServable, export
 
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task, beam = mm.task_of(model), values(options, Beam)
     given = any(value is not None for value in beam.values())
     search = task.choose_search(model, None, beam) if given else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import progress_bar, run, tell
+from mmtoolkit.cli.command import progress_bar, run, tell, warn
 from mmtoolkit.cli.model_options import VGG19
 from mmtoolkit.cli.options import Images
 from mmtoolkit.cli.ranges import Count
@@ -29,7 +29,7 @@ def main(options: Options) -> int:
 
     Pictures that are stored already are skipped, so a stopped run can be repeated. Prints the store's folder.
     """
-    paths = mm.find_images(options.images)
+    paths = mm.find_images(options.images, warn=warn)
     start_tensorflow()
     from mmtoolkit.vision import extractor_key, load_extractor, open_store
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import keras_bar, progress_bar, run, scores_text, tell
+from mmtoolkit.cli.command import keras_bar, progress_bar, run, scores_text, tell, warn
 from mmtoolkit.cli.options import Data, Descent, HeldOut, Preset, Run, Store, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share, Whole
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split_as_trained
@@ -80,7 +80,7 @@ def main(options: Options) -> int:
     from mmtoolkit.training import Recipe, check_stages, fine_tune, resumable
 
     started = time.perf_counter()
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     check_stages(options.stages, model)
     task = mm.task_of(model)
     splits, source, faults = prepared(task, model, options)
@@ -145,9 +145,9 @@ def prepared(task: Task[Any], model: Any, options: Options) -> tuple[Splits[Any]
     records = [record for part in splits for record in part]
     source, unreadable = source_of(model, records, options)
     if faults := [*faults, *unreadable]:
-        tell(f"warning: {left_out(faults)}")
+        warn(left_out(faults))
     if (groups := len({record.group for record in records})) < WANTED:
-        tell(f"warning: fine-tuning wants {WANTED} pictures or more, and these are {groups}: scores say little")
+        warn(f"fine-tuning wants {WANTED} pictures or more, and these are {groups}: scores say little")
     splits = Splits(*(readable(part, unreadable) for part in splits))
     return trainable(splits, options.data, unreadable), source, faults
 
@@ -167,7 +167,7 @@ def old_splits(task: Task[Any], keep: Path, card: Mapping[str, Any], on_error: O
     records, _ = task.load(keep, on_error=on_error)
     splits, same = split_as_trained(records, card)
     if not same:
-        tell(f"warning: {keep} is not as the preset's training had it: its validation data may have been trained on")
+        warn(f"{keep} is not as the preset's training had it: its validation data may have been trained on")
     return trainable(splits, keep)
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.command import check_target, run, tell, warn
 from mmtoolkit.cli.options import Weights
 from mmtoolkit.cli.ranges import Port
 from mmtoolkit.labelling import Labelling, LabelServer, Proposal, Proposer, Sheet, Summary, open_sheet, unfinished
@@ -53,11 +53,8 @@ def main(options: Options) -> int:
     """
     photos, out = options.photos, options.out
     check_all(photos, options.preset, out, options.vgg19_weights)
-    paths = mm.find_images([photos])
-    model = None
-    if options.preset:
-        start_tensorflow()
-        model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    paths = mm.find_images([photos], warn=warn)
+    model = proposing(options.preset, options.vgg19_weights)
     task = mm.task_of(model) if model else mm.question_answering if options.questions else mm.captioning
     if options.questions and not task.asks:
         raise mm.InputError(
@@ -85,6 +82,18 @@ def check_all(photos: Path, preset: str | None, out: Path | None, vgg19_weights:
         raise mm.InputError(f"label expects a folder of pictures. Received: {photos}, a file; name its folder.")
     if vgg19_weights and not preset:
         raise mm.InputError(f"--vgg19-weights is for --preset. Received: {vgg19_weights} alone; leave it out.")
+
+
+def proposing(preset: str | None, vgg19_weights: str | None) -> Any:
+    """Loads the model that proposes, if one is named.
+
+    Raises:
+        mm.InputError: It cannot be loaded.
+    """
+    if preset is None:
+        return None
+    start_tensorflow()
+    return mm.load(preset, vgg19_weights=vgg19_weights, warn=warn)
 
 
 def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Proposal]:

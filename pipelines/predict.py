@@ -9,13 +9,14 @@ import itertools
 import json as json_format
 import os
 import re
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.command import check_target, progress_bar, run, tell, warn
 from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.files import write_atomically
@@ -59,9 +60,9 @@ def main(options: Options) -> int:
     if attention:
         check_drawings(attention, paths, overwrite=overwrite)
     start_tensorflow()
-    from mmtoolkit.evaluation import predictions
+    from mmtoolkit.evaluation.prediction import BATCH, predictions
 
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: tell(f"warning: {line}"))
+    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task = mm.task_of(model)
     search = search_for(task, model, options)
     for folder in (attention, out and out.parent):
@@ -70,11 +71,14 @@ def main(options: Options) -> int:
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
+    is_silent = options.json or not sys.stdout.isatty()  # else the lines themselves show how far it is
+    show = progress_bar(f"{task.noun}s") if is_silent and len(paths) > BATCH else lambda done, total: None
     with contextlib.ExitStack() as at_the_end:
         if out:
             at_the_end.callback(write_table, task, out, results, len(paths))  # also where the work ends early
         found = predictions(task, model, examples, source=source, search=search)
-        for name, path, prediction in zip(picture_names(paths), paths, found, strict=True):
+        for number, (name, path, prediction) in enumerate(zip(picture_names(paths), paths, found, strict=True), 1):
+            show(number, len(paths))
             try:
                 if prediction.error:
                     raise prediction.error
@@ -97,12 +101,12 @@ def main(options: Options) -> int:
 def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
     """Lists the pictures that exist, and the named paths that do not; there must be a picture."""
     if len(images) < 2:
-        return mm.find_images(images), []
+        return mm.find_images(images, warn=warn), []
     paths: list[Path] = []
     failed: list[dict[str, Any]] = []
     for image in images:
         try:
-            paths += mm.find_images([image])
+            paths += mm.find_images([image], warn=warn)
         except mm.InputError as error:
             tell(f"error: {error}")
             failed.append({"image": str(image), "error": str(error)})
@@ -139,7 +143,7 @@ def search_for(task: Task[Any], model: Any, options: Options) -> Any:
         if not question or not question.strip():
             raise mm.InputError(f"{preset} answers questions. Received: none; add --question 'what is on the table?'.")
         if unknown := task.unknown_words(model, question):
-            tell(f"warning: words that {preset} does not know: {', '.join(unknown)}")
+            warn(f"words that {preset} does not know: {', '.join(unknown)}")
     return search
 
 
@@ -200,7 +204,7 @@ def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, An
     ]
     kept = [row for row in rows if row[-1] and row[0] == row[0].strip() and not NO_UNICODE.search(row[0])]
     if len(kept) < len(rows):
-        tell(f"warning: not in {target}, because empty or of a file with an odd name: {len(rows) - len(kept)} {what}")
+        warn(f"not in {target}, because empty or of a file with an odd name: {len(rows) - len(kept)} {what}")
     if not kept:
         tell(f"no {what} for {target}: it is left as it was")
         return

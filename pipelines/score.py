@@ -9,7 +9,7 @@ from json import JSONDecodeError, dumps, loads
 from pathlib import Path
 from typing import Any, Literal
 
-from mmtoolkit.cli.command import run, tell
+from mmtoolkit.cli.command import run, tell, warn
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics import (
@@ -173,7 +173,7 @@ def check_pair(outputs: CaptionFile, file: CaptionFile) -> None:
             f"{file.path}: expected a hypothesis for every image. {outputs.path}: none for {some(silent)}."
         )
     if silent:
-        tell(f"warning: {file.path}: left out, because {outputs.path} says nothing about them: {some(silent)}")
+        warn(f"{file.path}: left out, because {outputs.path} says nothing about them: {some(silent)}")
 
 
 def check_lines(outputs: CaptionFile, file: CaptionFile) -> None:

@@ -8,11 +8,12 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
+from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell, warn
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Data, Fitting, HeldOut, Run, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share
 from mmtoolkit.run_folder import may_begin
+from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 ONE_HOT = "one-hot"
 ANSWERS_KEPT = 1000
 GRID = 14  # regions of VGG19 on each side of a picture
+LONGEST = {"word": {"max_question": 60, "max_length": 12}, "char": {"max_question": 240, "max_length": 48}}  # tokens
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),
@@ -171,12 +173,16 @@ def new_answerer(
     keras.utils.set_random_seed(settings["seed"])  # a baseline must not depend on when the model's training was stopped
     texts = mm.question_answering.texts(records)
     questions, answers, min_count = texts["words"], texts["answers"], settings["min_count"]
-    codec = mm.TextCodec.fit(questions, min_count=min_count)
+    level = settings["level"]
+    if warning := level_warning(questions, level):
+        warn(warning)
+    codec = mm.TextCodec.fit(questions, level=level, min_count=min_count)
     if settings["head"] == "classify":
         answers_codec = mm.TextCodec.fit(answers, level="whole", max_size=settings["answers"] + len(SPECIAL))
         tell(f"answers: {len(answers_codec.vocabulary) - len(SPECIAL)}")
     else:
-        answers_codec = mm.TextCodec.fit(answers, level="answer", min_count=min_count)
+        written = "char" if level == "char" else "answer"
+        answers_codec = mm.TextCodec.fit(answers, level=written, min_count=min_count)
     tell(vocabulary_summary(codec, questions, min_count))
     shape = {"dim": settings["embedding_dim"], "seed": settings["seed"]}
     table = word_table(settings["embeddings"], codec, questions, tell=tell, **shape)
@@ -191,6 +197,7 @@ def new_answerer(
         embeddings=table,
         bidirectional=not settings["forwards_only"],
         dtype=vision.dtype,
+        **LONGEST[level],
         **{name: settings[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
     )
     return start_at_vgg19(model)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.command import check_target, run, tell, warn
 from mmtoolkit.cli.options import Exclusion, Printing, Replacing, Seeded
 from mmtoolkit.cli.ranges import Count, at_least, spelt
 from mmtoolkit.files import write_atomically
@@ -130,7 +130,7 @@ def train(options: Options) -> KeyedVectors:
     with warnings.catch_warnings(record=True) as caught:
         sentences = codec.split(mm.read_sentences(str(options.data), exclude=options.exclude))
     for warning in caught:  # what is left out
-        tell(f"warning: {warning.message}")
+        warn(str(warning.message))
     started = time.perf_counter()
     workers = 1 if options.deterministic else options.workers or min(MOST_WORKERS, os.cpu_count() or 1)
     same = {name: getattr(options, name) for name in ("dim", "window", "epochs", "min_count", "negative", "seed")}

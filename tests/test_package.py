@@ -15,6 +15,7 @@ import pytest
 from once import Once
 
 from mmtoolkit import __version__
+from mmtoolkit.installation import DISTRIBUTION
 from mmtoolkit.scenes import Scene, Shape, draw_scene
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -88,7 +89,7 @@ def test_the_wheel_carries_licence_version_and_command(wheel: Path) -> None:
 
 
 def test_torch_is_no_dependency() -> None:
-    names = {requirement.split(";")[0].strip().lower() for requirement in distribution("mmtoolkit").requires or []}
+    names = {requirement.split(";")[0].strip().lower() for requirement in distribution(DISTRIBUTION).requires or []}
     assert any(name.startswith("tensorflow") for name in names)
     assert not [name for name in names if name.startswith(("torch", "jax"))]
 

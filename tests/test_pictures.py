@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
 from PIL import Image, ImageFont
 
-from mmtoolkit import pictures
+from mmtoolkit import fonts, pictures
 from mmtoolkit.errors import InputError
+from mmtoolkit.fonts import font, is_right_to_left, lacking
 from mmtoolkit.pictures import (
     CELL,
     COLUMNS,
     GAP,
     TILE,
     attention_picture,
-    check_glyphs,
     draw,
-    font,
     heat_overlay,
 )
 from mmtoolkit.task import MatrixView, PictureView, SeriesView, WordsView
@@ -154,8 +154,7 @@ def test_hangul_has_glyphs_and_renders():
     letters = (
         "".join(chr(code) for code in range(ord("가"), ord("힣") + 1, 37)) + "빨간색 동그라미가 파란색 네모 위쪽에 있다"
     )
-    check_glyphs(letters, font(pictures.WORD_SIZE))
-    assert "Nanum" in font(20).getname()[0]
+    assert "Nanum" in font(20, letters).getname()[0]
     first, second = (np.asarray(attention_picture(GREY, [word], spots(0), title="")) for word in ("별", "네"))
     assert (first != second).any()
 
@@ -166,29 +165,51 @@ def test_separate_letters_of_hangul_are_put_together():
     assert np.array_equal(attention_picture(GREY, [apart], spots(0)), composed)
 
 
-def test_a_missing_glyph_is_named_and_never_drawn():
-    with pytest.raises(InputError, match=r'cannot draw 별 이\. .*pip install "mmtoolkit\[plots\]"'):
-        check_glyphs("a 별이 b별", ImageFont.load_default(20))
-    with pytest.raises(InputError, match="cannot draw \U00012000"):
-        attention_picture(GREY, ["\U00012000"], spots(0))  # cuneiform, which the font lacks too
-    check_glyphs("Plain text, with space\tand\nbreaks; (1 + 2).", ImageFont.load_default(20))
+@pytest.mark.parametrize("words", [["não", "chão"], ["žluťoučký", "kůň"], ["Łódź"], ["ışık"], ["σκύλος"], ["собака"]])
+def test_the_letters_of_europe_are_drawn_by_a_font_that_has_them(words):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attention_picture(GREY, words, np.full((len(words), 2, 2), 0.25))
+    assert font(20, "".join(words)).getname()[0] == "DejaVu Sans"
 
 
-def test_without_the_plots_extra_the_font_is_pillows_and_hangul_is_refused(monkeypatch):
-    monkeypatch.setattr(pictures.importlib.util, "find_spec", lambda name: None)
-    font.cache_clear()
+def test_arabic_is_joined_and_starts_at_the_right():
+    """Shaped by HarfBuzz: letters that are joined take less room than each by itself; the title ends at the margin."""
+    word = "كلب يجري"
+    chosen = font(pictures.TITLE_SIZE, word)
+    assert chosen.getlength(word) < sum(chosen.getlength(letter) for letter in word)
+    sheet = np.asarray(attention_picture(GREY, word.split(), np.full((2, 2, 2), 0.25)))
+    title = sheet[: pictures.GAP + 30]
+    inked = np.flatnonzero((title != pictures.PAPER).any(axis=(0, 2)))
+    assert sheet.shape[1] - pictures.GAP - 4 <= inked.max() <= sheet.shape[1] - pictures.GAP
+    assert is_right_to_left(word) and not is_right_to_left("a كلب")
+
+
+def test_a_missing_glyph_is_told_and_drawn_as_a_box():
+    with pytest.warns(
+        UserWarning, match="no font of this machine has all of '\U00012000': \U00012000 is drawn as boxes"
+    ):
+        sheet = attention_picture(GREY, ["\U00012000"], spots(0))  # cuneiform
+    box, other = (np.asarray(sheet), np.asarray(attention_picture(GREY, ["|"], spots(0))))
+    assert (box != other).any()
+    assert lacking(None, "a 별이 b별") == "별이별" and lacking(None, "Plain text, with\tand\nbreaks; (1 + 2).") == ""
+
+
+def test_without_packages_and_fonts_of_the_system_the_font_is_pillows(monkeypatch):
+    monkeypatch.setattr(fonts.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr(fonts, "system_fonts", tuple)
+    fonts.best_font.cache_clear()
     try:
-        assert font(20).getname() == ImageFont.load_default(20).getname()
-        assert len(tiles(attention_picture(GREY, ["dog"], spots(0)))) == 2
-        with pytest.raises(InputError, match="cannot draw 별"):
-            attention_picture(GREY, ["별"], spots(0))
+        assert font(20, "dog").getname() == ImageFont.load_default(20).getname()
+        with pytest.warns(UserWarning, match=r"별 is drawn as boxes; pip install '\.\[plots\]' brings Hangul"):
+            assert len(tiles(attention_picture(GREY, ["별"], spots(0)))) == 2
     finally:
-        font.cache_clear()
+        fonts.best_font.cache_clear()
 
 
 def test_drawing_imports_neither_matplotlib_nor_tensorflow():
     code = (
-        "import sys; from mmtoolkit.pictures import font; font(20)\n"
+        "import sys; from mmtoolkit.fonts import font; font(20, 'a dog')\n"
         "print([name for name in ('matplotlib', 'koreanize_matplotlib', 'tensorflow', 'keras') if name in sys.modules])"
     )
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

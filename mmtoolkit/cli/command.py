@@ -9,6 +9,7 @@ import itertools
 import os
 import sys
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def unboxed(box: str) -> str:
 
 
 def exit_code(job: Callable[[], int | None]) -> int:
-    """Runs a job and returns its exit code; an error that a person can mend becomes one line on stderr."""
+    """Runs a job; what a person can mend becomes one line on stderr and an exit code."""
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # type: ignore[assignment]
     if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not end the job
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -117,6 +119,11 @@ def tell(message: str) -> None:
     """Prints a note or a warning on stderr: stdout is for results."""
     sys.stderr.write(f"{message}\n")
     sys.stderr.flush()
+
+
+def warn(message: str) -> None:
+    """Prints a warning on stderr."""
+    tell(f"warning: {message}")
 
 
 def scores_text(metric: Metric, scores: Mapping[str, float]) -> str:

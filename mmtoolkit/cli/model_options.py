@@ -64,7 +64,8 @@ class Words(Group):
         embedding_dim: Width of the word vectors.
         embeddings: How the word vectors start: cbow or skip-gram on the training texts, centred; random; or a file of
             vectors, as they are (whose width is then the embedding_dim).
-        freeze_embeddings: Do not train the word vectors.
+        freeze_embeddings: Leave the word vectors as they start.
+        level: What the texts are split into: words, or characters where a script has no spaces between words.
         min_count: Words that occur less often become unknown.
         word_dropout: Share of the input words dropped as a whole while training.
     """
@@ -72,6 +73,7 @@ class Words(Group):
     embedding_dim: Count = 300
     embeddings: str = "cbow"
     freeze_embeddings: bool = False
+    level: Literal["word", "char"] = "word"
     min_count: Count = 5
     word_dropout: Share = 0.15
 

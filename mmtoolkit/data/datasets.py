@@ -31,7 +31,7 @@ def caption_dataset(
     *,
     features: ImageSource,
     batch_size: int = 64,
-    max_length: int = 40,
+    max_length: int = 24,
     per_group: int = 1,
     few_shapes: bool | None = None,
     seed: int = 0,

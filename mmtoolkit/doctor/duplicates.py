@@ -4,34 +4,58 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
-from mmtoolkit.doctor.findings import Finding
-from mmtoolkit.doctor.pictures import PictureInfo
+from mmtoolkit.doctor.findings import OTHER_TEXTS, Finding
+from mmtoolkit.doctor.pictures import PictureInfo, Progress
 
-NEAR = 14  # bits of 64 in which the hashes of near duplicates may differ
 ALIKE = 0.93  # least correlation of the parts of near duplicates, if they have detail
 SAME = 12.0  # grey values of 255 by which any part of near duplicates may differ, if they have none
 DETAIL = 3.0  # grey values by which a part with detail varies; half of a photo's parts do, fewer of a drawing's
 PARTS = 8  # on each side of a picture
-BLOCK = 64  # pictures compared with all others at once
-
-Owners = Mapping[Path, tuple[str, str | None]]  # of each picture: its name in the data set, and its split
+BLOCK = 1024  # pictures whose floats are there at once
 
 
-def duplicates(pictures: Mapping[Path, PictureInfo], owners: Owners) -> list[Finding]:
-    """Returns a finding for each duplicate picture, with the name of the first of its kind."""
+class Owner(NamedTuple):
+    """What the data set says of a picture.
+
+    Args:
+        name: Its name there.
+        split: Its split, if it has one.
+        texts: Its captions, or questions with their answers.
+    """
+
+    name: str
+    split: str | None
+    texts: frozenset[str]
+
+
+def duplicates(
+    pictures: Mapping[Path, PictureInfo], owners: Mapping[Path, Owner], progress: Progress | None = None
+) -> list[Finding]:
+    """Returns a finding for each duplicate picture, with the name of the first of its kind.
+
+    A near duplicate whose texts differ from those of the first is a kind of its own: frames of one camera and forms
+    with another stamp are no waste.
+    """
     same = [(pair, "is the same file as", "duplicate", "across splits") for pair in same_bytes(pictures)]
-    kinds = "near duplicate", "near duplicate across splits"
-    near = [(pair, "looks nearly like", *kinds) for pair in nearly_same(pictures)]
+    near = []
+    for pair in nearly_same(pictures, progress):
+        first, second = (owners[path].texts for path in pair)
+        kinds = ("near duplicate", "near duplicate across splits") if first == second else (OTHER_TEXTS, OTHER_TEXTS)
+        near.append((pair, "looks nearly like", *kinds))
     findings = []
-    for (first, second), relation, kind, across in (*same, *near):
-        (image, split), (other, other_split) = owners[second], owners[first]
+    for (first, second), relation, within, across in (*same, *near):
+        owner, other = owners[second], owners[first]
         where = ""
-        if split != other_split:
-            kind, where = across, f"; it is in {split or 'no split'}, the other in {other_split or 'none'}"
-        findings.append(Finding(kind, f"{relation} {other}{where}; keep one", image, path=second, other=first))
+        if owner.split != other.split:
+            where = f"; it is in {owner.split or 'no split'}, the other in {other.split or 'none'}"
+        advice = "keep both if the pictures differ" if within == OTHER_TEXTS else "keep one"
+        kind = across if where else within
+        message = f"{relation} {other.name}{where}; {advice}"
+        findings.append(Finding(kind, message, owner.name, path=second, other=first))
     return findings
 
 
@@ -43,40 +67,58 @@ def same_bytes(pictures: Mapping[Path, PictureInfo]) -> Iterator[tuple[Path, Pat
             yield first[info.digest], path
 
 
-def nearly_same(pictures: Mapping[Path, PictureInfo]) -> Iterator[tuple[Path, Path]]:
-    """Yields the first picture that each later one nearly equals, and the later one.
-
-    Hashes find candidate pairs, which are many if pictures are simple; the small pictures decide.
-    """
-    distinct: dict[bytes, tuple[Path, PictureInfo]] = {}
+def nearly_same(pictures: Mapping[Path, PictureInfo], progress: Progress | None = None) -> Iterator[tuple[Path, Path]]:
+    """Yields the first picture of each group of near duplicates and, with it, each other one of the group."""
+    distinct: dict[bytes, tuple[Path, np.ndarray]] = {}
     for path, info in pictures.items():
-        if info.hash is not None:
-            distinct.setdefault(info.digest, (path, info))
+        if info.small is not None:
+            distinct.setdefault(info.digest, (path, info.small))
     paths = [path for path, _ in distinct.values()]
-    if not paths:
-        return
-    bits = np.packbits(np.stack([info.hash for _, info in distinct.values()]), axis=1).view(np.uint64).ravel()  # type: ignore[misc]
-    small = np.stack([info.small for _, info in distinct.values()])  # type: ignore[misc]
-    for second, first in near_pairs(bits, small):
-        yield paths[first], paths[second]
+    if paths:
+        for first, other in near_pairs(np.stack([small for _, small in distinct.values()]), progress):
+            yield paths[first], paths[other]
 
 
-def near_pairs(bits: np.ndarray, small: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yields the index of each picture that nearly equals an earlier one, and that of the first such one.
+def near_pairs(small: np.ndarray, progress: Progress | None = None) -> Iterator[tuple[int, int]]:
+    """Yields the index of the first picture of each group, and of each later picture that nearly equals it.
+
+    A picture that is in a group begins none. Candidates are the neighbours in two k-d trees: of the colours of the
+    parts, and of their unit vectors, whose distance is 2 - 2 x correlation.
 
     Args:
-        bits: `<uint64>[pictures]`, their hashes.
         small: `<uint8>[pictures, side, side, 3]`, the pictures, squashed.
+        progress: Called with (done, total).
     """
-    for start in range(0, len(bits), BLOCK):
-        block = bits[start : start + BLOCK]
-        near = np.bitwise_count(block[:, None] ^ bits[None, : start + len(block)]) <= NEAR
-        for place, row in enumerate(near, start=start):
-            others = np.flatnonzero(row[:place])
-            if len(others):
-                same = alike(small[others], small[place])
-                if same.any():
-                    yield place, int(others[np.argmax(same)])
+    from scipy.spatial import cKDTree
+
+    means = np.concatenate([part_means(block) for block in blocks(small)])
+    detailed = np.flatnonzero(np.concatenate([has_detail(block) for block in blocks(small)]))
+    units, row_of = unit_vectors(means[detailed]), {index: row for row, index in enumerate(detailed.tolist())}
+    colours, forms = cKDTree(means), cKDTree(units)
+    free = np.ones(len(small), bool)
+    for first in range(len(small)):
+        if progress and first % 100 == 0:
+            progress(first, len(small))
+        if not free[first]:
+            continue
+        near = colours.query_ball_point(means[first], SAME + 0.01, p=np.inf)
+        if first in row_of:
+            rows = forms.query_ball_point(units[row_of[first]], (2 - 2 * ALIKE) ** 0.5 + 0.001)
+            near += detailed[rows].tolist()
+        others = np.unique(near)
+        others = others[(others > first) & free[others]]
+        for block in blocks(others):
+            same = block[alike(small[block], small[first])]
+            free[same] = False
+            yield from ((first, other) for other in same.tolist())
+    if progress:
+        progress(len(small), len(small))
+
+
+def blocks(array: np.ndarray) -> Iterator[np.ndarray]:
+    """Cuts an array into parts whose floats fit into little memory."""
+    for start in range(0, len(array), BLOCK):
+        yield array[start : start + BLOCK]
 
 
 def alike(some: np.ndarray, one: np.ndarray) -> np.ndarray:
@@ -91,7 +133,8 @@ def alike(some: np.ndarray, one: np.ndarray) -> np.ndarray:
     colour = np.abs(parts(apart).mean(axis=(2, 4)))
     same = np.maximum(lightness, colour).max(axis=(1, 2, 3)) <= SAME
     if has_detail(ones)[0]:
-        same |= has_detail(some) & (correlation(some, ones) >= ALIKE)
+        correlation = unit_vectors(part_means(some)) @ unit_vectors(part_means(ones))[0]
+        same |= has_detail(some) & (correlation >= ALIKE)
     return same
 
 
@@ -101,12 +144,15 @@ def has_detail(pictures: np.ndarray) -> np.ndarray:
     return varied.mean(axis=(1, 2)) > 0.5
 
 
-def correlation(some: np.ndarray, others: np.ndarray) -> np.ndarray:
-    """Computes the correlation, -1 to 1, of the colours of pictures' parts."""
-    means = [parts(each.astype(np.float32)).mean(axis=(2, 4)).reshape(len(each), -1) for each in (some, others)]
-    first, second = (each - each.mean(axis=1, keepdims=True) for each in means)
-    length = np.linalg.norm(first, axis=1) * np.linalg.norm(second, axis=1)
-    return (first * second).sum(axis=1) / np.maximum(length, 1e-6)
+def part_means(pictures: np.ndarray) -> np.ndarray:
+    """Computes the mean colours of pictures' parts, `<float32>[pictures, PARTS * PARTS * 3]`."""
+    return parts(pictures.astype(np.float32)).mean(axis=(2, 4)).reshape(len(pictures), -1)
+
+
+def unit_vectors(means: np.ndarray) -> np.ndarray:
+    """Centres each row and brings it to length 1, so that the product of two rows is their correlation."""
+    centred = means - means.mean(axis=1, keepdims=True)
+    return centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-6)
 
 
 def parts(pictures: np.ndarray) -> np.ndarray:

@@ -11,9 +11,29 @@ from typing import Any, Literal
 from mmtoolkit.readers import Fault
 
 Level = Literal["error", "warning"]
-# Training refuses these, or must not learn from them.
-ERRORS = ("unreadable table", "unreadable", "truncated", "missing", "bad row", "empty", "across splits")
-USABLE = ("wrong extension", "cmyk", "tiny", "huge", "heic", "very long")  # odd, but fit for training
+OTHER_TEXTS = "near duplicate with other texts"
+ERRORS = (
+    "unreadable table",
+    "unreadable",
+    "truncated",
+    "unscaled",
+    "missing",
+    "bad row",
+    "empty",
+    "across splits",
+)  # training refuses these, or must not learn from them
+USABLE = (
+    "wrong extension",
+    "cmyk",
+    "tiny",
+    "huge",
+    "heic",
+    "dark",
+    "no text",
+    OTHER_TEXTS,
+    "very long",
+    "no spaces",
+)  # odd, but fit to be learnt from
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +100,14 @@ class Health:
         """The number of errors and of warnings."""
         levels = Counter(finding.level for finding in self.findings)
         return {"errors": levels["error"], "warnings": levels["warning"]}
+
+    @property
+    def summary(self) -> str:
+        """The numbers of pictures, of texts, of errors and of warnings, in words."""
+        numbers = {**self.counts, **self.scores}
+        return ", ".join(
+            f"{number} {name.removesuffix('s') if number == 1 else name}" for name, number in numbers.items()
+        )
 
     @property
     def exit_code(self) -> int:

@@ -12,10 +12,13 @@ SHOWN = 60  # of each kind
 
 
 def health_page(health: Health, title: str) -> str:
-    """Returns a self-contained page: counts by kind, the findings with their pictures, and the tables."""
-    counts = ", ".join(f"{number} {name}" for name, number in health.counts.items())
-    scores = f"{health.scores['errors']} errors, {health.scores['warnings']} warnings"
-    parts = [f"<p class=lead>{escape(counts)}: {escape(scores)}.</p>"]
+    """Returns a self-contained page: counts by kind, the findings with their pictures, and the tables.
+
+    Args:
+        health: The result of the examination.
+        title: The name of the data set.
+    """
+    parts = [f"<p class=lead>{escape(health.summary)}.</p>"]
     if health.findings:
         parts.append(table([["what", "how many"], *([kind, str(count)] for kind, count in health.kinds.items())]))
     for kind, findings in groupby(health.findings, key=lambda finding: finding.kind):

@@ -3,29 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.image_files import SUFFIXES, TOO_LARGE, TooLargeError, UnscaledError, open_picture, to_rgb
 
-SUFFIXES = {
-    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
-    "MPO": (".jpg", ".jpeg", ".mpo"),
-    "PNG": (".png",),
-    "GIF": (".gif",),
-    "BMP": (".bmp", ".dib"),
-    "WEBP": (".webp",),
-    "HEIF": (".heic", ".heif"),
-    "TIFF": (".tif", ".tiff"),
-}
 TINY, HUGE = 32, 50_000_000  # pixels: of the shorter side, and of all
+DARK = 16  # of 255: what is below it in a picture of 16 bits uses 12 of them at most
 SIDE = 32  # pixels: of the small pictures that near duplicates are compared by
 Progress = Callable[[int, int], None]
 Oddity = tuple[str, str]  # a kind and a sentence
@@ -37,37 +26,19 @@ class PictureInfo(NamedTuple):
     Args:
         oddities: What is wrong or odd, each a kind and a sentence.
         digest: SHA-256 of its bytes.
-        hash: `<bool>[64]`, its perceptual hash; `None` if it cannot be decoded.
-        small: `<uint8>[32, 32, 3]`, the picture squashed; `None` likewise.
+        small: `<uint8>[32, 32, 3]`, the picture squashed; `None` if it cannot be decoded.
     """
 
     oddities: tuple[Oddity, ...]
     digest: bytes = b""
-    hash: np.ndarray | None = None
     small: np.ndarray | None = None
 
 
 def inspect_pictures(paths: Sequence[Path], progress: Progress | None = None) -> dict[Path, PictureInfo]:
-    """Inspects each picture file.
-
-    Raises:
-        InputError: The package imagehash is not installed.
-    """
-    try:
-        import imagehash
-    except ImportError as error:
-        raise InputError(
-            "Finding duplicates needs the package imagehash. Received: none; run pip install 'mmtoolkit[doctor]'."
-        ) from error
-    with suppress(ImportError):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
+    """Inspects each picture file."""
     pictures: dict[Path, PictureInfo] = {}
     with ThreadPoolExecutor(2) as pool:  # Pillow decodes outside Python's lock
         for done, (path, info) in enumerate(zip(paths, pool.map(inspect_picture, paths), strict=True), start=1):
-            if info.small is not None:
-                info = info._replace(hash=imagehash.phash(Image.fromarray(info.small)).hash.ravel())
             pictures[path] = info
             if progress and (done % 50 == 0 or done == len(paths)):
                 progress(done, len(paths))
@@ -75,37 +46,32 @@ def inspect_pictures(paths: Sequence[Path], progress: Progress | None = None) ->
 
 
 def inspect_picture(path: Path) -> PictureInfo:
-    """Inspects one picture file, without its perceptual hash."""
+    """Inspects one picture file."""
     try:
         data = path.read_bytes()
     except OSError as error:
         return PictureInfo((("unreadable", f"cannot be read ({error.strerror}); replace the file or leave it out"),))
     digest = hashlib.sha256(data).digest()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            picture = Image.open(path)
-    except Exception as error:  # Pillow's plug-ins raise many kinds
-        return PictureInfo((why_unreadable(data, error),), digest)
+        picture = open_picture(data)
+    except TooLargeError:
+        return PictureInfo((("huge", f"has {TOO_LARGE}; make it smaller or leave it out"),), digest)
+    except OSError as error:
+        kind = "heic" if "HEIC" in str(error) else "unreadable"
+        return PictureInfo(((kind, f"cannot be read ({error}); replace the file or leave it out"),), digest)
     odd = list(oddities(picture, path))
+    is_deep = picture.mode.startswith("I;16") or data[24:25] == b"\x10" and picture.format == "PNG"
     if picture.width * picture.height > HUGE:
         return PictureInfo(tuple(odd), digest)
     try:
         small = squashed(picture)
-    except Exception:
+    except UnscaledError as error:
+        return PictureInfo((*odd, ("unscaled", f"{error}".replace("its pixels are", "has pixels that are"))), digest)
+    except OSError:
         return PictureInfo((*odd, ("truncated", "is damaged or cut off; replace the file or leave it out")), digest)
+    if is_deep and small.max() < DARK:
+        odd.append(("dark", "has 16 bits a pixel but uses the lowest 12 at most, so a model sees it black; scale it"))
     return PictureInfo(tuple(odd), digest, small=small)
-
-
-def why_unreadable(data: bytes, error: Exception) -> Oddity:
-    """Returns the oddity of a file that Pillow cannot open."""
-    if isinstance(error, Image.DecompressionBombError):
-        return "huge", "has more pixels than any photo; make it smaller or leave it out"
-    if data[4:8] == b"ftyp":
-        return "heic", "is HEIC, which needs the package pillow-heif; install 'mmtoolkit[heic]' or convert it to JPEG"
-    if not data:
-        return "unreadable", "is an empty file; replace it or leave it out"
-    return "unreadable", "is no picture that is known; replace the file or leave it out"
 
 
 def oddities(picture: Image.Image, path: Path) -> list[Oddity]:
@@ -130,5 +96,4 @@ def oddities(picture: Image.Image, path: Path) -> list[Oddity]:
 def squashed(picture: Image.Image) -> np.ndarray:
     """Returns the picture, upright, as `<uint8>[32, 32, 3]`; decodes all of it, a JPEG at the size that suffices."""
     picture.draft("RGB", (4 * SIDE, 4 * SIDE))
-    picture = ImageOps.exif_transpose(picture).convert("RGB")
-    return np.asarray(picture.resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0))
+    return np.asarray(to_rgb(picture).resize((SIDE, SIDE), Image.Resampling.BOX, reducing_gap=2.0))

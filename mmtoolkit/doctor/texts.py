@@ -10,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from mmtoolkit.doctor.findings import Finding
+from mmtoolkit.metrics import char_tokenize
 from mmtoolkit.readers.rows import place_phrase
+from mmtoolkit.scripts import level_warning
 
 LONGEST, TIMES = 40, 4  # a text is long if it has more words than this, and than so many times the median
 OWN_SCRIPT = 0.5  # a text is foreign if a smaller share of its letters is of the usual scripts
@@ -22,6 +24,7 @@ ONCE = 0.08  # no text is, if a larger share of all words occurs only once: ther
 RARE = 0.1  # nor if a larger share of the texts were foreign: they would be no exception
 QUOTED = 60  # characters of a text that are shown
 THRESHOLDS, SIZES = (1, 2, 3, 5, 10), (10, 100, 500, 1000, 3000)
+LENGTHS = (13, 25, 50, 100)  # values of --max-length
 
 
 class Text(NamedTuple):
@@ -44,7 +47,14 @@ def text_findings(texts: Sequence[Text]) -> list[Finding]:
     other_letters = foreign_script(texts)
     sources = {finding.source for finding in other_letters}
     other_words = [finding for finding in foreign_words(texts) if finding.source not in sources]
-    return [*empty_texts(texts), *repeated_texts(texts), *other_letters, *other_words, *long_texts(texts)]
+    odd = [*empty_texts(texts), *repeated_texts(texts), *other_letters, *other_words, *long_texts(texts)]
+    return odd + without_spaces(texts)
+
+
+def without_spaces(texts: Sequence[Text]) -> list[Finding]:
+    """Returns one finding where the texts have no spaces between words."""
+    warning = level_warning((text.text for text in texts), "word")
+    return [Finding("no spaces", warning, texts[0].image, texts[0].source)] if warning else []
 
 
 def empty_texts(texts: Iterable[Text]) -> list[Finding]:
@@ -155,6 +165,14 @@ def vocabulary_table(train: Sequence[str], valid: Sequence[str]) -> list[list[st
         strange = sum(word not in kept for word in held)
         rows.append([f"{threshold} x", str(len(kept)), share(lost, counts.total()), share(strange, len(held))])
     return rows
+
+
+def length_table(texts: Sequence[str]) -> list[list[str]]:
+    """Counts the texts that training cuts at several values of `--max-length`, which counts the end of a text."""
+    lengths = [len(char_tokenize(text)) + 1 for text in texts]
+    rows = [["--max-length", "texts that it cuts"]]
+    rows += [[str(limit), share(sum(length > limit for length in lengths), len(lengths))] for limit in LENGTHS]
+    return [*rows, [f"{max(lengths, default=1)}, the longest text", "none"]]
 
 
 def answer_table(train: Sequence[str], valid: Sequence[str]) -> list[list[str]]:

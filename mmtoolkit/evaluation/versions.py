@@ -7,11 +7,14 @@ import platform
 
 import keras
 
+from mmtoolkit import __version__
+
 
 def versions() -> dict[str, str]:
     """Returns what a result depends on: the packages' versions and the machine."""
-    packages = ("mmtoolkit", "tensorflow", "keras", "tensorflow-text", "gensim", "numpy", "pillow")
+    packages = ("tensorflow", "keras", "tensorflow-text", "gensim", "numpy", "pillow")
     found = {"python": platform.python_version(), "machine": platform.machine(), "backend": keras.backend.backend()}
+    found["mmtoolkit"] = __version__
     for package in packages:
         try:
             found[package] = importlib.metadata.version(package)

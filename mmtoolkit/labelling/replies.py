@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.html import jpeg, upright
+from mmtoolkit.installation import install_command
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
 from mmtoolkit.labelling.table import Sheet, check_name, labels, save
@@ -178,7 +179,7 @@ def browser_jpeg(path: Path, changed: int) -> bytes:
 def unreadable_message(name: str, error: Exception) -> str:
     """Returns the message for a picture that cannot be shown."""
     if name.lower().endswith((".heic", ".heif")):
-        return f"{name}: HEIC needs the package pillow-heif (pip install 'mmtoolkit[heic]'), or convert it to JPEG"
+        return f"{name}: HEIC needs the package pillow-heif ({install_command('heic')}), or convert it to JPEG"
     why = getattr(error, "strerror", None) or "it is damaged, or no known picture"
     return f"{name}: cannot be read ({why}); replace the file or leave it out"
 

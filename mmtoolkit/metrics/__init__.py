@@ -9,6 +9,7 @@ from mmtoolkit.metrics.captions import (
     corpus_scores,
     in_words,
     score_captions,
+    tokenizer_of,
 )
 from mmtoolkit.metrics.cider import cider
 from mmtoolkit.metrics.derangement import derangement
@@ -17,7 +18,7 @@ from mmtoolkit.metrics.intervals import Bootstrap, paired
 from mmtoolkit.metrics.meteor import start_meteor
 from mmtoolkit.metrics.rouge import rouge_l
 from mmtoolkit.metrics.signature import signature
-from mmtoolkit.metrics.tokenizer import ptb_tokenize
+from mmtoolkit.metrics.tokenizer import char_tokenize, ptb_tokenize
 from mmtoolkit.metrics.vqa import (
     AnswerMetric,
     answer_kind,
@@ -41,6 +42,7 @@ __all__ = [
     "calibration",
     "calibration_error",
     "caption_statistics",
+    "char_tokenize",
     "cider",
     "confidence_intervals",
     "corpus_scores",
@@ -59,6 +61,7 @@ __all__ = [
     "score_captions",
     "signature",
     "start_meteor",
+    "tokenizer_of",
     "totals",
     "most_frequent_answer",
     "vqa_accuracy",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from typing import ClassVar, TypeVar
 
 from mmtoolkit.errors import InputError
@@ -10,7 +10,8 @@ from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
 from mmtoolkit.metrics.cider import cider_by_image
 from mmtoolkit.metrics.intervals import Bootstrap, Interval
 from mmtoolkit.metrics.rouge import sentence_rouge_l
-from mmtoolkit.metrics.tokenizer import ptb_tokenize
+from mmtoolkit.metrics.tokenizer import char_tokenize, ptb_tokenize
+from mmtoolkit.scripts import unspaced_script
 from mmtoolkit.task import Metric, Texts, summed
 
 Id = TypeVar("Id", bound=Hashable)
@@ -25,7 +26,7 @@ STATISTICS = (  # what `caption_statistics` gives for each image
     "ROUGE-L",
     "CIDEr",
 )
-TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"ptb": ptb_tokenize, "none": str.split}
+TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"ptb": ptb_tokenize, "char": char_tokenize, "none": str.split}
 
 
 def score_captions(
@@ -41,8 +42,8 @@ def score_captions(
     Args:
         hypotheses: The generated caption of each image.
         references: The reference captions of each image; one or more.
-        tokenize: `"ptb"` as in coco-caption (lower case, no punctuation), or `"none"` for sentences that are words
-            between blanks already.
+        tokenize: `"ptb"` as in coco-caption (lower case, no punctuation), `"char"` with each character of scripts
+            without spaces apart, or `"none"` for sentences that are words between blanks already.
 
     Raises:
         InputError: Nothing to score, an image on one side only, an image without references, an unknown `tokenize`.
@@ -98,6 +99,11 @@ def caption_statistics(
     ]
 
 
+def tokenizer_of(references: Collection[Sequence[str]]) -> str:
+    """Returns the name of the tokenizer for captions like these: `"char"` where words have no spaces between them."""
+    return "ptb" if unspaced_script(caption for captions in references for caption in captions) is None else "char"
+
+
 def corpus_scores(totals: Sequence[float]) -> dict[str, float]:
     """Computes the scores by name from the sums of `caption_statistics` over a corpus."""
     images, *counts, rouge, cider = totals
@@ -110,7 +116,7 @@ def in_words(
 ) -> tuple[list[list[str]], list[list[list[str]]]]:
     """Checks hypotheses and references, and splits both into words, in the order of the hypotheses."""
     if tokenize not in TOKENIZERS:
-        raise InputError(f"tokenize expects 'ptb' or 'none'. Received: {tokenize!r}.")
+        raise InputError(f"tokenize expects {', '.join(map(repr, TOKENIZERS))}. Received: {tokenize!r}.")
     check_ids(hypotheses, references)
     split = TOKENIZERS[tokenize]
     wanted = [[split(caption) for caption in references[identity]] for identity in hypotheses]
@@ -164,7 +170,8 @@ class CaptionMetric(Metric):
     corpus_weighted = frozenset({"CIDEr"})
 
     def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
-        return dict(zip(outputs, caption_statistics(outputs, references), strict=True))
+        split = tokenizer_of(references.values())
+        return dict(zip(outputs, caption_statistics(outputs, references, tokenize=split), strict=True))
 
     def scores(self, sums: Sequence[float]) -> dict[str, float]:
         return corpus_scores(sums)

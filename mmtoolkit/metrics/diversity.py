@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import pairwise
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics.tokenizer import ptb_tokenize
+from mmtoolkit.metrics.tokenizer import char_tokenize
 
 
 def unique_share(captions: Collection[str]) -> float:
@@ -60,7 +60,7 @@ def known_share(captions: Collection[str], known: Iterable[str]) -> float:
     Raises:
         InputError: There is no caption.
     """
-    known_words = {tuple(ptb_tokenize(caption)) for caption in known}
+    known_words = {tuple(char_tokenize(caption)) for caption in known}
     return share(captions, lambda words: tuple(words) in known_words)
 
 
@@ -81,4 +81,4 @@ def share(captions: Collection[str], measure: Callable[[Sequence[str]], float]) 
     """Computes the mean of a measure of the captions' words, in percent."""
     if not captions:
         raise InputError("expected at least one caption. Received: none.")
-    return 100 * sum(measure(ptb_tokenize(caption)) for caption in captions) / len(captions)
+    return 100 * sum(measure(char_tokenize(caption)) for caption in captions) / len(captions)

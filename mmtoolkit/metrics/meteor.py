@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, cast
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.installation import install_command
 
 PACKAGE, JAR = "pycocoevalcap", "meteor/meteor-1.5.jar"
 # Decimal points and UTF-8, whatever the machine's locale; 2 GiB hold its table of paraphrases.
@@ -104,7 +105,7 @@ def find_jar() -> Path:
         if (Path(folder) / JAR).is_file():
             return Path(folder) / JAR
     raise InputError(
-        f"METEOR expects the package {PACKAGE}. Received: none with {JAR}; run pip install 'mmtoolkit[metrics-java]'."
+        f"METEOR expects the package {PACKAGE}. Received: none with {JAR}; run {install_command('metrics-java')}."
     )
 
 

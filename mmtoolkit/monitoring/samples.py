@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
-from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.monitoring.callbacks import Tell, once_each
 from mmtoolkit.monitoring.events import Events
@@ -71,12 +71,12 @@ class Samples:
             self.draw(views[0], epoch)
 
     def draw(self, view: View, epoch: int) -> None:
-        """Draws a view; where that is impossible, warns once."""
-        try:
+        """Draws a view; a script that no font has is told once."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
             sheet = draw(view)
-        except InputError as error:  # e.g. no font with Hangul
-            self.warn("picture", f"no picture of the attention: {error}")
-            return
+        if caught:
+            self.warn("font", str(caught[0].message))
         write_atomically(self.folder / f"epoch-{epoch:02d}.png", lambda file: sheet.save(file, "PNG"))
         self.events.picture("samples/attention", sheet, step=epoch)
 

@@ -5,18 +5,35 @@ from __future__ import annotations
 import functools
 import os
 import unicodedata
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.image_files import PICTURE_SUFFIXES
 from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.tables import did_you_mean
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".gif", ".bmp", ".webp", ".heic", ".heif")
 PICTURE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")  # the official name has the misprint
 
 
-def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+TEXT_SUFFIXES = (
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".json",
+    ".jsonl",
+    ".md",
+    ".html",
+    ".xml",
+    ".yaml",
+    ".yml",
+)  # none expects a picture
+
+
+def find_images(paths: Iterable[str | os.PathLike[str]], *, warn: Callable[[str], Any] = warnings.warn) -> list[Path]:
     """Finds pictures: returns the named files in order, each folder replaced by the pictures in and below it.
 
     Example:
@@ -25,6 +42,8 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
 
     Args:
         paths: Files, taken whatever their names, and folders, searched for the endings in `PICTURE_SUFFIXES`.
+        warn: Called with a sentence if a folder holds files with other endings, which are passed over; texts are not
+            counted.
 
     Raises:
         InputError: A path does not exist, or a folder holds no picture.
@@ -32,7 +51,10 @@ def find_images(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     images: list[Path] = []
     for path in map(Path, paths):
         check_exists(path)
-        pictures = pictures_below(path) if path.is_dir() else [path]
+        pictures, others = pictures_below(path) if path.is_dir() else ([path], Counter())
+        if others:
+            endings = ", ".join(f"{ending or 'no ending'} {count}" for ending, count in others.most_common())
+            warn(f"in {path} {others.total()} files are passed over, as their endings are of no picture: {endings}")
         if not pictures:
             endings = " ".join(PICTURE_SUFFIXES)
             raise InputError(f"expected pictures ({endings}). Received: {path}, a folder without any. Name another.")
@@ -50,17 +72,24 @@ def check_exists(path: Path) -> None:
     raise InputError(f"expected an existing file or folder. Received: {path}.{did_you_mean(path.name, siblings)}")
 
 
-def pictures_below(folder: Path) -> list[Path]:
-    """Returns the pictures in a folder and its subfolders, sorted by path; hidden names are left out."""
+def pictures_below(folder: Path) -> tuple[list[Path], Counter[str]]:
+    """Finds the pictures in a folder and its subfolders; hidden names are left out.
+
+    Returns:
+        Their paths, sorted, and the number of files with each other ending, lower-cased, that is not of a text.
+    """
 
     def raise_error(error: OSError) -> None:
         raise error  # os.walk skips an unreadable folder silently otherwise
 
     pictures: list[Path] = []
+    others: Counter[str] = Counter()
     for place, folders, names in os.walk(folder, onerror=raise_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
         pictures += [Path(place, name) for name in names if is_picture(name)]
-    return sorted(pictures)
+        rest = (Path(name).suffix.lower() for name in names if not is_picture(name) and not name.startswith("."))
+        others.update(ending for ending in rest if ending not in TEXT_SUFFIXES)
+    return sorted(pictures), others
 
 
 def is_picture(name: str) -> bool:

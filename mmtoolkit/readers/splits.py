@@ -91,7 +91,8 @@ def split(
     """Splits records into train, valid and test, so that no group is in two of them.
 
     Splits that the records name are kept; if they name no `valid`, a share of the train groups becomes it. Without
-    any, the groups are cut 80/10/10. The cut depends on the groups and the seed alone, not on the records' order.
+    any, that share of all groups becomes `valid` and a tenth `test`. The cut depends on the groups and the seed alone,
+    not on the records' order.
 
     Example:
         >>> from pathlib import Path
@@ -103,8 +104,8 @@ def split(
     Args:
         records: Frozen dataclasses with a `split` and the attribute `by`; all of them name a split or none does.
         by: The attribute whose equal values stay together.
-        seed: The seed of the cut.
-        valid_share: The share of the train groups that becomes `valid` if only that is not named.
+        seed: Another seed, another cut.
+        valid_share: The share of the groups that becomes `valid` if that is not named.
 
     Returns:
         The three lists, each in the order given; a record that was cut carries its new split.
@@ -116,7 +117,7 @@ def split(
     groups = group_values(examples, by)
     named = sum(example.split is not None for example in examples)
     if named == 0:
-        assigned = cut_all(sorted(set(groups), key=repr), by=by, seed=seed)
+        assigned = cut_all(sorted(set(groups), key=repr), by=by, seed=seed, valid_share=valid_share)
     elif named == len(examples):
         assigned = given_splits(examples, groups, by=by, seed=seed, valid_share=valid_share)
     else:
@@ -146,16 +147,17 @@ def group_noun(by: str) -> str:
     return "pictures" if by in ("group", "image_id") else f"different values of {by}"
 
 
-def cut_all(groups: list[Hashable], *, by: str, seed: int) -> dict[Hashable, str]:
-    """Cuts sorted groups 80/10/10, at least one for each of valid and test."""
+def cut_all(groups: list[Hashable], *, by: str, seed: int, valid_share: float) -> dict[Hashable, str]:
+    """Cuts a share of sorted groups off as valid and a tenth as test; each of the three gets at least one."""
     if len(groups) < 3:
         raise InputError(
             f"expected at least 3 {group_noun(by)} to cut train, valid and test from. "
             f"Received: {len(groups)}. Add records, or name their splits."
         )
     shuffled = random.Random(seed).sample(groups, len(groups))
-    tenth = max(1, round(len(groups) / 10))
-    names = ["valid"] * tenth + ["test"] * tenth + ["train"] * (len(groups) - 2 * tenth)
+    test = max(1, round(len(groups) / 10))
+    valid = min(max(1, round(len(groups) * valid_share)), len(groups) - test - 1)
+    names = ["valid"] * valid + ["test"] * test + ["train"] * (len(groups) - valid - test)
     return dict(zip(shuffled, names, strict=True))
 
 

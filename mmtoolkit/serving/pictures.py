@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from mmtoolkit.vision.headers import drop_animation, too_large
+from mmtoolkit.vision.headers import too_large
 from mmtoolkit.vision.images import decode_still
 
 OK, EMPTY, TOO_LARGE, UNREADABLE = range(4)
@@ -28,7 +28,6 @@ def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Ten
     batch = tf.size(image_bytes)
 
     def decoded(row: tf.Tensor, data: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        data = drop_animation(data)
         blank = tf.zeros((size, size, 3), tf.uint8)
         large = too_large(data)
         image = tf.cond(large, lambda: blank, lambda: decode_still(data, size=size))

@@ -17,6 +17,7 @@ from mmtoolkit.metrics import (
     known_share,
     mean_words,
     repeated_share,
+    tokenizer_of,
     unique_share,
 )
 from mmtoolkit.metrics.cider import cider_by_image
@@ -85,8 +86,10 @@ class Captioning(Task[CaptionRecord]):
     def dataset(self, model: Captioner, records: Sequence[CaptionRecord], source: Any, **order: Any) -> Any:
         from mmtoolkit.data import caption_dataset
 
+        longest = model.max_length - 1  # without END
         shared = PER_IMAGE if model.encoder else 1
-        return caption_dataset(records, model.codec, features=source, per_group=shared, **order)
+        given = {"features": source, "per_group": shared, "max_length": longest, **order}
+        return caption_dataset(records, model.codec, **given)
 
     def loss(self, model: Captioner, label_smoothing: float) -> Any:
         from mmtoolkit.losses import token_loss
@@ -126,7 +129,11 @@ class Captioning(Task[CaptionRecord]):
         }
         if evaluation.train_records:
             style["learnt_captions"] = known_share(captions, texts(evaluation.train_records))
-        how = {"signature": signature(references, bootstrap=Bootstrap()), "decoding": search_config(evaluation.search)}
+        tokenize = tokenizer_of(references)
+        how = {
+            "signature": signature(references, tokenize=tokenize, bootstrap=Bootstrap()),
+            "decoding": search_config(evaluation.search),
+        }
         return style | how
 
     def sections(self, report: Mapping[str, Any]) -> list[Section]:
@@ -199,7 +206,7 @@ def caption_grades(captions: Texts, references: Mapping[str, Sequence[str]], *, 
     Source: Vinyals et al., "Show and Tell", 2015, figure 5, where people graded.
     """
     right, minor, related, unrelated = Captioning.grades
-    hypotheses, wanted = in_words(captions, references, tokenize="ptb")
+    hypotheses, wanted = in_words(captions, references, tokenize=tokenizer_of(references.values()))
     scores = cider_by_image(hypotheses, wanted)
     words_of, others = dict(zip(captions, hypotheses, strict=True)), derangement(list(captions), seed)
     by_chance = cider_by_image([words_of[others[name]] for name in captions], wanted)

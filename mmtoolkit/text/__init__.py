@@ -5,7 +5,7 @@ from mmtoolkit.text.similarity import analogy, known_words, neighbours, score_an
 from mmtoolkit.text.vector_files import load_vectors, save_vectors
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 from mmtoolkit.text.word2vec import align_vectors, centred, coverage, train_vectors, train_word2vec
-from mmtoolkit.text.word_tables import vocabulary_summary, word_table
+from mmtoolkit.text.word_tables import length_warning, vocabulary_summary, word_table
 
 __all__ = [
     "END",
@@ -20,6 +20,7 @@ __all__ = [
     "centred",
     "coverage",
     "known_words",
+    "length_warning",
     "load_vectors",
     "neighbours",
     "padded",

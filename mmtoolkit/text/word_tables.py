@@ -48,4 +48,17 @@ def vocabulary_summary(codec: TextCodec, texts: Sequence[str], min_count: int) -
     """Describes a vocabulary in a line: its number of words, and that of the words too rare for it."""
     rare = {word for words in codec.split(texts) for word in words}.difference(codec.vocabulary.tokens)
     rarer = f"rarer than --min-count {min_count} and left out: {len(rare)}"
-    return f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} words; {rarer}"
+    unit = "characters" if codec.level == "char" else "words"
+    return f"vocabulary: {len(codec.vocabulary) - len(SPECIAL)} {unit}; {rarer}"
+
+
+def length_warning(codec: TextCodec, texts: Sequence[str], max_length: int) -> str:
+    """Returns a warning where texts are longer than `max_length`, END counted, and will be cut, else nothing."""
+    lengths = [len(tokens) + 1 for tokens in codec.split(texts)]
+    longer = sum(length > max_length for length in lengths)
+    if not longer:
+        return ""
+    return (
+        f"{longer} of {len(texts)} texts are longer than --max-length {max_length} and are cut; the longest needs "
+        f"--max-length {max(lengths)}"
+    )

@@ -15,7 +15,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.training.validation import DecodedValidation
 
-FORMAT = 2  # 1 had other batches: of any length
+FORMAT = 3  # 1 had other batches: of any length
 
 
 class Position(NamedTuple):

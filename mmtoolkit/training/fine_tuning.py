@@ -20,13 +20,15 @@ from mmtoolkit.models.vocabulary_extension import (
 )
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest
-from mmtoolkit.task import Metric, Task
+from mmtoolkit.task import Task
 from mmtoolkit.training.fitting import Tell, fit, keep_distribution
 from mmtoolkit.training.recipe import Recipe
+from mmtoolkit.training.validation import standing
 from mmtoolkit.vision import ImageSource
 
 Stage = Literal["decoder", "encoder"]
 SourceOf = Callable[[Any, Sequence[Any]], ImageSource | None]  # of a model, for records
+FOREIGN = 0.5  # share of unknown words from which texts are of another language
 GUESSES, GUESSED = 2, 60  # times that the model predicts neighbours of new words, and batches that it reads for it
 
 
@@ -85,7 +87,10 @@ def fine_tune(
     test = {"before": scored(task, model, splits.test, source, recipe.seed)} if splits.test else {}
     name, origin = task.metric.names[0], dict(model.card)
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
-    states = [State("before", task.metric.rank(before["scores"], name), out / "stage-0")]
+    rank, _ = standing(task, model, splits.valid, source, before["scores"], name)
+    if warning := other_language(model, task.texts(splits.train)):
+        tell(f"warning: {warning}")
+    states = [State("before", rank, out / "stage-0")]
     model.save_preset(states[0].folder)
     model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
     tell_extension(extension, tell)
@@ -108,8 +113,7 @@ def fine_tune(
             tell=tell,
         )
         model, histories[stage] = trained.model, trained.history
-        scores = best_scores(task.metric, trained.history, name)
-        states.append(State(stage, task.metric.rank(scores, name), out / f"stage-{number}" / "preset"))
+        states.append(State(stage, trained.rank, out / f"stage-{number}" / "preset"))
     best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
     model, source = kept_state(best, type(model), splits, source_of, out / "preset", seed=recipe.seed, tell=tell)
     test |= {"after": scored(task, model, splits.test, source, recipe.seed)} if test else {}
@@ -120,10 +124,29 @@ def fine_tune(
         "new": {codec: list(tokens) for codec, tokens in extension.words.items()},
         "neighbours": extension.neighbours,
         "best": best.name,
+        "ranks": {state.name: state.rank for state in states},
         "history": histories,
         "train_sha256": digest(splits.train),
     }
+    tell_choice(best, states, before, report, tell)
     return FineTuned(model, report, source)
+
+
+def tell_choice(
+    best: State, states: Sequence[State], before: Mapping[str, Any], report: Mapping[str, Any], tell: Tell
+) -> None:
+    """Tells how many held-out outputs changed, or that no state was better than the one before."""
+    count = len(report["rows"])
+    if best.name == "before":
+        ranks = ", ".join(f"{state.name} {state.rank[0]:g}" for state in states)
+        tell(
+            f"warning: no stage got better on the {count} held-out records ({ranks}), so the preset is as it was; "
+            "give more pictures, a smaller --learning-rate or more --epochs"
+        )
+        return
+    old = {row["id"]: row["output"] for row in before["rows"]}
+    changed = sum(row["output"] != old[row["id"]] for row in report["rows"])
+    tell(f"{changed} of {count} held-out outputs changed")
 
 
 def kept_state(
@@ -136,13 +159,6 @@ def kept_state(
     if best.name != "before":  # which has what its own training left
         keep_distribution(model, splits, source, preset, seed=seed, tell=tell)
     return model, source
-
-
-def best_scores(metric: Metric, history: Mapping[str, Sequence[float]], name: str) -> dict[str, float]:
-    """Returns the validation scores of the epoch whose weights were kept: the best by name."""
-    values = history[f"val_{name}"]
-    kept = values.index(max(values) if metric.better(name) == "higher" else min(values))
-    return {key.removeprefix("val_"): column[kept] for key, column in history.items() if key.startswith("val_")}
 
 
 def scored(
@@ -206,6 +222,22 @@ def unfrozen(
         source = source_of(model, [record for part in splits for record in part])
     model.encoder.trainable = True
     return model, source
+
+
+def other_language(model: Any, texts: Mapping[str, Sequence[str]]) -> str:
+    """Returns a warning where most words of the texts are unknown to a model, else nothing."""
+    name = model.codec_names[0]
+    codec = getattr(model, model.codec_attribute(name))
+    words = list(itertools.chain.from_iterable(codec.split(texts[name])))
+    known = set(codec.vocabulary.tokens)
+    unknown = [word for word in words if word not in known]
+    if len(unknown) <= FOREIGN * len(words):
+        return ""
+    shown = ", ".join(dict.fromkeys(unknown[:3]))
+    return (
+        f"{100 * len(unknown) // len(words)} % of the words are unknown to this preset (e.g. {shown}), as of another "
+        f"language or script; it has to learn them anew, for which a whole training suits better"
+    )
 
 
 def tell_extension(extension: VocabularyExtension, tell: Tell) -> None:

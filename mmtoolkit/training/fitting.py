@@ -29,11 +29,13 @@ class Trained(NamedTuple):
         model: The best state, as the preset has it.
         history: Loss and validation scores of each epoch.
         epoch: The best epoch, from 1.
+        rank: What that state is compared with others by, larger is better.
     """
 
     model: Any
     history: dict[str, list[float]]
     epoch: int
+    rank: tuple[float, ...]
 
 
 def fit(
@@ -94,7 +96,7 @@ def fit(
     )
     watched = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
-    return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1)
+    return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1, validation.best)
 
 
 def keep_distribution(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -16,9 +17,15 @@ from mmtoolkit.models import Model
 from mmtoolkit.task import Task
 from mmtoolkit.vision import ImageSource
 
+WORST = (float("-inf"),)  # every state ranks higher
+FEW = 20  # groups of a validation split: with fewer, scores of outputs are too coarse to choose by
+
 
 class DecodedValidation(keras.callbacks.Callback):
     """Scores a model's outputs after each epoch, keeps the best state as a preset, and stops when none is better.
+
+    With fewer than `FEW` groups, the loss decides: hardly any output of so few is quite right in one state and wrong in
+    the next.
 
     Example:
         >>> validation = DecodedValidation(captioning, valid, source=store, preset=Path("runs/a/preset"))
@@ -58,7 +65,7 @@ class DecodedValidation(keras.callbacks.Callback):
         self.task, self.records, self.source, self.preset = task, records, source, preset
         self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
         self.watch = watch
-        self.best, self.best_epoch = metric.worst(monitor), -1
+        self.best, self.best_epoch = WORST, -1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with averaged(self.model):
@@ -71,9 +78,11 @@ class DecodedValidation(keras.callbacks.Callback):
         outputs = texts(self.task, model, self.records, self.source)
         scores = metric.score(outputs, {record.id: record.references for record in self.records})
         logs.update({f"val_{name}": score for name, score in scores.items()})
+        rank, loss = standing(self.task, model, self.records, self.source, scores, self.monitor)
+        logs.update({} if loss is None else {"val_loss": loss})
         logs["val_seconds"] = time.perf_counter() - started
-        if metric.is_better(self.monitor, scores[self.monitor], self.best):
-            self.best, self.best_epoch = scores[self.monitor], epoch
+        if rank > self.best:
+            self.best, self.best_epoch = rank, epoch
             model.save_preset(self.preset, card={**self.card, "valid_scores": scores, "epoch": epoch + 1})
         elif epoch - self.best_epoch >= self.patience:
             model.stop_training = True
@@ -81,14 +90,48 @@ class DecodedValidation(keras.callbacks.Callback):
             self.watch(model, epoch + 1, outputs)
 
     def progress(self) -> dict[str, Any]:
-        """Returns the best score and its epoch as JSON, for a checkpoint."""
-        return {"best": self.best if self.best_epoch >= 0 else None, "best_epoch": self.best_epoch}
+        """Returns what a checkpoint keeps of it, as JSON."""
+        return {"best": list(self.best) if self.best_epoch >= 0 else None, "best_epoch": self.best_epoch}
 
     def go_on(self, progress: Mapping[str, Any]) -> None:
-        """Restores what `progress` returned."""
+        """Goes on from what `progress` returned."""
+        self.best = WORST if progress["best"] is None else tuple(progress["best"])
         self.best_epoch = progress["best_epoch"]
-        worst = self.task.metric.worst(self.monitor)
-        self.best = worst if progress["best"] is None else progress["best"]
+
+
+def standing(
+    task: Task[Any],
+    model: Model,
+    records: Sequence[Any],
+    source: ImageSource | None,
+    scores: Mapping[str, float],
+    monitor: str,
+) -> tuple[tuple[float, ...], float | None]:
+    """Ranks a state of a model among others by its validation scores, or by its loss on few groups.
+
+    Args:
+        task: The task of the model.
+        model: The model.
+        records: The validation split.
+        source: Where its features or pixels come from.
+        scores: The scores of the model's outputs for it.
+        monitor: The score that decides.
+
+    Returns:
+        What states are compared by, larger is better; and the loss where that decides.
+    """
+    if len({record.group for record in records}) >= FEW:
+        return task.metric.rank(scores, monitor), None
+    loss = mean_loss(task, model, records, source)
+    return (-round(loss, 4),), loss
+
+
+def mean_loss(task: Task[Any], model: Model, records: Sequence[Any], source: ImageSource | None) -> float:
+    """Computes the mean over batches of the loss without label smoothing and without dropout."""
+    loss = task.loss(model, 0.0)
+    batches = task.dataset(model, records, source, batch_size=FEW, seed=0, epoch=0, step=0)
+    values = [float(loss(targets, model(inputs, training=False), weights)) for inputs, targets, weights in batches]
+    return statistics.fmean(values)
 
 
 @contextlib.contextmanager

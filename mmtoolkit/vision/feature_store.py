@@ -20,6 +20,7 @@ from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extract
 
 SHARD = 128  # pictures: a killed run loses the work on at most so many
 STALE = 3600  # seconds
+JPEG, DECODING = b"\xff\xd8\xff", b"on white"  # how all but JPEG is decoded: features of before are not taken
 Progress = Callable[[int, int], None]
 
 
@@ -106,9 +107,10 @@ class FeatureStore:
         return self.digest(image) in self._rows
 
     def digest(self, image: Path) -> str:
-        """Computes the SHA-256 of a picture's bytes, once for each path."""
+        """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded, once."""
         if image not in self._digests:
-            self._digests[image] = hashlib.sha256(image.read_bytes()).hexdigest()
+            data = image.read_bytes()
+            self._digests[image] = hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
         return self._digests[image]
 
     def read(self, images: Sequence[Path]) -> np.ndarray:

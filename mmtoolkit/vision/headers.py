@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import tensorflow as tf
 
-MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
-MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is resized, floats of a whole side are in memory
+from mmtoolkit.image_files import MOST_PIXELS, MOST_SIDE
+
 MOST_EXTENSIONS = 64  # blocks before the first frame of a GIF
 HEAD = 32  # bytes: enough for the sizes of all formats but JPEG and GIF
 
@@ -23,7 +25,14 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
         >>> claimed_sides(tf.io.read_file("a.jpg"))
         [500, 375]
 
-    For a GIF these are the larger sides of its screen and its first frame.
+    Args:
+        data: `<string>[]`, JPEG, PNG, GIF, BMP or WebP.
+
+    Returns:
+        `<int64>[2]`. For a GIF, those of the canvas that its first frame is on.
+
+    Raises:
+        tf.errors.InvalidArgumentError: A JPEG without a header that can be read.
 
     Source: ITU T.81, B.2.2; PNG (ISO 15948), 11.2.2; GIF89a, 18 and 20; RFC 9649 (WebP); BITMAPINFOHEADER.
     """
@@ -43,7 +52,8 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
         return tf.reverse(tf.cast(tf.image.extract_jpeg_shape(data)[:2], tf.int64), [0])
 
     def gif() -> tf.Tensor:
-        return tf.maximum(tf.stack([number(7, 6), number(9, 8)]), first_frame(data)[1])
+        screen = tf.stack([number(7, 6), number(9, 8)])
+        return tf.maximum(screen, tf.reverse(tf.cast(first_frame(data).canvas, tf.int64), [0]))
 
     def other() -> tf.Tensor:
         lossless = number(24, 21)
@@ -60,16 +70,27 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
     return tf.cond(matches(0, b"\xff\xd8"), jpeg, lambda: tf.cond(matches(0, b"GIF8"), gif, other))
 
 
-def drop_animation(data: tf.Tensor) -> tf.Tensor:
-    """Removes the frames of a GIF `<string>[]` after its first, all bytes if it has none; other formats stay."""
-    is_gif = tf.equal(tf.strings.substr(data, 0, 4), b"GIF8")
-    return tf.cond(is_gif, lambda: first_frame(data)[0], lambda: data)
+class Frame(NamedTuple):
+    """The first frame of a GIF.
+
+    Args:
+        data: `<string>[]`, a GIF of this frame alone, at the corner of its canvas; no bytes where there is no frame.
+        corner: `<int32>[2]`, its top row and left column on the canvas.
+        canvas: `<int32>[2]`, rows and columns, which hold all of the frame.
+    """
+
+    data: tf.Tensor
+    corner: tf.Tensor
+    canvas: tf.Tensor
 
 
-def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """Cuts a GIF `<string>[]` after its first frame, and reads the sides `<int64>[2]` of that frame.
+def first_frame(data: tf.Tensor) -> Frame:
+    """Cuts the first frame out of a GIF, its transparent colour made white; others would be decoded in vain.
 
-    Without a frame after `MOST_EXTENSIONS` at most there are no bytes, and the sides are zeros.
+    TensorFlow draws transparent pixels black and cuts a frame that is not at the corner.
+
+    Args:
+        data: `<string>[]`, a GIF; `MOST_EXTENSIONS` blocks at most may come before the frame.
 
     Source: GIF89a, sections 15 to 24: blocks hold chains of parts, each of which begins with its length.
     """
@@ -85,20 +106,41 @@ def first_frame(data: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     def code(place: tf.Tensor) -> tf.Tensor:
         return codes[tf.minimum(place, end)]
 
+    def pair(place: tf.Tensor) -> tf.Tensor:
+        return code(place) + 256 * code(place + 1)
+
     def table(flags: tf.Tensor) -> tf.Tensor:
         return tf.where(flags >= 128, 3 * 2 ** (flags % 8 + 1), 0)
 
     def after(chain: tf.Tensor) -> tf.Tensor:
         return tf.gather(ends, tf.minimum(chain, end)) + 1
 
-    (at,) = tf.while_loop(
-        lambda at: (code(at) == 0x21) & (at < end),
-        lambda at: (after(at + 2),),
-        (13 + table(code(tf.constant(10))),),
+    # Over the extensions, the last graphic control among them kept.
+    at, control = tf.while_loop(
+        lambda at, control: (code(at) == 0x21) & (at < end),
+        lambda at, control: (after(at + 2), tf.where(code(at + 1) == 0xF9, at, control)),
+        (13 + table(code(tf.constant(10))), end),
         maximum_iterations=MOST_EXTENSIONS,
     )
-    sides = [tf.cast(code(at + place) + 256 * code(at + place + 1), tf.int64) for place in (5, 7)]
     is_frame = code(at) == 0x2C
-    stop = tf.minimum(after(at + 11 + table(code(at + 9))), tf.strings.length(data))
-    cut = tf.strings.join([tf.strings.substr(data, 0, stop), b";"])
-    return tf.where(is_frame, cut, b""), tf.where(is_frame, tf.stack(sides), 0)
+    corner = tf.stack([pair(at + 3), pair(at + 1)])
+    canvas = tf.maximum(tf.stack([pair(tf.constant(8)), pair(tf.constant(6))]), corner + [pair(at + 7), pair(at + 5)])
+    own = table(code(at + 9))
+    stop = tf.minimum(after(at + 11 + own), tf.strings.length(data))
+    palette = tf.where(own > 0, at + 10, 13)
+    clear = code(control + 6)
+    is_clear = (code(control + 3) % 2 == 1) & (3 * clear < tf.where(own > 0, own, table(code(tf.constant(10)))))
+
+    def cut() -> tf.Tensor:
+        frame = tf.strings.join([tf.strings.substr(data, 0, stop), b"\0" * 16])
+        frame = replace(frame, at + 1, b"\0" * 4)
+        whitened = tf.cond(is_clear, lambda: replace(frame, palette + 3 * clear, b"\xff" * 3), lambda: frame)
+        opaque = tf.cond(is_clear, lambda: replace(whitened, control + 3, b"\0"), lambda: whitened)
+        return tf.strings.join([tf.strings.substr(opaque, 0, stop), b";"])
+
+    return Frame(tf.cond(is_frame, cut, lambda: tf.constant(b"")), corner, tf.where(is_frame, canvas, 0))
+
+
+def replace(data: tf.Tensor, place: tf.Tensor, new: bytes) -> tf.Tensor:
+    """Replaces the bytes from a place on by as many others."""
+    return tf.strings.join([tf.strings.substr(data, 0, place), new, tf.strings.substr(data, place + len(new), -1)])

@@ -6,7 +6,6 @@ import io
 import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -14,19 +13,20 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision.headers import MOST_PIXELS, MOST_SIDE, drop_animation, too_large
+from mmtoolkit.image_files import TOO_LARGE, open_picture, to_rgb
+from mmtoolkit.vision.headers import first_frame, too_large
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
 GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # it reads only some kinds of BMP
-TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
 UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
 def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
     """Decodes the bytes of a picture to a square `<uint8>[size, size, 3]`, in a graph.
 
-    The picture is resized to the square (bilinear, antialiased) and turned upright by its EXIF orientation.
+    The picture is squashed (bilinear, antialiased) and turned upright by its EXIF orientation; what is transparent is
+    composed on white.
 
     Example:
         >>> decode_image(tf.io.read_file("a.jpg"), size=224).shape
@@ -39,13 +39,12 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or are `too_large`.
     """
-    data = drop_animation(data)
     with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(too_large(data)), [TOO_LARGE])]):
         return decode_still(tf.identity(data), size=size)
 
 
 def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
-    """Decodes as `decode_image` does, given the result of `drop_animation` that is not `too_large`."""
+    """Decodes like `decode_image` bytes that are not `too_large`."""
     pixels = decode(data)
     has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
     squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
@@ -53,14 +52,52 @@ def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
 
 
 def decode(data: tf.Tensor) -> tf.Tensor:
-    """Decodes the bytes of a picture to `<uint8>[height, width, 3]`."""
-    pixels = tf.cond(
-        tf.equal(tf.strings.substr(data, 0, 2), b"\xff\xd8"),
-        lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE"),
-        lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
+    """Decodes the bytes of a picture to `<uint8>[height, width, 3]`, composed on white."""
+
+    def starts(word: bytes) -> tf.Tensor:
+        return tf.equal(tf.strings.substr(data, 0, len(word)), word)
+
+    pixels = tf.case(
+        [
+            (starts(b"\xff\xd8"), lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")),
+            (starts(b"\x89PNG"), lambda: on_white(tf.io.decode_png(data, channels=4))),
+            (starts(b"GIF8"), lambda: decode_gif(data)),
+        ],
+        default=lambda: decode_other(data, is_bmp=starts(b"BM")),
     )
     pixels.set_shape((None, None, 3))
     return pixels
+
+
+def decode_gif(data: tf.Tensor) -> tf.Tensor:
+    """Decodes the first frame of a GIF on its canvas, which is white where the frame leaves it free."""
+    frame = first_frame(data)
+    pixels = tf.io.decode_image(frame.data, channels=3, expand_animations=False)
+    free = frame.canvas - frame.corner - tf.shape(pixels)[:2]
+    margins = tf.pad(tf.stack([frame.corner, free], axis=1), [[0, 1], [0, 0]])
+    return tf.pad(pixels, margins, constant_values=tf.constant(255, tf.uint8))
+
+
+def decode_other(data: tf.Tensor, *, is_bmp: tf.Tensor) -> tf.Tensor:
+    """Decodes the bytes of a WebP or BMP; the fourth byte of a BMP's pixel is opacity only where its header says so."""
+    pixels = tf.io.decode_image(data, expand_animations=False)
+    pixels = tf.ensure_shape(pixels, (None, None, None))
+    channels = tf.shape(pixels)[2]
+    colours = tf.cond(channels == 1, lambda: tf.repeat(pixels, 3, axis=2), lambda: pixels[..., :3])
+    has_mask = tf.equal(tf.strings.substr(tf.strings.join([data, b"\0" * 70]), 66, 4), b"\0\0\0\xff")
+    is_clear = (channels == 4) & (tf.logical_not(is_bmp) | has_mask)
+    return tf.cond(is_clear, lambda: on_white(pixels), lambda: colours)
+
+
+def on_white(pixels: tf.Tensor) -> tf.Tensor:
+    """Composes `<uint8>[height, width, 4]`, the last channel its opacity, on white: `<uint8>[height, width, 3]`."""
+    colours, opacity = pixels[..., :3], pixels[..., 3:]
+
+    def composed() -> tf.Tensor:
+        ink = (255 - tf.cast(colours, tf.uint16)) * tf.cast(opacity, tf.uint16)
+        return tf.cast(255 - (ink + 127) // 255, tf.uint8)
+
+    return tf.cond(tf.reduce_all(tf.equal(opacity, 255)), lambda: colours, composed)
 
 
 def squash(pixels: tf.Tensor, size: int) -> tf.Tensor:
@@ -184,37 +221,17 @@ def decode_ahead(
 def read_bytes(path: Path) -> bytes:
     """Reads a picture file in a format that `decode_image` decodes; Pillow converts others, e.g. HEIC, to BMP.
 
-    The graph reads neither alpha nor animation of WebP, which only the simple form is sure to lack.
-
     Raises:
         OSError: The file cannot be read, or is no picture.
     """
     data = path.read_bytes()
-    simple = data[12:16] == b"VP8 " or not data.startswith(b"RIFF")
-    return data if data.startswith(GRAPH_READS) and simple else bmp_bytes(data)
+    return data if data.startswith(GRAPH_READS) else bmp_bytes(data)
 
 
 def bmp_bytes(data: bytes) -> bytes:
-    """Converts a picture with Pillow to an upright, uncompressed BMP, which TensorFlow reads."""
-    from PIL import Image, ImageOps, UnidentifiedImageError
-
-    lacking = "HEIC needs the package pillow-heif, or convert it to JPEG"
-    with suppress(ImportError):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
-        lacking = "damaged or cut off"
-    try:
-        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(data)))
-        if picture.mode.startswith("I;16"):  # whose conversion would cut at 255
-            picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
-        picture = picture.convert("RGB")
-    except Exception as error:  # Pillow's plug-ins raise many kinds
-        known = {b"ftyp": lacking, b"WEBP": "damaged or cut off"}
-        reason = known.get(data[4:8], known.get(data[8:12], "no known picture format"))
-        raise UnidentifiedImageError(reason) from error
+    """Converts a picture with Pillow to an uncompressed BMP that TensorFlow reads, turned upright."""
     buffer = io.BytesIO()
-    picture.save(buffer, "BMP")
+    to_rgb(open_picture(data)).save(buffer, "BMP")
     return buffer.getvalue()
 
 

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from PIL import Image
-
+from mmtoolkit.image_files import open_picture
 from mmtoolkit.vision.feature_store import ExtractorKey
 from mmtoolkit.vision.sources import extractor_key
 from mmtoolkit.vision.vgg import choose_precision
@@ -79,6 +78,6 @@ def median_side(images: Sequence[Path]) -> int:
     """Computes the median side of the first 100 images, rounded down to a multiple of 8; 32 to 128."""
     sides: list[int] = []
     for path in images[:100]:
-        with contextlib.suppress(OSError), Image.open(path) as image:
+        with contextlib.suppress(OSError), open_picture(path) as image:
             sides += image.size
     return min(SMALL_SIDE, max(32, int(statistics.median(sides or [SMALL_SIDE])) // 8 * 8))

@@ -130,6 +130,9 @@ def cache_folder() -> Path:
 def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
     """Finds the weights file for `--vgg19-weights imagenet|PATH|random`; random needs none.
 
+    For `imagenet` it is the published file from the cache, or else the one that was last given by its path, or else a
+    download.
+
     Raises:
         InputError: The file is missing, or cannot be downloaded.
     """
@@ -146,6 +149,12 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
     if cached := cached_weights(layer):
         return cached
     name, md5 = PUBLISHED[layer]
+    given = sorted(weights_by_digest("").parent.glob("*.h5"), key=lambda path: path.stat().st_mtime)
+    if given and name == NO_TOP:
+        warnings.warn(
+            f"VGG19's weights are those given before, {given[-1]}; --vgg19-weights names others", stacklevel=2
+        )
+        return given[-1]
     download(cache_folder() / name, md5)
     return cache_folder() / name
 

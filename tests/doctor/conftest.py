@@ -17,6 +17,8 @@ from mmtoolkit.scenes import write_scenes
 PLANTED = {  # kind -> the picture or the row that has it
     "unreadable": "images/notes.jpg",
     "truncated": "images/cut.jpg",
+    "unscaled": "images/map.tif",
+    "dark": "images/scan.png",
     "wrong extension": "images/really_png.jpg",
     "cmyk": "images/print.jpg",
     "tiny": "images/tiny.png",
@@ -24,7 +26,9 @@ PLANTED = {  # kind -> the picture or the row that has it
     "heic": "images/phone.heic",
     "duplicate": "images/twice.png",
     "near duplicate": "images/again.jpg",
+    "near duplicate with other texts": "images/camera.jpg",
     "across splits": "images/leak.png",
+    "no text": "images/nobody.png",
     "empty": "images/000001.png",
     "repeated": "images/000002.png",
     "unexpected script": "images/000003.png",
@@ -55,7 +59,10 @@ def plant(clean: Path, folder: Path) -> None:
     train = [name for name, its in split.items() if its == "train"]
     (held,) = [name for name, its in split.items() if its == "test"][:1]
     plant_pictures(folder, train, held)
-    rows += [[PLANTED[kind], f"a {kind} thing", "train"] for kind in list(PLANTED)[:10]]
+    text = {row[0]: row[1] for row in rows}
+    same = {"near duplicate": text[train[6]]}
+    named = list(PLANTED)[: list(PLANTED).index("no text")]
+    rows += [[PLANTED[kind], same.get(kind, f"a {kind} thing"), "train"] for kind in named]
     for kind, text in {
         "empty": "",
         "repeated": next(row[1] for row in rows if row[0] == PLANTED["repeated"]).upper() + " .",
@@ -77,6 +84,8 @@ def plant_pictures(folder: Path, train: list[str], held: str) -> None:
     photos[0].save(folder / PLANTED["truncated"], "JPEG")
     whole = (folder / PLANTED["truncated"]).read_bytes()
     (folder / PLANTED["truncated"]).write_bytes(whole[: len(whole) // 2])
+    Image.fromarray(np.asarray(photos[6].convert("L"), np.float32)).save(folder / PLANTED["unscaled"])
+    Image.fromarray(np.asarray(photos[7].convert("L"), np.uint16) << 4).save(folder / PLANTED["dark"])  # 12 bits of 16
     photos[1].save(folder / PLANTED["wrong extension"], "PNG")
     photos[2].convert("CMYK").save(folder / PLANTED["cmyk"], "JPEG")
     photos[3].resize((20, 20)).save(folder / PLANTED["tiny"])
@@ -84,4 +93,8 @@ def plant_pictures(folder: Path, train: list[str], held: str) -> None:
     pillow_heif.from_pillow(photos[4]).save(folder / PLANTED["heic"])
     shutil.copy(folder / train[5], folder / PLANTED["duplicate"])
     Image.open(folder / train[6]).convert("RGB").resize((120, 120)).save(folder / PLANTED["near duplicate"], quality=80)
+    Image.open(folder / train[7]).convert("RGB").resize((110, 110)).save(
+        folder / PLANTED["near duplicate with other texts"], quality=80
+    )
+    photos[8].save(folder / PLANTED["no text"])
     shutil.copy(folder / held, folder / PLANTED["across splits"])

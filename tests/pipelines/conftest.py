@@ -127,7 +127,7 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     def keep(task: Any, model: Any, splits: Any, *, out: Path, recipe: Recipe, card: Any, **rest: Any) -> Trained:
         recipes.append(recipe)
         model.save_preset(out / "preset", card=card)
-        return Trained(model, {"loss": [1.0]}, 1)
+        return Trained(model, {"loss": [1.0]}, 1, (0.0,))
 
     monkeypatch.setattr("mmtoolkit.training.job.fit", keep)
     return recipes

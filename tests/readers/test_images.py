@@ -32,7 +32,13 @@ def test_folders_are_expanded_and_files_taken_as_given(tmp_path):
     ]
 
 
-@pytest.mark.parametrize("ending", ["jpg", "jpeg", "png", "gif", "bmp", "webp", "heic", "heif", "HEIF"])
+ENDINGS = (
+    *("jpg", "jpeg", "jpe", "jfif", "mpo", "png", "gif", "bmp", "dib", "webp", "heic", "heif", "avif"),
+    *("tif", "tiff", "jp2", "j2k", "jpx", "HEIF", "JFIF"),
+)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_every_ending_counts(tmp_path, ending):
     touch(tmp_path, f"a.{ending}")
     assert find_images([tmp_path]) == [tmp_path / f"a.{ending}"]
@@ -42,6 +48,16 @@ def test_a_folder_without_pictures_is_named(tmp_path):
     touch(tmp_path, "good/a.jpg", "empty/notes.txt")
     with pytest.raises(InputError, match=r"expected pictures .*empty, a folder without any"):
         find_images([tmp_path / "good", tmp_path / "empty"])
+
+
+def test_what_is_passed_over_is_counted(tmp_path):
+    touch(tmp_path, "a.jpg", "b/c.PSD", "b/d.psd", "e.svg", "README", "captions.csv", ".hidden.psd")
+    told: list[str] = []
+    assert find_images([tmp_path], warn=told.append) == [tmp_path / "a.jpg"]
+    (line,) = told
+    assert line == (
+        f"in {tmp_path} 4 files are passed over, as their endings are of no picture: .psd 2, .svg 1, no ending 1"
+    ) or line.endswith(".psd 2, no ending 1, .svg 1")
 
 
 def test_another_number_is_no_misspelling():

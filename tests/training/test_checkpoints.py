@@ -168,12 +168,12 @@ def test_callbacks_may_be_given_in_any_order(tmp_path: Path) -> None:
 
 def test_patience_is_kept(tmp_path: Path) -> None:
     run = Run(tmp_path, patience=1)
-    run.validation.best, run.validation.best_epoch = -1.0, 0
+    run.validation.best, run.validation.best_epoch = (1.0,), 0
     with pytest.raises(Stopped):
         run.fit(stop_after=3)
     again = Run(tmp_path, patience=1)
-    assert len(again.fit()["val_error rate"]) == 2  # nothing is below -1: the second epoch is the last
-    assert (again.validation.best, again.validation.best_epoch) == (-1.0, 0)
+    assert len(again.fit()["val_error rate"]) == 2  # no loss is below -1: the second epoch is the last
+    assert (again.validation.best, again.validation.best_epoch) == ((1.0,), 0)
     ended = Run(tmp_path, patience=1)
     assert len(ended.fit()["val_error rate"]) == 2  # it had stopped by itself: no epoch more
     assert int(ended.model.optimizer.iterations) == 2 * STEPS

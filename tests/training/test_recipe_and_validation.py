@@ -15,6 +15,7 @@ import mmtoolkit as mm
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics import CaptionMetric
 from mmtoolkit.tasks import Captioning, captioning
+from mmtoolkit.training.validation import mean_loss
 
 # --- the optimizer ---
 
@@ -106,9 +107,12 @@ class Metric(CaptionMetric):
 
 def validated(scores: list[dict[str, float]], monkeypatch: pytest.MonkeyPatch, **options: Any) -> tuple[Any, Any, list]:
     """Runs one epoch for each of the scores, until told to stop; the logs of each epoch come back."""
-    task = Captioning()
+    task, given = Captioning(), set(options)
     monkeypatch.setattr(task, "metric", options.pop("metric", Metric)(scores), raising=False)
     monkeypatch.setattr("mmtoolkit.training.validation.texts", lambda *given: {"1": "a cat"})
+    losses = iter(options.pop("losses", ()))
+    monkeypatch.setattr("mmtoolkit.training.validation.FEW", 2 if "losses" in given else 1)
+    monkeypatch.setattr("mmtoolkit.training.validation.mean_loss", lambda *arguments: next(losses))
     callback = mm.DecodedValidation(task, RECORDS, source=None, preset=Path("run/preset"), **options)
     model, logs = Model(), []
     callback.set_model(model)
@@ -126,7 +130,7 @@ def test_the_best_epoch_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     assert model.saved == [
         (Path("run/preset"), {"seed": 1, "valid_scores": values[at], "epoch": at + 1}) for at in (0, 1, 4)
     ]
-    assert (callback.best, callback.best_epoch) == (6.0, 4)
+    assert (callback.best, callback.best_epoch) == ((6.0, 3.0), 4)
     assert not model.stop_training
     for log, value in zip(logs, values, strict=True):
         assert (log["loss"], log["val_BLEU-4"], log["val_CIDEr"]) == (1.0, value["BLEU-4"], value["CIDEr"])
@@ -156,6 +160,20 @@ def test_another_score_may_decide(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (callback.best_epoch, len(model.saved)) == (1, 2)
 
 
+def test_where_the_score_is_the_same_the_next_one_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run of four words is right in short captions, but CIDEr grows."""
+    values = [{"BLEU-4": 0.0, "CIDEr": value} for value in (0.1, 0.4, 0.2)]
+    callback, model, _ = validated(values, monkeypatch)
+    assert (callback.best, callback.best_epoch, len(model.saved)) == ((0.0, 0.4), 1, 2)
+
+
+def test_on_few_pictures_the_loss_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    values = [{"BLEU-4": value} for value in (1.0, 0.0, 0.0, 0.0)]
+    callback, model, logs = validated(values, monkeypatch, losses=[3.0, 2.0, 2.5, 2.4], patience=2)
+    assert (callback.best, callback.best_epoch, len(model.saved)) == ((-2.0,), 1, 2) and model.stop_training
+    assert [log["val_loss"] for log in logs] == [3.0, 2.0, 2.5, 2.4]
+
+
 class Lower(Metric):
     """The same scores, of which the lowest is the best."""
 
@@ -166,7 +184,7 @@ class Lower(Metric):
 def test_a_lower_score_may_be_the_better_one(monkeypatch: pytest.MonkeyPatch) -> None:
     values = [{"BLEU-4": value} for value in (3.0, 5.0, 2.0, 2.5)]
     callback, model, _ = validated(values, monkeypatch, metric=Lower)
-    assert (callback.best, callback.best_epoch, len(model.saved)) == (2.0, 2, 2)
+    assert (callback.best, callback.best_epoch, len(model.saved)) == ((-2.0,), 2, 2)
 
 
 def test_a_model_without_a_right_word_is_kept_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -196,6 +214,18 @@ class Steps(keras.callbacks.Callback):
         self.weights.append([np.array(weight) for weight in self.model.trainable_weights])
 
 
+def by_hand(captioner: mm.Captioner, records: list[mm.CaptionRecord]) -> float:
+    """The mean over words, each end among them, of minus the logarithm of their probability; three words at most."""
+    logs = []
+    for record in records:
+        ids = captioner.codec.encode(record.captions[0])
+        ids = [*ids[:-1][:3], ids[-1]]  # START, two words at most, END
+        pixels = captioner.image_source().read([record.image])
+        logits = np.asarray(captioner({"images": pixels, "tokens": np.array([ids[:-1]])}))[0]
+        logs += (logits - np.log(np.exp(logits).sum(-1, keepdims=True)))[np.arange(len(ids) - 1), ids[1:]].tolist()
+    return -float(np.mean(logs))
+
+
 def test_the_averaged_weights_are_saved(tmp_path: Path) -> None:
     records = []
     for number, caption in enumerate(["a b", "b a", "b", "a a b"]):
@@ -207,6 +237,9 @@ def test_the_averaged_weights_are_saved(tmp_path: Path) -> None:
     captioner.build(captioner.input_shapes())
     captioner.compile(mm.adam(0.05, steps=8, averaging=0.6), loss=mm.token_loss(), run_eagerly=True)
     dataset = mm.caption_dataset(records, captioner.codec, features=captioner.image_source(), batch_size=2)
+    assert mean_loss(captioning, captioner, records, captioner.image_source()) == pytest.approx(
+        by_hand(captioner, records)
+    )
     steps = Steps()
     validation = mm.DecodedValidation(captioning, records, source=captioner.image_source(), preset=tmp_path / "preset")
     captioner.fit(dataset, epochs=2, callbacks=[steps, validation], verbose=0, shuffle=False)

@@ -1,0 +1,112 @@
+"""Opens picture files with Pillow, and converts their pixels to the colours that a model sees."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from mmtoolkit.installation import install_command
+
+# The formats that are read, and the endings of their files; the first ending is the usual one.
+SUFFIXES = {
+    "JPEG": (".jpg", ".jpeg", ".jpe", ".jfif"),
+    "MPO": (".jpg", ".jpeg", ".mpo"),
+    "PNG": (".png",),
+    "GIF": (".gif",),
+    "BMP": (".bmp", ".dib"),
+    "WEBP": (".webp",),
+    "HEIF": (".heic", ".heif"),
+    "AVIF": (".avif",),
+    "TIFF": (".tif", ".tiff"),
+    "JPEG2000": (".jp2", ".j2k", ".jpx"),
+}
+PICTURE_SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in SUFFIXES.values() for suffix in suffixes))
+BITS_PER_SAMPLE = 258  # a tag of TIFF
+MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
+MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
+TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
+
+
+class TooLargeError(OSError):
+    """The header of a picture claims more pixels than are decoded."""
+
+
+class UnscaledError(OSError):
+    """The pixels of a picture are numbers whose black and white are not known."""
+
+
+def open_picture(source: Path | bytes) -> Image.Image:
+    """Opens a picture in one of the formats of `SUFFIXES`; its pixels are decoded when they are needed.
+
+    Example:
+        >>> open_picture(Path("a.heic")).size  # doctest: +SKIP
+        (4032, 3024)
+
+    Raises:
+        TooLargeError: It claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
+        OSError: The file cannot be read, or is no such picture; HEIC needs the package pillow-heif.
+    """
+    with suppress(ImportError):
+        from pillow_heif import register_heif_opener
+
+        register_heif_opener()
+    Image.init()
+    known = [name for name in SUFFIXES if name in Image.OPEN]
+    start = source[:16] if isinstance(source, bytes) else read_start(source)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=known)
+    except Image.DecompressionBombError as error:
+        raise TooLargeError(TOO_LARGE) from error
+    except Exception as error:  # Pillow's plug-ins raise many kinds
+        raise UnidentifiedImageError(why_unreadable(start)) from error
+    if picture.width * picture.height > MOST_PIXELS or max(picture.size) > MOST_SIDE:
+        raise TooLargeError(TOO_LARGE)
+    return picture
+
+
+def read_start(path: Path) -> bytes:
+    """Reads the first bytes of a file."""
+    with path.open("rb") as file:
+        return file.read(16)
+
+
+def why_unreadable(start: bytes) -> str:
+    """Returns in a few words why a file cannot be opened, by its first bytes."""
+    if not start:
+        return "an empty file"
+    if start[4:8] == b"ftyp" and "HEIF" not in Image.OPEN:
+        return f"HEIC needs the package pillow-heif ({install_command('heic')}), or convert it to JPEG"
+    known = start[4:8] == b"ftyp" or start[8:12] == b"WEBP" or start.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8"))
+    return "damaged or cut off" if known else "no known picture format"
+
+
+def to_rgb(picture: Image.Image) -> Image.Image:
+    """Converts a picture to 8-bit RGB, turned upright by its EXIF orientation, what is transparent composed on white.
+
+    Gray values of 16 bits, and of 12 where the file says so, are scaled to 8.
+
+    Raises:
+        UnscaledError: Its pixels are 32-bit numbers.
+        OSError: The file is damaged or cut off.
+    """
+    if picture.mode in ("I", "F"):
+        kind = "32-bit integers" if picture.mode == "I" else "32-bit floats"
+        raise UnscaledError(f"its pixels are {kind}, whose black and white are not known; save it as 8-bit")
+    bits = getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
+    try:
+        picture = ImageOps.exif_transpose(picture)
+        if picture.mode.startswith("I;16"):  # which Pillow would cut at 255
+            return Image.fromarray((np.asarray(picture) >> (bits - 8)).astype(np.uint8)).convert("RGB")
+        if not picture.has_transparency_data:
+            return picture.convert("RGB")
+        colours, opacity = np.split(np.asarray(picture.convert("RGBA"), np.uint16), [3], axis=-1)
+    except Exception as error:  # Pillow's plug-ins raise many kinds
+        raise UnidentifiedImageError("damaged or cut off") from error
+    return Image.fromarray((255 - ((255 - colours) * opacity + 127) // 255).astype(np.uint8))

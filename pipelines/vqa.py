@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 ONE_HOT = "one-hot"
 ANSWERS_KEPT = 1000
 GRID = 14  # regions of VGG19 on each side of a picture
-LONGEST = {"word": {"max_question": 60, "max_length": 12}, "char": {"max_question": 240, "max_length": 48}}  # tokens
+LONGEST: dict[str, dict[str, Any]] = {
+    "word": {"max_question": 60, "max_length": 12},
+    "char": {"max_question": 240, "max_length": 48},
+}  # tokens
 MODEL = (
     *("head", "fusion", "hops", "cell", "units", "layers", "attention_units", "embedding_dim"),
     *("freeze_embeddings", "dropout", "word_dropout", "crop", "pool"),

@@ -43,8 +43,8 @@ def duplicates(
     same = [(pair, "is the same file as", "duplicate", "across splits") for pair in same_bytes(pictures)]
     near = []
     for pair in nearly_same(pictures, progress):
-        first, second = (owners[path].texts for path in pair)
-        kinds = ("near duplicate", "near duplicate across splits") if first == second else (OTHER_TEXTS, OTHER_TEXTS)
+        is_same = owners[pair[0]].texts == owners[pair[1]].texts
+        kinds = ("near duplicate", "near duplicate across splits") if is_same else (OTHER_TEXTS, OTHER_TEXTS)
         near.append((pair, "looks nearly like", *kinds))
     findings = []
     for (first, second), relation, within, across in (*same, *near):

@@ -31,7 +31,14 @@ def either(*words: str) -> str:
 
 # Python's \w leaves out the marks that many scripts write vowels with. The two sets of LETTER, and of ALNUM, share no
 # character: where two alternatives match the same one, a search that fails doubles its steps with each.
-RANGES = ((0x300, 0x36F), (0x483, 0x487), (0x591, 0x5BD), (0x610, 0x61A), (0x64B, 0x65F), (0x670, 0x670))
+RANGES: tuple[tuple[int, int], ...] = (
+    (0x300, 0x36F),
+    (0x483, 0x487),
+    (0x591, 0x5BD),
+    (0x610, 0x61A),
+    (0x64B, 0x65F),
+    (0x670, 0x670),
+)
 RANGES += ((0x6D6, 0x6ED), (0x900, 0x963), (0x966, 0x109F))
 SIGNS = [chr(code) for low, high in RANGES for code in range(low, high + 1)]
 MARKS = "".join(sign for sign in SIGNS if not sign.isalnum())

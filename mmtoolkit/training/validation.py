@@ -65,7 +65,8 @@ class DecodedValidation(keras.callbacks.Callback):
         self.task, self.records, self.source, self.preset = task, records, source, preset
         self.monitor, self.patience, self.card = monitor, patience, dict(card or {})
         self.watch = watch
-        self.best, self.best_epoch = WORST, -1
+        self.best: tuple[float, ...] = WORST
+        self.best_epoch = -1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         with averaged(self.model):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import warnings
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -51,10 +50,7 @@ def open_picture(source: Path | bytes) -> Image.Image:
         TooLargeError: It claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
         OSError: The file cannot be read, or is no such picture; HEIC needs the package pillow-heif.
     """
-    with suppress(ImportError):
-        from pillow_heif import register_heif_opener
-
-        register_heif_opener()
+    reads_heif = register_heif()
     Image.init()
     known = [name for name in SUFFIXES if name in Image.OPEN]
     start = source[:16] if isinstance(source, bytes) else read_start(source)
@@ -65,7 +61,7 @@ def open_picture(source: Path | bytes) -> Image.Image:
     except Image.DecompressionBombError as error:
         raise TooLargeError(TOO_LARGE) from error
     except Exception as error:  # Pillow's plug-ins raise many kinds
-        raise UnidentifiedImageError(why_unreadable(start)) from error
+        raise UnidentifiedImageError(why_unreadable(start, reads_heif=reads_heif)) from error
     if picture.width * picture.height > MOST_PIXELS or max(picture.size) > MOST_SIDE:
         raise TooLargeError(TOO_LARGE)
     return picture
@@ -77,11 +73,21 @@ def read_start(path: Path) -> bytes:
         return file.read(16)
 
 
-def why_unreadable(start: bytes) -> str:
+def register_heif() -> bool:
+    """Has Pillow read HEIC where the package pillow-heif is installed; returns whether it is."""
+    try:
+        from pillow_heif import register_heif_opener
+    except ImportError:
+        return False
+    register_heif_opener()
+    return True
+
+
+def why_unreadable(start: bytes, *, reads_heif: bool) -> str:
     """Returns in a few words why a file cannot be opened, by its first bytes."""
     if not start:
         return "an empty file"
-    if start[4:8] == b"ftyp" and "HEIF" not in Image.OPEN:
+    if start[4:8] == b"ftyp" and not reads_heif:
         return f"HEIC needs the package pillow-heif ({install_command('heic')}), or convert it to JPEG"
     known = start[4:8] == b"ftyp" or start[8:12] == b"WEBP" or start.startswith((b"\xff\xd8\xff", b"\x89PNG", b"GIF8"))
     return "damaged or cut off" if known else "no known picture format"

@@ -9,6 +9,7 @@ import tensorflow as tf
 from mmtoolkit.image_files import MOST_PIXELS, MOST_SIDE
 
 MOST_EXTENSIONS = 64  # blocks before the first frame of a GIF
+ALPHA_HEAD = 70  # bytes: enough to tell whether there is alpha
 HEAD = 32  # bytes: enough for the sizes of all formats but JPEG and GIF
 
 
@@ -68,6 +69,35 @@ def claimed_sides(data: tf.Tensor) -> tf.Tensor:
         return tf.reduce_max([tf.where(matched, tf.stack(sides), 0) for matched, sides in forms], axis=0)
 
     return tf.cond(matches(0, b"\xff\xd8"), jpeg, lambda: tf.cond(matches(0, b"GIF8"), gif, other))
+
+
+def has_alpha(data: tf.Tensor) -> tf.Tensor:
+    """Checks whether the pixels of a PNG, still WebP or BMP may be transparent, by its header.
+
+    Args:
+        data: `<string>[]`.
+
+    Returns:
+        `<bool>[]`.
+
+    Source: PNG (ISO 15948), 11.2.2 and 11.3.2: colour types 4 and 6 have alpha, and a chunk tRNS is before the data;
+        RFC 9649 (WebP), 2.7 and 3.4: flags of VP8X, bit 28 after the sizes of VP8L; BITMAPV3INFOHEADER: a mask.
+    """
+    start = tf.strings.join([tf.strings.substr(data, 0, ALPHA_HEAD), b"\0" * ALPHA_HEAD])
+    codes = tf.cast(tf.io.decode_raw(start, tf.uint8), tf.int32)
+
+    def matches(place: int, word: bytes) -> tf.Tensor:
+        return tf.equal(tf.strings.substr(start, place, len(word)), word)
+
+    def png() -> tf.Tensor:
+        before = tf.strings.split(tf.strings.join([data, b"IDAT"]), b"IDAT", maxsplit=1)[0]
+        return (codes[25] // 4 % 2 == 1) | (tf.size(tf.strings.split(before, b"tRNS", maxsplit=1)) > 1)
+
+    webp = (matches(12, b"VP8X") & (codes[20] // 16 % 2 == 1) & (codes[20] // 2 % 2 == 0)) | (
+        matches(12, b"VP8L") & (codes[24] // 16 % 2 == 1)
+    )
+    bmp = matches(0, b"BM") & (codes[28] == 32) & (codes[30] == 3) & matches(66, b"\0\0\0\xff")
+    return tf.cond(matches(0, b"\x89PNG"), png, lambda: webp | bmp)
 
 
 class Frame(NamedTuple):

@@ -14,11 +14,12 @@ import tensorflow as tf
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.image_files import TOO_LARGE, open_picture, to_rgb
-from mmtoolkit.vision.headers import first_frame, too_large
+from mmtoolkit.vision.headers import first_frame, has_alpha, too_large
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
 GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # it reads only some kinds of BMP
+MOVING = 2  # a flag of WebP: TensorFlow decodes still ones only
 UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
@@ -33,7 +34,7 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
         TensorShape([224, 224, 3])
 
     Args:
-        data: `<string>[]`, JPEG, PNG, GIF (first frame), BMP or WebP, that is not `too_large`.
+        data: `<string>[]`, JPEG, PNG, GIF (first frame), BMP or a still WebP, that is not `too_large`.
         size: Side of the result in pixels.
 
     Raises:
@@ -60,10 +61,10 @@ def decode(data: tf.Tensor) -> tf.Tensor:
     pixels = tf.case(
         [
             (starts(b"\xff\xd8"), lambda: tf.io.decode_jpeg(data, channels=3, dct_method="INTEGER_ACCURATE")),
-            (starts(b"\x89PNG"), lambda: on_white(tf.io.decode_png(data, channels=4))),
             (starts(b"GIF8"), lambda: decode_gif(data)),
+            (has_alpha(data), lambda: on_white(tf.io.decode_image(data, channels=4, expand_animations=False))),
         ],
-        default=lambda: decode_other(data, is_bmp=starts(b"BM")),
+        default=lambda: tf.io.decode_image(data, channels=3, expand_animations=False),
     )
     pixels.set_shape((None, None, 3))
     return pixels
@@ -76,17 +77,6 @@ def decode_gif(data: tf.Tensor) -> tf.Tensor:
     free = frame.canvas - frame.corner - tf.shape(pixels)[:2]
     margins = tf.pad(tf.stack([frame.corner, free], axis=1), [[0, 1], [0, 0]])
     return tf.pad(pixels, margins, constant_values=tf.constant(255, tf.uint8))
-
-
-def decode_other(data: tf.Tensor, *, is_bmp: tf.Tensor) -> tf.Tensor:
-    """Decodes the bytes of a WebP or BMP; the fourth byte of a BMP's pixel is opacity only where its header says so."""
-    pixels = tf.io.decode_image(data, expand_animations=False)
-    pixels = tf.ensure_shape(pixels, (None, None, None))
-    channels = tf.shape(pixels)[2]
-    colours = tf.cond(channels == 1, lambda: tf.repeat(pixels, 3, axis=2), lambda: pixels[..., :3])
-    has_mask = tf.equal(tf.strings.substr(tf.strings.join([data, b"\0" * 70]), 66, 4), b"\0\0\0\xff")
-    is_clear = (channels == 4) & (tf.logical_not(is_bmp) | has_mask)
-    return tf.cond(is_clear, lambda: on_white(pixels), lambda: colours)
 
 
 def on_white(pixels: tf.Tensor) -> tf.Tensor:
@@ -225,7 +215,8 @@ def read_bytes(path: Path) -> bytes:
         OSError: The file cannot be read, or is no picture.
     """
     data = path.read_bytes()
-    return data if data.startswith(GRAPH_READS) else bmp_bytes(data)
+    is_moving = data[12:16] == b"VP8X" and data[20:21] and data[20] & MOVING
+    return data if data.startswith(GRAPH_READS) and not is_moving else bmp_bytes(data)
 
 
 def bmp_bytes(data: bytes) -> bytes:

@@ -68,8 +68,11 @@ class VisualEncoder(keras.layers.Layer):
             images: Pixels `<uint8>[batch, side, side, 3]`, or stored regions `<float>[batch, regions, features]`.
             training: Whether regions are cropped, and batch norms use the batch's statistics.
         """
-        regions = self.network(images, training=training) if self.network else images
-        return self.pooled(regions, training)
+        return self.pooled(self.encode(images, training), training)
+
+    def encode(self, images: Any, training: bool | None = None) -> Any:
+        """Runs the network, if there is one."""
+        return self.network(images, training=training) if self.network else images
 
     def pooled(self, regions: Any, training: bool | None = None) -> Any:
         """Pools regions and crops them."""

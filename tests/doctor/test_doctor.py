@@ -46,7 +46,7 @@ def test_what_is_listed_is_left_out(planted: Path, tmp_path: Path, capsys: Any) 
     capsys.readouterr()
     assert doctor.main(doctor.Options(data=planted, exclude=listed, json=True)) == 1
     left = json.loads(capsys.readouterr().out)
-    assert {finding["kind"] for finding in left["findings"]} == set(USABLE)  # which is learnt from
+    assert {finding["kind"] for finding in left["findings"]} == set(USABLE) - {"no spaces"}  # which is learnt from
     with pytest.warns(UserWarning, match="10 rows or pictures are left out"):
         records = mm.read_captions(planted, exclude=listed)
     assert len(records) == 65

@@ -224,7 +224,7 @@ class TestScoreCaptions:
             ({1: "a"}, {1: "a dog"}, {}, r"Image 1 expects a list.*Received: 'a dog'\."),
             ({1: ["a"]}, {1: ["a dog"]}, {}, r"Image 1 expects one caption.*Received: \['a'\]\."),
             ({1: "a"}, {1: ["a", None]}, {}, r"Image 1 expects a list.*Received: \['a', None\]\."),
-            ({1: "a"}, {1: ["a"]}, {"tokenize": "PTB"}, r"'ptb' or 'none'\. Received: 'PTB'\."),
+            ({1: "a"}, {1: ["a"]}, {"tokenize": "PTB"}, r"'ptb', 'char', 'none'\. Received: 'PTB'\."),
         ],
     )
     def test_what_cannot_be_scored(self, hypotheses, references, options, said: str) -> None:

@@ -140,7 +140,7 @@ def test_a_thousand_images_take_a_second_or_so() -> None:
         ({"level": 95}, r"level expects a share between 0 and 1\. Received: 95\."),
         ({"level": 0.0}, "between 0 and 1"),
         ({"level": float("nan")}, "Received: nan"),
-        ({"tokenize": "PTB"}, "'ptb' or 'none'"),
+        ({"tokenize": "PTB"}, "'ptb', 'char', 'none'"),
     ],
 )
 def test_what_makes_no_interval(options: dict[str, float], said: str) -> None:

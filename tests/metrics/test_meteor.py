@@ -120,7 +120,7 @@ def test_no_java(stand_in_meteor: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_no_package(stand_in_meteor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
-    with pytest.raises(InputError, match=r"pip install 'mmtoolkit\[metrics-java\]'"), start_meteor():
+    with pytest.raises(InputError, match=r"pip install '\.\[metrics-java\]'"), start_meteor():
         pass
     assert not stand_in_meteor.exists()
 

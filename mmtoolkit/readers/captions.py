@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
+from mmtoolkit.readers.data_files import splits_of
 from mmtoolkit.readers.exclusions import Exclusions, read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, OnFault, check_quarantine, none_left, policy, report_faults
 from mmtoolkit.readers.images import check_missing
@@ -90,7 +91,8 @@ def load_captions(
     excluded = read_exclusions(exclude, faults)
     on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
-    files = [open_captions(file, on_fault) for file in captions_files(Path(path))]
+    paths = captions_files(Path(path))
+    files = [open_captions(file, on_fault, named) for file, named in zip(paths, splits_of(paths), strict=True)]
     groups = {picture: consistent(rows, on_fault) for picture, rows in by_picture(files, excluded).items()}
     if not groups:
         raise none_left(files[0].path, faults)

@@ -15,7 +15,7 @@ from mmtoolkit.readers.rows import QuestionRow, place_phrase, rows_of, wrong_fie
 from mmtoolkit.readers.tables import read_json
 
 VQA_NAME = re.compile(
-    r"(?:v2_)?OpenEnded_(?:mscoco|abstract_v002)_(?P<split>train|val|test|test-dev)(?P<year>\d{4})_questions\.json"
+    r"(?:v2_)?(?:OpenEnded|MultipleChoice)_(?:mscoco|abstract_v002)_(?P<split>train|val|test|test-dev)(?P<year>\d{4})_questions\.json"
 )
 PREFIXES = {"mscoco": ("COCO", "jpg"), "abstract_v002": ("abstract_v002", "png")}
 SUBFOLDERS = ("annotations", "questions")
@@ -69,11 +69,8 @@ def annotated(row: QuestionRow, source: str, item: dict[str, Any]) -> QuestionRo
 
 def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[str, Any]]] | None:
     """Reads the annotations of a questions file, each with its place, by question id; `None` if they are secret."""
-    name = path.name.replace("OpenEnded_", "").replace("_questions.json", "_annotations.json")
-    parent = path.parent
-    places = [parent, *(parent / folder for folder in SUBFOLDERS), *(parent / ".." / folder for folder in SUBFOLDERS)]
-    file = next((place / name for place in places if (place / name).is_file()), None)
-    if file is None or name == path.name:
+    file, name = annotations_file(path), annotations_name(path)
+    if file is None:
         match = VQA_NAME.fullmatch(path.name)
         if match and match["split"] in ("test", "test-dev"):
             return None
@@ -95,6 +92,30 @@ def annotations_of(path: Path, on_fault: OnFault) -> dict[str, tuple[str, dict[s
         except Fault as fault:
             on_fault(fault)
     return annotations
+
+
+def annotations_name(path: Path) -> str:
+    """Returns the name of the annotations of a questions file.
+
+    Example:
+        >>> annotations_name(Path("v2_OpenEnded_mscoco_val2014_questions.json"))
+        'v2_mscoco_val2014_annotations.json'
+    """
+    return re.sub(r"OpenEnded_|MultipleChoice_", "", path.name).replace("_questions.json", "_annotations.json")
+
+
+def annotations_file(path: Path) -> Path | None:
+    """Returns the annotations of a questions file, beside it or in the folders of the archives; `None` without any."""
+    name, parent = annotations_name(path), path.parent
+    places = [parent, *(parent / folder for folder in SUBFOLDERS), *(parent / ".." / folder for folder in SUBFOLDERS)]
+    files = (place / name for place in places if (place / name).is_file())
+    return None if name == path.name else next(files, None)
+
+
+def is_official(path: Path, content: Any) -> bool:
+    """Checks whether a JSON file is VQA's, by its name or by annotations of its questions."""
+    has_questions = isinstance(content, dict) and isinstance(content.get("questions"), list)
+    return VQA_NAME.fullmatch(path.name) is not None or (has_questions and annotations_file(path) is not None)
 
 
 def image_name(path: Path, content: Any) -> Any:

@@ -12,22 +12,22 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.rows import Row, place_phrase, rows_of, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
-from mmtoolkit.readers.tables import read_json
 
 COCO_NAME = re.compile(r"captions_(train|val|test)(\d*)\.json")
 KINDS = {str: "a string", list: "a list", int: "a whole number"}
 
 
-def json_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
+def json_captions(path: Path, content: Any, on_fault: OnFault) -> Iterator[Row]:
     """Yields the rows of a published JSON file; its content, not its name, distinguishes COCO from Karpathy.
 
     Raises:
-        Fault: It is not JSON.
         InputError: It has neither form.
     """
-    content = read_json(path)
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected an object with 'images'. Received: {content!r:.60}. Name another file.")
+        raise InputError(
+            f"{path}: expected an object with 'images'. Received: {content!r:.60}. Name another file, or write "
+            'captions.jsonl with {"image": "1.jpg", "caption": "a dog"} and the like on each line.'
+        )
     names = ("images", "annotations") if "annotations" in content else ("images",)
     for name in names:
         if not isinstance(content.get(name), list):

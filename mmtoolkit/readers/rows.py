@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, TypeVar
 
 from mmtoolkit.errors import InputError
@@ -13,9 +13,19 @@ from mmtoolkit.readers.splits import split_name
 from mmtoolkit.readers.tables import did_you_mean
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+PLACEHOLDERS = frozenset(("nan", "none", "null", "n/a", "#n/a", "na", "todo", "tbd"))
+OF = r"[-_ ]?(?:of[-_ ]?)?(?:seq(?:uence)?|sentence|text|token|caption)"
+MARK = (  # <start>, </s>, <|endoftext|>, [CLS], [SEP], startseq, seqend
+    rf"(?:<\|?/?(?:start|begin|end|stop|go|bos|eos|sos|pad|cls|sep|s)(?:{OF})?\|?>"
+    rf"|\[/?(?:start|end|bos|eos|sos|pad|cls|sep)\]|\b(?:start|end|begin)[-_]?(?:of[-_]?)?seq\b|\bseq(?:start|end)\b)"
+)
+MARK_AT_START = re.compile(rf"\s*({MARK})", re.IGNORECASE)
+MARK_AT_END = re.compile(rf"({MARK})\W*\Z", re.IGNORECASE)
+MARKING_WORDS = re.compile(r"\s*(bos|sos|xxbos|ssss)\s.*\s(eos|xxeos|eeee)\W*\Z", re.IGNORECASE | re.DOTALL)
 
 ItemT = TypeVar("ItemT")
 RowT = TypeVar("RowT", "Row", "QuestionRow")
+IdSources = dict[str, tuple[str, str]]  # the place and the picture of each id's first use
 
 
 class Row(NamedTuple):
@@ -27,11 +37,14 @@ class Row(NamedTuple):
     split: str | None = None
     id: str | None = None
     image_id: str | None = None  # if the picture has another name in results than its file's
+    of_picture: bool = False  # whether the id may be the picture's, the same in all of its rows
+
+    what = "a caption of"
 
     @property
-    def texts(self) -> dict[str, str]:
-        """The texts that must not be empty, by their relation to the picture."""
-        return {"a caption of": self.caption}
+    def texts(self) -> tuple[str, ...]:
+        """What was written about the picture."""
+        return (self.caption,)
 
 
 class QuestionRow(NamedTuple):
@@ -47,11 +60,13 @@ class QuestionRow(NamedTuple):
     question_type: str = ""
     answer_type: str = ""
 
+    what = "a question about"
+    of_picture = False
+
     @property
-    def texts(self) -> dict[str, str]:
-        """The texts that must not be empty, by their relation to the picture."""
-        answers = {"an answer to a question about": "".join(self.answers)} if self.answers else {}
-        return {"a question about": self.question} | answers
+    def texts(self) -> tuple[str, ...]:
+        """What was written about the picture: the question, then its answers."""
+        return (self.question, *self.answers)
 
 
 def rows_of(
@@ -65,7 +80,7 @@ def rows_of(
             on_fault(fault)
 
 
-def wrong_field(name: str, kind: str, fields: dict[str, Any], unit: str = "line") -> str:
+def wrong_field(name: str, kind: str, fields: Mapping[str, Any], unit: str = "line") -> str:
     """Returns the message for a JSON object whose field is absent or of another type."""
     if name in fields:
         return f"expected {name!r} to be {kind}. Received: {fields[name]!r:.60}. Correct the {unit}."
@@ -73,37 +88,85 @@ def wrong_field(name: str, kind: str, fields: dict[str, Any], unit: str = "line"
     return f"expected a field {name!r}, {kind}. Received: {received}.{did_you_mean(name, fields)} Correct the {unit}."
 
 
-def checked(rows: Iterable[RowT], on_fault: OnFault, sources: dict[str, str] | None = None) -> Iterator[RowT]:
+def checked(
+    rows: Iterable[RowT], on_fault: OnFault, sources: IdSources | None = None, *, split: str | None = None
+) -> Iterator[RowT]:
     """Yields the usable rows of one file, with canonical split names; `on_fault` gets the faults of the others.
 
-    `sources` maps each id to the place of its first use; files whose ids must differ share it.
+    Args:
+        rows: The rows.
+        on_fault: Gets each fault.
+        sources: The place and the picture of each id's first use; files whose ids must differ share it.
+        split: The split of rows that name none.
     """
     sources = {} if sources is None else sources
     for row in rows:
         try:
-            yield checked_row(row, sources)
+            yield checked_row(row if row.split else row._replace(split=split), sources)
         except Fault as fault:
             on_fault(fault)
 
 
-def checked_row(row: RowT, sources: dict[str, str]) -> RowT:
-    """Returns the row with its canonical split name; `sources` maps each id to the place of its first use."""
+def checked_row(row: RowT, sources: IdSources) -> RowT:
+    """Returns the row with its canonical split name, and enters its id in `sources`."""
     if not row.image:
         raise Fault(row.source, "expected the name of a picture. Received: none. Name it or delete the line.")
-    for what, text in row.texts.items():
-        if not text:
-            message = f"expected {what} {row.image!r}. Received: an empty one. Write it or delete the line."
-            raise Fault(row.source, message, row.image, "empty")
-    if surrogate := LONE_SURROGATE.search("".join((row.image, *row.texts.values()))):
-        message = f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."
-        raise Fault(row.source, message, row.image)
-    if row.id is not None and (first := sources.setdefault(row.id, row.source)) != row.source:
-        message = f"expected every id once. Received: {row.id!r}, also {place_phrase(first)}. Rename one."
-        raise Fault(row.source, message, row.image)
+    check_texts(row)
+    if row.id is not None:
+        first, image = sources.setdefault(row.id, (row.source, row.image))
+        if first != row.source and not (row.of_picture and image == row.image):
+            message = f"expected every id once. Received: {row.id!r}, also {place_phrase(first)}. Rename one."
+            raise Fault(row.source, message, row.image)
     try:
         return row if row.split is None else row._replace(split=split_name(row.split))
     except InputError as error:
         raise Fault(row.source, str(error), row.image) from error
+
+
+def check_texts(row: Row | QuestionRow) -> None:
+    """Checks that the texts of a row are whole, and words that a person wrote.
+
+    Raises:
+        Fault: They are not.
+    """
+    text, *answers = row.texts
+    if not text or (answers and not any(answers)):
+        what = "an answer to a question about" if text else row.what
+        message = f"expected {what} {row.image!r}. Received: an empty one. Write it or delete the line."
+        raise Fault(row.source, message, row.image, "empty")
+    if surrogate := LONE_SURROGATE.search("".join((row.image, *row.texts))):
+        message = f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."
+        raise Fault(row.source, message, row.image)
+    if is_placeholder(text):
+        message = f"expected {row.what} {row.image!r} in words. Received: {text!r:.60}. Write it or delete the line."
+        raise Fault(row.source, message, row.image, "empty")
+    for each in row.texts[:2]:  # of several answers all have them or none
+        if marks := marks_of(each):
+            message = f"expected a text without marks of its start and end. Received: {each!r:.60}. "
+            advice = f"Delete {' and '.join(map(repr, marks))} in the whole file; a model adds its own."
+            raise Fault(row.source, message + advice, row.image, "marker")
+
+
+def is_placeholder(text: str) -> bool:
+    """Checks whether a text stands for none: it has no letter and no digit, or is e.g. `nan`.
+
+    Example:
+        >>> is_placeholder("-"), is_placeholder("N/A"), is_placeholder("2")
+        (True, True, False)
+    """
+    return not any(map(str.isalnum, text)) or text.strip(" .").lower() in PLACEHOLDERS
+
+
+def marks_of(text: str) -> list[str]:
+    """Returns the marks of other programs at a text's start and end.
+
+    Example:
+        >>> marks_of("startseq a dog endseq"), marks_of("<s> a dog"), marks_of("start of a race")
+        (['startseq', 'endseq'], ['<s>'], [])
+    """
+    if words := MARKING_WORDS.match(text):
+        return [words[1], words[2]]
+    return [match[1] for match in (MARK_AT_START.match(text), MARK_AT_END.search(text)) if match]
 
 
 def place_phrase(source: str) -> str:

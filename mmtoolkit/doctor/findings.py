@@ -18,6 +18,7 @@ ERRORS = (
     "missing",
     "bad row",
     "empty",
+    "marker",
     "across splits",
 )  # training refuses these, or must not learn from them
 USABLE = (
@@ -27,6 +28,7 @@ USABLE = (
     "huge",
     "heic",
     "very long",
+    "marks",
 )  # odd, but fit to be learnt from
 
 

@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmtoolkit.files import BYTE_ORDER_MARK
 from mmtoolkit.readers.columns import close_names, misspelt, spelling
 from mmtoolkit.readers.faults import Fault, OnFault, fault_at, raise_fault
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 DELIMITERS = ",;\t|"  # between the columns of a table, as spreadsheets of several countries write them
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
 

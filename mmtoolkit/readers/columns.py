@@ -39,7 +39,6 @@ CLOSING = {"[": "]", "(": ")", "{": "}"}
 BEGINNING = re.compile(r"[\[({]\s*['\"{]")  # of a list of quoted texts
 QUOTED = re.compile(r"""\s*('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")\s*,?""", re.DOTALL)
 NO_ANSWERS = ("answertype", "answerable", "answerconfidence", "answerid")  # much like `answer`, but not it
-UNQUOTED = re.compile(r"\[\s*\]|\[[^\[\]]*,[^\[\]]*\]")
 
 
 def folded(name: str) -> str:
@@ -111,7 +110,9 @@ def listed(text: str) -> list[Any] | None:
             continue
         if isinstance(value, list) and value:
             return value
-    if text[0] == "[" and (quoted or UNQUOTED.fullmatch(text)):
+    inside = text[1:-1]
+    unquoted = text[-1] == "]" and not set(inside) & set("[]") and ("," in inside or not inside.strip())
+    if text[0] == "[" and (quoted or unquoted):
         raise ValueError(text)
     return None
 

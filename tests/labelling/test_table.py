@@ -18,7 +18,7 @@ TEXTS = {
     "  a dog\n\truns\r\nfast ": "a dog runs fast",
     "one\u2028two": "one two",
     "=1+1; it's 50% | #1": "=1+1; it's 50% | #1",
-    "😀": "😀",
+    "a dog 😀": "a dog 😀",
 }
 
 

@@ -25,8 +25,8 @@ def placed(path: Path, lines: Iterable[tuple[int, LineT]]) -> Iterator[tuple[str
 
 
 def header(path: Path, separator: str) -> list[str]:
-    """Returns the names in the first line of a file that is not empty."""
-    return [name.strip() for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
+    """Returns the names in the first line of a file that is not empty, without quotes."""
+    return [name.strip().strip('"') for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
 
 
 def line_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:

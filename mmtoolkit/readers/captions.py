@@ -47,7 +47,8 @@ def read_captions(
     Formats: Flickr8k (`Flickr8k.token.txt` with its split lists, or Kaggle's `captions.txt`), Flickr30k
     (`results_20130124.token` or Kaggle's `results.csv`, with `train.txt`, `val.txt` and `test.txt`), COCO captions
     (`annotations/captions_train2014.json` and the like), Karpathy's `dataset_*.json`, and CSV or JSON Lines with
-    `image,caption[,split][,id]`: the file, or the folder that holds it. Pictures are searched for beside the captions
+    `image,caption[,split][,id]`, also by the names that other tools give these fields (`columns.NAMES`) and as a JSON
+    list: the file, or the folder that holds it or one for each split. Pictures are searched for beside the captions
     file, then in `images/` and in the folders of the published sets.
 
     Example:

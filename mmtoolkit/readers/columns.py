@@ -10,21 +10,11 @@ from collections.abc import Collection, Iterable
 from functools import lru_cache
 from typing import Any
 
-# Each field's names, the preferred ones first. Case, spaces and punctuation do not count: `imageId` is `image_id`.
+# Each field's names, the preferred first. Case, spaces, hyphens and underscores do not count: `imageId` is `image_id`.
 NAMES = {
     "image": (
-        *(
-            "image",
-            "file_name",
-            "image_name",
-            "image_file",
-            "image_filename",
-            "image_path",
-            "file_path",
-            "path",
-            "file",
-        ),
-        *("img", "img_name", "img_path", "picture", "photo", "image_id", "img_id"),
+        *("image", "file_name", "image_name", "image_file", "image_filename", "image_path", "file_path", "path"),
+        *("file", "img", "img_name", "img_path", "picture", "photo", "image_id", "img_id"),
     ),
     "caption": (
         *("captions", "caption", "text", "texts", "comment", "sentence", "sentences", "description"),
@@ -42,13 +32,13 @@ NO_ANSWERS = ("answertype", "answerable", "answerconfidence", "answerid")  # muc
 
 
 def folded(name: str) -> str:
-    """Returns a name without its case, spaces and punctuation.
+    """Returns a name without its case, spaces, hyphens and underscores.
 
     Example:
         >>> folded("Image Name"), folded("imageId")
         ('imagename', 'imageid')
     """
-    return re.sub(r"[\W_]", "", name).lower()
+    return re.sub(r"[\s_-]", "", name).lower()
 
 
 def spelling(names: Collection[str], field: str) -> str | None:

@@ -101,9 +101,10 @@ def json_questions(path: Path, content: Any, on_fault: OnFault, split: str | Non
     """
     if objects := objects_in(path, content, ("image", "question")):
         return object_rows(objects, on_fault, split)
-    if isinstance(content, list):
+    first = content[0] if isinstance(content, list) and content else content
+    if isinstance(first, list):
         return rows_of(items(str(path), content), easy_rows(path), on_fault)
-    received = ", ".join(map(repr, content)) if isinstance(content, dict) else repr(content)
+    received = ", ".join(map(repr, first)) if isinstance(first, dict) else repr(first)
     raise InputError(
         f"{path}: expected questions with their pictures and answers. Received: {received:.60}. Write questions.jsonl "
         'with {"image": "1.jpg", "question": "what?", "answer": "a dog"} and the like on each line.'

@@ -37,7 +37,9 @@ def read_questions(
     Formats: VQA v1 and v2 (`v2_OpenEnded_mscoco_train2014_questions.json` with its annotations, pictures in
     `train2014/`), easy-VQA (`train/questions.json`, `test/questions.json`), DAQUAR (`qa_train.txt`, `qa_test.txt`, or
     their published names), and CSV or JSON Lines with `image,question,answer[,split][,id]`: the file, or the folder
-    that holds it, also one of a single split. Pictures are searched for beside the file, then in `images/` and in the
+    that holds it, also one of a single split; and tables and JSON lists that have these fields by the names of
+    `columns.NAMES`, such as those of VizWiz, CLEVR, TextVQA and GQA. A test split, or a table without the column, needs
+    no answers. Pictures are searched for beside the file, then in `images/` and in the
     folders of the published sets.
 
     Example:

@@ -154,9 +154,9 @@ def test_what_another_program_writes_meanwhile_stays(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("picture,caption\n", ":1: expected a column 'image'"),
+        ("title,caption\n", ":1: expected a column 'image'"),
         ("image,captoin\n1.jpg,a\n", "Rename 'captoin' to 'caption'"),
-        ("image;caption\n1.jpg;a\n", "expected commas between the columns"),
+        ("image;captoin\n1.jpg;a\n", ":1: expected a column 'caption'"),
         ("image,caption\n1.jpg,red, or so\n", ":2: expected 2 fields. Received: 3."),
         ('image,caption\n1.jpg,"red\n2.jpg,b\n', "double quotes are closed"),
     ],

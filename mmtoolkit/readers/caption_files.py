@@ -19,7 +19,7 @@ from mmtoolkit.readers.images import (
     pictures_beside,
 )
 from mmtoolkit.readers.objects import caption_rows, objects_in
-from mmtoolkit.readers.published import COCO_NAME, json_captions
+from mmtoolkit.readers.published import COCO_NAME, is_published, json_captions
 from mmtoolkit.readers.rows import Row, checked, rows_of
 from mmtoolkit.readers.split_lists import FLICKR8K_LISTS, FLICKR30K_LISTS, in_lists, read_split_lists
 from mmtoolkit.readers.tables import read_json
@@ -94,8 +94,7 @@ def open_captions(path: Path, on_fault: OnFault, split: str | None = None) -> Ca
 def open_json(path: Path, on_fault: OnFault, split: str | None) -> CaptionsFile:
     """Opens a JSON file: COCO's or Karpathy's, whose pictures may be in another folder than it names, or objects."""
     content = read_json(path)
-    published = isinstance(content, dict) and "images" in content
-    objects = None if published else objects_in(path, content, ("image", "caption"))
+    objects = None if is_published(content) else objects_in(path, content, ("image", "caption"))
     rows = rows_of(objects, caption_rows, on_fault) if objects else json_captions(path, content, on_fault)
     in_annotations = path.absolute().parent.name == "annotations"
     folder = Path(os.path.normpath(path.parent / os.pardir)) if in_annotations else path.parent

@@ -39,11 +39,11 @@ def data_files(folder: Path, forms: Sequence[str], *, what: str) -> list[Path]:
     names = names_in(folder, [name for name in subfolders(folder) if name in ARCHIVES or name.lower() in SPLIT_NAMES])
     names += [name for name in files_in(str(folder)) if not name.startswith(".")]
     for form in (*forms, *TABLES):
-        if found := [name for name in names if re.fullmatch(form, name)]:
+        if found := [name for name in names if re.fullmatch(form, name, re.IGNORECASE)]:
             return [folder / name for name in one_set(folder, sorted(found), what)]
     below = names_in(folder, subfolders(folder))
     for form in forms:
-        if found := [name for name in below if re.fullmatch(form, name.partition("/")[2])]:
+        if found := [name for name in below if re.fullmatch(form, name.partition("/")[2], re.IGNORECASE)]:
             return [folder / name for name in one_set(folder, sorted(found), what)]
     return []
 

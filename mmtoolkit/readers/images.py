@@ -22,7 +22,7 @@ TABLE_FOLDERS = (  # with those of VizWiz, CLEVR, TextVQA, DAQUAR, VQA-RAD and S
         for form in ("{}", "images/{}", "Images/{}", "{}_images")
         for split in ("train", "val", "test")
     ),
-    *("nyu_depth_images", "VQA_RAD Image Folder", "imgs"),
+    *("Flickr8k_Dataset/Flicker8k_Dataset", "nyu_depth_images", "VQA_RAD Image Folder", "imgs"),
 )
 COCO_NUMBER = re.compile(r"(?:.*_)?(\d{12})")  # COCO_val2014_000000000042
 

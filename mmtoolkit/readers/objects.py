@@ -8,6 +8,7 @@ from typing import Any
 
 from mmtoolkit.readers.columns import folded, listed, misspelt, spelling
 from mmtoolkit.readers.faults import Fault
+from mmtoolkit.readers.images import is_picture
 from mmtoolkit.readers.published import field, items
 from mmtoolkit.readers.rows import QuestionRow, Row, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
@@ -115,7 +116,8 @@ def text_of(item: Any, *, numbers: bool) -> str | None:
 def objects_in(path: Path, content: Any, needed: Collection[str]) -> list[tuple[str, Any]] | None:
     """Returns the objects of a JSON file that are rows, each with its place; `None` if there are none.
 
-    They are a list, a list in an object, or the values of an object whose names are their ids, as in GQA.
+    They are a list, a list in an object, the values of an object whose names are their ids, as in GQA, or captions of
+    the pictures that the names are. Where the object lists its images, as COCO does, an `image_id` is one of those.
 
     Args:
         path: The file.
@@ -126,7 +128,26 @@ def objects_in(path: Path, content: Any, needed: Collection[str]) -> list[tuple[
     if isinstance(content, dict):
         lists += [list(items(f"{path}:{key}", value)) for key, value in content.items() if isinstance(value, list)]
         lists.append([(f"{path}[{key}]", value | {"id": key}) for key, value in content.items() if type(value) is dict])
-    return next((rows for rows in lists if any(has_fields(item, needed) for _, item in rows)), None)
+        captions = [(key, {"image": key, "caption": value}) for key, value in content.items() if is_picture(key)]
+        lists.append([(f"{path}[{key}]", fields) for key, fields in captions])
+    rows = next((rows for rows in lists if any(has_fields(item, needed) for _, item in rows)), None)
+    files = file_names(content)
+    return rows and [
+        (place, item | {"image": files[str(item["image_id"])]} if names_file(item, files) else item)
+        for place, item in rows
+    ]
+
+
+def file_names(content: Any) -> dict[str, str]:
+    """Returns the file names of the images that an object lists, by their ids."""
+    images = content.get("images") if isinstance(content, dict) else None
+    known = [image for image in images if has_fields(image, ("image", "id"))] if isinstance(images, list) else []
+    return {str(image[spelling(image, "id") or ""]): image[spelling(image, "image") or ""] for image in known}
+
+
+def names_file(item: Any, files: Mapping[str, str]) -> bool:
+    """Checks whether an object names its picture by the id of one of the listed images."""
+    return isinstance(item, dict) and spelling(item, "image") == "image_id" and str(item["image_id"]) in files
 
 
 def has_fields(item: Any, needed: Collection[str]) -> bool:

@@ -17,6 +17,13 @@ COCO_NAME = re.compile(r"captions_(train|val|test)(\d*)\.json")
 KINDS = {str: "a string", list: "a list", int: "a whole number"}
 
 
+def is_published(content: Any) -> bool:
+    """Checks whether a JSON file lists images as COCO does, or with sentences as Karpathy's files do."""
+    images = content.get("images") if isinstance(content, dict) else None
+    with_sentences = isinstance(images, list) and any(isinstance(each, dict) and "sentences" in each for each in images)
+    return with_sentences or (images is not None and "annotations" in content)
+
+
 def json_captions(path: Path, content: Any, on_fault: OnFault) -> Iterator[Row]:
     """Yields the rows of a published JSON file; its content, not its name, distinguishes COCO from Karpathy.
 

@@ -24,6 +24,7 @@ MARK_AT_END = re.compile(rf"({MARK})\W*\Z", re.IGNORECASE)
 MARKING_WORDS = re.compile(r"\s*(bos|sos|xxbos|ssss)\s.*\s(eos|xxeos|eeee)\W*\Z", re.IGNORECASE | re.DOTALL)
 
 ItemT = TypeVar("ItemT")
+SHOWN = 12  # names of fields in a message
 RowT = TypeVar("RowT", "Row", "QuestionRow")
 IdSources = dict[str, tuple[str, str]]  # the place and the picture of each id's first use
 
@@ -84,7 +85,8 @@ def wrong_field(name: str, kind: str, fields: Mapping[str, Any], unit: str = "li
     """Returns the message for a JSON object whose field is absent or of another type."""
     if name in fields:
         return f"expected {name!r} to be {kind}. Received: {fields[name]!r:.60}. Correct the {unit}."
-    received = ", ".join(map(repr, fields)) or "no field"
+    received = ", ".join(map(repr, list(fields)[:SHOWN])) or "no field"
+    received += ", …" if len(fields) > SHOWN else ""
     return f"expected a field {name!r}, {kind}. Received: {received}.{did_you_mean(name, fields)} Correct the {unit}."
 
 
@@ -132,7 +134,8 @@ def check_texts(row: Row | QuestionRow) -> None:
     text, *answers = row.texts
     if not text or (answers and not any(answers)):
         what = "an answer to a question about" if text else row.what
-        message = f"expected {what} {row.image!r}. Received: an empty one. Write it or delete the line."
+        advice = "Write it, name the split test" if text else "Write it"
+        message = f"expected {what} {row.image!r}. Received: an empty one. {advice} or delete the line."
         raise Fault(row.source, message, row.image, "empty")
     if surrogate := LONE_SURROGATE.search("".join((row.image, *row.texts))):
         message = f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."

@@ -190,8 +190,9 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         message = f"expected JSON. Received: {error.msg}, at column {error.colno}. "
-        raise fault_at(
-            path, error.lineno, message + "Correct the file, or fetch it anew if its end is missing."
-        ) from error
+        advice = "Correct the file, or fetch it anew if its end is missing."
+        if error.msg == "Extra data" and error.colno == 1:
+            advice = "Let its name end in .jsonl if there is an object on each line."
+        raise fault_at(path, error.lineno, message + advice) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
         raise fault_at(path, 1, f"expected JSON. Received: {error}. Correct the file.") from error

@@ -49,6 +49,9 @@ def refused(read: Any, path: Path) -> str:
         ("captions.token.txt", "1.jpg#0\ta dog\r2.jpg#0\ta cat\r"),
         ("results.csv", "image_name,comment_number,comment\n1.jpg,0,a dog\n2.jpg,0,a cat\n"),
         ("mine.json", [{"image": "1.jpg", "caption": "a dog"}, {"image": "2.jpg", "caption": ["a cat"]}]),  # BLIP
+        ("mine.json", {"1.jpg": ["a dog"], "2.jpg": "a cat"}),
+        ("mine.json", {"images": [{"file_name": "1.jpg", "caption": "a dog"}, {"file_name": "2", "caption": "a cat"}]}),
+        ("METADATA.CSV", "file_name,text\n1.jpg,a dog\n2.jpg,a cat\n"),
         ("mine.json", {"data": [{"image_id": "1", "caption_str": "a dog"}, {"image_id": 2, "caption_str": "a cat"}]}),
         ("mine.json", {"annotations": [{"image_id": "1.jpg", "caption": "a dog"}, {"image": "2", "caption": "a cat"}]}),
     ],
@@ -271,6 +274,23 @@ def test_questions_of_other_data_sets(folder: Any, name: str, content: Any, pict
     assert (image, question, answers[0]) == (Path(picture).name, "what?", "접시")
     assert len(answers) == str(content).count("그릇") + 1
     assert questions(root / name) == questions(root)
+
+
+def test_the_images_that_a_file_lists_are_those_of_its_questions(folder: Any) -> None:
+    """An image_id is none of the name of a file then, though there is one."""
+    listed = [{"id": 1, "file_name": "dog.jpg"}, {"id": 2, "file_name": "1.jpg"}]
+    content = {"images": listed, "annotations": [{"id": 5, "image_id": 1, "question": "what?", "answer": "a dog"}]}
+    root = folder({"mine.json": content}, ["images/1.jpg", "images/dog.jpg"])
+    assert questions(root) == [("dog.jpg", "what?", ("a dog",), None)]
+
+
+def test_lines_of_objects_in_a_json_file_are_told_their_ending(folder: Any) -> None:
+    row = {"image": "1.jpg", "caption": "a dog", "question": "what?"}
+    for read in (read_captions, read_questions):
+        message = refused(read, folder({"mine.json": lines(row, row)}, ["1.jpg"]))
+        assert message.startswith(
+            "mine.json:2: expected JSON. Received: Extra data, at column 1. Let its name end in .j"
+        )
 
 
 def test_numbers_are_answers_and_ids_are_kept(folder: Any) -> None:

@@ -10,7 +10,7 @@ from mmtoolkit.readers.columns import folded, listed, misspelt, spelling
 from mmtoolkit.readers.faults import Fault
 from mmtoolkit.readers.images import is_picture
 from mmtoolkit.readers.published import field, items
-from mmtoolkit.readers.rows import QuestionRow, Row, wrong_field
+from mmtoolkit.readers.rows import QuestionRow, Row, unit_of, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
 
 Fields = Mapping[str, Any]
@@ -100,7 +100,8 @@ def texts_in(source: str, fields: Fields, name: str, *, image: str, cells: bool)
         value = [] if plural else [value]
     texts = [text_of(item, numbers=name == "answer") for item in value]
     if not texts or None in texts:
-        raise Fault(source, wrong_field(key, "a list of strings" if plural else "a string", fields), image)
+        kind = "a list of strings" if plural else "a string"
+        raise Fault(source, wrong_field(key, kind, fields, unit_of(source)), image)
     return [text.strip() for text in texts if text is not None]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.rows import Row, place_phrase, rows_of, wrong_field
+from mmtoolkit.readers.rows import Row, place_phrase, rows_of, unit_of, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
 
 COCO_NAME = re.compile(r"captions_(train|val|test)(\d*)\.json")
@@ -146,7 +146,7 @@ def items(source: str, values: list[Any]) -> Iterator[tuple[str, Any]]:
     return ((f"{source}[{number}]", value) for number, value in enumerate(values))
 
 
-def field(source: str, item: Any, name: str, *kinds: type, image: str = "", unit: str = "item") -> Any:
+def field(source: str, item: Any, name: str, *kinds: type, image: str = "") -> Any:
     """Returns the value of a field of an object in a JSON file.
 
     Raises:
@@ -156,5 +156,6 @@ def field(source: str, item: Any, name: str, *kinds: type, image: str = "", unit
         raise Fault(source, f"expected an object. Received: {item!r:.60}. Correct the item.", image)
     value = item.get(name)
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise Fault(source, wrong_field(name, " or ".join(KINDS[kind] for kind in kinds), item, unit), image)
+        kind = " or ".join(KINDS[kind] for kind in kinds)
+        raise Fault(source, wrong_field(name, kind, item, unit_of(source)), image)
     return value

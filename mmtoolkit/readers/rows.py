@@ -81,7 +81,17 @@ def rows_of(
             on_fault(fault)
 
 
-def wrong_field(name: str, kind: str, fields: Mapping[str, Any], unit: str = "line") -> str:
+def unit_of(source: str) -> str:
+    """Returns what is at a place: an item of a JSON file, or a line.
+
+    Example:
+        >>> unit_of("captions.csv:7"), unit_of("captions_val2014.json:annotations[12]")
+        ('line', 'item')
+    """
+    return "item" if source.endswith("]") else "line"
+
+
+def wrong_field(name: str, kind: str, fields: Mapping[str, Any], unit: str) -> str:
     """Returns the message for a JSON object whose field is absent or of another type."""
     if name in fields:
         return f"expected {name!r} to be {kind}. Received: {fields[name]!r:.60}. Correct the {unit}."

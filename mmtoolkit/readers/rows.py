@@ -19,6 +19,7 @@ MARK = (  # <start>, </s>, <|endoftext|>, [CLS], [SEP], startseq, seqend
     rf"(?:<\|?/?(?:start|begin|end|stop|go|bos|eos|sos|pad|cls|sep|s)(?:{OF})?\|?>"
     rf"|\[/?(?:start|end|bos|eos|sos|pad|cls|sep)\]|\b(?:start|end|begin)[-_]?(?:of[-_]?)?seq\b|\bseq(?:start|end)\b)"
 )
+LONGEST_MARK = 40  # letters at the end of a text where it is looked for, with a full stop and the like
 MARK_AT_START = re.compile(rf"\s*({MARK})", re.IGNORECASE)
 MARK_AT_END = re.compile(rf"({MARK})\W*\Z", re.IGNORECASE)
 MARKING_WORDS = re.compile(r"\s*(bos|sos|xxbos|ssss)\s.*\s(eos|xxeos|eeee)\W*\Z", re.IGNORECASE | re.DOTALL)
@@ -179,7 +180,8 @@ def marks_of(text: str) -> list[str]:
     """
     if words := MARKING_WORDS.match(text):
         return [words[1], words[2]]
-    return [match[1] for match in (MARK_AT_START.match(text), MARK_AT_END.search(text)) if match]
+    found = MARK_AT_START.match(text), MARK_AT_END.search(text, max(0, len(text) - LONGEST_MARK))
+    return [match[1] for match in found if match]
 
 
 def place_phrase(source: str) -> str:

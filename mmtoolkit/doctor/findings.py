@@ -28,7 +28,6 @@ USABLE = (
     "huge",
     "heic",
     "very long",
-    "marks",
 )  # odd, but fit to be learnt from
 
 

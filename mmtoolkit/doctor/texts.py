@@ -65,11 +65,8 @@ def marked_texts(texts: Sequence[Text]) -> list[Finding]:
     if len(texts) < FEWEST or len(ends) != 1 or not ends <= MARKING:
         return []
     ((first, last),) = ends
-    text = texts[0]
-    message = (
-        f"every {text.what} begins with {first!r} and ends with {last!r}; delete these marks, a model adds its own"
-    )
-    return [Finding("marks", message, text.image, text.source)]
+    every = f"begins with {first!r} and ends with {last!r}; delete these marks, a model adds its own"
+    return [Finding("marker", f"every {text.what} {every}", text.image, text.source) for text in texts]
 
 
 def repeated_texts(texts: Iterable[Text]) -> list[Finding]:

@@ -15,7 +15,7 @@ from mmtoolkit.readers.images import TABLE_FOLDERS, check_exists, picture_finder
 from mmtoolkit.readers.objects import has_fields, objects_in, question_rows
 from mmtoolkit.readers.official_vqa import VQA_NAME, is_official, official_questions, picture_folders
 from mmtoolkit.readers.published import items
-from mmtoolkit.readers.rows import IdSources, QuestionRow, checked, rows_of
+from mmtoolkit.readers.rows import Ids, QuestionRow, checked, rows_of
 from mmtoolkit.readers.splits import SPLIT_NAMES
 from mmtoolkit.readers.tables import csv_rows, json_objects, numbered_lines, read_json
 
@@ -63,13 +63,13 @@ def questions_files(path: Path) -> list[Path]:
     )
 
 
-def open_questions(path: Path, on_fault: OnFault, sources: IdSources, split: str | None = None) -> QuestionsFile:
+def open_questions(path: Path, on_fault: OnFault, ids: Ids, split: str | None = None) -> QuestionsFile:
     """Opens a questions file.
 
     Args:
         path: The file.
         on_fault: Gets each fault of its rows.
-        sources: The place and the picture of each id's first use.
+        ids: The ids of the data set so far.
         split: The split of rows that name none.
     """
     folder: Path = path.parent
@@ -90,7 +90,7 @@ def open_questions(path: Path, on_fault: OnFault, sources: IdSources, split: str
         table = csv_rows(path, required=("image", "question"), optional=("answer",), on_fault=on_fault)
         rows = object_rows(placed(path, table), on_fault, split, cells=True)
     find = picture_finder(folder, folders)
-    return QuestionsFile(path, checked(rows, on_fault, sources, split=split), find, folder, folders)
+    return QuestionsFile(path, checked(rows, on_fault, ids, split=split), find, folder, folders)
 
 
 def json_questions(path: Path, content: Any, on_fault: OnFault, split: str | None) -> Iterator[QuestionRow]:

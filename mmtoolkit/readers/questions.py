@@ -12,7 +12,7 @@ from mmtoolkit.readers.exclusions import read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, none_left, policy, report_faults
 from mmtoolkit.readers.images import check_missing
 from mmtoolkit.readers.question_files import open_questions, questions_files
-from mmtoolkit.readers.rows import IdSources, QuestionRow, nfc
+from mmtoolkit.readers.rows import Ids, QuestionRow, nfc
 from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import QuestionRecord
 
@@ -77,11 +77,9 @@ def load_questions(
     excluded = read_exclusions(exclude, faults)
     on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
-    sources: IdSources = {}  # of all files
+    ids = Ids({}, {})
     paths = questions_files(Path(path))
-    files = [
-        open_questions(file, on_fault, sources, named) for file, named in zip(paths, splits_of(paths), strict=True)
-    ]
+    files = [open_questions(file, on_fault, ids, named) for file, named in zip(paths, splits_of(paths), strict=True)]
     rows = [(file, row) for file in files for row in excluded.kept(file.rows, file.find)]
     if not rows:
         raise none_left(files[0].path, faults, "question")

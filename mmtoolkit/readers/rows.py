@@ -24,10 +24,10 @@ MARK_AT_START = re.compile(rf"\s*({MARK})", re.IGNORECASE)
 MARK_AT_END = re.compile(rf"({MARK})\W*\Z", re.IGNORECASE)
 MARKING_WORDS = re.compile(r"\s*(bos|sos|xxbos|ssss)\s.*\s(eos|xxeos|eeee)\W*\Z", re.IGNORECASE | re.DOTALL)
 
-ItemT = TypeVar("ItemT")
 SHOWN = 12  # names of fields in a message
+
+ItemT = TypeVar("ItemT")
 RowT = TypeVar("RowT", "Row", "QuestionRow")
-IdSources = dict[str, tuple[str, str]]  # the place and the picture of each id's first use
 
 
 class Row(NamedTuple):
@@ -71,6 +71,25 @@ class QuestionRow(NamedTuple):
         return (self.question, *self.answers)
 
 
+class Ids(NamedTuple):
+    """The ids of one data set so far.
+
+    Args:
+        first: The place and the picture of the first row with each id.
+        pictures: The ids of each picture's rows.
+    """
+
+    first: dict[str, tuple[str, str]]
+    pictures: dict[str, set[str]]
+
+    def is_free(self, row: Row | QuestionRow, row_id: str) -> bool:
+        """Enters the id of a row; returns whether no other row has it, or all rows of its picture and no other."""
+        own = self.pictures.setdefault(row.image, set())
+        own.add(row_id)
+        source, image = self.first.setdefault(row_id, (row.source, row.image))
+        return source == row.source or (row.of_picture and image == row.image and len(own) == 1)
+
+
 def rows_of(
     items: Iterable[tuple[str, ItemT]], parse: Callable[[str, ItemT], Iterable[RowT]], on_fault: OnFault
 ) -> Iterator[RowT]:
@@ -102,34 +121,33 @@ def wrong_field(name: str, kind: str, fields: Mapping[str, Any], unit: str) -> s
 
 
 def checked(
-    rows: Iterable[RowT], on_fault: OnFault, sources: IdSources | None = None, *, split: str | None = None
+    rows: Iterable[RowT], on_fault: OnFault, ids: Ids | None = None, *, split: str | None = None
 ) -> Iterator[RowT]:
     """Yields the usable rows of one file, with canonical split names; `on_fault` gets the faults of the others.
 
     Args:
         rows: The rows.
         on_fault: Gets each fault.
-        sources: The place and the picture of each id's first use; files whose ids must differ share it.
+        ids: The ids so far; files whose ids must differ share them.
         split: The split of rows that name none.
     """
-    sources = {} if sources is None else sources
+    ids = ids or Ids({}, {})
     for row in rows:
         try:
-            yield checked_row(row if row.split else row._replace(split=split), sources)
+            yield checked_row(row if row.split else row._replace(split=split), ids)
         except Fault as fault:
             on_fault(fault)
 
 
-def checked_row(row: RowT, sources: IdSources) -> RowT:
-    """Returns the row with its canonical split name, and enters its id in `sources`."""
+def checked_row(row: RowT, ids: Ids) -> RowT:
+    """Returns the row with its canonical split name, and enters its id in `ids`."""
     if not row.image:
         raise Fault(row.source, "expected the name of a picture. Received: none. Name it or delete the line.")
     check_texts(row)
-    if row.id is not None:
-        first, image = sources.setdefault(row.id, (row.source, row.image))
-        if first != row.source and not (row.of_picture and image == row.image):
-            message = f"expected every id once. Received: {row.id!r}, also {place_phrase(first)}. Rename one."
-            raise Fault(row.source, message, row.image)
+    if row.id is not None and not ids.is_free(row, row.id):
+        first, _ = ids.first[row.id]
+        message = f"expected every id once. Received: {row.id!r}, also {place_phrase(first)}. Rename one."
+        raise Fault(row.source, message, row.image)
     try:
         return row if row.split is None else row._replace(split=split_name(row.split))
     except InputError as error:

@@ -105,7 +105,7 @@ def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Ca
             if base in names_in(directory):
                 return Path(directory, base)
         for directory, base in candidates(places, name) if not is_picture(name) else ():
-            if len(matches := stems_in(directory).get(base, ())) == 1:
+            if len(matches := stems_in(directory).get(base, [])) == 1:
                 return Path(directory, matches[0])
         return None
 

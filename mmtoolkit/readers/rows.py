@@ -41,7 +41,10 @@ class Row(NamedTuple):
     image_id: str | None = None  # if the picture has another name in results than its file's
     of_picture: bool = False  # whether the id may be the picture's, the same in all of its rows
 
-    what = "a caption of"
+    @property
+    def what(self) -> str:
+        """The relation of the text to the picture."""
+        return "a caption of"
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -62,8 +65,15 @@ class QuestionRow(NamedTuple):
     question_type: str = ""
     answer_type: str = ""
 
-    what = "a question about"
-    of_picture = False
+    @property
+    def what(self) -> str:
+        """The relation of the text to the picture."""
+        return "a question about"
+
+    @property
+    def of_picture(self) -> bool:
+        """Whether the id may be the picture's: never, as answers are told apart by it."""
+        return False
 
     @property
     def texts(self) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,6 +48,22 @@ def write_folder_atomically(target: Path) -> Iterator[Path]:
         os.replace(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+
+
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # by which Excel knows UTF-8
+
+
+def csv_bytes(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> bytes:
+    """Encodes rows as CSV in UTF-8, with a byte order mark only where Excel needs it: if a letter is not ASCII.
+
+    Example:
+        >>> csv_bytes([("image", "caption"), ("1.jpg", "a dog")])
+        b'image,caption\\n1.jpg,a dog\\n'
+    """
+    table = io.StringIO(newline="")
+    csv.writer(table, delimiter=delimiter, lineterminator="\n").writerows(rows)
+    content = table.getvalue().encode()
+    return content if content.isascii() else BYTE_ORDER_MARK + content
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:

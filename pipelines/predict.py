@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
-import io
 import itertools
 import json as json_format
 import os
@@ -19,7 +17,7 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, progress_bar, run, tell, warn
 from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
 from mmtoolkit.cli.ranges import Count
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import csv_bytes, write_atomically
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Output, Task
 
@@ -208,9 +206,8 @@ def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, An
     if not kept:
         tell(f"no {what} for {target}: it is left as it was")
         return
-    table = io.StringIO(newline="")
-    csv.writer(table, lineterminator="\n").writerows([("image", *task.form.texts), *kept])
-    write_atomically(target, lambda file: file.write(table.getvalue().encode()))
+    table = csv_bytes([("image", *task.form.texts), *kept])
+    write_atomically(target, lambda file: file.write(table))
     tell(f"{what} of {len({row[0] for row in kept})} of {pictures} pictures: {target}")
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import csv
 import errno
+import io
 import json
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from mmtoolkit.files import write_atomically, write_folder_atomically, write_json
+from mmtoolkit.files import csv_bytes, write_atomically, write_folder_atomically, write_json
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path: Path) -> None:
@@ -61,3 +63,13 @@ def test_a_folder_appears_when_it_is_complete_or_not_at_all(tmp_path: Path, empt
         (folder / "a.txt").write_text("a dog")
         assert not (target / "a.txt").exists()
     assert [path.relative_to(tmp_path).as_posix() for path in sorted(tmp_path.rglob("*"))] == ["scenes", "scenes/a.txt"]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_a_table_has_the_mark_that_excel_needs_and_only_then(delimiter: str) -> None:
+    rows = [("image", "caption"), ("1.jpg", "a dog; running, far")]
+    plain = csv_bytes(rows, delimiter=delimiter)
+    assert plain.startswith(f"image{delimiter}caption\n1.jpg{delimiter}".encode())
+    korean = csv_bytes([*rows, ("해변.jpg", "개")], delimiter=delimiter)
+    assert korean == b"\xef\xbb\xbf" + plain + f"해변.jpg{delimiter}개\n".encode()
+    assert list(csv.reader(io.StringIO(korean.decode("utf-8-sig")), delimiter=delimiter))[1] == [*rows[1]]

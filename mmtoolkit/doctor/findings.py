@@ -20,6 +20,7 @@ ERRORS = (
     "missing",
     "bad row",
     "empty",
+    "marker",
     "across splits",
 )  # training refuses these, or must not learn from them
 USABLE = (

@@ -22,6 +22,7 @@ COMMON = 0.02  # a word is familiar from the start if this share of the texts ha
 FEWEST = 5  # a text with fewer words is not judged by its words
 ONCE = 0.08  # no text is, if a larger share of all words occurs only once: there are too few texts
 RARE = 0.1  # nor if a larger share of the texts were foreign: they would be no exception
+MARKING = {("start", "end"), ("begin", "end"), ("start", "stop")}  # plain words; readers refuse `<start>` and the like
 QUOTED = 60  # characters of a text that are shown
 THRESHOLDS, SIZES = (1, 2, 3, 5, 10), (10, 100, 500, 1000, 3000)
 LENGTHS = (13, 25, 50, 100)  # values of --max-length
@@ -38,8 +39,9 @@ class Text(NamedTuple):
 
 
 def words_of(text: str) -> list[str]:
-    """Returns the words of a text in lower case."""
-    return re.findall(r"[^\W_]+(?:['’-][^\W_]+)*", unicodedata.normalize("NFC", text).lower())
+    """Returns the words of a text in lower case, with the joiners in the words of Persian, without soft hyphens."""
+    text = unicodedata.normalize("NFC", text.replace("\u00ad", "")).lower()
+    return re.findall(r"[^\W_]+(?:['’\u200c\u200d-][^\W_]+)*", text)
 
 
 def text_findings(texts: Sequence[Text]) -> list[Finding]:
@@ -47,7 +49,8 @@ def text_findings(texts: Sequence[Text]) -> list[Finding]:
     other_letters = foreign_script(texts)
     sources = {finding.source for finding in other_letters}
     other_words = [finding for finding in foreign_words(texts) if finding.source not in sources]
-    odd = [*empty_texts(texts), *repeated_texts(texts), *other_letters, *other_words, *long_texts(texts)]
+    odd = [*empty_texts(texts), *marked_texts(texts), *repeated_texts(texts)]
+    odd += [*other_letters, *other_words, *long_texts(texts)]
     return odd + without_spaces(texts)
 
 
@@ -64,6 +67,16 @@ def empty_texts(texts: Iterable[Text]) -> list[Finding]:
         for text in texts
         if not words_of(text.text)
     ]
+
+
+def marked_texts(texts: Sequence[Text]) -> list[Finding]:
+    """Finds that every text is between words that mark its start and end for another program, such as start and end."""
+    ends = {(words[0], words[-1]) for words in (words_of(text.text) for text in texts) if len(words) > 1}
+    if len(texts) < FEWEST or len(ends) != 1 or not ends <= MARKING:
+        return []
+    ((first, last),) = ends
+    every = f"begins with {first!r} and ends with {last!r}; delete these marks, a model adds its own"
+    return [Finding("marker", f"every {text.what} {every}", text.image, text.source) for text in texts]
 
 
 def repeated_texts(texts: Iterable[Text]) -> list[Finding]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,10 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, write_atomically
+from mmtoolkit.readers.columns import spelling
 from mmtoolkit.readers.images import picture_finder
-from mmtoolkit.readers.rows import LONE_SURROGATE
-from mmtoolkit.readers.tables import BYTE_ORDER_MARK, csv_fields, csv_rows
+from mmtoolkit.readers.rows import LONE_SURROGATE, is_placeholder
+from mmtoolkit.readers.tables import csv_fields, csv_rows, decoded, delimiter_of
 from mmtoolkit.task import Form
 
 Label = tuple[str, ...]  # the texts of one row: a caption, or a question and its answer
@@ -49,11 +48,19 @@ class Sheet:
 
 
 class Rows(NamedTuple):
-    """The content of a table: its header, its rows, each as long as the header, and the file's first bytes."""
+    """The content of a table: its header, and its rows, each as long as the header.
+
+    Args:
+        header: The names of the columns, as the file has them.
+        rows: The rows.
+        delimiter: What is between the columns.
+        marked: Whether a byte order mark is at the start; `None` if it is to be there once a letter is not ASCII.
+    """
 
     header: list[str]
     rows: list[list[str]]
-    start: bytes = b""
+    delimiter: str = ","
+    marked: bool | None = None
 
 
 def open_sheet(path: Path, form: Form, paths: Sequence[Path]) -> Sheet:
@@ -80,8 +87,10 @@ def read_rows(sheet: Sheet) -> Rows:
     if not fields:
         return Rows([*required], [])
     header, *rows = fields
-    start = BYTE_ORDER_MARK if sheet.path.read_bytes().startswith(BYTE_ORDER_MARK) else b""  # Excel wants it
-    return Rows(header, [row + [""] * (len(header) - len(row)) for row in rows], start)
+    content = sheet.path.read_bytes()
+    marked = None if content.isascii() else content.startswith(BYTE_ORDER_MARK)
+    filled = [row + [""] * (len(header) - len(row)) for row in rows]
+    return Rows(header, filled, delimiter_of(decoded(sheet.path)), marked)
 
 
 def labels(sheet: Sheet) -> dict[str, list[Label]]:
@@ -95,15 +104,15 @@ def labels(sheet: Sheet) -> dict[str, list[Label]]:
     labelled: dict[str, list[Label]] = {}
     for row in content.rows:
         name, label = sheet.picture_of(cell(content, row, "image")), label_of(sheet, content, row)
-        if name is not None and all(label):
+        if name is not None and is_written(label):
             labelled.setdefault(name, []).append(label)
     return labelled
 
 
 def unfinished(sheet: Sheet) -> int:
-    """Counts the rows that lack a text, which readers refuse."""
+    """Counts the rows that lack a text, or words, which readers refuse."""
     content = read_rows(sheet)
-    return sum(not all(label_of(sheet, content, row)) for row in content.rows)
+    return sum(not is_written(label_of(sheet, content, row)) for row in content.rows)
 
 
 def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
@@ -122,7 +131,7 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
             readers refuse.
         OSError: E.g. the disk is full.
     """
-    wanted = [label for each in given if all(label := tuple(map(one_line, each)))]
+    wanted = [label for each in given if is_written(label := tuple(map(one_line, each)))]
     check_name(name)
     content = read_rows(sheet)
     own = [row for row in content.rows if sheet.picture_of(cell(content, row, "image")) == name]
@@ -151,26 +160,37 @@ def rows_for(
     rows = []
     for label, row in zip(wanted, kept, strict=True):
         taken = row or (left.pop(0) if left else new_row(content, own, name))
-        texts = dict(zip(sheet.texts, label, strict=True))
+        texts = dict(zip((column_of(content, text) for text in sheet.texts), label, strict=True))
         rows.append([texts.get(column, value) for column, value in zip(content.header, taken, strict=True)])
     return rows
 
 
 def new_row(content: Rows, own: Sequence[list[str]], name: str) -> list[str]:
     """Returns a row without texts; a picture keeps its name and its split, which its rows must share."""
-    kept = ("image", "split") if own else ()
-    shared = {column: cell(content, own[0], column) for column in kept if column in content.header}
-    return [({"image": name} | shared).get(column, "") for column in content.header]
+    image, split = column_of(content, "image"), spelling(content.header, "split")
+    if own:
+        return [value if column in (image, split) else "" for column, value in zip(content.header, own[0], strict=True)]
+    return [name if column == image else "" for column in content.header]
 
 
-def cell(content: Rows, row: Sequence[str], column: str) -> str:
-    """Returns the value of a row in a column."""
-    return row[content.header.index(column)]
+def column_of(content: Rows, field: str) -> str:
+    """Returns the name of a field's column; `read_rows` has checked that it is there."""
+    return spelling(content.header, field) or field
+
+
+def cell(content: Rows, row: Sequence[str], field: str) -> str:
+    """Returns the value of a row in a field's column."""
+    return row[content.header.index(column_of(content, field))]
 
 
 def label_of(sheet: Sheet, content: Rows, row: Sequence[str]) -> Label:
     """Returns the texts of a row."""
     return tuple(cell(content, row, column) for column in sheet.texts)
+
+
+def is_written(label: Label) -> bool:
+    """Checks whether a label has all its texts, the caption or the question in words, as readers want it."""
+    return all(label) and not is_placeholder(label[0])
 
 
 def one_line(text: str) -> str:
@@ -197,6 +217,7 @@ def check_name(name: str) -> None:
 
 def write_rows(path: Path, content: Rows) -> None:
     """Writes the whole table, or leaves the old one."""
-    table = io.StringIO(newline="")
-    csv.writer(table, lineterminator="\n").writerows([content.header, *content.rows])
-    write_atomically(path, lambda file: file.write(content.start + table.getvalue().encode()))
+    table = csv_bytes([content.header, *content.rows], delimiter=content.delimiter)
+    if content.marked is not None:
+        table = BYTE_ORDER_MARK * content.marked + table.removeprefix(BYTE_ORDER_MARK)
+    write_atomically(path, lambda file: file.write(table))

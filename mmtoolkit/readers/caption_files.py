@@ -3,21 +3,30 @@
 from __future__ import annotations
 
 import os
-import re
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import is_flickr30k_table, line_captions
+from mmtoolkit.readers.data_files import data_files, tables_below
 from mmtoolkit.readers.faults import OnFault
-from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder, pictures_beside
-from mmtoolkit.readers.published import COCO_NAME, json_captions
-from mmtoolkit.readers.rows import Row, RowFile, checked
+from mmtoolkit.readers.images import (
+    PICTURE_FOLDERS,
+    TABLE_FOLDERS,
+    check_exists,
+    picture_finder,
+    pictures_beside,
+)
+from mmtoolkit.readers.objects import caption_rows, objects_in
+from mmtoolkit.readers.published import COCO_NAME, is_published, json_captions
+from mmtoolkit.readers.rows import Row, checked, rows_of
 from mmtoolkit.readers.split_lists import FLICKR8K_LISTS, FLICKR30K_LISTS, in_lists, read_split_lists
+from mmtoolkit.readers.tables import read_json
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".token", ".txt")
 FLICKR30K_FOLDERS = ("flickr30k-images", "flickr30k_images", "flickr30k_images/flickr30k_images")
 COCO_FOLDERS = ("train2014", "val2014", "train2017", "val2017")
-BELOW = ("annotations", "flickr30k_images")  # where the archives of COCO and Flickr30k put captions
 NAMES = (  # the first that fits a file of a folder decides
     r"Flickr8k\.token\.txt",
     r"[^/]*\.token\.txt",
@@ -26,65 +35,73 @@ NAMES = (  # the first that fits a file of a folder decides
     r"dataset_(flickr8k|flickr30k|coco)\.json",
     rf"(annotations/)?{COCO_NAME.pattern}",
     r"flickr30k_images/results\.csv",
-    r"[^/]*\.(csv|jsonl)",
 )
 
 
+class CaptionsFile(NamedTuple):
+    """A captions file: its rows, still to be read, and the folders of its pictures."""
+
+    path: Path
+    rows: Iterator[Row]
+    find: Callable[[str], Path | None]
+    folder: Path
+    folders: tuple[str, ...]
+
+
 def captions_files(path: Path) -> list[Path]:
-    """Returns the captions file that a path names or a folder holds; of COCO, those of one year."""
+    """Returns the captions file that a path names, or those that a folder holds, one for each split."""
     check_exists(path)
     if not path.is_dir():
         if path.suffix.lower() not in SUFFIXES:
             endings = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
             raise InputError(f"expected a captions file in {endings}. Received: {path}. Name another.")
         return [path]
-    names = [name for name in files_in(str(path)) if not name.startswith(".")]
-    names += [f"{folder}/{name}" for folder in BELOW for name in files_in(str(path / folder))]
-    for form in NAMES:
-        matches = sorted(match[0] for name in names if (match := re.fullmatch(form, name)))
-        if len({COCO_NAME.sub(r"\2", name) for name in matches}) > 1:
-            raise InputError(f"expected one captions file in {path}. Received: {', '.join(matches)}. Name the one.")
-        if matches:
-            return [path / name for name in matches]
-    raise no_captions_file(path)
+    files = data_files(path, NAMES, what="one captions file")
+    if not files:
+        raise no_captions_file(path)
+    return files
 
 
 def no_captions_file(folder: Path) -> InputError:
     """Returns the error for a folder without captions, with or without pictures."""
-    pictures = pictures_beside(folder)
+    pictures, tables = pictures_beside(folder), tables_below(folder)
     received = f"{len(pictures)} picture(s) without captions" if pictures else "no captions file"
-    advice = "Write captions.csv with the columns image,caption." if pictures else "Name another folder or file."
+    advice = "Write captions.csv with the columns image,caption" if pictures else "Name another folder or file"
+    advice += f", or name one of {', '.join(tables[:3])}" if tables else ""
     expected = (
         "expected Flickr8k.token.txt, captions.txt, captions.csv, captions.jsonl, a single .csv or .jsonl, "
         "or the files of Flickr30k, COCO captions or Karpathy's splits"
     )
-    return InputError(f"{folder}: {expected}. Received: {received}. {advice}")
+    return InputError(f"{folder}: {expected}. Received: {received}. {advice}.")
 
 
-def open_captions(path: Path, on_fault: OnFault) -> RowFile[Row]:
-    """Opens a captions file; `on_fault` gets each fault in its rows."""
+def open_captions(path: Path, on_fault: OnFault, split: str | None = None) -> CaptionsFile:
+    """Opens a captions file; `on_fault` gets each fault in its rows, and `split` is that of rows that name none."""
     if path.suffix.lower() == ".json":
-        return open_published(path, on_fault)
+        return open_json(path, on_fault, split)
     lists: dict[str, str] = {}
-    folders: tuple[str, ...] = PICTURE_FOLDERS
+    folders: tuple[str, ...] = TABLE_FOLDERS
     if path.suffix.lower() == ".txt":
         lists = FLICKR8K_LISTS
     elif path.suffix.lower() == ".token" or is_flickr30k_table(path):
         lists, folders = FLICKR30K_LISTS, (*FLICKR30K_FOLDERS, *PICTURE_FOLDERS)
-    rows = checked(line_captions(path, on_fault), on_fault)
+    rows = checked(line_captions(path, on_fault), on_fault, split=split)
     if listed := read_split_lists(path.parent, lists, on_fault):
         rows = in_lists(rows, listed, path, on_fault)
-    return RowFile(path, rows, picture_finder(path.parent, folders), path.parent, folders)
+    return CaptionsFile(path, rows, picture_finder(path.parent, folders), path.parent, folders)
 
 
-def open_published(path: Path, on_fault: OnFault) -> RowFile[Row]:
-    """Opens a published JSON file; a picture that is not in the folder it names is searched for by its base name."""
+def open_json(path: Path, on_fault: OnFault, split: str | None) -> CaptionsFile:
+    """Opens a JSON file: COCO's or Karpathy's, whose pictures may be in another folder than it names, or objects."""
+    content = read_json(path)
+    objects = None if is_published(content) else objects_in(path, content, ("image", "caption"))
+    rows = rows_of(objects, caption_rows, on_fault) if objects else json_captions(path, content, on_fault)
     in_annotations = path.absolute().parent.name == "annotations"
     folder = Path(os.path.normpath(path.parent / os.pardir)) if in_annotations else path.parent
     folders = published_folders(path.name)
     find = picture_finder(folder, folders)
-    rows = checked(json_captions(path, on_fault), on_fault)
-    return RowFile(path, rows, lambda name: find(name) or find(os.path.basename(name)), folder, folders)
+    usable = checked(rows, on_fault, split=split)
+    return CaptionsFile(path, usable, lambda name: find(name) or find(os.path.basename(name)), folder, folders)
 
 
 def published_folders(name: str) -> tuple[str, ...]:
@@ -97,4 +114,4 @@ def published_folders(name: str) -> tuple[str, ...]:
     if match := COCO_NAME.fullmatch(name):
         own = match[1] + match[2]
         return own, f"images/{own}", "images"
-    return (*COCO_FOLDERS, *(f"images/{each}" for each in COCO_FOLDERS), *FLICKR30K_FOLDERS, *PICTURE_FOLDERS)
+    return (*COCO_FOLDERS, *(f"images/{each}" for each in COCO_FOLDERS), *FLICKR30K_FOLDERS, *TABLE_FOLDERS)

@@ -1,16 +1,21 @@
-"""Parses line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
+"""Parsers of line-based captions files: Flickr8k, Flickr30k, and CSV and JSON Lines tables."""
 
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from mmtoolkit.readers.columns import spelling
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.rows import Row, rows_of, wrong_field
-from mmtoolkit.readers.tables import csv_rows, decoded, json_objects, numbered_lines
+from mmtoolkit.readers.objects import caption_rows
+from mmtoolkit.readers.rows import Row, rows_of
+from mmtoolkit.readers.tables import csv_rows, decoded, delimiter_of, json_objects, numbered_lines
 
+QUOTED_NAME = re.compile(r'"((?:[^"]|"")+)"\s*,(.*)')
 LineT = TypeVar("LineT")
 
 
@@ -20,22 +25,29 @@ def placed(path: Path, lines: Iterable[tuple[int, LineT]]) -> Iterator[tuple[str
 
 
 def header(path: Path, separator: str) -> list[str]:
-    """Returns the column names in the first line that is not empty."""
-    return [name.strip() for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
+    """Returns the names in the first line of a file that is not empty, without quotes."""
+    return [name.strip().strip('"') for name in decoded(path).lstrip().partition("\n")[0].split(separator)]
 
 
 def line_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
     """Returns the rows of a line-based captions file; its ending and first line select the parser."""
     if path.suffix.lower() == ".jsonl":
-        return rows_of(placed(path, json_objects(path, on_fault)), json_rows, on_fault)
+        return rows_of(placed(path, json_objects(path, on_fault)), caption_rows, on_fault)
     if is_flickr30k_table(path):
         return rows_of(placed(path, lines_below_header(path, on_fault)), flickr30k_rows, on_fault)
-    if path.suffix.lower() == ".csv":
-        table = csv_rows(path, required=("image", "caption"), on_fault=on_fault)
-        return rows_of(placed(path, table), table_rows, on_fault)
-    if header(path, ",") == ["image", "caption"]:
+    columns = header(path, delimiter_of(decoded(path)))
+    is_table = spelling(columns, "image") is not None and spelling(columns, "caption") is not None
+    if path.suffix.lower() != ".csv" and is_table and is_kaggle(columns, header(path, ",")):
         return rows_of(placed(path, lines_below_header(path, on_fault)), kaggle_rows, on_fault)
+    if path.suffix.lower() == ".csv" or is_table:
+        table = csv_rows(path, required=("image", "caption"), on_fault=on_fault)
+        return rows_of(placed(path, table), partial(caption_rows, cells=True), on_fault)
     return rows_of(placed(path, numbered_lines(path, on_fault)), token_rows, on_fault)
+
+
+def is_kaggle(columns: list[str], with_commas: list[str]) -> bool:
+    """Checks whether a table has the picture, a comma and the caption, which may then have commas of its own."""
+    return columns == with_commas and len(columns) == 2 and spelling(columns[:1], "image") is not None
 
 
 def is_flickr30k_table(path: Path) -> bool:
@@ -72,9 +84,12 @@ def flickr30k_rows(source: str, text: str) -> Iterator[Row]:
 
 
 def kaggle_rows(source: str, text: str) -> Iterator[Row]:
-    """Parses a line of Kaggle's `image,caption`; commas and quotes inside a caption may be unquoted."""
-    image, _, caption = text.partition(",")
-    yield Row(source, image.strip(), unquoted(caption.strip()))
+    """Parses a line of Kaggle's `image,caption`; commas and quotes inside a caption may be unquoted, not in a name."""
+    if quoted := QUOTED_NAME.fullmatch(text):
+        image, caption = quoted[1].replace('""', '"'), quoted[2]
+    else:
+        image, _, caption = text.partition(",")
+    yield from caption_rows(source, {"image": image, "caption": unquoted(caption.strip())}, cells=True)
 
 
 def unquoted(caption: str) -> str:
@@ -91,27 +106,3 @@ def unquoted(caption: str) -> str:
     except csv.Error:
         return caption
     return fields[0].strip() if len(fields) == 1 else caption
-
-
-def table_rows(source: str, fields: dict[str, str]) -> Iterator[Row]:
-    """Converts a CSV row with the columns `image,caption[,split][,id]`."""
-    yield Row(source, fields["image"], fields["caption"], fields.get("split") or None, fields.get("id") or None)
-
-
-def json_rows(source: str, fields: dict[str, Any]) -> Iterator[Row]:
-    """Converts a JSON object with `image`, `caption` (a string) or `captions` (a list), `split` and `id`."""
-    image, given_split, given_id = fields.get("image"), fields.get("split"), fields.get("id")
-    if not isinstance(image, str):
-        raise Fault(source, wrong_field("image", "a string", fields))
-    if not isinstance(given_split, str | None):
-        raise Fault(source, wrong_field("split", "a string", fields), image)
-    if not isinstance(given_id, str | int | None):
-        raise Fault(source, wrong_field("id", "a string or a whole number", fields), image)
-    name = "captions" if "captions" in fields else "caption"
-    captions = fields.get(name) if name == "captions" else [fields.get(name)]
-    if not isinstance(captions, list) or not captions or not all(isinstance(one, str) for one in captions):
-        kind = "a list of strings" if name == "captions" else "a string"
-        raise Fault(source, wrong_field(name, kind, fields), image)
-    row_id = None if given_id is None else str(given_id)
-    for caption in captions:
-        yield Row(source, image.strip(), caption.strip(), given_split or None, row_id)

@@ -7,11 +7,12 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-from mmtoolkit.readers.caption_files import captions_files, open_captions
+from mmtoolkit.readers.caption_files import CaptionsFile, captions_files, open_captions
+from mmtoolkit.readers.data_files import splits_of
 from mmtoolkit.readers.exclusions import Exclusions, read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, OnFault, check_quarantine, none_left, policy, report_faults
 from mmtoolkit.readers.images import check_missing
-from mmtoolkit.readers.rows import Row, RowFile, nfc, place_phrase
+from mmtoolkit.readers.rows import Row, nfc, place_phrase
 from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import CaptionRecord
 
@@ -27,7 +28,7 @@ Groups = dict[Path | Missing, list[Row]]  # the rows of each picture
 
 
 class UsableCaptions(NamedTuple):
-    """The records of a data set, and the faults of the rows and pictures that were left out."""
+    """The records of a data set, and the faults that were left out."""
 
     records: list[CaptionRecord]
     faults: list[Fault]
@@ -46,7 +47,8 @@ def read_captions(
     Formats: Flickr8k (`Flickr8k.token.txt` with its split lists, or Kaggle's `captions.txt`), Flickr30k
     (`results_20130124.token` or Kaggle's `results.csv`, with `train.txt`, `val.txt` and `test.txt`), COCO captions
     (`annotations/captions_train2014.json` and the like), Karpathy's `dataset_*.json`, and CSV or JSON Lines with
-    `image,caption[,split][,id]`: the file, or the folder that holds it. Pictures are searched for beside the captions
+    `image,caption[,split][,id]`, also by the names that other tools give these fields (`columns.NAMES`) and as a JSON
+    list: the file, or the folder that holds it or one for each split. Pictures are searched for beside the captions
     file, then in `images/` and in the folders of the published sets.
 
     Example:
@@ -57,8 +59,8 @@ def read_captions(
     Args:
         path: A folder or a captions file. With split lists beside it, pictures in no list are left out.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
-        on_error: `"fail"` raises the first fault; `"skip"` leaves out what has a fault and warns; `"quarantine"` also
-            writes the faults to a file.
+        on_error: `"fail"` raises the first fault; `"skip"` leaves all faults out and warns of them; `"quarantine"`
+            also writes them to a file.
         quarantine: That file, in JSON Lines; each line has `image`, `source` (file and line) and `reason`.
         exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
@@ -79,7 +81,7 @@ def load_captions(
     on_error: OnError = "fail",
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableCaptions:
-    """Loads the records that `read_captions` reads, and returns the faults instead of warning of them.
+    """Loads the records of `read_captions` with the faults that were left out, without warning of them.
 
     Example:
         >>> records, faults = load_captions("my_photos", on_error="skip")  # doctest: +SKIP
@@ -90,7 +92,8 @@ def load_captions(
     excluded = read_exclusions(exclude, faults)
     on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
-    files = [open_captions(file, on_fault) for file in captions_files(Path(path))]
+    paths = captions_files(Path(path))
+    files = [open_captions(file, on_fault, named) for file, named in zip(paths, splits_of(paths), strict=True)]
     groups = {picture: consistent(rows, on_fault) for picture, rows in by_picture(files, excluded).items()}
     if not groups:
         raise none_left(files[0].path, faults)
@@ -98,7 +101,7 @@ def load_captions(
         check_has_splits(wanted, {rows[0].split for rows in groups.values()}, files[0].path)
         groups = {picture: rows for picture, rows in groups.items() if rows[0].split in wanted}
     for file in files:
-        missing = [rows[0] for key, rows in groups.items() if isinstance(key, Missing) and key.file == file.path]
+        missing = [rows[0] for picture, rows in groups.items() if is_missing(picture, file)]
         check_missing([(row.source, row.image) for row in missing], file.folder, file.folders, on_fault)
     records = records_from(groups, on_fault)
     if not records:
@@ -106,7 +109,7 @@ def load_captions(
     return UsableCaptions(records, faults)
 
 
-def by_picture(files: Iterable[RowFile[Row]], excluded: Exclusions) -> Groups:
+def by_picture(files: Iterable[CaptionsFile], excluded: Exclusions) -> Groups:
     """Groups the rows of all files by the path of their picture: 1.jpg and ./1.jpg are one picture."""
     groups: Groups = {}
     for file in files:
@@ -130,6 +133,11 @@ def consistent(rows: list[Row], on_fault: OnFault) -> list[Row]:
         else:
             kept.append(row)
     return kept
+
+
+def is_missing(picture: Path | Missing, file: CaptionsFile) -> bool:
+    """Checks whether a picture is one that a file names and that was not found."""
+    return isinstance(picture, Missing) and picture.file == file.path
 
 
 def records_from(groups: Groups, on_fault: OnFault) -> list[CaptionRecord]:

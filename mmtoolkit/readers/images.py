@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,16 @@ from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.tables import did_you_mean
 
 PICTURE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")  # the official name has the misprint
+TABLE_FOLDERS = (  # with those of VizWiz, CLEVR, TextVQA, DAQUAR, VQA-RAD and SLAKE
+    *PICTURE_FOLDERS,
+    *(
+        form.format(split)
+        for form in ("{}", "images/{}", "Images/{}", "{}_images")
+        for split in ("train", "val", "test")
+    ),
+    *("Flickr8k_Dataset/Flicker8k_Dataset", "nyu_depth_images", "VQA_RAD Image Folder", "imgs"),
+)
+COCO_NUMBER = re.compile(r"(?:.*_)?(\d{12})")  # COCO_val2014_000000000042
 
 
 TEXT_SUFFIXES = (
@@ -106,29 +117,75 @@ def pictures_beside(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> l
 def picture_finder(folder: Path, folders: Sequence[str] = PICTURE_FOLDERS) -> Callable[[str], Path | None]:
     """Returns a function from a picture's name to its path: beside the captions file, in `images/` and the like.
 
-    Each folder is listed once. A name is tried as written, then in Unicode's composed and decomposed forms:
-    macOS and some archives store Hangul decomposed where the captions file has it composed.
+    Each folder is listed once; the folder above is tried last. A name is tried as written, then in the forms of
+    `spellings`; without an ending it is that of the one picture of this name, or of this number.
+
+    Args:
+        folder: The folder of the captions file.
+        folders: The folders in it that may hold the pictures.
     """
     names_in = functools.cache(files_in)
-    places = picture_places(folder, folders)
+    stems_in = functools.cache(lambda directory: by_stem(names_in(directory)))
+    places = [*picture_places(folder, folders), *picture_places(folder / os.pardir, folders)]
 
     @functools.cache
     def find(name: str) -> Path | None:
-        forms = dict.fromkeys([name, unicodedata.normalize("NFC", name), unicodedata.normalize("NFD", name)])
-        for place in places:
-            for form in forms:
-                path = os.path.normpath(os.path.join(place, form))
-                directory, base = os.path.split(path)
-                if base in names_in(directory):
-                    return Path(path)
+        for directory, base in candidates(places, name):
+            if base in names_in(directory):
+                return Path(directory, base)
+        for directory, base in candidates(places, name) if not is_picture(name) else ():
+            if len(matches := stems_in(directory).get(base, [])) == 1:
+                return Path(directory, matches[0])
         return None
 
     return find
 
 
+def candidates(places: Iterable[str], name: str) -> Iterator[tuple[str, str]]:
+    """Yields the folders where a picture may be, each with its name there."""
+    forms = spellings(name)
+    return (os.path.split(os.path.normpath(os.path.join(place, form))) for place in places for form in forms)
+
+
+def spellings(name: str) -> list[str]:
+    """Returns the forms in which a picture's name may be on disk, as written first.
+
+    Unicode's composed and decomposed forms: macOS and some archives store Hangul decomposed where the captions file
+    has it composed. With slashes for the backslashes of Windows. Of a full path, e.g. on another machine, its ends.
+
+    Example:
+        >>> spellings("C:\\\\photos\\\\1.jpg")
+        ['C:\\\\photos\\\\1.jpg', 'C:/photos/1.jpg', 'photos/1.jpg', '1.jpg']
+    """
+    slashed = name.replace("\\", "/")
+    first, *parts = slashed.split("/")
+    ends = ["/".join(parts[start:]) for start in range(len(parts))] if re.fullmatch("|[A-Za-z]:", first) else []
+    forms = [name, slashed, *ends]
+    return list(
+        dict.fromkeys([*forms, *(unicodedata.normalize(form, each) for each in forms for form in ("NFC", "NFD"))])
+    )
+
+
+def by_stem(names: Iterable[str]) -> dict[str, list[str]]:
+    """Groups pictures by their names without endings, and those of COCO by their numbers.
+
+    Example:
+        >>> by_stem(["COCO_val2014_000000000042.jpg"])
+        {'COCO_val2014_000000000042': ['COCO_val2014_000000000042.jpg'], '42': ['COCO_val2014_000000000042.jpg']}
+    """
+    groups: dict[str, list[str]] = {}
+    for name in filter(is_picture, names):
+        stem = os.path.splitext(name)[0]
+        number = COCO_NUMBER.fullmatch(stem)
+        for key in {stem, str(int(number[1]))} if number else {stem}:
+            groups.setdefault(key, []).append(name)
+    return groups
+
+
 def check_missing(missing: Sequence[tuple[str, str]], folder: Path, folders: Sequence[str], on_fault: OnFault) -> None:
     """Reports pictures that were not found, each with the place that names it; the first fault has the count of all."""
-    places = ", ".join(f"{name}/" for name in folders)
+    there = [name for name in folders if (folder / name).is_dir()] or folders[:1]
+    places = ", ".join(f"{name}/" for name in there)
     for number, (source, image) in enumerate(missing):
         count = guess = ""
         if number == 0:

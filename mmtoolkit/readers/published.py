@@ -10,32 +10,46 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.rows import Row, place_phrase, rows_of, wrong_field
+from mmtoolkit.readers.rows import Row, place_phrase, rows_of, unit_of, wrong_field
 from mmtoolkit.readers.splits import SPLIT_NAMES
-from mmtoolkit.readers.tables import read_json
 
 COCO_NAME = re.compile(r"captions_(train|val|test)(\d*)\.json")
 KINDS = {str: "a string", list: "a list", int: "a whole number"}
 
 
-def json_captions(path: Path, on_fault: OnFault) -> Iterator[Row]:
-    """Returns the rows of a published JSON file; its content, not its name, distinguishes COCO from Karpathy."""
-    content = read_json(path)
+def is_published(content: Any) -> bool:
+    """Checks whether a JSON file lists images as COCO does, or with sentences as Karpathy's files do."""
+    images = content.get("images") if isinstance(content, dict) else None
+    with_sentences = isinstance(images, list) and any(isinstance(each, dict) and "sentences" in each for each in images)
+    return with_sentences or (images is not None and "annotations" in content)
+
+
+def json_captions(path: Path, content: Any, on_fault: OnFault) -> Iterator[Row]:
+    """Yields the rows of a published JSON file; its content, not its name, distinguishes COCO from Karpathy.
+
+    Raises:
+        InputError: It has neither form.
+    """
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected an object with 'images'. Received: {content!r:.60}. Name another file.")
-    images = list_in(path, content, "images")
-    if "annotations" in content:
-        return coco_captions(path, images, list_in(path, content, "annotations"), on_fault)
-    return karpathy_captions(path, images, on_fault)
+        raise InputError(
+            f"{path}: expected an object with 'images'. Received: {content!r:.60}. Name another file, or write "
+            'captions.jsonl with {"image": "1.jpg", "caption": "a dog"} and the like on each line.'
+        )
+    names = ("images", "annotations") if "annotations" in content else ("images",)
+    for name in names:
+        if not isinstance(content.get(name), list):
+            raise InputError(f"{path}: {wrong_field(name, 'a list', content, 'file')}")
+    captions = coco_captions if "annotations" in content else karpathy_captions
+    return captions(path, content, on_fault)
 
 
-def coco_captions(path: Path, listed: list[Any], annotations: list[Any], on_fault: OnFault) -> Iterator[Row]:
+def coco_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
     """Yields rows of COCO captions: `images` with `id`, `file_name`; `annotations` with `image_id`, `caption`.
 
     Source: the data format of the COCO captioning challenge, https://cocodataset.org/#format-data.
     """
     split = split_in(path.name)
-    images = coco_images(path, listed, on_fault)
+    images = coco_images(path, content["images"], on_fault)
     lacking = dict(images)
 
     def annotation_rows(source: str, annotation: Any) -> Iterator[Row]:
@@ -49,7 +63,7 @@ def coco_captions(path: Path, listed: list[Any], annotations: list[Any], on_faul
         lacking.pop(image_id, None)
         yield Row(source, name, caption.strip(), split, row_id, image_id)
 
-    yield from rows_of(items(f"{path}:annotations", annotations), annotation_rows, on_fault)
+    yield from rows_of(items(f"{path}:annotations", content["annotations"]), annotation_rows, on_fault)
     for source, name in lacking.values():
         on_fault(Fault(source, f"expected captions of {name!r}. Received: none. Add one or delete the image.", name))
 
@@ -81,15 +95,15 @@ def split_in(name: str) -> str | None:
     return SPLIT_NAMES[match[1]] if match else None
 
 
-def karpathy_captions(path: Path, images: list[Any], on_fault: OnFault) -> Iterator[Row]:
+def karpathy_captions(path: Path, content: dict[str, Any], on_fault: OnFault) -> Iterator[Row]:
     """Yields rows of Karpathy's form: `images` with `filename`, `split` and `sentences`, captions in `raw`.
 
-    COCO images are named by their `cocoid`, as in COCO's own files; the split `restval` counts as `train`.
+    The images of COCO go by their `cocoid`, as in COCO's own files; the split `restval` is for training.
 
     Source: Karpathy and Fei-Fei 2015, Deep Visual-Semantic Alignments; https://cs.stanford.edu/people/karpathy/deepimagesent.
     """
     seen: dict[str, str] = {}
-    for source, image in items(f"{path}:images", images):
+    for source, image in items(f"{path}:images", content["images"]):
         try:
             picture = karpathy_picture(source, image)
             name = picture.image_id or picture.image
@@ -105,7 +119,11 @@ def karpathy_captions(path: Path, images: list[Any], on_fault: OnFault) -> Itera
 
 
 def karpathy_picture(source: str, image: Any) -> Row:
-    """Returns the fields that the rows of one of Karpathy's images share; checks `sentences` too."""
+    """Returns the fields that the rows of one of Karpathy's images share.
+
+    Raises:
+        Fault: A field is missing or wrong, `sentences` too.
+    """
     name = field(source, image, "filename", str).strip()
     folder = field(source, image, "filepath", str, image=name).strip() if "filepath" in image else ""
     split = field(source, image, "split", str, image=name)
@@ -117,7 +135,7 @@ def karpathy_picture(source: str, image: Any) -> Row:
 
 
 def sentence_rows(picture: Row, source: str, sentence: Any) -> Iterator[Row]:
-    """Converts one of Karpathy's sentences to a row."""
+    """Converts one of Karpathy's sentences."""
     caption = field(source, sentence, "raw", str, image=picture.image).strip()
     row_id = str(field(source, sentence, "sentid", int, str, image=picture.image)) if "sentid" in sentence else None
     yield picture._replace(source=source, caption=caption, id=row_id)
@@ -128,19 +146,16 @@ def items(source: str, values: list[Any]) -> Iterator[tuple[str, Any]]:
     return ((f"{source}[{number}]", value) for number, value in enumerate(values))
 
 
-def list_in(path: Path, content: Any, name: str) -> list[Any]:
-    """Returns the list with that name in the object of a JSON file."""
-    fields = content if isinstance(content, dict) else {}
-    if not isinstance(fields.get(name), list):
-        raise InputError(f"{path}: {wrong_field(name, 'a list', fields, 'file')}")
-    return fields[name]
+def field(source: str, item: Any, name: str, *kinds: type, image: str = "") -> Any:
+    """Returns the value of a field of an object in a JSON file.
 
-
-def field(source: str, item: Any, name: str, *kinds: type, image: str = "", unit: str = "item") -> Any:
-    """Returns the value of a field of an object in a JSON file; raises a `Fault` if it is not of one of the kinds."""
+    Raises:
+        Fault: The item is no object, lacks the field, or has a value of another type there.
+    """
     if not isinstance(item, dict):
         raise Fault(source, f"expected an object. Received: {item!r:.60}. Correct the item.", image)
     value = item.get(name)
     if not isinstance(value, kinds) or isinstance(value, bool):
-        raise Fault(source, wrong_field(name, " or ".join(KINDS[kind] for kind in kinds), item, unit), image)
+        kind = " or ".join(KINDS[kind] for kind in kinds)
+        raise Fault(source, wrong_field(name, kind, item, unit_of(source)), image)
     return value

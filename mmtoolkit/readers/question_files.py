@@ -3,34 +3,44 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.readers.caption_lines import placed
+from mmtoolkit.readers.data_files import data_files, tables_below
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.images import PICTURE_FOLDERS, check_exists, files_in, picture_finder
-from mmtoolkit.readers.official_vqa import VQA_NAME, official_questions, picture_folders
-from mmtoolkit.readers.published import field, items
-from mmtoolkit.readers.rows import QuestionRow, RowFile, checked, rows_of, wrong_field
+from mmtoolkit.readers.images import TABLE_FOLDERS, check_exists, picture_finder
+from mmtoolkit.readers.objects import has_fields, objects_in, question_rows
+from mmtoolkit.readers.official_vqa import VQA_NAME, is_official, official_questions, picture_folders
+from mmtoolkit.readers.published import items
+from mmtoolkit.readers.rows import Ids, QuestionRow, checked, rows_of
 from mmtoolkit.readers.splits import SPLIT_NAMES
 from mmtoolkit.readers.tables import csv_rows, json_objects, numbered_lines, read_json
 
 SUFFIXES = (".csv", ".json", ".jsonl", ".txt")
 DAQUAR_NAME = re.compile(r"qa(?:\.\d+\.raw)?[._](?P<split>train|val|dev|test)\.txt")
-DAQUAR_FOLDERS = ("images", "nyu_depth_images")
 DAQUAR_IMAGE = re.compile(r"\bimage\d+\b")
 DAQUAR_END = re.compile(r"(?:\s+(?:in|of|on|from))?(?:\s+(?:the|this))?\s+image\d+\s*\??\s*$")
 EASY_NAME = re.compile(rf"(?:({'|'.join(SPLIT_NAMES)})/)?questions\.json")
 NAMES = (  # the first that fits a file of a folder decides
-    rf"(?:annotations/|questions/)?{VQA_NAME.pattern}",
+    rf"(?!.*MultipleChoice)(?:annotations/|questions/)?{VQA_NAME.pattern}",
     EASY_NAME.pattern,
     DAQUAR_NAME.pattern,
+    rf"(?:annotations/|questions/)?{VQA_NAME.pattern}",  # the same questions, to be chosen among
     r"questions\.(?:csv|jsonl)",
-    r"[^/]*\.(?:csv|jsonl)",
 )
-BELOW = ("annotations", "questions", *SPLIT_NAMES)
+
+
+class QuestionsFile(NamedTuple):
+    """A questions file: its rows, still to be read, and the folders of its pictures."""
+
+    path: Path
+    rows: Iterator[QuestionRow]
+    find: Callable[[str], Path | None]
+    folder: Path
+    folders: tuple[str, ...]
 
 
 def questions_files(path: Path) -> list[Path]:
@@ -41,83 +51,73 @@ def questions_files(path: Path) -> list[Path]:
             endings = f"{', '.join(SUFFIXES[:-1])} or {SUFFIXES[-1]}"
             raise InputError(f"expected a file of questions in {endings}. Received: {path}. Name another.")
         return [path]
-    names = [name for name in files_in(str(path)) if not name.startswith(".")]
-    names += [f"{folder}/{name}" for folder in BELOW for name in files_in(str(path / folder))]
-    for form in NAMES:
-        matches = sorted(name for name in names if re.fullmatch(form, name))
-        if len({without_split(name) for name in matches}) > 1:
-            raise InputError(f"expected one data set of questions in {path}. Received: {', '.join(matches)}. Name one.")
-        if matches:  # the questions of test-dev are among those of test
-            dev = [name for name in matches if "_test-dev" in name]
-            return [path / name for name in matches if name not in dev or len(dev) == len(matches)]
+    if files := data_files(path, NAMES, what="one data set of questions"):
+        return files
     expected = (
         "expected questions.csv, questions.jsonl, a single .csv or .jsonl, or the files of VQA, easy-VQA or DAQUAR"
     )
+    tables = "".join(f"{name}, " for name in tables_below(path)[:3])
     raise InputError(
         f"{path}: {expected}. Received: no file of questions. Write questions.csv with the columns "
-        "image,question,answer, or name another folder or file."
+        f"image,question,answer, or name {tables}another folder or file."
     )
 
 
-def without_split(name: str) -> str:
-    """Returns a file's name without its split: the same for all files of one data set.
+def open_questions(path: Path, on_fault: OnFault, ids: Ids, split: str | None = None) -> QuestionsFile:
+    """Opens a questions file.
 
-    Example:
-        >>> without_split("train/questions.json"), without_split("qa_test.txt"), without_split("a.csv")
-        ('questions.json', 'qa_.txt', 'a.csv')
+    Args:
+        path: The file.
+        on_fault: Gets each fault of its rows.
+        ids: The ids of the data set so far.
+        split: The split of rows that name none.
     """
-    base = name.rpartition("/")[2]
-    if match := VQA_NAME.fullmatch(base) or DAQUAR_NAME.fullmatch(base):
-        return base[: match.start("split")] + base[match.end("split") :]
-    return base if EASY_NAME.fullmatch(name) else name
-
-
-def open_questions(path: Path, on_fault: OnFault, sources: dict[str, str]) -> RowFile[QuestionRow]:
-    """Opens a questions file; `on_fault` gets each fault of its rows, `sources` the place of each id."""
     folder: Path = path.parent
-    folders: tuple[str, ...] = PICTURE_FOLDERS
-    endings: tuple[str, ...] = ("",)
-    if path.suffix.lower() == ".json":
+    folders: tuple[str, ...] = TABLE_FOLDERS
+    suffix = path.suffix.lower()
+    if suffix == ".json":
         content = read_json(path)
-        if isinstance(content, list):
-            rows = rows_of(items(str(path), content), easy_rows(path), on_fault)
-        else:
+        if is_official(path, content):
             folder, folders = picture_folders(path, content)
             rows = official_questions(path, content, on_fault)
-    elif path.suffix.lower() == ".txt":
-        folders = DAQUAR_FOLDERS
-        endings = (".jpg", ".png")
+        else:
+            rows = json_questions(path, content, on_fault, split)
+    elif suffix == ".txt":
         rows = daquar_rows(path, on_fault)
-    elif path.suffix.lower() == ".jsonl":
-        rows = rows_of(placed(path, json_objects(path, on_fault)), json_rows, on_fault)
+    elif suffix == ".jsonl":
+        rows = object_rows(placed(path, json_objects(path, on_fault)), on_fault, split)
     else:
-        table = csv_rows(path, required=("image", "question", "answer"), on_fault=on_fault)
-        rows = rows_of(placed(path, table), table_rows, on_fault)
+        table = csv_rows(path, required=("image", "question"), optional=("answer",), on_fault=on_fault)
+        rows = object_rows(placed(path, table), on_fault, split, cells=True)
     find = picture_finder(folder, folders)
-
-    def find_any(name: str) -> Path | None:
-        return next(filter(None, (find(name + ending) for ending in endings)), None)
-
-    return RowFile(path, checked(rows, on_fault, sources), find_any, folder, folders)
+    return QuestionsFile(path, checked(rows, on_fault, ids, split=split), find, folder, folders)
 
 
-def table_rows(source: str, fields: dict[str, str]) -> Iterator[QuestionRow]:
-    """Converts a CSV row with the columns `image,question,answer[,split][,id]`."""
-    split, row_id = fields.get("split") or None, fields.get("id") or None
-    yield QuestionRow(source, fields["image"], fields["question"], (fields["answer"],), split, row_id)
+def json_questions(path: Path, content: Any, on_fault: OnFault, split: str | None) -> Iterator[QuestionRow]:
+    """Returns the rows of a JSON file that is not VQA's: objects with their own pictures, or easy-VQA's lists.
+
+    Raises:
+        InputError: It holds neither.
+    """
+    if objects := objects_in(path, content, ("image", "question")):
+        return object_rows(objects, on_fault, split)
+    first = content[0] if isinstance(content, list) and content else content
+    if isinstance(first, list):
+        return rows_of(items(str(path), content), easy_rows(path), on_fault)
+    received = ", ".join(map(repr, first)) if isinstance(first, dict) else repr(first)
+    raise InputError(
+        f"{path}: expected questions with their pictures and answers. Received: {received:.60}. Write questions.jsonl "
+        'with {"image": "1.jpg", "question": "what?", "answer": "a dog"} and the like on each line.'
+    )
 
 
-def json_rows(source: str, fields: dict[str, Any]) -> Iterator[QuestionRow]:
-    """Converts a JSON object with `image`, `question`, `answer` (a string) or `answers` (a list), `split` and `id`."""
-    image = field(source, fields, "image", str, unit="line").strip()
-    question = field(source, fields, "question", str, image=image, unit="line").strip()
-    given = field(source, fields, "answers", list, image=image, unit="line") if "answers" in fields else None
-    answers = [field(source, fields, "answer", str, image=image, unit="line")] if given is None else given
-    if not answers or not all(isinstance(answer, str) for answer in answers):
-        raise Fault(source, wrong_field("answers", "a list of strings", fields), image)
-    split = field(source, fields, "split", str, image=image, unit="line") if fields.get("split") is not None else None
-    row_id = str(field(source, fields, "id", int, str, image=image, unit="line")) if "id" in fields else None
-    yield QuestionRow(source, image, question, tuple(answer.strip() for answer in answers), split or None, row_id)
+def object_rows(
+    objects: Iterable[tuple[str, Any]], on_fault: OnFault, split: str | None, *, cells: bool = False
+) -> Iterator[QuestionRow]:
+    """Yields the rows of placed objects, or of a CSV table; where none has answers they are kept secret."""
+    objects = list(objects)
+    answered = any(has_fields(item, ("answer",)) for _, item in objects)
+    yield from rows_of(objects, question_rows(answered=answered, cells=cells, split=split), on_fault)
 
 
 def easy_rows(path: Path) -> Callable[[str, Any], Iterator[QuestionRow]]:
@@ -132,9 +132,10 @@ def easy_rows(path: Path) -> Callable[[str, Any], Iterator[QuestionRow]]:
         if not (isinstance(item, list) and [type(part) for part in item] == [str, str, int]):
             raise Fault(source, f"expected [question, answer, image id]. Received: {item!r:.60}. Correct the item.")
         question, answer, number = item
-        place = source.rpartition("[")[2].removesuffix("]")
-        row_id, image_id = f"{name}/{place}", f"{name}/{number}"
-        yield QuestionRow(source, f"{number}.png", question.strip(), (answer.strip(),), split, row_id, image_id)
+        place = re.sub(r".*\[(\d+)\]", r"\1", source)
+        yield QuestionRow(
+            source, f"{number}.png", question.strip(), (answer.strip(),), split, f"{name}/{place}", f"{name}/{number}"
+        )
 
     return parse
 

@@ -7,17 +7,18 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
+from mmtoolkit.readers.data_files import splits_of
 from mmtoolkit.readers.exclusions import read_exclusions
 from mmtoolkit.readers.faults import Fault, OnError, check_quarantine, none_left, policy, report_faults
 from mmtoolkit.readers.images import check_missing
 from mmtoolkit.readers.question_files import open_questions, questions_files
-from mmtoolkit.readers.rows import QuestionRow, nfc
+from mmtoolkit.readers.rows import Ids, QuestionRow, nfc
 from mmtoolkit.readers.splits import check_has_splits, wanted_splits
 from mmtoolkit.records import QuestionRecord
 
 
 class UsableQuestions(NamedTuple):
-    """The records of a data set, and the faults of the rows and pictures that were left out."""
+    """The records of a data set, and the faults that were left out."""
 
     records: list[QuestionRecord]
     faults: list[Fault]
@@ -36,7 +37,9 @@ def read_questions(
     Formats: VQA v1 and v2 (`v2_OpenEnded_mscoco_train2014_questions.json` with its annotations, pictures in
     `train2014/`), easy-VQA (`train/questions.json`, `test/questions.json`), DAQUAR (`qa_train.txt`, `qa_test.txt`, or
     their published names), and CSV or JSON Lines with `image,question,answer[,split][,id]`: the file, or the folder
-    that holds it, also one of a single split. Pictures are searched for beside the file, then in `images/` and in the
+    that holds it, also one of a single split; and tables and JSON lists that have these fields by the names of
+    `columns.NAMES`, such as those of VizWiz, CLEVR, TextVQA and GQA. A test split, or a table without the column, needs
+    no answers. Pictures are searched for beside the file, then in `images/` and in the
     folders of the published sets.
 
     Example:
@@ -47,8 +50,8 @@ def read_questions(
     Args:
         path: A folder or a file of questions.
         splits: The splits to keep, such as `("valid",)`; all by default. The pictures of others need not exist.
-        on_error: `"fail"` raises the first fault; `"skip"` leaves out what has a fault and warns; `"quarantine"` also
-            writes the faults to a file.
+        on_error: `"fail"` raises the first fault; `"skip"` leaves all faults out and warns of them; `"quarantine"`
+            also writes them to a file.
         quarantine: That file, in JSON Lines; each line has `image`, `source` (file and line) and `reason`.
         exclude: Such a file, of what to leave out from the start; a line without `source` is a whole picture.
 
@@ -69,13 +72,14 @@ def load_questions(
     on_error: OnError = "fail",
     exclude: str | os.PathLike[str] | None = None,
 ) -> UsableQuestions:
-    """Loads the records that `read_questions` reads, and returns the faults instead of warning of them."""
+    """Loads the records of `read_questions` with the faults that were left out, without warning of them."""
     on_fault, faults = policy(on_error)
     excluded = read_exclusions(exclude, faults)
     on_fault = excluded.filtering(on_fault)
     wanted = None if splits is None else wanted_splits(splits)
-    sources: dict[str, str] = {}  # the place of each id's first use, in whichever file
-    files = [open_questions(file, on_fault, sources) for file in questions_files(Path(path))]
+    ids = Ids({}, {})
+    paths = questions_files(Path(path))
+    files = [open_questions(file, on_fault, ids, named) for file, named in zip(paths, splits_of(paths), strict=True)]
     rows = [(file, row) for file in files for row in excluded.kept(file.rows, file.find)]
     if not rows:
         raise none_left(files[0].path, faults, "question")

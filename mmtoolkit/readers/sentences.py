@@ -7,13 +7,17 @@ import re
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.readers.caption_files import NAMES
 from mmtoolkit.readers.captions import read_captions
+from mmtoolkit.readers.data_files import data_files
 from mmtoolkit.readers.images import check_exists
 from mmtoolkit.readers.tables import numbered_lines
 from mmtoolkit.records import texts
 
 CAPTION_ENDINGS = (".csv", ".json", ".jsonl", ".token", ".token.txt")
-CAPTION_LINE = re.compile(r"\s*image\s*,\s*caption\s*|[^\t]+#\d+\s*\t.*")  # Kaggle's header; 1.jpg#0<TAB>a dog
+CAPTION_LINE = re.compile(  # Kaggle's header; 1.jpg#0<TAB>a dog
+    r"\s*\"?image\"?\s*[,;|\t]\s*\"?caption\"?\s*|[^\t]+#\d+\s*\t.*", re.IGNORECASE
+)
 
 
 def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[str] | None = None) -> list[str]:
@@ -22,7 +26,7 @@ def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[s
     A captions data set is a `.csv`, `.json`, `.jsonl` or `.token` file, a `.txt` file whose first line is of a
     captions file (`image,caption` or `1.jpg#0<TAB>a dog`), or a folder that holds any of the first, `captions.txt` or
     `….token.txt`. Any other file is UTF-8 text, a sentence a line; of any other folder the `.txt` files in and below
-    it are read. Where a data set has splits, only the training split is read.
+    it are. Where a data set has splits, the training split alone is read.
 
     Example:
         >>> read_sentences("flickr8k")[0]  # doctest: +SKIP
@@ -54,7 +58,8 @@ def holds_captions(path: Path) -> bool:
     """Checks whether a file is, or a folder holds, a captions file."""
     if path.is_dir():
         names = [file.name.lower() for file in path.iterdir() if file.is_file() and not file.name.startswith(".")]
-        return any(name == "captions.txt" or name.endswith(CAPTION_ENDINGS) for name in names)
+        here = any(name == "captions.txt" or name.endswith(CAPTION_ENDINGS) for name in names)
+        return here or bool(data_files(path, NAMES, what="one captions file"))
     if path.suffix.lower() == ".txt":
         return CAPTION_LINE.fullmatch(next(numbered_lines(path), (0, ""))[1]) is not None
     return path.name.lower().endswith(CAPTION_ENDINGS)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import difflib
 import io
 import json
 import re
@@ -11,14 +10,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from mmtoolkit.files import BYTE_ORDER_MARK
+from mmtoolkit.readers.columns import close_names, misspelt, spelling
 from mmtoolkit.readers.faults import Fault, OnFault, fault_at, raise_fault
 
-BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+DELIMITERS = ",;\t|"  # between the columns of a table, as spreadsheets of several countries write them
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
 
 
 def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns a question that suggests the names closest to a misspelt one; empty if none is close.
+    """Returns a question that offers the names most like a misspelt one; empty if none is like it.
 
     Example:
         >>> did_you_mean("captoin", ["image", "caption"])
@@ -28,22 +29,8 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
-def close_names(name: str, names: Iterable[str]) -> list[str]:
-    """Returns the names closest to `name`, ignoring case, the closest first.
-
-    Example:
-        >>> close_names("caption", ["Image", "Captoin"])
-        ['Captoin']
-    """
-    # Names that differ in their numbers only are others of a series, no misspelt ones.
-    meant, series = name.lower(), re.sub(r"\d+", "0", name.lower())
-    lowered = {each.lower(): each for each in names}
-    lowered = {each: lowered[each] for each in lowered if each == meant or re.sub(r"\d+", "0", each) != series}
-    return [lowered[match] for match in difflib.get_close_matches(meant, lowered)]
-
-
 def read_text(path: Path) -> str:
-    """Reads a UTF-8 file, with or without a byte order mark, its line ends unchanged.
+    """Reads a UTF-8 file, with or without a byte order mark, its line ends unchanged but for carriage returns alone.
 
     Raises:
         Fault: A byte is not UTF-8; the message names its line.
@@ -56,11 +43,12 @@ def read_text(path: Path) -> str:
 
 def decoded(path: Path) -> str:
     """Reads a file as `read_text` does, but bytes that are not UTF-8 become lone surrogates."""
-    return path.read_bytes().removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    text = path.read_bytes().removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    return text if "\n" in text.rstrip() else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def not_utf8(text: str, path: Path, line: int) -> Fault | None:
-    """Returns the fault of the first byte in a text that is not UTF-8; `line` is where the text begins."""
+    """Returns the fault of a text, which begins at `line`, with a byte that is not UTF-8, at that byte's line."""
     match = NO_UTF8.search(text)
     if match is None:
         return None
@@ -72,7 +60,8 @@ def not_utf8(text: str, path: Path, line: int) -> Fault | None:
 def numbered_lines(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[int, str]]:
     """Yields the lines of a UTF-8 file that are not blank, numbered from 1; `on_fault` gets those not in UTF-8.
 
-    Only a line feed ends a line: `str.splitlines` would also cut a caption at U+2028 or U+0085.
+    Only a line feed ends a line, or a carriage return in a file without any: `str.splitlines` would also cut a caption
+    at U+2028 or U+0085.
     """
     for number, line in enumerate(decoded(path).split("\n"), start=1):
         if fault := not_utf8(line, path, number):
@@ -82,7 +71,7 @@ def numbered_lines(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tupl
 
 
 def csv_rows(
-    path: Path, *, required: Sequence[str], on_fault: OnFault = raise_fault
+    path: Path, *, required: Sequence[str], optional: Sequence[str] = (), on_fault: OnFault = raise_fault
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields the rows of a CSV file with a header, each with the number of its first line; skips empty rows.
 
@@ -91,8 +80,10 @@ def csv_rows(
         (2, {'image': '1.jpg', 'caption': 'a dog'})
 
     Args:
-        path: A comma-separated UTF-8 file; a field with a comma, a quote or a line end is in double quotes.
-        required: The columns that the header must name; others are kept as they are.
+        path: A UTF-8 file with commas, semicolons, tabs or bars between its columns; a field with one of these, a quote
+            or a line end is in double quotes.
+        required: The columns that the header must name, by any of their names in `columns.NAMES`.
+        optional: Columns that it may lack but not misspell; all others are kept as they are.
         on_fault: Gets each row that cannot be used; raises by default.
 
     Raises:
@@ -107,11 +98,12 @@ def csv_rows(
     for line, fields in csv_fields(path, on_row_fault):
         if not header:
             header = fields
-            check_header(path, line, header, required=required)
+            check_header(path, line, header, required=required, optional=optional)
             continue
         if any(fields[len(header) :]):
             message = f"expected {len(header)} fields. Received: {len(fields)}. "
-            on_fault(fault_at(path, line, message + "Put a field that holds a comma in double quotes."))
+            advice = "Put a field that holds a comma, or what else is between the columns, in double quotes."
+            on_fault(fault_at(path, line, message + advice))
             continue
         yield line, dict.fromkeys(header, "") | dict(zip(header, fields, strict=False))
 
@@ -122,7 +114,9 @@ def csv_fields(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[in
     A row of one line with wrong quotes goes to `on_fault`; where they swallow further lines the fault is raised, since
     the number of lost rows is unknown.
     """
-    reader = csv.reader(io.StringIO(decoded(path), newline=""), strict=True, skipinitialspace=True)
+    text = decoded(path)
+    table = io.StringIO(text, newline="")
+    reader = csv.reader(table, delimiter=delimiter_of(text), strict=True, skipinitialspace=True)
     while True:
         line = reader.line_num + 1
         try:
@@ -144,17 +138,26 @@ def csv_fields(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[in
             yield line, stripped
 
 
-def check_header(path: Path, line: int, header: Sequence[str], *, required: Sequence[str]) -> None:
-    """Checks that the required columns are there and that no column is named twice."""
+def delimiter_of(text: str) -> str:
+    """Returns what separates the columns of a table: of a comma and the like, what its first line has most of.
+
+    Example:
+        >>> delimiter_of("image;caption\\n1.jpg;a dog, running")
+        ';'
+    """
+    first = text.lstrip().partition("\n")[0]
+    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), ())))
+
+
+def check_header(
+    path: Path, line: int, header: Sequence[str], *, required: Sequence[str], optional: Sequence[str] = ()
+) -> None:
+    """Checks that the required columns are there, and that none is misspelt or named twice."""
     received = f"Received: {', '.join(map(repr, header))}."
-    for name in required:
-        if name not in header:
-            misspelt = close_names(name, header)
-            if len(header) == 1 and name in re.split("[;\t|]", header[0].lower()):
-                raise fault_at(
-                    path, line, f"expected commas between the columns. {received} Save the table with commas."
-                )
-            advice = f"Rename {misspelt[0]!r} to {name!r}" if misspelt else "Correct the header"
+    for name in (*required, *optional):
+        near = misspelt(name, header)
+        if not spelling(header, name) and (near or name in required):
+            advice = f"Rename {near[0]!r} to {name!r}" if near else "Correct the header"
             raise fault_at(path, line, f"expected a column {name!r}. {received} {advice}.")
     for name in header:
         if name and header.count(name) > 1:
@@ -187,8 +190,9 @@ def read_json(path: Path) -> Any:
         return json.loads(text)
     except json.JSONDecodeError as error:
         message = f"expected JSON. Received: {error.msg}, at column {error.colno}. "
-        raise fault_at(
-            path, error.lineno, message + "Correct the file, or fetch it anew if its end is missing."
-        ) from error
+        advice = "Correct the file, or fetch it anew if its end is missing."
+        if error.msg == "Extra data" and error.colno == 1:
+            advice = "Let its name end in .jsonl if there is an object on each line."
+        raise fault_at(path, error.lineno, message + advice) from error
     except (ValueError, RecursionError) as error:  # a number of thousands of digits, brackets in thousands of brackets
         raise fault_at(path, 1, f"expected JSON. Received: {error}. Correct the file.") from error

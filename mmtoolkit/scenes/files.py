@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_folder_atomically
+from mmtoolkit.files import csv_bytes, write_folder_atomically
 from mmtoolkit.scenes.sentences import FORMS, Language, captions, questions
 from mmtoolkit.scenes.shapes import COLOURS, KINDS, Scene, draw_scene, one_of, sample_scene
 
@@ -68,10 +67,5 @@ def _write_all(
         seed_here = generator.getrandbits(32)
         described += [(image, caption, split) for caption in captions(scene, language=language, seed=seed_here)]
         asked += [(image, *pair, split) for pair in questions(scene, language=language)]
-    _write_table(folder / "captions.csv", described)
-    _write_table(folder / "questions.csv", asked)
-
-
-def _write_table(path: Path, rows: Iterable[tuple[str, ...]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
-        csv.writer(file, lineterminator="\n").writerows(rows)
+    (folder / "captions.csv").write_bytes(csv_bytes(described))
+    (folder / "questions.csv").write_bytes(csv_bytes(asked))

@@ -18,10 +18,15 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
 LEVELS = ("word", "char", "whole", "answer")
+# Signs without a glyph or a meaning: hyphens that break lines, marks of direction, joints of nothing.
+INVISIBLE = r"[\x{AD}\x{61C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}]+"
+JOINERS = r"\x{200C}\x{200D}"  # those of Persian, Urdu, Hindi and others: inside a word they belong to its spelling
 
 
 def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
     """Normalises text: Unicode NFC, runs of white space and control characters to one space, optionally lower case.
+
+    Soft hyphens and other invisible signs are removed, so that they split no word.
 
     Example:
         >>> normalise(tf.constant(["  Ein  ÄPFEL "]), lower=True)
@@ -42,6 +47,7 @@ def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
             "Install it with `pip install tensorflow-text`; on Windows use WSL."
         ) from error
 
+    texts = tf.strings.regex_replace(texts, INVISIBLE, "")
     texts = tf.strings.regex_replace(texts, r"[\s\pZ\p{Cc}]+", " ")  # first: NFC would cut a text at a NUL
     texts = tf_text.normalize_utf8(texts, "NFC")
     if lower:
@@ -51,7 +57,7 @@ def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
 
 
 def strip_punctuation(texts: tf.Tensor) -> tf.Tensor:
-    """Removes punctuation; letters, marks, digits, and the - and ' inside words stay.
+    """Removes punctuation; letters, marks, digits, and the - and ' and joiners inside words stay.
 
     Example:
         >>> strip_punctuation(tf.constant(['a man\\'s t-shirt says "hi" .']))
@@ -59,9 +65,9 @@ def strip_punctuation(texts: tf.Tensor) -> tf.Tensor:
     """
     texts = tf.strings.regex_replace(texts, "[’ʼ]", "'")
     texts = tf.strings.regex_replace(texts, "[‐‑]", "-")
-    texts = tf.strings.regex_replace(texts, r"[^\pL\pM\pN'\-]+", " ")
-    texts = tf.strings.regex_replace(texts, r"(^|\s)['\-]+", " ")
-    texts = tf.strings.regex_replace(texts, r"['\-]+(\s|$)", " ")
+    texts = tf.strings.regex_replace(texts, rf"[^\pL\pM\pN'\-{JOINERS}]+", " ")
+    texts = tf.strings.regex_replace(texts, rf"(^|\s)['\-{JOINERS}]+", " ")
+    texts = tf.strings.regex_replace(texts, rf"['\-{JOINERS}]+(\s|$)", " ")
     return tf.strings.strip(tf.strings.regex_replace(texts, r"\s+", " "))
 
 

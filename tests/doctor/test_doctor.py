@@ -19,7 +19,15 @@ from mmtoolkit.doctor import examine, health_page
 from mmtoolkit.doctor.duplicates import Owner, alike, duplicates, near_pairs, nearly_same
 from mmtoolkit.doctor.findings import USABLE
 from mmtoolkit.doctor.pictures import inspect_pictures
-from mmtoolkit.doctor.texts import Text, answer_table, foreign_script, foreign_words, text_findings, vocabulary_table
+from mmtoolkit.doctor.texts import (
+    Text,
+    answer_table,
+    foreign_script,
+    foreign_words,
+    text_findings,
+    vocabulary_table,
+    words_of,
+)
 from mmtoolkit.readers import load_captions, load_questions
 from tests.doctor.conftest import PLANTED
 
@@ -214,6 +222,18 @@ def test_a_script_is_foreign_where_most_letters_are_of_another() -> None:
     )
     assert [(each.kind, each.source) for each in found] == [("unexpected script", "c:82")]
     assert "Hangul letters, the others are in Latin" in found[0].message
+
+
+def test_plain_words_around_every_text_are_told() -> None:
+    texts = [Text(f"start a {colour} dog end", f"{colour}.jpg", f"a.csv:{colour}") for colour in "abcdef"]
+    finding, *others = text_findings(texts)
+    assert (finding.kind, finding.level, finding.source, len(others)) == ("marker", "error", "a.csv:a", 5)
+    assert "every caption begins with 'start' and ends with 'end'" in finding.message
+    assert not text_findings([*texts, Text("a dog", "g.jpg", "a.csv:g")])
+
+
+def test_a_word_with_a_joiner_is_one() -> None:
+    assert words_of("می\u200cشوند hy\u00adphen") == ["می\u200cشوند", "hyphen"]
 
 
 def test_signs_without_a_word_are_empty_and_a_second_answer_is_told() -> None:

@@ -18,7 +18,7 @@ TEXTS = {
     "  a dog\n\truns\r\nfast ": "a dog runs fast",
     "one\u2028two": "one two",
     "=1+1; it's 50% | #1": "=1+1; it's 50% | #1",
-    "😀": "😀",
+    "a dog 😀": "a dog 😀",
 }
 
 
@@ -72,6 +72,37 @@ def test_all_else_in_a_table_stays(photos: Path) -> None:
     )
 
 
+def test_the_columns_of_another_program_stay_as_they_are(photos: Path) -> None:
+    """Semicolons, capitals and other names, and no mark where there was none."""
+    table = photos / "captions.csv"
+    table.write_bytes("File_Name;Split;Text;Bemerkung\n1.jpg;train;old, one;가\n".encode())
+    sheet = sheet_of(photos)
+    assert labels(sheet) == {"1.jpg": [("old, one",)]}
+    save(sheet, "1.jpg", [["a; b"], ["new"]])
+    save(sheet, "2.jpg", [["green"]])
+    expected = 'File_Name;Split;Text;Bemerkung\n1.jpg;train;"a; b";가\n1.jpg;train;new;\n2.jpg;;green;\n'
+    assert table.read_bytes().decode() == expected
+
+
+def test_a_new_table_gets_the_mark_of_excel_with_its_first_hangul(photos: Path) -> None:
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["a dog"]])
+    assert sheet.path.read_bytes() == b"image,caption\n1.jpg,a dog\n"
+    save(sheet, "1.jpg", [["개"]])
+    assert sheet.path.read_bytes().decode() == "\ufeffimage,caption\n1.jpg,개\n"
+    save(sheet, "1.jpg", [["a dog"]])
+    assert sheet.path.read_bytes().decode() == "\ufeffimage,caption\n1.jpg,a dog\n"
+    assert labels(sheet) == {"1.jpg": [("a dog",)]}
+
+
+def test_a_caption_without_words_is_none(photos: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption\n1.jpg,-\n2.jpg,a dog\n")
+    sheet = sheet_of(photos)
+    assert labels(sheet) == {"2.jpg": [("a dog",)]} and unfinished(sheet) == 1
+    save(sheet, "1.jpg", [["😀"], ["a cat"]])
+    assert [record.captions for record in mm.read_captions(photos)] == [("a cat",), ("a dog",)]
+
+
 def test_a_picture_keeps_the_name_that_the_table_has_for_it(photos: Path) -> None:
     """Readers also look in images/."""
     (photos / "images").mkdir()
@@ -123,9 +154,9 @@ def test_what_another_program_writes_meanwhile_stays(photos: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("picture,caption\n", ":1: expected a column 'image'"),
+        ("title,caption\n", ":1: expected a column 'image'"),
         ("image,captoin\n1.jpg,a\n", "Rename 'captoin' to 'caption'"),
-        ("image;caption\n1.jpg;a\n", "expected commas between the columns"),
+        ("image;captoin\n1.jpg;a\n", ":1: expected a column 'caption'"),
         ("image,caption\n1.jpg,red, or so\n", ":2: expected 2 fields. Received: 3."),
         ('image,caption\n1.jpg,"red\n2.jpg,b\n', "double quotes are closed"),
     ],

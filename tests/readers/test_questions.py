@@ -271,7 +271,16 @@ def test_json_lines(folder: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "text", "told"),
     [
-        ("questions.csv", "image,question\n1.jpg,what?\n", "questions.csv:1: expected a column 'answer'"),
+        (
+            "questions.csv",
+            "image,question,anwser\n1.jpg,what?,x\n",
+            "questions.csv:1: expected a column 'answer'. Received: 'image', 'question', 'anwser'. Rename 'anwser'",
+        ),
+        (
+            "questions.csv",
+            "image,question,answer1,answer2\n1.jpg,what?,x,y\n",
+            "questions.csv:1: expected a column 'answer'.",
+        ),
         ("questions.csv", "image,question,answer\n1.jpg,,dog\n", "questions.csv:2: expected a question about '1.jpg'"),
         (
             "questions.csv",
@@ -281,7 +290,12 @@ def test_json_lines(folder: Any) -> None:
         ("questions.csv", "image,question,answer\n9.jpg,what?,x\n", "questions.csv:2: expected the picture '9.jpg'"),
         ("questions.csv", "image,question,answer\n", "expected at least one question. Received: none."),
         ("questions.csv", "image,question,answer,split\n1.jpg,what?,x,tset\n", "Did you mean 'test'"),
-        ("questions.jsonl", '{"image": "1.jpg", "question": "what?"}\n', "expected a field 'answer', a string"),
+        (
+            "questions.jsonl",
+            '{"image": "1.jpg", "question": "what?", "answer": "x"}\n{"image": "1.jpg", "question": "what?"}\n',
+            "questions.jsonl:2: expected a field 'answer', a string. Received: 'image', 'question'. Correct the line.",
+        ),
+        ("questions.jsonl", '{"image": "1.jpg", "question": "what?", "anwser": "x"}\n', "Did you mean 'anwser'?"),
         ("questions.jsonl", '{"image": "1.jpg", "question": 3, "answer": "x"}\n', "expected 'question' to be a string"),
         ("questions.jsonl", '{"image": "1.jpg", "question": "?", "answers": []}\n', "expected 'answers' to be a list"),
         (QUESTIONS, '{"data": []}', "expected a field 'questions', a list"),

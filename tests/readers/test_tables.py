@@ -35,6 +35,37 @@ def test_a_byte_order_mark_is_not_part_of_the_first_column(tmp_path):
     assert list(csv_rows(path, required=("image", "caption"))) == [(2, {"image": "1.jpg", "caption": "a dog"})]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_the_columns_of_any_spreadsheet(tmp_path, delimiter):
+    """Excel writes semicolons where a comma is in numbers; the other three signs are then part of a caption."""
+    text = f'image{delimiter}caption\r\n1.jpg{delimiter}"a, b; c\t| d"\r\n'
+    (row,) = csv_rows(table(tmp_path, text.encode()), required=("image", "caption"))
+    assert row == (2, {"image": "1.jpg", "caption": "a, b; c\t| d"})
+
+
+def test_commas_in_the_rows_do_not_count(tmp_path):
+    path = table(tmp_path, b"image;caption\n1.jpg;a dog, running, far\n")
+    assert list(csv_rows(path, required=("image",))) == [(2, {"image": "1.jpg", "caption": "a dog, running, far"})]
+
+
+def test_carriage_returns_alone_end_lines_where_no_line_feed_does(tmp_path):
+    assert list(numbered_lines(table(tmp_path, b"a\r\rb\r"))) == [(1, "a"), (3, "b")]
+    assert list(numbered_lines(table(tmp_path, b"a\rb\nc\r\n"))) == [(1, "a\rb"), (2, "c")]
+    assert list(csv_rows(table(tmp_path, b"image,x\r1.jpg,2\r"), required=("image",))) == [
+        (2, {"image": "1.jpg", "x": "2"})
+    ]
+    with pytest.raises(InputError, match=r"table\.csv:3: expected UTF-8 text"):
+        list(numbered_lines(table(tmp_path, b"a\rb\r\xff")))
+
+
+def test_a_column_that_may_be_absent_is_not_to_be_misspelt(tmp_path):
+    path = table(tmp_path, b"image,anwser,answerable\n1.jpg,red,1\n")
+    with pytest.raises(InputError, match="expected a column 'answer'.*Rename 'anwser' to 'answer'"):
+        list(csv_rows(path, required=("image",), optional=("answer",)))
+    path = table(tmp_path, b"image,answerable,answer_type\n1.jpg,1,other\n")
+    assert len(list(csv_rows(path, required=("image",), optional=("answer",)))) == 1
+
+
 def test_a_short_row_ends_in_empty_fields(tmp_path):
     path = table(tmp_path, b"image,caption,split\n1.jpg,a dog\n")
     assert list(csv_rows(path, required=("image",))) == [(2, {"image": "1.jpg", "caption": "a dog", "split": ""})]
@@ -44,7 +75,7 @@ def test_a_short_row_ends_in_empty_fields(tmp_path):
     ("content", "line", "words"),
     [
         (b"image,captoin\n", 1, "column 'caption'. Received: 'image', 'captoin'. Rename 'captoin' to 'caption'."),
-        (b"\nIMAGE,caption\n", 2, "column 'image'. Received: 'IMAGE', 'caption'. Rename 'IMAGE' to 'image'."),
+        (b"\nIMGAE;caption\n", 2, "column 'image'. Received: 'IMGAE', 'caption'. Rename 'IMGAE' to 'image'."),
         (b"image,caption,caption\n", 1, "every column once"),
         (b"image,caption\n1.jpg,a dog\n2.jpg,a dog, running\n", 3, "expected 2 fields. Received: 3."),
         (b'image,caption\n1.jpg,a dog\n2.jpg,"a cat\n3.jpg,a cow\n', 3, "double quotes"),

@@ -5,12 +5,12 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, run, tell
 from mmtoolkit.cli.options import Group
-from mmtoolkit.cli.ranges import Port, Range
+from mmtoolkit.cli.ranges import Count, Port, Range
 from mmtoolkit.files import write_atomically
 from mmtoolkit.startup import start_tensorflow
 
@@ -27,6 +27,10 @@ class Options(Group):
         host: Address to listen on. Anyone who reaches it can ask: 0.0.0.0 is for a network that is trusted.
         megabytes: Largest request.
         seconds: How long a model may take over a request, and a client may send nothing.
+        versions: How many of a model's versions are loaded, the newest first, or all of them.
+        labels: Names of versions, for /v1/models/NAME/labels/LABEL, e.g. stable=1 canary=2; stable is the newest one if
+            it is not named.
+        origin: Addresses of the page behind a proxy that does not pass on the header Host, e.g. https://photos.example.
         page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
     """
 
@@ -35,6 +39,9 @@ class Options(Group):
     host: str = "127.0.0.1"
     megabytes: Annotated[int, ABOVE_0] = 32
     seconds: Annotated[float, ABOVE_0] = 30.0
+    versions: Count | Literal["all"] = 1
+    labels: tuple[str, ...] = ()
+    origin: tuple[str, ...] = ()
     page: Path | None = None
 
 
@@ -56,16 +63,24 @@ def main(options: Options) -> int:
     from mmtoolkit.serving.demo_html import served_page
     from mmtoolkit.serving.loaded import load_models
 
-    loaded = load_models(options.models)
+    versions = None if options.versions == "all" else options.versions
+    loaded = load_models(options.models, versions=versions, labels=dict(map(label, options.labels)))
     if page:
         write_atomically(page, lambda file: file.write(served_page(loaded)))
         tell(f"page: {page}")
         return 0
-    megabytes, seconds = options.megabytes, options.seconds
-    server = make_server(loaded, host=host, port=options.port, megabytes=megabytes, seconds=seconds)
+    server = make_server(
+        loaded,
+        host=host,
+        port=options.port,
+        megabytes=options.megabytes,
+        seconds=options.seconds,
+        origins=options.origin,
+    )
     address = f"http://{host}:{server.effective_port}"
-    for model in loaded.values():
-        tell(f"{model.name}, version {model.version}: {address}/v1/models/{model.name}")
+    for name, served in loaded.items():
+        numbers = ", ".join(map(str, served.models))
+        tell(f"{name}, version{'s' * (len(served.models) > 1)} {numbers}: {address}/v1/models/{name}")
     tell(f"page: {address}/\nthis is the development server, without batching; Ctrl-C ends it")
     signal.signal(signal.SIGTERM, stop)
     try:
@@ -75,9 +90,21 @@ def main(options: Options) -> int:
     finally:
         server.close()
         server.task_dispatcher.shutdown()
-        for model in loaded.values():
-            model.close()
+        for served in loaded.values():
+            served.close()
     return 0
+
+
+def label(word: str) -> tuple[str, int]:
+    """Reads LABEL=VERSION.
+
+    Raises:
+        InputError: It is something else.
+    """
+    name, _, version = word.partition("=")
+    if not name or not version.isdecimal():
+        raise mm.InputError(f"--labels expects LABEL=VERSION, e.g. stable=1. Received: {word!r}.")
+    return name, int(version)
 
 
 def stop(*_: Any) -> None:

@@ -77,7 +77,7 @@ def main(options: Options) -> int:
         seconds=options.seconds,
         origins=options.origin,
     )
-    address = f"http://{host}:{server.effective_port}"
+    address = f"http://{host}:{options.port or server.effective_port}"
     for name, served in loaded.items():
         numbers = ", ".join(map(str, served.models))
         tell(f"{name}, version{'s' * (len(served.models) > 1)} {numbers}: {address}/v1/models/{name}")

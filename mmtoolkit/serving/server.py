@@ -9,9 +9,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-import waitress
-import waitress.server
 from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, create_server
 from waitress.task import ErrorTask
 
 from mmtoolkit.errors import InputError
@@ -87,9 +86,11 @@ def make_server(
         InputError: The port is not available, or an origin is none.
     """
     named = {origin_of(url) for url in origins}
+    sockets: dict[int, Any] = {}
     try:
-        server = waitress.server.create_server(
+        server = create_server(
             Application(models, seconds=seconds, megabytes=megabytes, origins=named),
+            map=sockets,
             host=host,
             port=port,
             threads=THREADS,
@@ -101,5 +102,7 @@ def make_server(
         )
     except OSError as error:
         raise InputError(f"--port expects a free port. Received: {port} ({error.strerror}); name another.") from error
-    server.channel_class = JsonChannel
+    for each in sockets.values():  # of every address that the host has, e.g. localhost
+        if isinstance(each, BaseWSGIServer):
+            each.channel_class = JsonChannel
     return server

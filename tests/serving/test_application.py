@@ -5,11 +5,14 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import socket
+import threading
 import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
+from waitress.server import BaseWSGIServer
 
 import mmtoolkit as mm
 from mmtoolkit.serving.application import Application
@@ -17,7 +20,7 @@ from mmtoolkit.serving.loaded import ServedVersions
 from mmtoolkit.serving.prometheus import LIMITS, RequestMetrics
 from mmtoolkit.serving.rest import Refused
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
-from mmtoolkit.serving.server import origin_of
+from mmtoolkit.serving.server import make_server, origin_of
 
 TEXT = ServedTensor("a:0", "string", (-1,))
 ROW = b'{"instances": ["a"]}'
@@ -144,6 +147,24 @@ def test_an_origin_is_written_as_browsers_send_it() -> None:
     for wrong in ("photos.example", "https://a/b", "ftp://a", "https://", "*", "https://u@a"):
         with pytest.raises(mm.InputError, match="--origin expects the address of a page"):
             origin_of(wrong)
+
+
+def test_every_address_of_a_host_refuses_in_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    places = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (host, 0)) for host in ("127.0.0.1", "127.0.0.2")]
+    with monkeypatch.context() as patched:
+        patched.setattr(socket, "getaddrinfo", lambda *_, **__: places)
+        server = make_server({}, host="localhost", port=0)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    for place in server.effective_listen:
+        with socket.create_connection(place, timeout=20) as line:
+            line.sendall(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
+            head, _, body = b"".join(iter(lambda: line.recv(1000), b"")).partition(b"\r\n\r\n")
+        assert head.startswith(b"HTTP/1.1 413 ") and list(json.loads(body)) == ["error"]
+    trigger = next(each.trigger for each in server.map.values() if isinstance(each, BaseWSGIServer))
+    trigger.pull_trigger(server.close)  # in its own loop
+    thread.join(20)
+    assert not thread.is_alive()
 
 
 def test_requests_are_counted_for_prometheus(application: Application) -> None:

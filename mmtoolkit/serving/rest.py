@@ -131,8 +131,9 @@ def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
         given = np.array(value)
         if value and (given.dtype.kind == "b" or not np.can_cast(given.dtype, kind, "same_kind")):
             raise TypeError(f"these are {given.dtype}")
-        numbers = np.array(value, kind)
-    except (ValueError, TypeError, OverflowError) as error:
+        with np.errstate(over="raise"):
+            numbers = np.array(value, kind)
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise Refused(400, f"Input {name} expects numbers of the type {wanted.dtype}: {error}.") from error
     sides = [-1, *wanted.shape[1:]]
     if numbers.ndim != len(sides) or any(

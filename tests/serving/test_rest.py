@@ -90,7 +90,12 @@ def test_numbers_have_the_shape_of_the_signature() -> None:
         (b'{"signature_name": "from_regions", "instances": [["1"]]}', "of the type float: these are <U1"),
         (b'{"signature_name": "from_regions", "instances": [[null]]}', "of the type float: these are object"),
         (b'{"signature_name": "from_regions", "instances": [[true]]}', "of the type float: these are bool"),
+        (
+            b'{"signature_name": "from_regions", "instances": [[[1e39, 2, 3], [4, 5, 6]]]}',
+            "of the type float: overflow",
+        ),
         (b'{"signature_name": "drawn", "inputs": {"image_bytes": ["a"], "seed": [1.7]}}', "int32: these are float64"),
+        (b'{"signature_name": "drawn", "inputs": {"image_bytes": ["a"], "seed": [2147483648]}}', "of the type int32:"),
         (b'{"instances": ' + b"[" * 100_000, "JSON Parse error"),
     ],
 )

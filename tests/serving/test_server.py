@@ -221,7 +221,7 @@ def test_a_linked_model_has_the_name_of_its_link(models: Path, tmp_path: Path, m
         "third": ("third", 4),
     }
     monkeypatch.chdir(folder / "third")
-    for path in (Path(), Path("../third"), folder / "first" / ".." / "third"):
+    for path in (Path(), Path("../third"), folder / "third" / ".." / "third"):
         assert list(load_models(path)) == ["third"]
 
 

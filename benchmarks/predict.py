@@ -169,7 +169,7 @@ def photos(folder: Path, photo: Image.Image) -> dict[str, Path]:
     try:
         import pillow_heif
     except ImportError:
-        tell("HEIC is left out: pip install 'mmtoolkit[heic]'")
+        tell("HEIC is left out: pip install '.[heic]'")
     else:
         pillow_heif.register_heif_opener()
         kinds["HEIC, 12 megapixels"] = (large, "h.heic", {"quality": 80})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,11 @@ import tyro
 import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell, warn
 from mmtoolkit.cli.options import Printing
-from mmtoolkit.cli.ranges import Positive, Whole
-from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
+from mmtoolkit.cli.ranges import Count, Positive, Whole
+from mmtoolkit.serving.client import BATCH, Client, GrpcClient, Prediction, RestClient
 from mmtoolkit.startup import start_tensorflow
 
 Name = Path | str | None  # of a picture, or the question where there is none
-BATCH, BYTES = 16, 10**7  # pictures and bytes of a request: a few photos of a phone
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +28,7 @@ class Options(Printing):
         url: The model, http://localhost:8501/v1/models/NAME; over gRPC, grpc://localhost:8500/NAME.
         images: Picture files, or folders of them; none for a model that reads questions alone.
         question: For a model that answers questions.
+        batch_size: Pictures of a request, at most the server's max_batch_size.
         timeout: Seconds to wait for the server.
         retries: Tries after the first, where the server cannot be reached or is busy.
     """
@@ -36,6 +36,7 @@ class Options(Printing):
     url: tyro.conf.Positional[str]
     images: tyro.conf.Positional[list[Path]]
     question: str | None = None
+    batch_size: Count = BATCH
     timeout: Positive = 60.0
     retries: Whole = 3
 
@@ -48,32 +49,18 @@ def main(options: Options) -> int:
     """
     images, question = options.images, options.question
     client = client_for(options.url, options.timeout, options.retries)
+    pictures = mm.find_images(images, warn=warn) if images or question is None else []
+    names: Sequence[Name] = pictures or [question]
+    questions = [question] * len(names) if question is not None else ()
     predictions: list[tuple[Name, Prediction]] = []
-    for batch in batches(mm.find_images(images, warn=warn) if images or question is None else []):
-        found = client.ask(batch, [question] * max(len(batch), 1) if question is not None else ())
-        names: Sequence[Name] = batch or [question]
-        rows = list(zip(names, found, strict=True))
-        predictions += rows
+    for name, each in zip(names, client.stream(pictures, questions, batch_size=options.batch_size), strict=True):
+        predictions.append((name, each))
         if not options.json:
-            show(rows)
+            show(name, each)
     if options.json:
         results = [as_json(name, each) for name, each in predictions]
         print(json_format.dumps({"results": results}, indent=1, ensure_ascii=False))
     return 0 if all(each.status == "ok" for _, each in predictions) else 1
-
-
-def batches(paths: Sequence[Path]) -> Iterator[list[Path]]:
-    """Groups the files into requests of at most `BATCH` pictures and `BYTES`; no files make one empty request."""
-    batch: list[Path] = []
-    held = 0
-    for path in paths:
-        size = path.stat().st_size
-        if batch and (len(batch) == BATCH or held + size > BYTES):
-            yield batch
-            batch, held = [], 0
-        batch.append(path)
-        held += size
-    yield batch
 
 
 def client_for(url: str, timeout: float, retries: int) -> Client:
@@ -87,23 +74,22 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
     return GrpcClient(target, model, timeout=timeout, retries=retries)
 
 
-def show(rows: Sequence[tuple[Name, Prediction]]) -> None:
-    """Prints the prediction for each picture."""
-    for name, each in rows:
-        if each.status != "ok":
-            tell(f"error: {name}: {each.status}")
-        elif each.others:
-            for text, share in ((each.text, each.score), *each.others):
-                print(f"{name}\t{text}\t{share:.3f}", flush=True)
-        else:
-            print(f"{name}\t{each.text}", flush=True)
+def show(name: Name, each: Prediction) -> None:
+    """Prints the prediction for a picture."""
+    if each.status != "ok":
+        tell(f"error: {name}: {each.status}")
+    elif each.others:
+        for text, share in ((each.text, each.score), *each.others):
+            print(f"{name}\t{text}\t{share:.3f}", flush=True)
+    else:
+        print(f"{name}\t{each.text}", flush=True)
 
 
 def as_json(name: Name, prediction: Prediction) -> dict[str, Any]:
     """Returns the prediction for a picture as JSON."""
     others = [{"text": text, "score": share} for text, share in prediction.others]
-    best = {"text": prediction.text, "score": prediction.score, "status": prediction.status}
-    return {"image": str(name), **best, "others": others}
+    own = {"text": prediction.text, "score": prediction.score, "status": prediction.status}
+    return {"image": str(name), **own, "others": others}
 
 
 if __name__ == "__main__":

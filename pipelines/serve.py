@@ -5,13 +5,14 @@ from __future__ import annotations
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, run, tell
 from mmtoolkit.cli.options import Group
-from mmtoolkit.cli.ranges import Port, Range
+from mmtoolkit.cli.ranges import Count, Port, Range
 from mmtoolkit.files import write_atomically
+from mmtoolkit.installation import install_command
 from mmtoolkit.startup import start_tensorflow
 
 ABOVE_0 = Range("a number above 0", lambda number: number > 0)
@@ -23,11 +24,15 @@ class Options(Group):
 
     Args:
         models: Directory of models, NAME/VERSION as export writes them, or that of one model.
-        port: Port of the server; 0 takes a free one.
-        host: Address to listen on. Anyone who reaches it can send requests: 0.0.0.0 is for a trusted network.
+        port: Of the server; 0 takes a free one.
+        host: Address to listen on. Anyone who reaches it can ask: 0.0.0.0 is for a network that is trusted.
         megabytes: Largest request.
-        seconds: Time limit of a model for a request, and of a client that sends nothing.
-        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving.
+        seconds: How long a model may take over a request, and a client may send nothing.
+        versions: How many of a model's versions are loaded, the newest first, or all of them.
+        labels: Names of versions, for /v1/models/NAME/labels/LABEL, e.g. stable=1 canary=2; stable is the newest one if
+            it is not named.
+        origin: Addresses of the page behind a proxy that does not pass on the header Host, e.g. https://photos.example.
+        page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
     """
 
     models: Path
@@ -35,6 +40,9 @@ class Options(Group):
     host: str = "127.0.0.1"
     megabytes: Annotated[int, ABOVE_0] = 32
     seconds: Annotated[float, ABOVE_0] = 30.0
+    versions: Count | Literal["all"] = 1
+    labels: tuple[str, ...] = ()
+    origin: tuple[str, ...] = ()
     page: Path | None = None
 
 
@@ -51,23 +59,31 @@ def main(options: Options) -> int:
         from mmtoolkit.serving.server import make_server
     except ModuleNotFoundError as error:
         raise mm.InputError(
-            f"serve needs the package waitress. Received: {error}; install it with pip install 'mmtoolkit[serving]'."
+            f"serve needs the package waitress. Received: {error}; install it with {install_command('serving')}."
         ) from error
     from mmtoolkit.serving.demo_html import served_page
     from mmtoolkit.serving.loaded import load_models
 
-    loaded = load_models(options.models)
+    versions = None if options.versions == "all" else options.versions
+    loaded = load_models(options.models, versions=versions, labels=dict(map(label, options.labels)))
     if page:
         write_atomically(page, lambda file: file.write(served_page(loaded)))
         tell(f"page: {page}")
         return 0
-    megabytes, seconds = options.megabytes, options.seconds
-    server = make_server(loaded, host=host, port=options.port, megabytes=megabytes, seconds=seconds)
-    address = f"http://{host}:{server.effective_port}"
-    for model in loaded.values():
-        tell(f"{model.name}, version {model.version}: {address}/v1/models/{model.name}")
+    server = make_server(
+        loaded,
+        host=host,
+        port=options.port,
+        megabytes=options.megabytes,
+        seconds=options.seconds,
+        origins=options.origin,
+    )
+    address = f"http://{host}:{options.port or server.effective_port}"
+    for name, served in loaded.items():
+        numbers = ", ".join(map(str, served.models))
+        tell(f"{name}, version{'s' * (len(served.models) > 1)} {numbers}: {address}/v1/models/{name}")
     tell(f"page: {address}/\nthis is the development server, without batching; Ctrl-C ends it")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, stop)
     try:
         server.run()
     except KeyboardInterrupt:
@@ -75,9 +91,26 @@ def main(options: Options) -> int:
     finally:
         server.close()
         server.task_dispatcher.shutdown()
-        for model in loaded.values():
-            model.close()
+        for served in loaded.values():
+            served.close()
     return 0
+
+
+def label(word: str) -> tuple[str, int]:
+    """Reads LABEL=VERSION.
+
+    Raises:
+        InputError: It is something else.
+    """
+    name, _, version = word.partition("=")
+    if not name or not version.isdecimal():
+        raise mm.InputError(f"--labels expects LABEL=VERSION, e.g. stable=1. Received: {word!r}.")
+    return name, int(version)
+
+
+def stop(*_: Any) -> None:
+    """Ends as Ctrl-C does."""
+    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

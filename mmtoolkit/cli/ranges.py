@@ -39,7 +39,7 @@ def check_ranges(options: Any) -> None:
     for field in dataclasses.fields(options):
         value = getattr(options, field.name)
         for bounds in ranges_in(hints[field.name]):
-            if value is not None and not bounds.holds(value):
+            if isinstance(value, int | float) and not bounds.holds(value):
                 raise InputError(f"{spelt(field.name)} expects {bounds.expected}. Received: {value}.")
 
 

@@ -1,4 +1,4 @@
-"""Queries a served model over REST or gRPC, on the development server or on TensorFlow Serving."""
+"""Asks a served model, over REST or gRPC: the development server or TensorFlow's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import base64
 import json
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -15,11 +15,13 @@ import numpy as np
 import urllib3
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.installation import install_command
 
 AGAIN = (429, 502, 503, 504)  # status of a server that may soon recover
+BATCH, BYTES = 16, 10**7  # rows of a request, and bytes of its pictures, which a few photos of a telephone have
 CONNECTIONS = 32  # kept open, for as many threads
 PAUSE = 0.3  # seconds before the second try; twice as long before each further one
-PLACE = re.compile(r"/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
+PLACE = re.compile(r"(/.*)?/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
 
 Picture = str | Path | bytes
 
@@ -51,7 +53,9 @@ class Client(ABC):
             InputError: The server cannot be reached or returns an error, which is in the message.
         """
 
-    def ask(self, pictures: Sequence[Picture], questions: Sequence[str] = ()) -> list[Prediction]:
+    def ask(
+        self, pictures: Sequence[Picture], questions: Sequence[str] = (), *, batch_size: int = BATCH
+    ) -> list[Prediction]:
         """Returns the caption of each picture, or the answer to its question.
 
         Example:
@@ -61,43 +65,86 @@ class Client(ABC):
         Args:
             pictures: Files, or bytes; none for a model that reads questions alone.
             questions: One for each picture, for a model that answers questions.
+            batch_size: Most rows of a request, at most the server's `max_batch_size`; more are asked in several.
 
         Raises:
             InputError: A file cannot be read, the server does not answer, or its model has other outputs.
         """
-        inputs = {"image_bytes": strings([picture_bytes(picture) for picture in pictures])} if pictures else {}
-        if questions:
-            inputs["question"] = strings(questions)
-        outputs = self.predict("serving_default", inputs)
-        text = next((name for name, value in outputs.items() if name != "status" and is_text(value)), "caption")
-        wanted = {"answers", "probabilities", "status"} if questions else {text, "score", "status"}
-        if not wanted <= set(outputs):
-            raise InputError(
-                f"Expected a model that gives {sorted(wanted)}. Received: {sorted(outputs)}; ask another, "
-                f"{'without questions' if questions else 'or this one with questions'}."
-            )
-        statuses = [status.decode() for status in outputs["status"]]
-        if questions:
-            rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
-            return [answer_prediction(*row) for row in rows]
-        rows = zip(outputs[text], outputs["score"], statuses, strict=True)
-        return [Prediction(best.decode(), float(score), status) for best, score, status in rows]
+        return list(self.stream(pictures, questions, batch_size=batch_size))
+
+    def stream(
+        self, pictures: Sequence[Picture], questions: Sequence[str] = (), *, batch_size: int = BATCH
+    ) -> Iterator[Prediction]:
+        """Yields what `ask` returns, those of each request when it is answered."""
+        if pictures and questions and len(pictures) != len(questions):
+            given = f"{len(pictures)} pictures and {len(questions)} questions"
+            raise InputError(f"Expected a question for each picture. Received: {given}.")
+        for inputs in requests(pictures, questions, batch_size=batch_size):
+            yield from predictions(self.predict("serving_default", inputs), answers=bool(questions))
+
+
+def requests(
+    pictures: Sequence[Picture], questions: Sequence[str], *, batch_size: int
+) -> Iterator[dict[str, np.ndarray]]:
+    """Cuts pictures and their questions into the inputs of requests of `batch_size` rows and `BYTES` bytes at most."""
+    if batch_size < 1:
+        raise InputError(f"batch_size expects 1 or more. Received: {batch_size}.")
+    if not pictures:
+        starts = range(0, len(questions), batch_size)
+        yield from ({"question": strings(questions[start : start + batch_size])} for start in starts)
+        return
+    start, batch, size = 0, list[bytes](), 0
+    for number, picture in enumerate([*pictures, None]):
+        data = b"" if picture is None else picture_bytes(picture)
+        if batch and (picture is None or len(batch) == batch_size or size + len(data) > BYTES):
+            inputs = {"image_bytes": strings(batch)}
+            yield {**inputs, "question": strings(questions[start:number])} if questions else inputs
+            start, batch, size = number, [], 0
+        batch.append(data)
+        size += len(data)
+
+
+def predictions(outputs: Mapping[str, np.ndarray], *, answers: bool) -> list[Prediction]:
+    """Makes the predictions of the outputs of one request.
+
+    Raises:
+        InputError: They are of another model.
+    """
+    text = next((name for name, value in outputs.items() if name != "status" and is_text(value)), "caption")
+    wanted = {"answers", "probabilities", "status"} if answers else {text, "score", "status"}
+    if not wanted <= set(outputs):
+        raise InputError(
+            f"Expected a model that gives {sorted(wanted)}. Received: {sorted(outputs)}; ask another, "
+            f"{'without questions' if answers else 'or this one with questions'}."
+        )
+    statuses = [status.decode() for status in outputs["status"]]
+    if not answers:
+        texts, scores = [value.decode() for value in outputs[text]], outputs["score"]
+        return [
+            Prediction(best, float(score), status) for best, score, status in zip(texts, scores, statuses, strict=True)
+        ]
+    rows = zip(outputs["answers"], outputs["probabilities"], statuses, strict=True)
+    return [answer_prediction(texts, shares, status) for texts, shares, status in rows]
 
 
 def is_text(value: np.ndarray) -> bool:
-    """Checks whether an output is one string for each row."""
+    """Returns whether an output is one string for each row."""
     return value.ndim == 1 and all(isinstance(each, bytes) for each in value)
 
 
 def answer_prediction(texts: np.ndarray, shares: np.ndarray, status: str) -> Prediction:
-    """Converts the answers to one question and their probabilities to a `Prediction`."""
+    """Makes a prediction of the answers to one question."""
     pairs = [(text.decode(), float(share)) for text, share in zip(texts, shares, strict=True) if text]
-    (best, probability), *others = pairs or [("", 0.0)]
-    return Prediction(best, probability, status, tuple(others))
+    first = pairs[0] if pairs else ("", 0.0)
+    return Prediction(first[0], first[1], status, tuple(pairs[1:]))
 
 
 def picture_bytes(picture: Picture) -> bytes:
-    """Returns the bytes of a picture, read if it is a file."""
+    """Returns the bytes of a picture, read if it is a file.
+
+    Raises:
+        InputError: The file cannot be read.
+    """
     if isinstance(picture, bytes):
         return picture
     try:
@@ -114,13 +161,14 @@ def strings(texts: Sequence[bytes | str]) -> np.ndarray:
 
 
 class RestClient(Client):
-    """Queries a served model over REST.
+    """Asks a served model over REST.
 
     Example:
         >>> RestClient("http://localhost:8501/v1/models/shapes").ask([Path("a.jpg")])
 
     Args:
-        url: The model, `http://HOST:PORT/v1/models/NAME`; `/versions/N` after it names a version.
+        url: The model, `http://HOST:PORT/v1/models/NAME`, a version of it with `/versions/N` or `/labels/LABEL`; the
+            path before `/v1` is a gateway's.
         timeout: Seconds to wait for data from the server.
         retries: Further tries if the server cannot be reached or is busy; one that is only slow is not asked again.
 
@@ -130,7 +178,8 @@ class RestClient(Client):
 
     def __init__(self, url: str, *, timeout: float = 60.0, retries: int = 3) -> None:
         parts = urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.netloc or not PLACE.fullmatch(parts.path.rstrip("/")):
+        is_place = PLACE.fullmatch(parts.path.rstrip("/")) and not parts.query and not parts.fragment
+        if parts.scheme not in ("http", "https") or not parts.netloc or not is_place:
             raise InputError(f"Expected a model's URL, http://localhost:8501/v1/models/NAME. Received: {url!r}.")
         self.url = url.rstrip("/")
         tries = urllib3.Retry(
@@ -201,7 +250,7 @@ def from_json(value: Any) -> np.ndarray:
 
 
 class GrpcClient(Client):
-    """Queries a served model over gRPC, which sends pictures without base64.
+    """Asks a served model over gRPC, which sends pictures without base64.
 
     Example:
         >>> GrpcClient("localhost:8500", "shapes").ask([Path("a.jpg")])
@@ -226,7 +275,7 @@ class GrpcClient(Client):
         except ImportError as error:
             raise InputError(
                 f"gRPC needs the package tensorflow-serving-api. Received: {error}; "
-                "install it with pip install 'mmtoolkit[serving]', or ask over REST."
+                f"install it with {install_command('serving')}, or ask over REST."
             ) from error
         self.target, self.model, self.version, self.timeout = target, model, version, timeout
         policy = {

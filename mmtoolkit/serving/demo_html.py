@@ -1,4 +1,4 @@
-"""Builds the page of the development server: one file with style and script, which sends requests to it only."""
+"""Builds the page of the development server: one file with style and script, which asks this server only."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mmtoolkit.html import page
-from mmtoolkit.serving.loaded import ServedModel
+from mmtoolkit.serving.loaded import ServedModel, ServedVersions
 
 FOLDER = Path(__file__).parent
 PAGE_HEADERS = [
@@ -22,10 +22,11 @@ PAGE_HEADERS = [
 ]
 
 
-def served_page(models: Mapping[str, ServedModel]) -> bytes:
-    """Builds the page on which a person tries the models."""
+def served_page(models: Mapping[str, ServedVersions]) -> bytes:
+    """Builds the page on which a person asks the models."""
     body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.html", "page.js"))
-    described = json.dumps({name: capabilities(model) for name, model in models.items()}).replace("<", "\\u003c")
+    known = {name: capabilities(served.newest) for name, served in models.items()}
+    described = json.dumps(known).replace("<", "\\u003c")
     return page("mmtoolkit", body, script=f"const MODELS = {described};\n{script}").encode()
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -27,6 +29,7 @@ STATUS = {  # HTTP status by error code, as of TensorFlow Serving; others are 50
     tf.errors.UNIMPLEMENTED: 501,
     tf.errors.UNAVAILABLE: 503,
 }
+STABLE = "stable"  # the label of the newest version, unless it is given to another
 NO_REASON = "Graph execution error:"  # the first line of many messages
 
 
@@ -37,14 +40,14 @@ class ServedModel:
         >>> ServedModel(Path("models/shapes/1")).predict("serving_default", {"image_bytes": pictures}, seconds=30)
 
     Args:
-        folder: Directory of the SavedModel, whose name is the version.
+        folder: Directory of the SavedModel, NAME/VERSION; links keep the names that they have there.
 
     Raises:
         InputError: There is no SavedModel, or it cannot be loaded.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.name, self.version = folder.resolve().parent.name, int(folder.name)
+        self.name, self.version = model_name(folder.parent), int(folder.name)
         self.signatures = served_signatures(read_model(folder))
         with tf.Graph().as_default() as graph:
             self.session = tf.compat.v1.Session(graph=graph)
@@ -73,11 +76,41 @@ class ServedModel:
         self.session.close()
 
 
-def load_models(models: Path) -> dict[str, ServedModel]:
-    """Loads the newest version of each model in a directory, or of the one model whose directory it is.
+@dataclass(frozen=True)
+class ServedVersions:
+    """The loaded versions of a model.
+
+    Args:
+        models: Versions by number, the newest first.
+        labels: Numbers by label.
+    """
+
+    models: Mapping[int, ServedModel]
+    labels: Mapping[str, int]
+
+    @property
+    def newest(self) -> ServedModel:
+        """The version of a request that names none."""
+        return next(iter(self.models.values()))
+
+    def close(self) -> None:
+        """Closes all sessions."""
+        for model in self.models.values():
+            model.close()
+
+
+def load_models(
+    models: Path, *, versions: int | None = 1, labels: Mapping[str, int] | None = None
+) -> dict[str, ServedVersions]:
+    """Loads the newest versions of each model in a directory, or of the one model whose directory it is.
+
+    Args:
+        models: The directory.
+        versions: How many of each model, or `None` for all.
+        labels: Versions by label, for each model that has them.
 
     Raises:
-        InputError: The directory has no models.
+        InputError: The directory has no models, or a labelled version is not among those to load.
     """
     folders = [models] if versions_in(models) else sorted(filter(versions_in, models.glob("*")))
     if not folders:
@@ -85,8 +118,30 @@ def load_models(models: Path) -> dict[str, ServedModel]:
             f"Expected a directory of models that mmtoolkit export wrote, NAME/VERSION. Received: {models}, which has "
             "none; export a preset first."
         )
-    newest = [ServedModel(versions_in(folder)[-1]) for folder in folders]
-    return {model.name: model for model in newest}
+    chosen = {model_name(folder): versions_in(folder)[::-1][:versions] for folder in folders}
+    check_labels(labels or {}, chosen)
+    served = {}
+    for name, paths in chosen.items():
+        loaded = {model.version: model for model in map(ServedModel, paths)}
+        named = {STABLE: next(iter(loaded)), **(labels or {})}
+        served[name] = ServedVersions(loaded, {label: number for label, number in named.items() if number in loaded})
+    return served
+
+
+def model_name(folder: Path) -> str:
+    """Returns the name of a model's directory as it was given: that of a link, not of what it points to."""
+    return os.path.basename(os.path.abspath(folder))
+
+
+def check_labels(labels: Mapping[str, int], chosen: Mapping[str, Sequence[Path]]) -> None:
+    """Refuses the label of a version that no model has among the chosen ones."""
+    numbers = {int(path.name) for paths in chosen.values() for path in paths}
+    for label, number in labels.items():
+        if number not in numbers:
+            raise InputError(
+                f"--labels expects versions that are loaded ({', '.join(map(str, sorted(numbers)))}). "
+                f"Received: {label}={number}; load more with --versions."
+            )
 
 
 def reason(error: Exception) -> str:

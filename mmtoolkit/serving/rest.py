@@ -5,21 +5,30 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
 
-from mmtoolkit.serving.client import strings
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
 
 DEFAULT = "serving_default"
 NUMBERS = {"float": np.float32, "int32": np.int32, "int64": np.int64}  # by their name in the metadata
 MOST_ROWS = 64  # of a request: every row takes memory, one without a picture too
+PARSER = json.JSONDecoder(object_pairs_hook=lambda pairs: dict(reversed(pairs)))  # the first of two equal names counts
+ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(u[dD][89a-fA-F])|\\.", re.DOTALL)  # a lone surrogate in [1]
+
+Arrays = Mapping[str, np.ndarray]
 
 
 class Refused(Exception):
-    """Raised for a request that gets an error as reply, with its HTTP status."""
+    """Raised for a request that gets an error as reply.
+
+    Args:
+        status: HTTP status.
+        message: The `error` of the reply.
+    """
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(message)
@@ -38,19 +47,19 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
         signatures: Signatures of the model.
 
     Returns:
-        The name of the signature, its inputs by name, and whether the request, and so the reply, is in rows.
+        The name of the signature, its inputs by name, and whether they are rows, as the reply is then, too.
 
     Raises:
         Refused: The request is not valid.
     """
-    try:
-        content = json.loads(body)
-    except (ValueError, RecursionError) as error:
-        raise Refused(400, f"JSON Parse error: {error}") from error
+    content = parse(body)
     if not isinstance(content, dict):
         raise Refused(400, f"Request body must be a JSON object. Received: {type(content).__name__}.")
-    name = content.get("signature_name") or DEFAULT
-    if not isinstance(name, str) or name not in signatures:
+    name = content.get("signature_name", DEFAULT)
+    if not isinstance(name, str):
+        raise Refused(400, f"'signature_name' key must be a string value. Received: {json.dumps(name):.100}")
+    name = name or DEFAULT
+    if name not in signatures:
         raise Refused(400, f'Serving signature name: "{name}" not found in signature def')
     by_row = "instances" in content
     if by_row == ("inputs" in content):
@@ -66,6 +75,22 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
     return name, arrays, by_row
 
 
+def parse(body: bytes) -> Any:
+    """Parses the JSON value at the start of a body as the server does: in UTF-8; what follows it is not read.
+
+    Raises:
+        Refused: There is none, or half of a surrogate pair is in it.
+    """
+    text = body.decode("utf-8-sig", "surrogateescape").lstrip(" \t\r\n")
+    try:
+        content, end = PARSER.raw_decode(text)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"JSON Parse error: {error}") from error
+    if any(escape[1] for escape in ESCAPE.finditer(text, 0, end)):
+        raise Refused(400, "JSON Parse error: a string has half of a surrogate pair.")
+    return content
+
+
 def columns_of_rows(rows: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, list[Any]]:
     """Converts `instances` to columns: values, or objects with a value for each input."""
     if not isinstance(rows, list):
@@ -74,21 +99,21 @@ def columns_of_rows(rows: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, 
     if only and not all(isinstance(row, dict) and set(row) == {only} for row in rows):
         return {only: rows}
     for number, row in enumerate(rows):
-        check_names(row, wanted, f"instance {number}")
+        check_names(row, wanted, f"instance {number}", exact=True)
     return {key: [row[key] for row in rows] for key in wanted}
 
 
 def columns_of_inputs(columns: Any, wanted: Mapping[str, ServedTensor]) -> dict[str, Any]:
-    """Converts `inputs` to columns: an object with a list for each input, or the list of the only one."""
+    """Converts `inputs` to columns: an object with a list for each input (others are ignored), or the only list."""
     if len(wanted) == 1 and (not isinstance(columns, dict) or set(columns) == {"b64"}):
         return {next(iter(wanted)): columns}
-    check_names(columns, wanted, "'inputs'")
+    check_names(columns, wanted, "'inputs'", exact=False)
     return dict(columns)
 
 
-def check_names(given: Any, wanted: Mapping[str, ServedTensor], what: str) -> None:
-    """Checks that an object has exactly the inputs of the signature."""
-    if not isinstance(given, dict) or set(given) != set(wanted):
+def check_names(given: Any, wanted: Mapping[str, ServedTensor], what: str, *, exact: bool) -> None:
+    """Checks that an object has the inputs of the signature, and no others if they must be exact."""
+    if not isinstance(given, dict) or not set(wanted) <= set(given) or (exact and len(given) > len(wanted)):
         names = sorted(given) if isinstance(given, dict) else type(given).__name__
         raise Refused(400, f"Expected {what} to have the inputs {sorted(wanted)}. Received: {names}.")
 
@@ -98,14 +123,17 @@ def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
     if not isinstance(value, list):
         raise Refused(400, f"Input {name} expects a list with a value for each row. Received: {type(value).__name__}.")
     if wanted.dtype == "string":
-        return strings([text(name, row) for row in value])
+        texts = np.empty(len(value), object)
+        texts[:] = [text(name, row) for row in value]
+        return texts
     kind = NUMBERS[wanted.dtype]
     try:
         given = np.array(value)
         if value and (given.dtype.kind == "b" or not np.can_cast(given.dtype, kind, "same_kind")):
             raise TypeError(f"these are {given.dtype}")
-        numbers = np.array(value, kind)
-    except (ValueError, TypeError, OverflowError) as error:
+        with np.errstate(over="raise"):
+            numbers = np.array(value, kind)
+    except (ValueError, TypeError, ArithmeticError) as error:
         raise Refused(400, f"Input {name} expects numbers of the type {wanted.dtype}: {error}.") from error
     sides = [-1, *wanted.shape[1:]]
     if numbers.ndim != len(sides) or any(
@@ -118,23 +146,38 @@ def array(name: str, value: Any, wanted: ServedTensor) -> np.ndarray:
 def text(name: str, value: Any) -> bytes:
     """Converts a string, or `{"b64": …}`, to bytes."""
     if isinstance(value, str):
-        return value.encode(errors="replace")
+        return value.encode(errors="surrogateescape")  # bytes that are no UTF-8 reach the graph as they came
     if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
         raise Refused(400, f'Input {name} expects strings or {{"b64": …}}. Received: {type(value).__name__}.')
     try:
-        return base64.b64decode(value["b64"], validate=True)
+        return from_base64(value["b64"])
     except (binascii.Error, ValueError) as error:
         raise Refused(400, f"Unable to base64 decode input {name}: {error}.") from error
 
 
-def write_answer(outputs: Mapping[str, np.ndarray], *, by_row: bool) -> bytes:
+def from_base64(letters: str) -> bytes:
+    """Decodes base64 as absl's Base64Unescape does: white space is skipped, padding (= or .) is there or not.
+
+    Example:
+        >>> from_base64("/9j/\\r\\n4A")
+        b'\\xff\\xd8\\xff\\xe0'
+    """
+    data = b"".join(letters.encode("ascii").split())
+    digits = data.rstrip(b"=.")
+    padding = -len(digits) % 4
+    if len(data) - len(digits) not in (0, padding):
+        raise ValueError("Incorrect padding")
+    return base64.b64decode(digits + b"=" * padding, validate=True)
+
+
+def write_answer(outputs: Arrays, *, by_row: bool) -> bytes:
     """Writes the body of a reply: `predictions` in rows, or `outputs` in columns; a lone output has no name."""
-    content: Any = {name: column(name, value) for name, value in outputs.items()}
-    if len(content) == 1:
-        (content,) = content.values()
-    elif by_row:
-        content = [dict(zip(content, row, strict=True)) for row in zip(*content.values(), strict=True)]
-    return dump({"predictions" if by_row else "outputs": content})
+    columns = {name: column(name, value) for name, value in outputs.items()}
+    if not by_row:
+        return dump({"outputs": next(iter(columns.values())) if len(columns) == 1 else columns})
+    if len(columns) == 1:
+        return dump({"predictions": next(iter(columns.values()))})
+    return dump({"predictions": [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]})
 
 
 def column(name: str, value: np.ndarray) -> Any:
@@ -151,13 +194,21 @@ def column(name: str, value: np.ndarray) -> Any:
     return to_json(value.tolist())
 
 
+def error_body(message: str) -> bytes:
+    """Writes the body of an error."""
+    return dump({"error": message})
+
+
 def dump(content: Any) -> bytes:
     """Writes JSON in UTF-8."""
-    return json.dumps(content, ensure_ascii=False).encode()
+    return json.dumps(content, ensure_ascii=False).encode(errors="replace")
 
 
 def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature]) -> bytes:
     """Writes the reply to `/metadata`."""
+
+    def side(tensors: Mapping[str, ServedTensor]) -> dict[str, Any]:
+        return {key: info(tensor) for key, tensor in tensors.items()}
 
     def info(tensor: ServedTensor) -> dict[str, Any]:
         sides = [{"size": str(size), "name": ""} for size in tensor.shape]
@@ -166,8 +217,8 @@ def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature])
 
     definitions = {
         key: {
-            "inputs": {key: info(tensor) for key, tensor in signature.inputs.items()},
-            "outputs": {key: info(tensor) for key, tensor in signature.outputs.items()},
+            "inputs": side(signature.inputs),
+            "outputs": side(signature.outputs),
             "method_name": "tensorflow/serving/predict",
             "defaults": {},
         }
@@ -186,7 +237,8 @@ def metadata(name: str, version: int, signatures: Mapping[str, ServedSignature])
     )
 
 
-def model_status(version: int) -> bytes:
+def model_status(versions: Iterable[int]) -> bytes:
     """Writes the reply to `/v1/models/NAME`."""
     good = {"error_code": "OK", "error_message": ""}
-    return dump({"model_version_status": [{"version": str(version), "state": "AVAILABLE", "status": good}]})
+    states = [{"version": str(version), "state": "AVAILABLE", "status": good} for version in versions]
+    return dump({"model_version_status": states})

@@ -5,96 +5,68 @@ It is no production server: it neither batches requests nor loads new versions w
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Callable, Iterable, Mapping
-from http import HTTPStatus
+from collections.abc import Iterable, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
-import waitress
-import waitress.server
+from waitress.channel import HTTPChannel
+from waitress.server import BaseWSGIServer, create_server
+from waitress.task import ErrorTask
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.serving.demo_html import PAGE_HEADERS, served_page
-from mmtoolkit.serving.loaded import ServedModel
-from mmtoolkit.serving.rest import Refused, dump, metadata, model_status, read_request, write_answer
+from mmtoolkit.serving.application import JSON, MEGABYTES, SECONDS, TOO_LARGE, Application
+from mmtoolkit.serving.loaded import ServedVersions
+from mmtoolkit.serving.rest import error_body
 
-LOCAL = "127.0.0.1"
-MEGABYTES, SECONDS, THREADS = 32, 30, 4
-MODEL = r"/v1/models/([^/:]+)(?:/versions/(\d{1,19}))?"
-PREDICT = re.compile(MODEL + ":predict")
-ASKED = re.compile(MODEL + "(/metadata)?")
-CLOSED = 499  # TF Serving's status if the client closed the connection; the standard has no name for it
-
-NO_SERVABLE = (
-    "Servable not found for request: Latest({name})",
-    "Servable not found for request: Specific({name}, {version})",
-)
-NO_STATUS = ("Could not find any versions of model {name}", "Could not find version {version} of model {name}")
-
-Environment = Mapping[str, Any]
+LOCAL, THREADS = "127.0.0.1", 4
+ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 
 
-class Application:
-    """WSGI application that answers requests with models; `seconds` limits the time of each request."""
+class JsonErrorTask(ErrorTask):
+    """Answers as JSON what waitress itself refuses, e.g. a body that is too large."""
 
-    def __init__(self, models: Mapping[str, ServedModel], *, seconds: float = SECONDS) -> None:
-        self.models, self.seconds = models, seconds
+    def execute(self) -> None:
+        error = self.request.error
+        too_large = TOO_LARGE.format(most=self.channel.adj.max_request_body_size)
+        body = error_body(too_large if error.code == 413 else f"{error.reason}: {error.body}")
+        self.status = f"{error.code} {error.reason}"
+        self.response_headers.append(("Content-Type", JSON))
+        self.set_close_on_finish()
+        self.content_length = len(body)
+        self.write(body)
 
-    def __call__(self, environment: Environment, start: Callable[..., Any]) -> Iterable[bytes]:
-        try:
-            status, kind, body = 200, *self.answer(environment)
-        except Refused as refused:
-            status, kind, body = refused.status, "application/json", dump({"error": refused.message})
-        except Exception as error:  # one request must not end without an answer that its client can read
-            logging.getLogger(__name__).exception("a request failed")
-            status, kind, body = 500, "application/json", dump({"error": f"{type(error).__name__}: {error}"})
-        headers = [("Content-Type", kind), ("Content-Length", str(len(body)))]
-        phrase = "Client Closed Request" if status == CLOSED else HTTPStatus(status).phrase
-        start(f"{status} {phrase}", headers + (PAGE_HEADERS if kind.startswith("text/html") else []))
-        return [] if environment["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def answer(self, environment: Environment) -> tuple[str, bytes]:
-        """Returns the content type and the body of the reply to a valid request; refuses others."""
-        method, path = environment["REQUEST_METHOD"], environment.get("PATH_INFO", "")
-        path = path.encode("latin-1").decode(errors="replace")  # PEP 3333 has the bytes of UTF-8 as characters
-        if path == "/" and method in ("GET", "HEAD"):
-            return "text/html; charset=utf-8", served_page(self.models)
-        if not path.startswith("/v1/"):
-            raise Refused(404, f"Not found: {path:.200}")
-        origin = environment.get("HTTP_ORIGIN")
-        if origin and urlsplit(origin).netloc != environment.get("HTTP_HOST"):
-            raise Refused(403, f"Expected a request from this server's own page. Received: one from {origin:.200}.")
-        if method == "POST" and (match := PREDICT.fullmatch(path)):
-            model = self.model(*match.groups())
-            body = environment["wsgi.input"].read()
-            signature, inputs, by_row = read_request(body, model.signatures)
-            outputs = model.predict(signature, inputs, seconds=self.seconds)
-            return "application/json", write_answer(outputs, by_row=by_row)
-        if method == "GET" and (match := ASKED.fullmatch(path)):
-            name, version, about = match.groups()
-            if about:
-                model = self.model(name, version)
-                return "application/json", metadata(model.name, model.version, model.signatures)
-            return "application/json", model_status(self.model(name, version, missing=NO_STATUS).version)
-        raise Refused(400, f"Malformed request: {method} {path:.200}")
+class JsonChannel(HTTPChannel):
+    """A connection whose errors are JSON."""
 
-    def model(self, name: str, version: str | None, *, missing: tuple[str, str] = NO_SERVABLE) -> ServedModel:
-        """Finds the model that a path names; `missing` has the errors for an unknown model and an unknown version."""
-        model = self.models.get(name)
-        if model is None or (version is not None and int(version) != model.version):
-            raise Refused(404, missing[version is not None].format(name=name, version=version))
-        return model
+    error_task_class = JsonErrorTask
+
+
+def origin_of(url: str) -> str:
+    """Writes the origin of an address as browsers send it.
+
+    Example:
+        >>> origin_of("https://Photos.example:443/")
+        'https://photos.example'
+
+    Raises:
+        InputError: It is no such address, or has a path.
+    """
+    origin = url.lower().removesuffix("/")
+    origin = origin.removesuffix(":443" if origin.startswith("https") else ":80")
+    if not ORIGIN.fullmatch(origin):
+        raise InputError(f"--origin expects the address of a page, https://HOST[:PORT]. Received: {url!r}.")
+    return origin
 
 
 def make_server(
-    models: Mapping[str, ServedModel],
+    models: Mapping[str, ServedVersions],
     *,
     host: str = LOCAL,
     port: int = 8501,
     megabytes: int = MEGABYTES,
     seconds: float = SECONDS,
+    origins: Iterable[str] = (),
 ) -> Any:
     """Opens a server on a port; `run()` serves until `close()`.
 
@@ -108,13 +80,17 @@ def make_server(
         port: Port; 0 takes a free one.
         megabytes: Largest body; a larger one is refused before it is read.
         seconds: Longest time that a model may take for a request, and that a client may send nothing.
+        origins: Addresses under which browsers see the page, behind proxies that do not pass on `Host`.
 
     Raises:
-        InputError: The port is not available.
+        InputError: The port is not available, or an origin is none.
     """
+    named = {origin_of(url) for url in origins}
+    sockets: dict[int, Any] = {}
     try:
-        return waitress.server.create_server(
-            Application(models, seconds=seconds),
+        server = create_server(
+            Application(models, seconds=seconds, megabytes=megabytes, origins=named),
+            map=sockets,
             host=host,
             port=port,
             threads=THREADS,
@@ -126,3 +102,7 @@ def make_server(
         )
     except OSError as error:
         raise InputError(f"--port expects a free port. Received: {port} ({error.strerror}); name another.") from error
+    for each in sockets.values():  # of every address that the host has, e.g. localhost
+        if isinstance(each, BaseWSGIServer):
+            each.channel_class = JsonChannel
+    return server

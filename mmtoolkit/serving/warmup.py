@@ -8,6 +8,7 @@ from pathlib import Path
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.installation import install_command
 from mmtoolkit.serving.golden import Golden
 from mmtoolkit.serving.savedmodel import EXTRA
 
@@ -21,7 +22,7 @@ def write_warmup(folder: Path, golden: Sequence[Golden]) -> None:
     except ImportError as error:
         raise InputError(
             f"export needs the package tensorflow-serving-api. Received: {error}; "
-            "install it with pip install 'mmtoolkit[serving]'."
+            f"install it with {install_command('serving')}."
         ) from error
     with tf.io.TFRecordWriter(str(folder / EXTRA / WARMUP)) as writer:
         for request in golden:

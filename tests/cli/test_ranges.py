@@ -7,7 +7,7 @@ import math
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 import pytest
 
@@ -32,6 +32,7 @@ class Numbers(options.Group):
     seed: ranges.Seed | None = None
     port: ranges.Port = 0
     at_least_two: Annotated[int, ranges.at_least(2)] = 2
+    several: ranges.Count | Literal["all"] = 1
 
 
 @pytest.mark.parametrize(
@@ -46,6 +47,7 @@ class Numbers(options.Group):
         ("seed", [None, 0, 2**32 - 1], [-1, 2**32], "a whole number from 0 to 4,294,967,295"),
         ("port", [0, 65535], [-1, 65536], "a number from 0 to 65535"),
         ("at_least_two", [2], [1], "2 or more"),
+        ("several", [1, "all"], [0], "1 or more"),
     ],
 )
 def test_a_range_holds_to_its_edges(name: str, taken: list[Any], refused: list[Any], expected: str) -> None:

@@ -80,7 +80,7 @@ def test_what_cannot_be_read_is_told_and_the_others_are_asked(
     done = job("ask", f"{server[1]}/v1/models/other", pictures[0])
     assert done.code == 2 and "answered 404: Servable not found for request: Latest(other)" in done.error
     done = job("ask", f"{server[1]}/v1/models/shapes", pictures[0], "--question", "how many?")
-    assert done.code == 2 and "answered 400: Expected 'inputs' to have the inputs" in done.error
+    assert done.code == 2 and "Expected a model that gives ['answers', 'probabilities', 'status']" in done.error
 
 
 def test_wrong_options_are_refused_before_any_work(job: Job, tmp_path: Path) -> None:
@@ -93,6 +93,9 @@ def test_wrong_options_are_refused_before_any_work(job: Job, tmp_path: Path) -> 
         (("verify", tmp_path / "x"), "Expected the directory of an exported version"),
         (("serve", "--models", tmp_path / "x"), "Expected a directory of models"),
         (("serve", "--models", tmp_path, "--megabytes", 0), "--megabytes expects a number above 0"),
+        (("serve", "--models", tmp_path, "--versions", 0), "--versions expects 1 or more. Received: 0."),
+        (("serve", "--models", tmp_path, "--labels", "stable"), "--labels expects LABEL=VERSION"),
+        (("ask", "http://localhost:1/v1/models/m", tmp_path, "--batch-size", 0), "--batch-size expects 1 or more"),
         (("ask", "grpc://localhost", tmp_path), r"Expected grpc://HOST:PORT/NAME. Received: 'grpc://localhost'"),
     ):
         done = job(*words)

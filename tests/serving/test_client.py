@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -19,7 +19,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 import mmtoolkit as mm
 from mmtoolkit.serving import client as clients
-from mmtoolkit.serving.client import GrpcClient, Prediction, RestClient
+from mmtoolkit.serving.client import Client, GrpcClient, Prediction, RestClient
 from mmtoolkit.serving.loaded import ServedModel
 from mmtoolkit.serving.verify import replay
 
@@ -74,8 +74,10 @@ class Moody(BaseHTTPRequestHandler):
     """Busy at the first two requests, then says what it got."""
 
     seen: list[dict[str, Any]] = []
+    path = ""
 
     def do_POST(self) -> None:
+        Moody.path = self.path
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         Moody.seen.append(body)
         busy = len(Moody.seen) <= 2
@@ -116,6 +118,78 @@ def test_a_busy_server_is_asked_again(moody: str, tmp_path: Path, monkeypatch: p
 def test_its_words_come_when_it_stays_busy(moody: str) -> None:
     with pytest.raises(mm.InputError, match="answered 503: busy"):
         RestClient(moody, retries=0).ask([b""])
+
+
+@pytest.mark.parametrize("place", ["tf", "seldon/ns/name", "v1/models/x"])
+def test_a_path_before_the_models_is_kept(moody: str, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "PAUSE", 0.01)
+    for end in ("", "/", "/versions/3", "/labels/stable"):
+        RestClient(moody.replace("/v1/", f"/{place}/v1/") + end).ask([b"", b""])
+        assert Moody.path == f"/{place}/v1/models/m{end.rstrip('/')}:predict"
+
+
+class Narrow(Client):
+    """A server that takes `most` rows; it repeats the pictures, or answers the questions with themselves."""
+
+    def __init__(self, most: int) -> None:
+        self.most, self.sent = most, list[list[bytes]]()
+
+    def predict(self, signature: str, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        (rows,) = {len(column) for column in inputs.values()}
+        if rows > self.most:
+            raise mm.InputError(f"Task size {rows} is larger than maximum input batch size {self.most}")
+        self.sent.append(inputs.get("image_bytes", inputs.get("question")).tolist())  # type: ignore[union-attr]
+        status = np.array([b"ok"] * rows, object)
+        if "question" not in inputs:
+            return {"caption": inputs["image_bytes"], "score": np.zeros(rows), "status": status}
+        answers = inputs["question"][:, None]
+        return {"answers": answers, "probabilities": np.ones((rows, 1)), "status": status}
+
+
+def test_more_pictures_than_the_server_takes_are_asked_in_several_requests(tmp_path: Path) -> None:
+    pictures: list[Any] = [f"{number}".encode() for number in range(70)]
+    pictures[3] = tmp_path / "3"
+    pictures[3].write_bytes(b"3")
+    names, questions = [str(number) for number in range(70)], [f"what is {number}?" for number in range(70)]
+    narrow = Narrow(16)
+    assert [each.text for each in narrow.ask(pictures)] == names
+    assert [len(batch) for batch in narrow.sent] == [16, 16, 16, 16, 6]
+    assert [each.text for each in Narrow(16).ask(pictures, questions)] == questions
+    assert [each.text for each in Narrow(16).ask([], questions)] == questions
+    narrow = Narrow(7)
+    assert [each.text for each in narrow.ask(pictures[:14], batch_size=7)] == names[:14]
+    assert [len(batch) for batch in narrow.sent] == [7, 7]
+    assert Narrow(7).ask([]) == []
+    with pytest.raises(mm.InputError, match="Task size 16 is larger than maximum input batch size 7"):
+        Narrow(7).ask(pictures)
+
+
+def test_a_request_has_ten_megabytes_of_pictures_at_most() -> None:
+    pictures = [bytes(size) for size in (4_000_000, 6_000_000, 1, 12_000_000, 5_000_000, 5_000_001)]
+    narrow = Narrow(16)
+    narrow.ask(pictures)
+    assert [list(map(len, batch)) for batch in narrow.sent] == [
+        [4_000_000, 6_000_000],
+        [1],
+        [12_000_000],
+        [5_000_000],
+        [5_000_001],
+    ]
+
+
+def test_an_answer_comes_before_the_next_request_is_sent() -> None:
+    narrow = Narrow(16)
+    stream = narrow.stream([b"a", b"b", b"c"], batch_size=1)
+    assert next(stream).text == "a" and narrow.sent == [[b"a"]]
+
+
+def test_pictures_without_their_questions_are_not_sent() -> None:
+    narrow = Narrow(16)
+    with pytest.raises(mm.InputError, match=r"a question for each picture\. Received: 2 pictures and 1 questions"):
+        narrow.ask([b"a", b"b"], ["what?"])
+    with pytest.raises(mm.InputError, match=r"batch_size expects 1 or more\. Received: 0"):
+        narrow.ask([b"a"], batch_size=0)
+    assert narrow.sent == []
 
 
 class Odd(BaseHTTPRequestHandler):
@@ -172,6 +246,9 @@ def test_a_slow_server_is_not_given_the_same_work_again() -> None:
 def test_what_cannot_be_asked_is_said(tmp_path: Path) -> None:
     with pytest.raises(mm.InputError, match=r"Expected a model's URL, .*Received: 'http://localhost:8501'"):
         RestClient("http://localhost:8501")
+    for end in ("v1/models/m?key=1", "v1/models/m#x", "v1/models", "v1/models/m/labels/", "av1/models/m"):
+        with pytest.raises(mm.InputError, match="Expected a model's URL"):
+            RestClient(f"http://localhost:8501/{end}")
     client = RestClient("http://127.0.0.1:9/v1/models/m", retries=0, timeout=5)
     with pytest.raises(mm.InputError, match=r"cannot be reached \(.*refused.*\); is the server running\?"):
         client.ask([b""])

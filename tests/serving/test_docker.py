@@ -15,6 +15,7 @@ from tensorflow_serving.config import model_server_config_pb2
 
 from mmtoolkit.serving.client import RestClient
 from mmtoolkit.serving.demo_html import PAGE_HEADERS
+from mmtoolkit.serving.rest import MOST_ROWS
 from mmtoolkit.serving.verify import replay
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -22,6 +23,8 @@ DOCKER = ROOT / "docker"
 # Of SessionBundleConfig's BatchingParameters and of MonitoringConfig, whose Python forms no package has
 BATCHING = {
     "max_batch_size",
+    "max_execution_batch_size",
+    "enable_large_batch_splitting",
     "batch_timeout_micros",
     "max_enqueued_batches",
     "num_batch_threads",
@@ -45,8 +48,10 @@ def test_the_other_configs_name_what_the_server_knows() -> None:
     batching = (DOCKER / "batching.config").read_text(encoding="utf-8")
     assert set(re.findall(r"^(\w+)\s*[{:]", batching, re.M)) == BATCHING
     sizes = [int(size) for size in re.findall(r"allowed_batch_sizes: (\d+)", batching)]
-    (most,) = re.findall(r"max_batch_size { value: (\d+) }", batching)
-    assert sizes == sorted(sizes) and sizes[-1] == int(most)  # or the server refuses to start
+    (together,) = re.findall(r"^max_execution_batch_size { value: (\d+) }", batching, re.M)
+    assert sizes == sorted(sizes) and sizes[-1] == int(together)  # or the server refuses to start
+    (most,) = re.findall(r"^max_batch_size { value: (\d+) }", batching, re.M)
+    assert int(most) == MOST_ROWS and "enable_large_batch_splitting { value: true }" in batching
     monitoring = (DOCKER / "monitoring.config").read_text(encoding="utf-8")
     assert re.findall(r"^\s*(\w+)\s*[{:]", monitoring, re.M) == ["prometheus_config", "enable", "path"]
 

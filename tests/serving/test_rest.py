@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from typing import Any
 
 import numpy as np
 import pytest
 
-from mmtoolkit.serving.rest import Refused, read_request, write_answer
+from mmtoolkit.serving.rest import Refused, error_body, from_base64, model_status, read_request, write_answer
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
 
 PICTURES = ServedTensor("a:0", "string", (-1,))
@@ -50,6 +51,30 @@ def test_numbers_have_the_shape_of_the_signature() -> None:
         (b"[1]", "must be a JSON object. Received: list"),
         (b'{"instances": [], "inputs": []}', "either 'instances' (rows) or 'inputs' (columns)"),
         (b"{}", "either 'instances'"),
+        (b"", "JSON Parse error"),
+        (
+            b'{"signature_name": null, "instances": ["a"]}',
+            "'signature_name' key must be a string value. Received: null",
+        ),
+        (b'{"signature_name": 0, "instances": ["a"]}', "'signature_name' key must be a string value. Received: 0"),
+        (b'{"signature_name": [], "instances": ["a"]}', "'signature_name' key must be a string value. Received: []"),
+        (b'{"signature_name": false, "instances": ["a"]}', "must be a string value. Received: false"),
+        (b'{"signature_name": "\xff", "instances": ["a"]}', "not found in signature def"),
+        ('{"instances": ["a"]}'.encode("utf-16"), "JSON Parse error"),
+        ('{"instances": ["a"]}'.encode("utf-16-le"), "JSON Parse error"),
+        ('{"instances": ["a"]}'.encode("utf-16-be"), "JSON Parse error"),
+        ('{"instances": ["a"]}'.encode("utf-32"), "JSON Parse error"),
+        (rb'{"instances": ["a\ud83d"]}', "half of a surrogate pair"),
+        (rb'{"instances": ["a\uDE00"]}', "half of a surrogate pair"),
+        (rb'{"instances": ["\ud83d\ud83d\ude00"]}', "half of a surrogate pair"),
+        (rb'{"instances": ["\ud83d\\ude00"]}', "half of a surrogate pair"),
+        (rb'{"instances": ["a"], "\udc80": 1}', "half of a surrogate pair"),
+        (b'{"instances": [{"b64": "/9j/=="}]}', "Unable to base64 decode input image_bytes"),
+        (
+            b'{"signature_name": "asked", "instances": [{"image_bytes": "a", "question": "b", "id": 7}]}',
+            "instance 0 to",
+        ),
+        (b'{"signature_name": "asked", "inputs": {"image_bytes": ["a"], "id": [7]}}', "Expected 'inputs' to have"),
         (b'{"signature_name": "beams", "instances": ["a"]}', 'Serving signature name: "beams" not found'),
         (b'{"instances": {}}', "'instances' must be a list of rows"),
         (b'{"instances": []}', "A request has 1 to 64 rows. Received: 0."),
@@ -65,7 +90,12 @@ def test_numbers_have_the_shape_of_the_signature() -> None:
         (b'{"signature_name": "from_regions", "instances": [["1"]]}', "of the type float: these are <U1"),
         (b'{"signature_name": "from_regions", "instances": [[null]]}', "of the type float: these are object"),
         (b'{"signature_name": "from_regions", "instances": [[true]]}', "of the type float: these are bool"),
+        (
+            b'{"signature_name": "from_regions", "instances": [[[1e39, 2, 3], [4, 5, 6]]]}',
+            "of the type float: overflow",
+        ),
         (b'{"signature_name": "drawn", "inputs": {"image_bytes": ["a"], "seed": [1.7]}}', "int32: these are float64"),
+        (b'{"signature_name": "drawn", "inputs": {"image_bytes": ["a"], "seed": [2147483648]}}', "of the type int32:"),
         (b'{"instances": ' + b"[" * 100_000, "JSON Parse error"),
     ],
 )
@@ -73,6 +103,48 @@ def test_what_is_no_request_is_refused(content: bytes, told: str) -> None:
     with pytest.raises(Refused) as caught:
         read_request(content, SIGNATURES)
     assert caught.value.status == 400 and told in caught.value.message
+    assert list(json.loads(error_body(caught.value.message))) == ["error"]
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        (b'{"instances": ["a"]}\n{}\n', b"a"),
+        (b'{"instances": ["a"]}\0', b"a"),
+        (b'{"instances": ["a"]} \xff', b"a"),
+        (rb'{"instances": ["a"]}"\ud83d"', b"a"),
+        (b'\xef\xbb\xbf \r\n{"instances": ["a"]}', b"a"),
+        (b'{"instances": ["a"], "instances": ["b"]}', b"a"),
+        (b'{"signature_name": "", "instances": ["a"]}', b"a"),
+        (b'{"instances": ["\xff\xed\xa0\x80"]}', b"\xff\xed\xa0\x80"),
+        (rb'{"instances": ["\ud83d\ude00"]}', "😀".encode()),
+        (rb'{"instances": ["\\ud83d"]}', rb"\ud83d"),
+        (b'{"inputs": {"image_bytes": ["a"], "id": [7], "question": []}}', b"a"),
+    ],
+)
+def test_what_tensorflow_serving_takes_is_taken(body: bytes, expected: bytes) -> None:
+    _, inputs, _ = read_request(body, SIGNATURES)
+    assert inputs["image_bytes"].tolist() == [expected]
+
+
+@pytest.mark.parametrize("size", range(80))
+def test_base64_may_have_line_ends_and_no_padding(size: int) -> None:
+    data = np.random.default_rng(size).bytes(size)
+    letters = base64.b64encode(data).decode()
+    bare = letters.rstrip("=")
+    wrapped = base64.encodebytes(data).decode()
+    windows = wrapped.replace("\n", "\r\n")
+    spaced = "\t".join(letters) + " \v\f"
+    for form in (letters, bare, wrapped, windows, spaced, bare + "." * (len(letters) - len(bare))):
+        assert from_base64(form) == data
+    for form in ("=" + letters, letters + "=", bare + "A" * (1 + -len(bare) % 4), letters + "*", letters + "\u00a0"):
+        with pytest.raises(ValueError):
+            from_base64(form)
+
+
+def test_the_status_has_all_versions() -> None:
+    states = json.loads(model_status([7, 2]))["model_version_status"]
+    assert [(state["version"], state["state"]) for state in states] == [("7", "AVAILABLE"), ("2", "AVAILABLE")]
 
 
 def test_answers_are_rows_or_columns() -> None:

@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
+from mmtoolkit.serving.application import Application
 from mmtoolkit.serving.client import RestClient
 from mmtoolkit.serving.loaded import load_models
 from mmtoolkit.serving.rest import Refused
-from mmtoolkit.serving.server import Application, make_server
+from mmtoolkit.serving.server import make_server
 from mmtoolkit.serving.verify import replay
 
 
@@ -99,7 +100,7 @@ def test_what_is_wrong_gets_the_status_that_the_server_would_give(
 
 def test_what_tensorflow_says_is_told(address: str, models: Path) -> None:
     """What the graph itself refuses, and that its time is up."""
-    model = load_models(models / "captions")["captions"]
+    model = load_models(models / "captions")["captions"].newest
     with pytest.raises(Refused, match=r"^(?!Graph execution).*(?i:shape|dimension)") as refused:
         model.predict(
             "sample", {"image_bytes": np.array([b""] * 3, object), "seed": np.array([1, 2], np.int32)}, seconds=20
@@ -149,7 +150,17 @@ def test_a_body_that_is_too_large_is_refused_before_it_is_sent(address: str) -> 
     place = urlsplit(address)
     with socket.create_connection((place.hostname, place.port), timeout=20) as line:
         line.sendall(b"POST /v1/models/captions:predict HTTP/1.1\r\nHost: x\r\nContent-Length: 100000000\r\n\r\n")
-        assert line.recv(1000).startswith(b"HTTP/1.1 413 ")
+        head, _, body = b"".join(iter(lambda: line.recv(1000), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 413 ") and b"Content-Type: application/json" in head
+    assert "A request has fewer than 1000000 bytes." in json.loads(body)["error"]
+
+
+def test_a_request_that_is_no_http_is_refused_in_json(address: str) -> None:
+    place = urlsplit(address)
+    with socket.create_connection((place.hostname, place.port), timeout=20) as line:
+        line.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip\r\n\r\n")
+        head, _, body = b"".join(iter(lambda: line.recv(1000), b"")).partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 501 ") and json.loads(body)["error"].startswith("Not Implemented: ")
 
 
 def test_a_slow_client_keeps_nobody_waiting(address: str, predict: str, pictures: list[Path]) -> None:
@@ -195,6 +206,40 @@ def test_a_directory_without_models_is_said(tmp_path: Path, models: Path) -> Non
     with pytest.raises(mm.InputError, match="Expected the directory of an exported version"):
         load_models(tmp_path)
     assert list(load_models(models / "captions")) == ["captions"]
+
+
+def test_a_linked_model_has_the_name_of_its_link(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "models"
+    (folder / "third").mkdir(parents=True)
+    for name in ("first", "second"):
+        (folder / name).symlink_to(models / "captions")
+    (folder / "third" / "4").symlink_to(models / "answers" / "1")
+    found = load_models(folder)
+    assert {name: (each.newest.name, each.newest.version) for name, each in found.items()} == {
+        "first": ("first", 1),
+        "second": ("second", 1),
+        "third": ("third", 4),
+    }
+    monkeypatch.chdir(folder / "third")
+    for path in (Path(), Path("../third"), folder / "third" / ".." / "third"):
+        assert list(load_models(path)) == ["third"]
+
+
+def test_as_many_versions_are_loaded_as_wanted(models: Path, tmp_path: Path) -> None:
+    for version in ("2", "9", "10"):
+        (tmp_path / "captions").mkdir(exist_ok=True)
+        (tmp_path / "captions" / version).symlink_to(models / "captions" / "1")
+    (tmp_path / "answers").mkdir()
+    (tmp_path / "answers" / "9").symlink_to(models / "answers" / "1")
+    found = load_models(tmp_path, versions=2, labels={"canary": 10, "old": 9})
+    captions, answers = found["captions"], found["answers"]
+    assert list(captions.models) == [10, 9] and captions.newest.version == 10
+    assert captions.labels == {"stable": 10, "canary": 10, "old": 9}
+    assert list(answers.models) == [9] and answers.labels == {"stable": 9, "old": 9}
+    everything = load_models(tmp_path, versions=None, labels={"stable": 2})["captions"]
+    assert list(everything.models) == [10, 9, 2] and everything.labels == {"stable": 2}
+    with pytest.raises(mm.InputError, match=r"--labels expects versions that are loaded \(9, 10\)\. Received: x=2;"):
+        load_models(tmp_path, labels={"x": 2})
 
 
 def test_the_servers_arrays_are_those_of_the_session(address: str, pictures: list[Path]) -> None:

@@ -398,7 +398,7 @@ def test_formats_of_pillow_are_turned_upright(tmp_path: Path) -> None:
 
 
 def test_heic_is_read_as_pillow_reads_it(tmp_path: Path) -> None:
-    heif = pytest.importorskip("pillow_heif", reason="pip install 'mmtoolkit[heic]'")
+    heif = pytest.importorskip("pillow_heif", reason="pip install '.[heic]'")
     heif.register_heif_opener()
     path = tmp_path / "phone.heic"
     Image.fromarray(smooth(64, 64)).save(path, quality=90)

@@ -39,7 +39,8 @@ class Options(Exclusion, Seeded, Printing, Replacing):
     Args:
         data: A captions data set (its training split), a text file with a sentence a line, or a folder of .txt files;
             a folder with a captions file in it is a captions data set.
-        vectors: Word vectors in word2vec's text or binary form, also with gzip.
+        vectors: Word vectors in word2vec's text or binary form or GloVe's text, also with gzip.
+        limit: The most words of --vectors that are read, the first ones (most files begin with the most frequent).
         algorithm: cbow guesses a word from those around it, skip-gram those around it from a word.
         dim: Width of a vector.
         window: Words looked at on each side.
@@ -60,6 +61,7 @@ class Options(Exclusion, Seeded, Printing, Replacing):
 
     data: Path | None = None
     vectors: Path | None = None
+    limit: Count | None = None
     algorithm: Literal["cbow", "skip-gram"] = "cbow"
     dim: Count = 300
     window: Count = 5
@@ -91,6 +93,8 @@ class Options(Exclusion, Seeded, Printing, Replacing):
         if not any(getattr(self, name) for name in RESULTS):
             wanted = ", ".join(map(spelt, RESULTS))
             raise mm.InputError(f"expected something to do with the vectors ({wanted}). Received: none of these.")
+        if self.limit and self.data:
+            raise mm.InputError("--limit is for --vectors. Received: --data as well.")
         for field in fields(self) if self.vectors else ():
             if field.name in TRAINING and getattr(self, field.name) != field.default:
                 raise mm.InputError(f"{spelt(field.name)} is for training with --data. Received: --vectors as well.")
@@ -109,7 +113,7 @@ def main(options: Options) -> int:
     check_target("--map", options.map, overwrite=options.overwrite, ending=".png")
     tests = {str(path): read_word_test(path) for path in options.score}
     start_tensorflow()
-    words = mm.load_vectors(options.vectors) if options.vectors else train(options)
+    words = load(options.vectors, options.limit) if options.vectors else train(options)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         mm.save_vectors(words, out)
@@ -124,6 +128,11 @@ def main(options: Options) -> int:
     for error in told["failed"]:
         tell(f"error: {error}")
     return 1 if told["failed"] else 0
+
+
+def load(path: Path, limit: int | None) -> KeyedVectors:
+    """Loads word vectors, and notes what is left out."""
+    return mm.load_vectors(path, limit=limit, warn=lambda line: tell(f"warning: {line}"))
 
 
 def train(options: Options) -> KeyedVectors:

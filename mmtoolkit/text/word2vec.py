@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 LONGEST = 10_000  # words of a sentence; gensim ignores further ones
+FREQUENT = 50_000  # words whose vectors' spread is measured
 
 
 class Coverage(NamedTuple):
@@ -150,7 +152,8 @@ def chunks(sentence: Sequence[str]) -> Iterator[list[str]]:
 def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
     """Builds the table whose row i is the vector of token i.
 
-    Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread.
+    Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread. Words are
+    compared in Unicode NFC.
 
     Example:
         >>> table, coverage = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
@@ -162,13 +165,28 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
         vocabulary: Tokens in the order of the table's rows.
         seed: Start of the random numbers.
     """
-    spread = float(np.std(vectors.vectors))
+    spread = float(np.std(vectors.vectors[:FREQUENT]))  # of all of them it would take the memory of a second table
     table = np.random.default_rng(seed).normal(0.0, spread, (len(vocabulary), vectors.vector_size)).astype("float32")
-    for index, token in enumerate(vocabulary.tokens):
-        if token in vectors.key_to_index:
-            table[index] = vectors[token]
+    keys = keys_of(vectors, vocabulary.tokens)
+    for index, key in enumerate(keys):
+        if key is not None:
+            table[index] = vectors[key]
     table[0] = 0.0
-    return WordVectors(table, coverage(vocabulary, vectors.key_to_index))
+    known = {token for token, key in zip(vocabulary.tokens, keys, strict=True) if key is not None}
+    return WordVectors(table, coverage(vocabulary, known))
+
+
+def keys_of(vectors: KeyedVectors, words: Iterable[str]) -> list[str | None]:
+    """Returns the key of each word, which is the same in Unicode NFC; `None` for a word that has no vector."""
+    keys = reversed(vectors.index_to_key)  # of two keys that are one word the first counts
+    decomposed = {nfc(key): key for key in keys if not unicodedata.is_normalized("NFC", key)}
+    found = ((word, nfc(word), decomposed.get(nfc(word))) for word in words)
+    return [next((key for key in each if key in vectors.key_to_index), None) for each in found]
+
+
+def nfc(word: str) -> str:
+    """Returns a word in Unicode's composed form."""
+    return unicodedata.normalize("NFC", word)
 
 
 def centred(table: np.ndarray) -> np.ndarray:
@@ -197,7 +215,7 @@ def centred(table: np.ndarray) -> np.ndarray:
     return result.astype(table.dtype)
 
 
-def coverage(vocabulary: Vocabulary, known: Sequence[str] | dict[str, int]) -> Coverage:
+def coverage(vocabulary: Vocabulary, known: Collection[str]) -> Coverage:
     """Counts the tokens of a vocabulary that are among the known words."""
     words = [token for token in vocabulary.tokens if token not in SPECIAL]
     missing = tuple(word for word in words if word not in known)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from json import JSONDecodeError, dumps, loads
+from json import dumps
 from pathlib import Path
 from typing import Any, Literal
 
@@ -24,29 +24,7 @@ from mmtoolkit.metrics import (
 )
 from mmtoolkit.metrics.captions import some
 from mmtoolkit.metrics.intervals import Interval, Score, Statistics
-from mmtoolkit.readers.tables import fault_at, read_text
-
-FORMS = (
-    'a list of {"image_id": …, "caption": …}, such a list under "annotations", '
-    "a mapping from image ids to captions, or a list of captions"
-)
-
-
-@dataclass(frozen=True, slots=True)
-class CaptionFile:
-    """What a file says about each image.
-
-    Args:
-        path: The file.
-        captions: The captions by image id; in text files and plain lists the ids are the positions from 1.
-        numbered: Whether the ids are positions.
-        whole_set: Whether it is a COCO annotation file, which may know more images than were captioned.
-    """
-
-    path: Path
-    captions: dict[str, list[str]]
-    numbered: bool = False
-    whole_set: bool = False
+from mmtoolkit.readers.caption_results import CaptionFile, named_alike, read_caption_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +32,7 @@ class Options(Printing):
     """The options of `mmtoolkit score`.
 
     Args:
-        hypotheses: The file of generated captions, one for each image.
+        hypotheses: The file of generated captions, one for each image; also what predict printed or wrote.
         references: The files of reference captions, one or more.
         tokenize: ptb as in published scores (lower case, no punctuation), or none for words between blanks.
         intervals: Print the 95 % confidence interval of each score, from 1,000 bootstrap resamples of the images.
@@ -72,12 +50,19 @@ def main(options: Options) -> int:
     """Scores captions against their references: BLEU, ROUGE-L, CIDEr, and how many captions are unique.
 
     Files that end in .json are COCO results, COCO annotations, mappings from image ids to captions, or lists of
-    captions. Other files are text, a caption per line: line i of every reference file belongs to line i of the
+    captions; .csv, .jsonl and .token are tables of captions as `caption` takes them. Other files are text, a caption
+    per line, also behind NAME<TAB> as predict prints: line i of every reference file belongs to line i of the
     hypotheses. Blank lines count, also at the end; a blank hypothesis says nothing, a blank reference is an error.
     All are percentages except CIDEr. The line "signature" on stderr says how the scores were computed.
     """
-    said = read_hypotheses(options.hypotheses)
-    wanted = read_references(options.references, said)
+    if not options.references:
+        raise InputError("--references expects one file or more. Received: none.")
+    files = [read_caption_file(path) for path in (options.hypotheses, *options.references)]
+    for file in files:
+        if file.numbered and file.names:
+            tell(f"note: {file.path}: the text before the first tab of each line is taken for the name of its picture")
+    said, wanted_files = named_alike(files[0], files[1:])
+    wanted = references_of(said, wanted_files)
     captions = {name: only[0] for name, only in said.captions.items()}
     bootstrap = Bootstrap() if options.intervals else None
     report = scored(captions, wanted, tokenize=options.tokenize, bootstrap=bootstrap, meteor=options.meteor)
@@ -140,20 +125,15 @@ def table(report: Mapping[str, Any]) -> str:
     return "\n".join([*lines, f"{'unique':<8}{report['unique_captions']:9.2f}"])
 
 
-def read_hypotheses(path: Path) -> CaptionFile:
-    """Reads a file with one caption for each image."""
-    said = read(path)
+def references_of(said: CaptionFile, files: Sequence[CaptionFile]) -> dict[str, list[str]]:
+    """Returns the references of every hypothesis; several files add up.
+
+    Raises:
+        InputError: The files do not belong together, or there are several hypotheses for an image.
+    """
     several = [name for name, captions in said.captions.items() if len(captions) > 1]
     if several:
-        raise InputError(f"{path}: expected one hypothesis for each image. Received: several for {some(several)}.")
-    return said
-
-
-def read_references(paths: Iterable[Path], said: CaptionFile) -> dict[str, list[str]]:
-    """Reads the references of every hypothesis; several files add up."""
-    files = [read(path) for path in paths]
-    if not files:
-        raise InputError("--references expects one file or more. Received: none.")
+        raise InputError(f"{said.path}: expected one hypothesis for each image. Received: several for {some(several)}.")
     wanted: dict[str, list[str]] = {}
     for file in files:
         check_pair(said, file)
@@ -192,88 +172,6 @@ def check_lines(said: CaptionFile, file: CaptionFile) -> None:
     for line, captions in file.captions.items():
         if not all(caption.strip() for caption in captions):
             raise InputError(f"{file.path}:{line}: expected a reference caption. Received: a blank line.")
-
-
-def read(path: Path) -> CaptionFile:
-    """Reads the captions of a file.
-
-    Raises:
-        InputError: The file is missing, is not UTF-8, is not JSON of a known form, or holds no caption.
-    """
-    if path.suffix.lower() in (".jsonl", ".csv"):
-        raise InputError(f"Expected a .json file or a text file with a caption per line. Received: {path}.")
-    if not path.is_file():
-        what = "a folder" if path.is_dir() else "which does not exist"
-        raise InputError(f"Expected a file of captions. Received: {path}, {what}; name another.")
-    text = read_text(path)
-    file = read_json(path, text) if path.suffix.lower() == ".json" else read_lines(path, text)
-    if not file.captions:
-        raise InputError(f"{path}: expected at least one caption. Received: an empty file.")
-    return file
-
-
-def read_lines(path: Path, text: str) -> CaptionFile:
-    """Reads a caption per line; the newline that ends the last line starts no other."""
-    lines = text.replace("\r\n", "\n").removesuffix("\n").split("\n") if text else []
-    return CaptionFile(path, {str(number): [line] for number, line in enumerate(lines, 1)}, numbered=True)
-
-
-def read_json(path: Path, text: str) -> CaptionFile:
-    """Captions in any of the JSON forms."""
-
-    def once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        names = [name for name, _ in pairs]
-        if len(set(names)) < len(names):
-            raise InputError(f"{path}: expected every name once. Received: {max(names, key=names.count)!r} twice.")
-        return dict(pairs)
-
-    try:
-        data = loads(text, object_pairs_hook=once)
-    except JSONDecodeError as error:
-        raise fault_at(path, error.lineno, f"expected JSON. Received: {error.msg} (column {error.colno}).") from error
-    except InputError:
-        raise
-    except (RecursionError, ValueError) as error:  # nested too deeply, a number of thousands of digits
-        raise InputError(f"{path}: expected captions as JSON. Received: {shorten(str(error))}.") from error
-    match data:
-        case {"annotations": list(items)}:
-            return CaptionFile(path, by_image(path, items), whole_set=True)
-        case dict():
-            return CaptionFile(path, {name: spoken(path, repr(name), value) for name, value in data.items()})
-        case [dict(), *_]:
-            return CaptionFile(path, by_image(path, data))
-        case list():
-            numbered = {str(number): spoken(path, f"item {number}", value) for number, value in enumerate(data, 1)}
-            return CaptionFile(path, numbered, numbered=True)
-    raise InputError(f"{path}: expected {FORMS}. Received: {shorten(data)}.")
-
-
-def by_image(path: Path, items: list[Any]) -> dict[str, list[str]]:
-    """Gathers the captions of each image; 7 and "7" are one id."""
-    gathered: dict[str, list[str]] = {}
-    for number, item in enumerate(items, 1):
-        match item:
-            case {"image_id": int() | str() as name, "caption": str(caption)}:
-                gathered.setdefault(str(name), []).append(caption)
-            case _:
-                raise InputError(
-                    f"{path}: item {number}: expected an image_id and a caption. Received: {shorten(item)}."
-                )
-    return gathered
-
-
-def spoken(path: Path, place: str, value: Any) -> list[str]:
-    """Checks that a value is one caption, or a list of one or more, and returns the list."""
-    captions = [value] if isinstance(value, str) else value
-    if not isinstance(captions, list) or not captions or not all(isinstance(caption, str) for caption in captions):
-        raise InputError(f"{path}: {place}: expected {FORMS}. Received: {shorten(value)}.")
-    return captions
-
-
-def shorten(value: Any) -> str:
-    """Formats a value as JSON, cut after 60 characters."""
-    written = dumps(value, ensure_ascii=False)
-    return written if len(written) <= 60 else written[:59] + "…"
 
 
 if __name__ == "__main__":

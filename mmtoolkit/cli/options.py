@@ -26,7 +26,17 @@ from typing import Any
 
 import tyro
 
-from mmtoolkit.cli.ranges import Count, NotNegative, Positive, Probability, Seed, Share, Whole, check_ranges
+from mmtoolkit.cli.ranges import (
+    Count,
+    NotNegative,
+    Positive,
+    Probability,
+    Seed,
+    Share,
+    Whole,
+    check_ranges,
+    check_texts,
+)
 from mmtoolkit.readers import OnError
 
 
@@ -59,12 +69,13 @@ class Group:
         self.check()
 
     def check(self) -> None:
-        """Refuses numbers out of their range; a group adds what contradicts each other in it.
+        """Refuses numbers out of their range and text not in UTF-8; a group adds what contradicts each other in it.
 
         Raises:
             InputError: There is one.
         """
         check_ranges(self)
+        check_texts(self)
 
 
 @dataclass(frozen=True, kw_only=True)

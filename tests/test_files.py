@@ -46,3 +46,8 @@ def test_json_keeps_hangul_readable_and_the_order_of_keys(tmp_path: Path) -> Non
     text = (tmp_path / "report.json").read_text(encoding="utf-8")
     assert "빨간 원" in text
     assert list(json.loads(text)) == ["scores", "caption"]
+
+
+def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:
+    write_json(tmp_path / "report.json", {"data": "caf\udce9/빨간"})
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"data": "caf\udce9/빨간"}

@@ -203,10 +203,8 @@ def write_results(
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: file.write(text.encode()))
     if lost:
-        count = f"{len(lost)} of {len(asked)} {task.unit}"
-        tell(
-            f"warning: {count} are left out here; {path} has the most frequent {task.noun} to each: a server wants all"
-        )
+        others = f"the most frequent {task.noun} to each: a server wants all"
+        tell(f"warning: {len(lost)} of {len(asked)} {task.unit} are left out here; {path} has {others}")
     if bad_rows:
         count = f"for rows that cannot be read ({len(bad_rows)})"
         tell(f"warning: {path} has no {task.noun} {count}: a server takes it only with all")

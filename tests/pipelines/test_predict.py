@@ -480,9 +480,8 @@ def test_a_caption_that_no_font_can_draw_is_told_and_the_others_go_on(
     assert list((tmp_path / "attention").iterdir()) == []
 
 
-def test_what_predict_gives_can_be_scored(job: Any, trained: Any, tmp_path: Path) -> None:
+def test_what_predict_gives_can_be_scored(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
     """What it prints, its table and its JSON alike, against the table of the data set, whose paths are others."""
-    pictures = sorted((trained.data / "images").glob("*.png"))[:5]
     done = job("predict", *pictures, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
     assert done.code == 0, done.err
     (tmp_path / "printed.txt").write_text(done.out, encoding="utf-8")

@@ -58,11 +58,11 @@ def main(options: Options) -> int:
     if not options.references:
         raise InputError("--references expects one file or more. Received: none.")
     files = [read_caption_file(path) for path in (options.hypotheses, *options.references)]
+    said, wanted_files = named_alike(files[0], files[1:])
+    wanted = references_of(said, wanted_files)
     for file in files:
         if file.numbered and file.names:
             tell(f"note: {file.path}: the text before the first tab of each line is taken for the name of its picture")
-    said, wanted_files = named_alike(files[0], files[1:])
-    wanted = references_of(said, wanted_files)
     captions = {name: only[0] for name, only in said.captions.items()}
     bootstrap = Bootstrap() if options.intervals else None
     report = scored(captions, wanted, tokenize=options.tokenize, bootstrap=bootstrap, meteor=options.meteor)

@@ -61,8 +61,6 @@ def load_vectors(
         with open_file(path) as file, np.errstate(over="ignore"):  # too large for float32: not finite
             count, dim = read_header(file, path)
             for row in rows_of(file, path, count, dim):
-                if len(words) == limit:
-                    break
                 word, reason = examined(row, words)
                 if reason:
                     number, first = left_out.get(reason, (0, row.place))
@@ -70,6 +68,8 @@ def load_vectors(
                     continue
                 words[word] = len(words)
                 values.frombytes(row.vector.astype(np.float32, copy=False).tobytes())
+                if len(words) == limit:
+                    break
             else:
                 check_count(count, len(words) + sum(number for number, _ in left_out.values()), path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:

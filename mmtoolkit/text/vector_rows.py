@@ -25,7 +25,7 @@ CONVERT = """python -c "import sys; from {module} import {load}; v = {load}{of}(
 getattr(v, 'wv', v).save_word2vec_format(sys.argv[2], binary=True)" {path} {target}"""
 PICKLE = {"module": "gensim.utils", "load": "SaveLoad", "of": ".load"}
 FASTTEXT = {"module": "gensim.models.fasttext", "load": "load_facebook_vectors", "of": ""}
-FOREIGN = {  # how files of other programs begin
+FOREIGN: dict[bytes, tuple[str, dict[str, str]]] = {  # how files of other programs begin
     b"\x80": ("gensim's own pickle; if you trust it, convert it", PICKLE),
     b"\xba\x16\x4f\x2f": ("fastText's own model; take the .vec file published with it, or convert it", FASTTEXT),
     b"PK\x03\x04": ("a zip archive; unpack it first", {}),

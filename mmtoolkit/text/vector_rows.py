@@ -155,10 +155,10 @@ def binary_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
 
 def read_word(file: Content) -> bytes | None:
     """Reads up to the next space, without the line end of the vector before; `None` at the end of the file."""
-    word = bytearray()
-    while (letter := file.read(1)) not in (b" ", b""):
-        word += letter
-    found = bytes(word).lstrip(b"\n")
-    if not found and letter and file.peek(1)[:1] == b" ":  # the word is a blank itself
+    word = b""
+    while not word.endswith(b" ") and (ahead := file.peek(1)):
+        word += file.read(ahead.find(b" ") + 1 or len(ahead))
+    found = word.removesuffix(b" ").lstrip(b"\n")
+    if not found and word and file.peek(1)[:1] == b" ":  # the word is a blank itself
         return file.read(1)
-    return found if found or letter else None
+    return found if found or word.endswith(b" ") else None

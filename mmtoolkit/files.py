@@ -67,9 +67,9 @@ def csv_bytes(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> byte
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
-    """Writes indented JSON."""
+    """Writes indented JSON; a name that is not Unicode becomes the \\udc80 that JSON reads back as the same name."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))
+    write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
 def settle(folder: Path) -> None:

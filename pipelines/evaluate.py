@@ -24,9 +24,8 @@ from mmtoolkit.readers import (
     split_name,
     write_quarantine,
 )
-from mmtoolkit.records import digest
 from mmtoolkit.startup import start_tensorflow
-from mmtoolkit.task import Task
+from mmtoolkit.task import Output, Task
 
 PAGE, TABLE = ".html", ".csv"  # beside the JSON file
 
@@ -39,9 +38,10 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
         data: The data set, in any form that `caption` takes, or `vqa` for a question-answerer.
         split: The split to score: train, valid (dev, val), test or all, the default. Of the data that a preset
             was trained on, also one that the training cut itself.
-        out: JSON file for the report; its page and the table of all outputs are written beside it, as .html and .csv.
+        out: JSON file for the report; its page to look at and the table of all that was said are written beside it, as
+            .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
-            are secret.
+            are secret; it has all questions, those without a picture with the most frequent answer to their kind.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
         exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it. A split that the training
@@ -56,8 +56,8 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
 def main(options: Options) -> int:
     """Scores a trained model on a data set.
 
-    Prints the scores; the report also has their intervals, the scores of the baselines, and the share of
-    out-of-distribution pictures.
+    Prints the scores; the report has their intervals besides, what simpler captions or answers score, and the share of
+    the pictures that are unlike those of the training.
     """
     data, out, on_error = options.data, options.out, options.on_error
     check_places(out, on_error, overwrite=options.overwrite)
@@ -72,6 +72,7 @@ def main(options: Options) -> int:
     task = mm.task_of(model)
     search = search_for(task, model, options)
     records, faults, train_records = records_of(task, options, card=model.card)
+    loaded = records
     progress = progress_bar("features" if model.extractor else "pictures")
     source, unreadable = source_for(model, records, features=options.features, on_error=on_error, progress=progress)
     records = readable(records, unreadable)
@@ -79,7 +80,11 @@ def main(options: Options) -> int:
         warn(left_out(faults))
     if not records:
         raise none_left(data, faults, task.record_noun)
-    report = report_on(task, model, records, source, search, train_records, options.results)
+    predictions = predictions_of(task, model, records, source, search, results=options.results)
+    if options.results:
+        asked, bad_rows = all_asked(task, options, loaded, same_data=bool(train_records))
+        write_results(options.results, task, model, predictions, asked, bad_rows)
+    report = report_on(task, model, records, source, search, train_records, predictions, options.results)
     report |= out_of_distribution(model, records, source)
     report |= {"data": str(data), "split": options.split or "all", "left_out": len(faults), "preset": options.preset}
     if out:
@@ -88,16 +93,26 @@ def main(options: Options) -> int:
         if on_error == "quarantine":
             write_quarantine(quarantine(out), faults)
             tell(f"left out: {quarantine(out)}")
-    depends_on = {"data_sha256": digest(records), **model.provenance}
-    report = {name: value for name, value in report.items() if name != "rows"} | depends_on
+    report = {name: value for name, value in report.items() if name != "rows"} | depends_on(model, records)
     text = json_format.dumps(report, indent=1, ensure_ascii=False)
     scores = scores_text(task.metric, report["scores"])
     print(text if options.json else scores, end="\n" if options.json or report["scores"] else "")
     return 0
 
 
+def depends_on(model: Any, records: Sequence[Any]) -> dict[str, Any]:
+    """Returns what a report depends on: the digest of the records, and what the model's outputs depend on."""
+    from mmtoolkit.records import digest
+
+    return {"data_sha256": digest(records), **model.provenance}
+
+
 def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> None:
-    """Checks, before any work, that no report is replaced by mistake, and that a quarantine has a place."""
+    """Refuses, before any work, a report that would be lost, and a quarantine without a place.
+
+    Raises:
+        mm.InputError: There is a file or a folder already, or no --out to write beside.
+    """
     check_target("--out", out, ending=".json", overwrite=overwrite)
     for beside in (out.with_suffix(PAGE), out.with_suffix(TABLE)) if out else ():
         check_target("--out", beside, overwrite=overwrite)
@@ -110,7 +125,11 @@ def check_places(out: Path | None, on_error: OnError, *, overwrite: bool) -> Non
 
 
 def search_for(task: Task[Any], model: Any, options: Options) -> Any:
-    """Returns the search of the options, with as many outputs as the grades need; checks that they fit the task."""
+    """Returns the search that is asked for, with as many outputs as grades need.
+
+    Raises:
+        mm.InputError: An option is not for this task.
+    """
     if options.results and task.results({}) is None:
         raise mm.InputError(
             f"--results is for presets that answer questions. Received: {options.preset}, of {task.name}; "
@@ -119,37 +138,77 @@ def search_for(task: Task[Any], model: Any, options: Options) -> Any:
     return task.choose_search(model, task.candidates(model), values(options, Searching))
 
 
-def report_on(
-    task: Task[Any],
-    model: Any,
-    records: list[Any],
-    source: Any,
-    search: Any,
-    train_records: Sequence[Any],
-    results: Path | None,
-) -> dict[str, Any]:
-    """Evaluates a model, and writes the results for an evaluation server; without references there are no scores.
+def predictions_of(
+    task: Task[Any], model: Any, records: Sequence[Any], source: Any, search: Any, *, results: Path | None
+) -> dict[str, list[Output]]:
+    """Predicts the outputs of all records.
 
     Raises:
-        mm.InputError: There are no references, and no results to write.
+        mm.InputError: There are no references to score them with, and no results to write.
     """
-    scored = [record for record in records if record.references]
-    if not scored and not results:
+    if not results and not any(record.references for record in records):
         raise mm.InputError(
             f"Scores need {task.noun}s. Received: {task.record_noun}s that have none; add --results FILE."
         )
     bar = progress_bar(f"{task.noun}s")
-    predictions = mm.predict(task, model, records, source=source, search=search, progress=bar)
-    if results:
-        rows = task.results(predictions) or []
-        results.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(results, lambda file: file.write(json_format.dumps(rows, ensure_ascii=False).encode()))
-        tell(f"answers to {len(rows)} questions: {results}")
+    return mm.predict(task, model, records, source=source, search=search, progress=bar)
+
+
+def report_on(
+    task: Task[Any],
+    model: Any,
+    records: Sequence[Any],
+    source: Any,
+    search: Any,
+    train_records: Sequence[Any],
+    predictions: Mapping[str, Sequence[Output]],
+    results: Path | None,
+) -> dict[str, Any]:
+    """Evaluates a model; without references there are no scores."""
+    scored = [record for record in records if record.references]
     if not scored:
         return {"scores": {}, task.unit: len(records), "results": str(results)}
     return mm.evaluate(
         task, model, scored, source=source, search=search, predictions=predictions, train_records=train_records
     )
+
+
+def all_asked(
+    task: Task[Any], options: Options, loaded: Sequence[Any], *, same_data: bool
+) -> tuple[Sequence[Any], list[Fault]]:
+    """Returns all that an evaluation server wants an answer to, and the faults of rows that cannot be read.
+
+    Args:
+        task: The task.
+        options: The options of the job.
+        loaded: The records whose images are there.
+        same_data: Whether these are a part that the training cut, which it does of data without faults only.
+    """
+    split = None if options.split in (None, "all") else options.split
+    return (loaded, []) if same_data else task.asked(options.data, splits=split and (split,))
+
+
+def write_results(
+    path: Path,
+    task: Task[Any],
+    model: Any,
+    predictions: Mapping[str, Sequence[Output]],
+    asked: Sequence[Any],
+    bad_rows: Sequence[Fault],
+) -> None:
+    """Writes results in the form of the task's evaluation server, which takes them only with all that it asked."""
+    lost = [record for record in asked if record.id not in predictions]
+    rows = task.results({**predictions, **task.guesses(model, lost)}) or []
+    text = json_format.dumps(rows, ensure_ascii=False)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, lambda file: file.write(text.encode()))
+    if lost:
+        others = f"the most frequent {task.noun} to each: a server wants all"
+        warn(f"{len(lost)} of {len(asked)} {task.unit} are left out here; {path} has {others}")
+    if bad_rows:
+        count = f"for rows that cannot be read ({len(bad_rows)})"
+        warn(f"{path} has no {task.noun} {count}: a server takes it only with all")
+    tell(f"answers to {len(rows)} questions: {path}")
 
 
 def records_of(

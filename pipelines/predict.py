@@ -33,7 +33,7 @@ class Options(Images, Preset, Searching, Printing, Replacing):
 
     Args:
         question: Question about each picture, for a preset that answers questions.
-        out: CSV file for the captions or the best answers, which `--data` of the training jobs reads.
+        out: CSV file for the captions or the best answers, which `--data` of the training jobs and `score` read.
         n_best: Captions per picture, for which the preset's own beam widens where it must but that of --beam does not,
             or answers (1 and 5); --attention draws the first.
         attention: Folder for a PNG per picture with the attention for each word of the caption, or for the answer

@@ -29,7 +29,7 @@ TRAINING = (
 )
 RESULTS = ("out", "neighbours", "analogy", "score", "map")
 DIGITS = {"accuracy": 2, "pearson": 4, "spearman": 4, "out_of_vocabulary": 2}  # of the scores of a file
-MOST_WORKERS = 8  # more threads block each other
+MOST_WORKERS = 8  # more threads wait for each other
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,29 +37,31 @@ class Options(Exclusion, Seeded, Printing, Replacing):
     """The options of `mmtoolkit word2vec`.
 
     Args:
-        data: A captions data set (its training split), a text file with one sentence per line, or a folder of .txt
-            files; a folder with a captions file in it is a captions data set.
-        vectors: Word vectors in word2vec's text or binary form, also with gzip.
+        data: A captions data set (its training split), a text file with a sentence a line, or a folder of .txt files;
+            a folder with a captions file in it is a captions data set.
+        vectors: Word vectors in word2vec's text or binary form or GloVe's text, also with gzip.
+        limit: The most words of --vectors that are read, the first ones (most files begin with the most frequent).
         algorithm: cbow guesses a word from those around it, skip-gram those around it from a word.
         dim: Width of a vector.
-        window: Context words on each side.
+        window: Words looked at on each side.
         epochs: Passes over the sentences.
         min_count: Words that occur less often get no vector.
-        negative: Negative samples per word.
-        workers: Number of training threads; by default one per processor, up to 8.
+        negative: Noise words drawn for each word.
+        workers: Threads that train together; by default one for each processor, up to 8.
         deterministic: Train with one thread, so that the same seed gives the same vectors to the bit.
         exclude: A list of captions and pictures to leave out, as doctor --quarantine writes it.
         out: File for the vectors: binary if its name ends in .bin, else text; a further .gz compresses it.
         neighbours: Words whose nearest words are printed, as WORD, neighbour, cosine.
-        analogy: Three words A B C; prints the words nearest to B - A + C: A is to B as C is to what?
+        analogy: Three words A B C; prints what comes nearest to B - A + C: A is to B as C is to what?
         top: Words shown for each question.
-        score: Files of analogies (sections ": name", four words per line) or of word pairs (word, word, score).
+        score: Files of analogies (sections ": name", four words a line) or of word pairs (word, word, score).
         map: PNG file for a map of the most frequent words on their two principal axes.
         map_words: Words on the map.
     """
 
     data: Path | None = None
     vectors: Path | None = None
+    limit: Count | None = None
     algorithm: Literal["cbow", "skip-gram"] = "cbow"
     dim: Count = 300
     window: Count = 5
@@ -77,7 +79,11 @@ class Options(Exclusion, Seeded, Printing, Replacing):
     map_words: Annotated[int, at_least(3)] = 150
 
     def check(self) -> None:
-        """Checks each option, that none contradicts another, and that a result is asked for."""
+        """Refuses options that make no sense, before any work is done.
+
+        Raises:
+            mm.InputError: One is out of its range, two contradict each other, or nothing is asked for.
+        """
         super().check()
         if (self.data is None) == (self.vectors is None):
             received = "neither" if self.data is None else "both"
@@ -87,6 +93,8 @@ class Options(Exclusion, Seeded, Printing, Replacing):
         if not any(getattr(self, name) for name in RESULTS):
             wanted = ", ".join(map(spelt, RESULTS))
             raise mm.InputError(f"expected something to do with the vectors ({wanted}). Received: none of these.")
+        if self.limit and self.data:
+            raise mm.InputError("--limit is for --vectors. Received: --data as well.")
         for field in fields(self) if self.vectors else ():
             if field.name in TRAINING and getattr(self, field.name) != field.default:
                 raise mm.InputError(f"{spelt(field.name)} is for training with --data. Received: --vectors as well.")
@@ -105,25 +113,30 @@ def main(options: Options) -> int:
     check_target("--map", options.map, overwrite=options.overwrite, ending=".png")
     tests = {str(path): read_word_test(path) for path in options.score}
     start_tensorflow()
-    words = mm.load_vectors(options.vectors) if options.vectors else train(options)
+    words = load(options.vectors, options.limit) if options.vectors else train(options)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         mm.save_vectors(words, out)
         tell(f"vectors: {out}")
-    found = answers(words, options.neighbours, options.analogy, options.top)
-    report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | found
+    told = answers(words, options.neighbours, options.analogy, options.top)
+    report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | told
     if options.map:
         draw(words, options.map_words, options.map)
     text = json_format.dumps(report, indent=1, ensure_ascii=False) if options.json else "\n".join(lines(report))
     if text:
         print(text)
-    for error in found["failed"]:
+    for error in told["failed"]:
         tell(f"error: {error}")
-    return 1 if found["failed"] else 0
+    return 1 if told["failed"] else 0
+
+
+def load(path: Path, limit: int | None) -> KeyedVectors:
+    """Loads word vectors, and notes what is left out."""
+    return mm.load_vectors(path, limit=limit, warn=warn)
 
 
 def train(options: Options) -> KeyedVectors:
-    """Trains word vectors on a data set, and prints how much text there was."""
+    """Trains word vectors on a data set, and notes how much text there was."""
     from mmtoolkit.text.vocabulary import SPECIAL
 
     codec = mm.TextCodec(mm.Vocabulary(SPECIAL))
@@ -145,7 +158,7 @@ def train(options: Options) -> KeyedVectors:
 def answers(
     vectors: KeyedVectors, words: tuple[str, ...], question: tuple[str, str, str] | None, top: int
 ) -> dict[str, Any]:
-    """Finds the neighbours of the words and the answers to the analogy, with errors for unknown words."""
+    """Finds the neighbours of the words and the answers to the analogy, and why others cannot be given."""
     from mmtoolkit import text
 
     found: dict[str, Any] = {
@@ -169,7 +182,7 @@ def answers(
 
 
 def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[str, Any]:
-    """Scores one file: accuracies in per cent or correlations, and the percentage that is out of vocabulary."""
+    """Scores one file: accuracies in per cent or correlations, and the percentage of it that has no vectors."""
     from mmtoolkit import text
 
     if isinstance(test[0], WordPair):
@@ -180,7 +193,7 @@ def scores(vectors: KeyedVectors, test: list[Analogy] | list[WordPair]) -> dict[
 
 
 def lines(report: Mapping[str, Any]) -> Iterator[str]:
-    """Formats the report as lines of subject, name and number."""
+    """Formats the report as lines of what, name and number."""
     for path, found in report["scores"].items():
         for name, part in found.get("sections", {}).items():
             yield f"{path}\t{name}\t{number(part['accuracy'], 2)}\t{part['correct']}/{part['known']}"

@@ -73,3 +73,8 @@ def test_a_table_has_the_mark_that_excel_needs_and_only_then(delimiter: str) -> 
     korean = csv_bytes([*rows, ("해변.jpg", "개")], delimiter=delimiter)
     assert korean == b"\xef\xbb\xbf" + plain + f"해변.jpg{delimiter}개\n".encode()
     assert list(csv.reader(io.StringIO(korean.decode("utf-8-sig")), delimiter=delimiter))[1] == [*rows[1]]
+
+
+def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:
+    write_json(tmp_path / "report.json", {"data": "caf\udce9/빨간"})
+    assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"data": "caf\udce9/빨간"}

@@ -26,7 +26,17 @@ from typing import Any
 
 import tyro
 
-from mmtoolkit.cli.ranges import Count, NotNegative, Positive, Probability, Seed, Share, Whole, check_ranges
+from mmtoolkit.cli.ranges import (
+    Count,
+    NotNegative,
+    Positive,
+    Probability,
+    Seed,
+    Share,
+    Whole,
+    check_ranges,
+    check_texts,
+)
 from mmtoolkit.readers import OnError
 
 
@@ -57,12 +67,13 @@ class Group:
         self.check()
 
     def check(self) -> None:
-        """Checks that numbers are in range; a group adds which of its options contradict each other.
+        """Checks that numbers are in range and text is UTF-8; a group adds which of its options contradict each other.
 
         Raises:
             InputError: One is not, or two do.
         """
         check_ranges(self)
+        check_texts(self)
 
 
 @dataclass(frozen=True, kw_only=True)

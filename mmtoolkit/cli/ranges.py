@@ -1,13 +1,15 @@
-"""The ranges of options, as annotations, and their one check."""
+"""The ranges of options, as annotations, and the checks of numbers and of text."""
 
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any, get_args, get_type_hints
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.readers.rows import LONE_SURROGATE
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,24 @@ def check_ranges(options: Any) -> None:
         for bounds in ranges_in(hints[field.name]):
             if isinstance(value, int | float) and not bounds.holds(value):
                 raise InputError(f"{spelt(field.name)} expects {bounds.expected}. Received: {value}.")
+
+
+def check_texts(options: Any) -> None:
+    """Refuses text that is not UTF-8, whose bytes Python keeps as half characters; a file that is there may have it.
+
+    Args:
+        options: A dataclass.
+
+    Raises:
+        InputError: A text is not UTF-8.
+    """
+    for field in dataclasses.fields(options):
+        value = getattr(options, field.name)
+        for text in value if isinstance(value, tuple | list) else (value,):
+            if isinstance(text, str) and LONE_SURROGATE.search(text) and not os.path.exists(text):
+                raise InputError(
+                    f"{spelt(field.name)} expects text in UTF-8. Received: {text!r}; set the terminal to UTF-8."
+                )
 
 
 def ranges_in(hint: Any) -> Iterator[Range]:

@@ -4,7 +4,7 @@ from mmtoolkit.readers.captions import UsableCaptions, load_captions, read_capti
 from mmtoolkit.readers.exclusions import Excluded
 from mmtoolkit.readers.faults import Fault, OnError, left_out, none_left, write_quarantine
 from mmtoolkit.readers.images import find_images
-from mmtoolkit.readers.questions import UsableQuestions, load_questions, read_questions
+from mmtoolkit.readers.questions import UsableQuestions, load_asked, load_questions, read_questions
 from mmtoolkit.readers.sentences import read_sentences
 from mmtoolkit.readers.splits import NoSuchSplit, Splits, split, split_as_trained, split_name
 from mmtoolkit.readers.word_tests import read_word_test
@@ -27,6 +27,7 @@ __all__ = [
     "split",
     "split_as_trained",
     "split_name",
+    "load_asked",
     "load_captions",
     "load_questions",
     "write_quarantine",

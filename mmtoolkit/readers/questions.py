@@ -103,6 +103,18 @@ def load_questions(
     return UsableQuestions(records, faults)
 
 
+def load_asked(path: str | os.PathLike[str], *, splits: Iterable[str] | None = None) -> UsableQuestions:
+    """Loads the questions of a data set whether or not their pictures are there, and the faults of those left out."""
+    faults: list[Fault] = []
+    ids = Ids({}, {})
+    wanted = None if splits is None else wanted_splits(splits)
+    paths = questions_files(Path(path))
+    names = zip(paths, splits_of(paths), strict=True)
+    files = [open_questions(file, faults.append, ids, named) for file, named in names]
+    rows = [row for file in files for row in file.rows if wanted is None or row.split in wanted]
+    return UsableQuestions([record_of(row, Path(row.image), row.image_id or nfc(row.image)) for row in rows], faults)
+
+
 def record_of(row: QuestionRow, picture: Path, image_id: str) -> QuestionRecord:
     """Returns the record of a row whose picture was found."""
     return QuestionRecord(

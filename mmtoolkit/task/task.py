@@ -246,6 +246,14 @@ class Task(ABC, Generic[RecordT]):
         """Formats predictions for the task's evaluation server; `None` where there is no server."""
         return None
 
+    def asked(self, path: Path, *, splits: Iterable[str] | None = None) -> tuple[list[RecordT], list[Any]]:
+        """Loads all that an evaluation server wants a result for, with or without its image, and faults of the rest."""
+        return [], []
+
+    def guesses(self, model: Any, records: Sequence[RecordT]) -> dict[str, Sequence[Output]]:
+        """Guesses the outputs of records without an image that can be read, by id, for an evaluation server."""
+        return {}
+
     @abstractmethod
     def grade(self, evaluation: Evaluation) -> Grades:
         """Grades the outputs, so that a reader sees failures as well as successes."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -13,7 +14,7 @@ from mmtoolkit.metrics import AnswerMetric, answer_kind, is_match, most_frequent
 from mmtoolkit.metrics.calibration import calibration, calibration_error
 from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.vqa import parts
-from mmtoolkit.readers import OnError, load_questions
+from mmtoolkit.readers import OnError, load_asked, load_questions
 from mmtoolkit.readers.question_files import questions_files
 from mmtoolkit.records import QuestionRecord
 from mmtoolkit.task import Evaluation, Grades, Output, Section, Statistics, Task, Texts, View, summed
@@ -26,6 +27,7 @@ FIRST = 5  # answers among which the right one may be
 CONFUSED = 10  # pairs of answers that are listed
 KINDS = 40  # kinds of questions on a page
 MOST_FREQUENT, QUESTION_ONLY, OTHER_IMAGES = "most frequent answer", "question only", "pictures of other questions"
+NUMBER = re.compile("0|-?[1-9][0-9]{0,17}")  # ids that are the same as numbers
 COMPANION = "question_only"  # a preset's question-only baseline
 
 
@@ -103,8 +105,18 @@ class QuestionAnswering(Task[QuestionRecord]):
             >>> question_answering.results({"7": [Answer("red", 0.9)]})
             [{'question_id': 7, 'answer': 'red'}]
         """
-        numbers = {key: int(key) if key.isdecimal() else key for key in predictions}
+        numbers = {key: int(key) if NUMBER.fullmatch(key) else key for key in predictions}  # "07" is another id than 7
         return [{"question_id": numbers[key], "answer": best[0].text} for key, best in predictions.items()]
+
+    def asked(self, path: Path, *, splits: Iterable[str] | None = None) -> tuple[list[QuestionRecord], list[Fault]]:
+        return load_asked(path, splits=splits)
+
+    def guesses(self, model: VisualQA, records: Sequence[QuestionRecord]) -> dict[str, Sequence[Output]]:
+        from mmtoolkit.models import Answer
+        from mmtoolkit.text import SPECIAL
+
+        usual = most_frequent_kept(model) or {"": model.answers_codec.vocabulary.tokens[len(SPECIAL)]}
+        return {key: [Answer(text, 0.0)] for key, text in per_kind(usual, records).items()}
 
     def candidates(self, model: VisualQA) -> int:
         return 1 if model.decoder else FIRST  # a wider search would make the model write another answer
@@ -114,12 +126,10 @@ class QuestionAnswering(Task[QuestionRecord]):
 
     def baselines(self, evaluation: Evaluation) -> dict[str, Texts]:
         model, records, source = evaluation.model, evaluation.records, evaluation.source
-        kept = model.baselines or {"most_frequent_answers": model.card.get("usual_answers")}  # presets of version 0.1
         outputs: dict[str, Texts] = {}
-        if usual := kept["most_frequent_answers"]:
-            by_kind = {record.id: usual.get(kind_of_question(record), usual[""]) for record in records}
-            outputs[MOST_FREQUENT] = dict.fromkeys(by_kind, usual[""])
-            outputs[f"{MOST_FREQUENT} per question type"] = by_kind
+        if usual := most_frequent_kept(model):
+            outputs[MOST_FREQUENT] = {record.id: usual[""] for record in records}
+            outputs[f"{MOST_FREQUENT} per question type"] = per_kind(usual, records)
         if baseline := model.companions.model(COMPANION):
             outputs[QUESTION_ONLY] = evaluation.predict(baseline, records, None)
         if model.uses_images and len({record.image for record in records}) > 1:
@@ -233,6 +243,22 @@ def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
         for kind in ("", kind_of_question(record)):
             counts.setdefault(kind, Counter())[parts(answer)] += 1
     return {kind: spelt[answers.most_common(1)[0][0]] for kind, answers in counts.items()}
+
+
+def most_frequent_kept(model: VisualQA) -> Mapping[str, str] | None:
+    """Returns the most frequent answers of the training data, by kind of question; `None` where a preset lacks them."""
+    kept = model.baselines or {"most_frequent_answers": model.card.get("usual_answers")}  # presets of version 0.1
+    return kept["most_frequent_answers"]
+
+
+def per_kind(usual: Mapping[str, str], records: Sequence[QuestionRecord]) -> Texts:
+    """Returns the most frequent answer to each question's kind, by id.
+
+    Example:
+        >>> per_kind({"": "yes", "how many": "2"}, [QuestionRecord(Path("1.jpg"), "1.jpg", "how many?", (), "7")])
+        {'7': '2'}
+    """
+    return {record.id: usual.get(kind_of_question(record), usual[""]) for record in records}
 
 
 def deranged_images(records: Sequence[QuestionRecord], seed: int) -> list[QuestionRecord]:

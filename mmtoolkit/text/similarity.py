@@ -6,7 +6,6 @@ import difflib
 import itertools
 import math
 import tempfile
-import unicodedata
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,11 +15,13 @@ import numpy as np
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.records import Analogy, WordPair
+from mmtoolkit.text.word2vec import keys_of, nfc
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 FREQUENT = 50_000  # words that are searched for similar spellings
+PART = 1_000  # vectors whose lengths are measured together
 RANKED = 300_000  # words that gensim's evaluators use, in capitals
 
 
@@ -97,23 +98,31 @@ def analogy(vectors: KeyedVectors, a: str, b: str, c: str, *, top: int = 10) -> 
 
 def nearest(vectors: KeyedVectors, plus: list[str], minus: list[str], top: int) -> list[tuple[str, float]]:
     """Ranks words by cosine with gensim, without vectors of length 0, which have no direction."""
+    measure_norms(vectors)
     with np.errstate(invalid="ignore"):
         ranked = vectors.most_similar(positive=plus, negative=minus, topn=top)
     return [(word, cosine) for word, cosine in ranked if math.isfinite(cosine)]
 
 
+def measure_norms(vectors: KeyedVectors) -> None:
+    """Measures the length of each vector, which gensim keeps, in parts: all at once would copy the table."""
+    if vectors.norms is None:
+        parts = (vectors.vectors[start : start + PART] for start in range(0, len(vectors), PART))
+        vectors.norms = np.concatenate([np.linalg.norm(part, axis=1) for part in parts])
+
+
 def known_words(vectors: KeyedVectors, words: Sequence[str]) -> list[str]:
-    """Checks that all words have a vector, and returns them in Unicode NFC.
+    """Checks that all words have a vector, and returns the keys of these: the words, usually, in Unicode NFC.
 
     Raises:
         InputError: Some have none; the message names similar ones.
     """
-    nfc = [unicodedata.normalize("NFC", word) for word in words]
-    unknown = list(dict.fromkeys(word for word in nfc if word not in vectors.key_to_index))
+    keys = keys_of(vectors, words)
+    unknown = list(dict.fromkeys(nfc(word) for word, key in zip(words, keys, strict=True) if key is None))
     if unknown:
         received = ", ".join(f"{word!r}{similar_spellings(word, vectors.index_to_key)}" for word in unknown)
         raise InputError(f"expected words that have a vector. Received: {received}.")
-    return nfc
+    return [key for key in keys if key is not None]
 
 
 def similar_spellings(word: str, words: Sequence[str]) -> str:
@@ -136,6 +145,7 @@ def score_analogies(vectors: KeyedVectors, questions: Sequence[Analogy]) -> list
         path = Path(folder, "questions")
         lines = [line for name, group in sections for line in (f": {name}", *(" ".join(one.words) for one in group))]
         path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        measure_norms(vectors)
         with np.errstate(invalid="ignore"):
             _, results = vectors.evaluate_word_analogies(str(path), restrict_vocab=RANKED)
     asked = [*(len(group) for _, group in sections), len(questions)]

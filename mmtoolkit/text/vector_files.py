@@ -2,43 +2,36 @@
 
 from __future__ import annotations
 
-import codecs
+import array
 import contextlib
 import gzip
-import io
-import itertools
 import os
-import re
+import warnings
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.text.vector_rows import WIDEST, Row, open_file, read_header, rows_of
+from mmtoolkit.text.word2vec import nfc
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-Content = gzip.GzipFile | io.BufferedReader
-
-GZIP = b"\x1f\x8b"
-CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f]")
-WIDEST = 100_000  # numbers of a vector: more is a damaged first line
+LeftOut = dict[str, tuple[int, str]]  # by the reason: how many vectors, and the place of the first
 
 
-class Row(NamedTuple):
-    """One vector of a file, with its place for error messages."""
+def load_vectors(
+    path: str | os.PathLike[str], *, limit: int | None = None, warn: Callable[[str], Any] = warnings.warn
+) -> KeyedVectors:
+    """Loads word vectors in word2vec's text or binary format or GloVe's, gzipped or not; the content decides which.
 
-    place: str
-    word: bytes
-    vector: np.ndarray
-
-
-def load_vectors(path: str | os.PathLike[str]) -> KeyedVectors:
-    """Loads word vectors in word2vec's text or binary format, gzipped or not; the content decides which it is.
+    Words are in Unicode NFC, as those of a codec. A vector that cannot be used (its word is not UTF-8, was there before
+    or has a blank in it, a number is not finite) is left out.
 
     Example:
         >>> vectors = load_vectors("vectors.bin")  # doctest: +SKIP
@@ -46,10 +39,12 @@ def load_vectors(path: str | os.PathLike[str]) -> KeyedVectors:
         (300,)
 
     Args:
-        path: A file that begins with the line `WORDS DIM`, as `save_vectors`, gensim and word2vec itself write it.
+        path: A file as `save_vectors`, gensim, word2vec, fastText (.vec) and GloVe write it.
+        limit: The most vectors that are loaded, the first ones; all by default.
+        warn: Called with one sentence that counts the vectors left out.
 
     Raises:
-        InputError: The file is missing or damaged; the message has the place.
+        InputError: The file is missing, damaged or without a vector that can be used; the message has the place.
     """
     from gensim.models import KeyedVectors
 
@@ -57,33 +52,51 @@ def load_vectors(path: str | os.PathLike[str]) -> KeyedVectors:
     if not path.is_file():
         what = "a folder" if path.is_dir() else "which does not exist"
         raise InputError(f"expected a file of word vectors. Received: {path}, {what}; name another.")
-    places: dict[str, str] = {}
-    values = bytearray()
+    if limit is not None and limit < 1:
+        raise InputError(f"limit expects 1 or more vectors. Received: {limit}.")
+    words: dict[str, int] = {}
+    values = array.array("f")  # grows in place: a list of arrays, or a copy, would double the memory
+    left_out: LeftOut = {}
     try:
-        with open_file(path) as file:
+        with open_file(path) as file, np.errstate(over="ignore"):  # too large for float32: not finite
             count, dim = read_header(file, path)
-            for row in (text_rows if is_text(file) else binary_rows)(file, path, dim):
-                places[check_word(row, places)] = row.place
-                values += row.vector.tobytes()
+            for row in rows_of(file, path, count, dim):
+                word, reason = examined(row, words)
+                if reason:
+                    number, first = left_out.get(reason, (0, row.place))
+                    left_out[reason] = number + 1, first
+                    continue
+                words[word] = len(words)
+                values.frombytes(row.vector.astype(np.float32, copy=False).tobytes())
+                if len(words) == limit:
+                    break
+            else:
+                check_count(count, len(words) + sum(number for number, _ in left_out.values()), path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: expected a whole gzip file. Received: {error}; copy it again.") from error
-    if len(places) != count:
-        problem = f"expected {count} vectors, as the first line says. Received: {len(places)}"
-        raise InputError(f"{path}: {problem}; copy the file again.")
+    if not words:
+        raise InputError(f"{path}: expected vectors that can be used. Received: none; {summary(left_out)}.")
+    if left_out:
+        warn(f"{path}: {summary(left_out)}")
     vectors = KeyedVectors(dim)
-    vectors.add_vectors(list(places), np.frombuffer(values, np.float32).reshape(-1, dim))
+    vectors.key_to_index, vectors.index_to_key, vectors.next_index = words, list(words), len(words)
+    vectors.vectors = np.frombuffer(values, np.float32).reshape(-1, dim)
     return vectors
 
 
 def save_vectors(vectors: KeyedVectors, path: str | os.PathLike[str]) -> None:
     """Saves word vectors in word2vec's format, whole or not at all: binary if the name ends in `.bin`, else text.
 
-    A further `.gz` compresses the file.
+    A further `.gz` compresses the file. Words are written in Unicode NFC.
 
     Example:
         >>> save_vectors(train_vectors(sentences, dim=100), "vectors.bin.gz")  # doctest: +SKIP
+
+    Raises:
+        InputError: There is a vector that `load_vectors` would leave out, or none.
     """
     path = Path(path)
+    words = savable_words(vectors)
     binary = path.name.removesuffix(".gz").endswith(".bin")
 
     def save(file: BinaryIO) -> None:
@@ -91,90 +104,69 @@ def save_vectors(vectors: KeyedVectors, path: str | os.PathLike[str]) -> None:
             gzip.GzipFile("", "wb", fileobj=file, mtime=0) if path.suffix == ".gz" else contextlib.nullcontext(file)
         )
         with packed as target:
-            target.write(f"{len(vectors)} {vectors.vector_size}\n".encode())
-            for word, vector in zip(vectors.index_to_key, vectors.vectors, strict=True):
+            target.write(f"{len(words)} {vectors.vector_size}\n".encode())
+            for word, vector in zip(words, vectors.vectors, strict=True):
                 numbers = vector.astype("<f4").tobytes() if binary else " ".join(map(str, vector)).encode() + b"\n"
                 target.write(word.encode() + b" " + numbers)
 
     write_atomically(path, save)
 
 
-def open_file(path: Path) -> Content:
-    """Opens a file, decompressed if it is gzipped."""
-    with path.open("rb") as file:
-        compressed = file.read(len(GZIP)) == GZIP
-    return gzip.open(path) if compressed else path.open("rb")
+def savable_words(vectors: KeyedVectors) -> list[str]:
+    """Returns the words in Unicode NFC.
+
+    Raises:
+        InputError: There is a vector that `load_vectors` would leave out, or none.
+    """
+    if not len(vectors) or not 0 < vectors.vector_size <= WIDEST:
+        received = f"{len(vectors)} of {vectors.vector_size} numbers"
+        raise InputError(f"expected word vectors of 1 to {WIDEST:,} numbers to save. Received: {received}.")
+    words: dict[str, None] = {}
+    for key, vector in zip(vectors.index_to_key, vectors.vectors, strict=True):
+        with np.errstate(over="ignore"):
+            row = Row("", str(key).encode("utf-8", "surrogatepass"), vector.astype(np.float32))
+        word, reason = examined(row, words)
+        if reason:
+            raise InputError(
+                f"expected words and vectors that can be loaded again. Received: {key!r}, {reason}; leave it out."
+            )
+        words[word] = None
+    return list(words)
 
 
-def read_header(file: Content, path: Path) -> tuple[int, int]:
-    """Reads the number of vectors and their width from the first line."""
-    first = file.readline(100)
-    match = re.fullmatch(rb"\s*(\d{1,12}) (\d{1,6})\s*", first)
-    count, dim = map(int, match.groups()) if match else (0, 0)
-    if not (count and 0 < dim <= WIDEST):
-        received = first.decode("utf-8", "backslashreplace").strip()[:60]
-        expected = "expected the number of words and the width of a vector, as word2vec files begin ('5000 300')"
-        raise InputError(f"{path}:1: {expected}. Received: {received!r}; save the vectors in word2vec's form.")
-    return count, dim
+def summary(left_out: LeftOut) -> str:
+    """Formats how many vectors are left out for which reasons.
+
+    Example:
+        >>> summary({"whose word is not UTF-8": (2, "cc.ko.300.vec:152")})
+        '2 vectors are left out: 2 whose word is not UTF-8 (cc.ko.300.vec:152)'
+    """
+    total = sum(count for count, _ in left_out.values())
+    parts = (f"{count} {reason} ({place})" for reason, (count, place) in left_out.items())
+    return f"{total} {'vector is' if total == 1 else 'vectors are'} left out: {', '.join(parts)}"
 
 
-def is_text(file: Content) -> bool:
-    """Checks whether the vectors are in text format: UTF-8 without control characters."""
-    sample = file.peek(4096)
+def examined(row: Row, words: Collection[str]) -> tuple[str, str]:
+    """Returns the word of a row in Unicode NFC, and why it cannot be used, which is empty where it can."""
     try:
-        text = codecs.getincrementaldecoder("utf-8")().decode(sample)  # the last character may be cut
+        word = nfc(row.word.decode("utf-8"))
     except UnicodeDecodeError:
-        return False
-    return CONTROL.search(text) is None
-
-
-def text_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
-    """Yields the vectors of a text file: on each line a word and its numbers."""
-    for number, line in enumerate(file, start=2):
-        if not line.strip():
-            continue
-        word, *numbers = line.rstrip().split(b" ")
-        try:
-            vector = np.array(numbers, np.float32)
-        except ValueError:
-            vector = np.empty(0, np.float32)
-        if len(vector) != dim:
-            received = line.decode("utf-8", "backslashreplace").rstrip()
-            received = received if len(received) <= 60 else f"{received[:30]} … {received[-29:]}"
-            expected = f"expected a word and {dim} numbers with single spaces between"
-            raise InputError(f"{path}:{number}: {expected}. Received: {received!r}, {len(numbers)} after the word.")
-        yield Row(f"{path}:{number}", word, vector)
-
-
-def binary_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
-    """Yields the vectors of a binary file: each a word, a space and the bytes of its numbers."""
-    for number in itertools.count(1):
-        word = read_word(file)
-        if not word:
-            return
-        numbers = file.read(4 * dim)
-        if len(numbers) < 4 * dim:
-            expected = f"expected {4 * dim} bytes of numbers. Received: {len(numbers)}; copy the file again"
-            raise InputError(f"{path}: vector {number}: {expected}.")
-        yield Row(f"{path}: vector {number}", word, np.frombuffer(numbers, "<f4"))
-
-
-def read_word(file: Content) -> bytes:
-    """Reads up to the next space, without the line end of the vector before; nothing at the end of the file."""
-    word = bytearray()
-    while (letter := file.read(1)) not in (b" ", b""):
-        word += letter
-    return bytes(word).lstrip(b"\n")
-
-
-def check_word(row: Row, places: dict[str, str]) -> str:
-    """Checks the word and the numbers of a vector, and returns the word."""
-    try:
-        word = row.word.decode("utf-8")
-    except UnicodeDecodeError as error:
-        raise InputError(f"{row.place}: expected a word in UTF-8. Received: {row.word[:40]!r}.") from error
-    if word in places:
-        raise InputError(f"{row.place}: expected every word once. Received: {word!r}, also at {places[word]}.")
+        return "", "whose word is not UTF-8"
+    if not word or " " in word or "\n" in word:
+        return word, "whose word is empty or has a blank in it"
+    if word in words:
+        return word, "whose word was there before"
     if not np.isfinite(row.vector).all():
-        raise InputError(f"{row.place}: expected finite numbers. Received: some of {word!r} that are not.")
-    return word
+        return word, "with a number that is not finite"
+    return word, ""
+
+
+def check_count(count: int | None, found: int, path: Path) -> None:
+    """Checks that a file has as many vectors as its first line says.
+
+    Raises:
+        InputError: It has not.
+    """
+    if found != (found if count is None else count):
+        problem = f"expected {count} vectors, as the first line says. Received: {found}"
+        raise InputError(f"{path}: {problem}; copy the file again.")

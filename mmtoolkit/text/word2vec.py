@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -15,7 +16,8 @@ from mmtoolkit.text.vocabulary import SPECIAL, Vocabulary
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-LONGEST = 10_000  # words of a sentence; gensim would silently ignore further ones
+LONGEST = 10_000  # words of a sentence; gensim ignores further ones
+FREQUENT = 50_000  # words whose vectors' spread is measured
 
 
 class Coverage(NamedTuple):
@@ -33,11 +35,11 @@ class Coverage(NamedTuple):
 
 
 class WordVectors(NamedTuple):
-    """The table of vectors for `TokenEmbedding`, with the coverage of the vocabulary.
+    """Table for `TokenEmbedding`, with its coverage.
 
     Args:
         table: `<float32>[vocabulary, dim]`; PAD is all zeros.
-        coverage: The tokens that have a vector.
+        coverage: Of the vocabulary; see `Coverage`.
     """
 
     table: np.ndarray
@@ -54,7 +56,7 @@ def train_word2vec(
     epochs: int = 10,
     seed: int = 0,
 ) -> WordVectors:
-    """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary; bit for bit repeatable.
+    """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary, repeatable to the bit.
 
     Example:
         >>> vectors = train_word2vec(codec.split(captions), codec.vocabulary, dim=300)
@@ -67,7 +69,7 @@ def train_word2vec(
         skip_gram: Skip-gram in place of CBOW.
         window: Context words on each side.
         epochs: Passes over the sentences.
-        seed: Seed of the random numbers.
+        seed: Start of the random numbers.
 
     Raises:
         InputError: There is no word in the sentences.
@@ -90,7 +92,7 @@ def train_vectors(
 ) -> KeyedVectors:
     """Trains CBOW (or skip-gram) vectors with negative sampling; the most frequent words come first.
 
-    With one worker, a seed makes the result bit for bit repeatable.
+    One worker and a seed make the result repeatable to the bit.
 
     Example:
         >>> train_vectors([["a", "dog", "runs"], ["a", "dog", "sleeps"]], dim=8).index_to_key
@@ -105,7 +107,7 @@ def train_vectors(
         min_count: Words that occur less often get no vector.
         negative: Noise words drawn for each word.
         workers: Threads that train together; with more than one no two runs are the same.
-        seed: Seed of the random numbers.
+        seed: Start of the random numbers.
 
     Raises:
         InputError: No word occurs often enough, or a sentence is a string.
@@ -128,7 +130,7 @@ def train_vectors(
             "give more text or a smaller min_count."
         )
     model = Word2Vec(
-        sentences=[list(words[at : at + LONGEST]) for words in corpus for at in range(0, len(words), LONGEST)],
+        sentences=[chunk for sentence in corpus for chunk in chunks(sentence)],
         vector_size=dim,
         sg=int(skip_gram),
         window=window,
@@ -141,10 +143,17 @@ def train_vectors(
     return model.wv
 
 
+def chunks(sentence: Sequence[str]) -> Iterator[list[str]]:
+    """Splits a sentence into chunks of `LONGEST` words; gensim would silently ignore further ones."""
+    for start in range(0, len(sentence), LONGEST):
+        yield list(sentence[start : start + LONGEST])
+
+
 def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 0) -> WordVectors:
     """Builds the table whose row i is the vector of token i.
 
-    Tokens without a vector (START, END and UNK among them) get random numbers of the same standard deviation.
+    Words without a vector of their own (START, END, UNK) start from small random numbers of the same spread. Words are
+    compared in Unicode NFC.
 
     Example:
         >>> table, coverage = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
@@ -154,25 +163,40 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
     Args:
         vectors: From `train_vectors` or `load_vectors`.
         vocabulary: Tokens in the order of the table's rows.
-        seed: Seed of the random numbers.
+        seed: Start of the random numbers.
     """
-    spread = float(np.std(vectors.vectors))
+    spread = float(np.std(vectors.vectors[:FREQUENT]))  # of all of them it would take the memory of a second table
     table = np.random.default_rng(seed).normal(0.0, spread, (len(vocabulary), vectors.vector_size)).astype("float32")
-    for index, token in enumerate(vocabulary.tokens):
-        if token in vectors.key_to_index:
-            table[index] = vectors[token]
+    keys = keys_of(vectors, vocabulary.tokens)
+    for index, key in enumerate(keys):
+        if key is not None:
+            table[index] = vectors[key]
     table[0] = 0.0
-    return WordVectors(table, coverage(vocabulary, vectors.key_to_index))
+    known = {token for token, key in zip(vocabulary.tokens, keys, strict=True) if key is not None}
+    return WordVectors(table, coverage(vocabulary, known))
+
+
+def keys_of(vectors: KeyedVectors, words: Iterable[str]) -> list[str | None]:
+    """Returns the key of each word, which is the same in Unicode NFC; `None` for a word that has no vector."""
+    keys = reversed(vectors.index_to_key)  # of two keys that are one word the first counts
+    decomposed = {nfc(key): key for key in keys if not unicodedata.is_normalized("NFC", key)}
+    found = ((word, nfc(word), decomposed.get(nfc(word))) for word in words)
+    return [next((key for key in each if key in vectors.key_to_index), None) for each in found]
+
+
+def nfc(word: str) -> str:
+    """Returns a word in Unicode's composed form."""
+    return unicodedata.normalize("NFC", word)
 
 
 def centred(table: np.ndarray) -> np.ndarray:
     """Subtracts the mean of word vectors and scales each to norm 1: the best start for a decoder.
 
-    Vectors of a small corpus have similar directions (on the captions of Flickr8k their mean cosine is 0.43), and those
-    of frequent words have many times the norm of the others.
+    Vectors of a small corpus point much the same way (on the captions of Flickr8k their mean cosine is 0.43), and the
+    frequent ones are many times as long as the others.
 
     Example:
-        Of two words, only their difference remains:
+        Of two words only their difference is left:
         >>> centred(np.array([[0, 0], [0, 0], [0, 0], [0, 0], [3, 1], [1, 1]], np.float32))[4:]
         array([[ 1.,  0.],
                [-1.,  0.]], dtype=float32)
@@ -191,7 +215,7 @@ def centred(table: np.ndarray) -> np.ndarray:
     return result.astype(table.dtype)
 
 
-def coverage(vocabulary: Vocabulary, known: Sequence[str] | dict[str, int]) -> Coverage:
+def coverage(vocabulary: Vocabulary, known: Collection[str]) -> Coverage:
     """Counts the tokens of a vocabulary that are among the known words."""
     words = [token for token in vocabulary.tokens if token not in SPECIAL]
     missing = tuple(word for word in words if word not in known)

@@ -26,7 +26,7 @@ def word_table(
         texts: The training texts.
         dim: Width of trained vectors.
         seed: Seed of word2vec's random numbers.
-        tell: Called with a line on how many words have a vector.
+        tell: Called with a line on how many words have a vector, and on what of a file is left out.
 
     Raises:
         InputError: The file cannot be read.
@@ -39,7 +39,8 @@ def word_table(
         skip_gram = embeddings == "skip-gram"
         vectors = train_word2vec(codec.split(texts), codec.vocabulary, dim=dim, skip_gram=skip_gram, seed=seed)
     else:
-        vectors = align_vectors(load_vectors(embeddings), codec.vocabulary, seed=seed)
+        loaded = load_vectors(embeddings, warn=lambda line: tell(f"warning: {line}"))
+        vectors = align_vectors(loaded, codec.vocabulary, seed=seed)
     tell(f"word2vec: {vectors.coverage.covered} of {vectors.coverage.total} words have a vector")
     return centred(vectors.table) if embeddings in TRAINED else vectors.table
 

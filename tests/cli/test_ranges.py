@@ -59,6 +59,33 @@ def test_a_range_holds_to_its_edges(name: str, taken: list[Any], refused: list[A
         assert str(caught.value) == f"--{name.replace('_', '-')} expects {expected}. Received: {value}."
 
 
+@dataclass(frozen=True, kw_only=True)
+class Texts(options.Group):
+    question: str | None = None
+    preset: str = "shapes_demo"
+    words: tuple[str, ...] = ()
+    three: tuple[str, str, str] | None = None
+    data: Path | None = None
+
+
+KOREAN = "강아지?".encode("cp949").decode("utf-8", "surrogateescape")  # as a terminal in CP949 gives it
+
+
+@pytest.mark.parametrize("text", [KOREAN, "\ud800"])
+@pytest.mark.parametrize("name", ["question", "preset", "words", "three"])
+def test_text_that_is_not_utf8_is_refused(name: str, text: str) -> None:
+    values = {"words": ("a", text), "three": ("a", "b", text)}
+    with pytest.raises(InputError, match=f"^--{name} expects text in UTF-8. Received: '.*ud.*'; set the terminal"):
+        Texts(**{name: values.get(name, text)})
+
+
+def test_a_path_may_have_any_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So may a name that is the path of a preset or of word vectors."""
+    monkeypatch.chdir(tmp_path)
+    Path(KOREAN).mkdir()
+    assert Texts(preset=KOREAN, data=Path(KOREAN), question="강아지?", words=("é", "👍🏽")).preset == KOREAN
+
+
 def test_options_are_checked_in_every_base() -> None:
     """Contradictions of a group are refused wherever it stands among the bases, ranges before them."""
 

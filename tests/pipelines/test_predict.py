@@ -478,3 +478,20 @@ def test_a_caption_that_no_font_can_draw_is_told_and_the_others_go_on(
         assert line.startswith(f"error: {path}: ") and "cannot draw" in line
     assert len(done.err.splitlines()) == 2
     assert list((tmp_path / "attention").iterdir()) == []
+
+
+def test_what_predict_gives_can_be_scored(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
+    """What it prints, its table and its JSON alike, against the table of the data set, whose paths are others."""
+    done = job("predict", *pictures, "--preset", trained.preset, "--out", tmp_path / "captions.csv")
+    assert done.code == 0, done.err
+    (tmp_path / "printed.txt").write_text(done.out, encoding="utf-8")
+    done = job("predict", *pictures, "--preset", trained.preset, "--json")
+    (tmp_path / "printed.json").write_text(done.out, encoding="utf-8")
+    said = mm.Captioner.from_preset(trained.preset).generate(pictures)
+    wanted = {record.image.name: record.captions for record in mm.read_captions(trained.data)}
+    names = [picture.name for picture in pictures]
+    expected = mm.score_captions(dict(zip(names, said, strict=True)), {name: wanted[name] for name in names})
+    for name in ("captions.csv", "printed.txt", "printed.json"):
+        words = ("--hypotheses", tmp_path / name, "--references", trained.data / "captions.csv", "--json")
+        report = json.loads(job("score", *words).out)
+        assert report["scores"] == pytest.approx(expected) and report["images"] == 5

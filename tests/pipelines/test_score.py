@@ -209,6 +209,79 @@ def test_pictures_of_an_annotation_file_without_hypothesis_are_left_out_aloud(jo
     assert err == f"warning: {wanted}: left out, because {said} says nothing about them: 1 image: '8'\n"
 
 
+PRINTED = "photos/7.jpg\tA dog runs.\nphotos/8.jpg\tTwo men sit on a bench.\n"
+TABLE = "image,caption\nphotos/7.jpg,A dog runs.\nphotos/8.jpg,Two men sit on a bench.\n"
+PRINTED_JSON = {
+    "results": [
+        {"image": f"photos/{name}.jpg", "captions": [{"text": caption, "score": -1.0}]}
+        for name, caption in SAID.items()
+    ],
+    "failed": [],
+}
+ROWS = [(f"images/{name}.jpg", caption) for name, captions in WANTED.items() for caption in captions]
+PICTURES = [{"id": int(name), "file_name": f"{name}.jpg"} for name in WANTED]
+
+
+@pytest.mark.parametrize(
+    "hypotheses", [("h.txt", PRINTED), ("h.csv", TABLE), ("h.json", PRINTED_JSON)], ids=["printed", "out", "json"]
+)
+@pytest.mark.parametrize(
+    "references",
+    [
+        ("captions.csv", "image,caption,split\n" + "".join(f"{name},{text},test\n" for name, text in ROWS)),
+        ("r.jsonl", "".join(json.dumps({"image": name, "caption": text}) + "\n" for name, text in ROWS)),
+        ("r.token.txt", "".join(f"{name}#{n}\t{text}\n" for n, (name, text) in enumerate(ROWS))),
+        ("captions.txt", "image,caption\n" + "".join(f"{name},{text}\n" for name, text in ROWS)),
+        ("r.txt", "".join(f"{name}\t{text}\n" for name, text in ROWS)),
+        ("r.json", {**ANNOTATIONS, "images": PICTURES}),
+        ("m.json", {f"photos/{name}.jpg": captions for name, captions in WANTED.items()}),
+    ],
+    ids=["table", "json lines", "flickr8k", "kaggle", "names and tabs", "coco", "mapping"],
+)
+def test_what_predict_gives_is_scored_by_the_names_of_pictures(job: Run, hypotheses: Any, references: Any) -> None:
+    """Whatever folder the paths are seen from."""
+    code, out, err = job("--json", "--hypotheses", job.file(*hypotheses), "--references", job.file(*references))
+    assert code == 0, err
+    assert json.loads(out)["scores"] == pytest.approx(SCORES)
+    assert err.count("note: ") == [hypotheses[0], references[0]].count("h.txt") + (references[0] == "r.txt")
+
+
+def test_a_name_before_a_tab_is_no_word_of_the_caption(job: Run) -> None:
+    """Line by line where the references have no names; a caption may be empty, or have a tab itself."""
+    said = job.file("h.txt", "1.jpg\ta dog\n2.jpg\t\n3.jpg\ta\tcat\n")
+    wanted = job.file("r.txt", "a dog\na bird\na cat\n")
+    code, out, err = job("--json", "--hypotheses", said, "--references", wanted)
+    expected = score_captions({1: "a dog", 2: "", 3: "a cat"}, {1: ["a dog"], 2: ["a bird"], 3: ["a cat"]})
+    assert code == 0 and json.loads(out)["scores"] == pytest.approx(expected)
+    assert err == f"note: {said}: the text before the first tab of each line is taken for the name of its picture\n"
+
+
+def test_pictures_of_one_name_in_two_folders_stay_apart(job: Run) -> None:
+    rows = [("a/1.jpg", "a dog"), ("b/1.jpg", "a cat")]
+    said = job.file("h.csv", "image,caption\n" + "".join(f"{name},{text}\n" for name, text in rows))
+    wanted = job.file("r.csv", "image,caption\n" + "".join(f"{name},{text}\n" for name, text in reversed(rows)))
+    report = json.loads(job("--json", "--hypotheses", said, "--references", wanted)[1])
+    assert report["scores"]["BLEU-1"] == pytest.approx(100)
+    other = job.file("o.csv", "image,caption\nc/a/1.jpg,a dog\nc/b/1.jpg,a cat\n")
+    code, _, err = job("--hypotheses", said, "--references", other)
+    assert code == 2 and "expected references for every hypothesis" in err
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("h.txt", "1.jpg\tyes\t0.988\n1.jpg\tno\t0.010\n", "expected captions. Received: answers, lines of NAME<TAB>"),
+        ("h.txt", "1.jpg\ta dog\n1.jpg\ta cat\n", "expected one hypothesis for each image. Received: several"),
+        ("h.csv", "image,text\n1.jpg,a dog\n", "h.csv:1: expected a column 'caption'"),
+        ("h.csv", "image,caption\n1.jpg,\n", "h.csv:2: expected a caption of '1.jpg'. Received: an empty one"),
+        ("h.csv", "", "expected at least one caption"),
+    ],
+)
+def test_other_outputs_are_refused(job: Run, name: str, content: str, message: str) -> None:
+    line = job.fails(content, "image,caption\n1.jpg,a dog\n", names=(name, "r.csv"))
+    assert message in line
+
+
 @pytest.mark.parametrize(
     ("hypotheses", "references", "said"),
     [

@@ -95,6 +95,30 @@ def test_results_are_in_the_form_of_the_evaluation_server(job: Job, answerer: An
     assert json.loads(done.out)["results"] == str(tmp_path / "again.json") and json.loads(done.out)["scores"] == {}
 
 
+def test_results_have_an_answer_to_every_question(job: Job, answerer: Any, tmp_path: Path) -> None:
+    """The evaluation server refuses a file without one; to a picture that is broken or absent, the kind's usual one."""
+    texts = {10: "how many shapes are there?", 20: "what color is it?", 21: "zzz?", 30: "how many?", 40: ""}
+    asked = [{"image_id": key // 10, "question": text, "question_id": key} for key, text in texts.items()]
+    name = "v2_OpenEnded_mscoco_test2015_questions.json"
+    (tmp_path / name).write_text(json.dumps({"data_subtype": "test2015", "questions": asked}))
+    (tmp_path / "test2015").mkdir()
+    first, second = (tmp_path / "test2015" / f"COCO_test2015_{number:012d}.jpg" for number in (1, 2))
+    Image.open(answerer.data / "images" / "000001.png").save(first)
+    second.write_bytes(b"no picture")
+    out = tmp_path / "results.json"
+    words = ("--preset", answerer.preset, "--data", tmp_path, "--on-error", "skip", "--results", out)
+    done = job("evaluate", *words)
+    assert done.code == 0, done.err
+    (said,) = mm.VisualQA.from_preset(answerer.preset).answer([first], [texts[10]])
+    usual = json.loads((answerer.preset / "baselines.json").read_text(encoding="utf-8"))["most_frequent_answers"]
+    expected = {10: said[0].text, 20: usual.get("what color", usual[""]), 21: usual[""], 30: usual["how many"]}
+    assert {row["question_id"]: row["answer"] for row in json.loads(out.read_text())} == expected
+    left_out = f"3 of 4 questions are left out here; {out} has the most frequent answer to each: a server wants all"
+    assert f"warning: {left_out}\n" in done.err
+    assert f"warning: {out} has no answer for rows that cannot be read (1): a server takes it only with all" in done.err
+    assert f"answers to 4 questions: {out}" in done.err
+
+
 def test_predict_prints_answers_with_probabilities(job: Job, answerer: Any, tmp_path: Path) -> None:
     image, question = answerer.data / "images" / "000001.png", "how many shapes are there?"
     words = (image, "--preset", answerer.preset, "--question", question)
@@ -117,6 +141,14 @@ def test_unknown_words_are_told(job: Job, answerer: Any) -> None:
     image = answerer.data / "images" / "000001.png"
     done = job("predict", image, "--preset", answerer.preset, "--question", "무슨 색 zebra?")
     assert done.code == 0 and "does not know: 무슨, 색, zebra" in done.err and len(done.out.splitlines()) == 5
+
+
+def test_a_question_in_another_encoding_is_refused(job: Job, answerer: Any) -> None:
+    """As a terminal in CP949 types it."""
+    question = "강아지?".encode("cp949").decode("utf-8", "surrogateescape")
+    image = answerer.data / "images" / "000001.png"
+    done = job("predict", image, "--preset", answerer.preset, "--question", question)
+    assert (done.code, done.out) == (2, "") and done.error.startswith("--question expects text in UTF-8. Received: ")
 
 
 @pytest.mark.parametrize(

@@ -179,6 +179,20 @@ def test_vectors_are_kept_when_a_word_is_unknown(job, book: Path, tmp_path: Path
     assert len(mm.load_vectors(tmp_path / "v.txt")) == 11
 
 
+def test_vectors_that_cannot_be_used_are_left_out_aloud(job, tmp_path: Path) -> None:
+    (tmp_path / "v.txt").write_bytes(b"dog 1 2\ncat 2 1\nd\xffg 3 3\n")
+    done = job("word2vec", "--vectors", tmp_path / "v.txt", "--neighbours", "dog")
+    assert (done.code, done.out) == (0, "dog\tcat\t0.8000\n")
+    place = tmp_path / "v.txt"
+    assert done.err == f"warning: {place}: 1 vector is left out: 1 whose word is not UTF-8 ({place}:3)\n"
+
+
+def test_the_first_vectors_alone_can_be_read(job, vectors: Path, tmp_path: Path) -> None:
+    assert job("word2vec", "--vectors", vectors, "--limit", 3, "--out", tmp_path / "v.txt").code == 0
+    words = mm.load_vectors(vectors).index_to_key
+    assert mm.load_vectors(tmp_path / "v.txt").index_to_key == words[:3] and len(words) == 11
+
+
 def test_damaged_vectors_are_named(job, vectors: Path, tmp_path: Path) -> None:
     lines = vectors.read_text(encoding="utf-8").splitlines()
     (tmp_path / "v.txt").write_text("\n".join([*lines[:4], lines[4][:-30], *lines[5:]]), encoding="utf-8")
@@ -207,6 +221,8 @@ def test_damaged_vectors_are_named(job, vectors: Path, tmp_path: Path) -> None:
             ["--vectors", "V", "--out", "o", "--window", "3"],
             "--window is for training with --data. Received: --vectors",
         ),
+        (["--data", "B", "--out", "o", "--limit", "5"], "--limit is for --vectors. Received: --data as well."),
+        (["--vectors", "V", "--out", "o", "--limit", "0"], "--limit expects 1 or more. Received: 0."),
         (["--vectors", "V", "--out", "o", "--deterministic"], "--deterministic is for training with --data."),
         (["--data", "B", "--out", "o", "--deterministic", "--workers", "2"], "--deterministic trains with one worker."),
         (["--data", "B", "--map", "o.jpg"], "--map expects a file whose name ends in .png. Received: o.jpg"),

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers import load_questions, read_questions, split
+from mmtoolkit.readers import load_asked, load_questions, read_questions, split
 
 QUESTIONS = "v2_OpenEnded_mscoco_train2014_questions.json"
 ANNOTATIONS = "v2_mscoco_train2014_annotations.json"
@@ -332,3 +332,16 @@ def test_the_real_sets(shared: Path) -> None:
         parts = split(records, valid_share=0.2)
         assert not parts.test and len({record.image_id for record in parts.valid}) == round(pictures / 5)
         assert not {record.image_id for record in parts.valid} & {record.image_id for record in parts.train}
+
+
+def test_all_that_is_asked_is_loaded_without_pictures(tmp_path: Path) -> None:
+    """Of one split or of all; a row that cannot be read is a fault."""
+    rows = ["image,question,answer,split,id", "1.png,what?,a,train,1", "2.png,who?,b,dev,2", "3.png,,c,train,3"]
+    (tmp_path / "questions.csv").write_text("\n".join(rows) + "\n")
+    records, faults = load_asked(tmp_path)
+    assert [(record.id, record.question, record.split) for record in records] == [
+        ("1", "what?", "train"),
+        ("2", "who?", "valid"),
+    ]
+    assert [fault.source for fault in faults] == [f"{tmp_path / 'questions.csv'}:4"]
+    assert [record.id for record in load_asked(tmp_path, splits=("val",)).records] == ["2"]

@@ -156,3 +156,12 @@ def test_presets_of_version_0_1_have_their_answers_in_the_card() -> None:
     model.card = {"usual_answers": most_frequent_answers(RECORDS)}
     baselines = evaluate(question_answering, model, RECORDS, source=Numbers())["baselines"]
     assert baselines["most frequent answer"]["accuracy"] == 25.0 and "question only" not in baselines
+
+
+def test_an_id_is_a_number_only_where_it_is_the_same_as_one() -> None:
+    """VQA's are; of GQA's 01827492 and 1827492 neither may become the other."""
+    ids = ["7", "07", "0", "00", "-3", "262148000", "01827492", "1827492", "a7", "7.0", "٧", " 7", "9" * 5000, "-0"]
+    rows = mm.question_answering.results({key: [mm.Answer("red", 0.9)] for key in ids})
+    numbers = [row["question_id"] for row in rows]
+    assert [number for number in numbers if isinstance(number, int)] == [7, 0, -3, 262148000, 1827492]
+    assert [str(number) for number in numbers] == ids

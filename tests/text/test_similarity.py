@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 import warnings
 from pathlib import Path
 
@@ -49,6 +50,25 @@ def test_neighbours_are_ranked_by_cosine(top: int) -> None:
     found = neighbours(VECTORS, "dog", top=top)
     assert [word for word, _ in found] == [word for word, _ in expected]
     assert [cosine for _, cosine in found] == pytest.approx([cosine for _, cosine in expected], abs=1e-6)
+
+
+def test_words_are_compared_in_their_composed_form() -> None:
+    """Whichever of the two is decomposed, as words of macOS are, also in vectors that gensim itself loaded."""
+    nfd = [unicodedata.normalize("NFD", word) for word in WORDS]
+    assert nfd != WORDS
+    for vectors in (VECTORS, made(nfd, MATRIX)):
+        for word in ("한국", unicodedata.normalize("NFD", "한국")):
+            found = [unicodedata.normalize("NFC", near) for near, _ in neighbours(vectors, word, top=50)]
+            assert found == [near for near, _ in neighbours(VECTORS, "한국", top=50)]
+    with pytest.raises(InputError, match="Received: '부산'"):
+        known_words(made(nfd, MATRIX), ["부산"])
+
+
+def test_the_lengths_are_gensims_however_many_vectors_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmtoolkit.text.similarity.PART", 5)
+    ours, theirs = made(WORDS, MATRIX), made(WORDS, MATRIX)
+    assert neighbours(ours, "dog", top=50) == theirs.most_similar("dog", topn=50)
+    np.testing.assert_array_equal(ours.norms, theirs.norms)
 
 
 def test_an_analogy_ranks_b_minus_a_plus_c_without_the_three() -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors, Word2Vec
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.text import PAD, Vocabulary, align_vectors, centred, coverage, train_vectors, train_word2vec
+from mmtoolkit.text.vocabulary import SPECIAL
 from mmtoolkit.text.word2vec import LONGEST
 
 WORDS = ("a", "dog", "runs", "on", "the", "green", "grass", "while", "two", "brown", "cats", "sleep", "under", "old")
@@ -121,3 +124,14 @@ def test_vectors_from_elsewhere_are_aligned_with_their_coverage() -> None:
     assert found == (2, 3, ("cat",))
     np.testing.assert_array_equal(table[[0, 4, 6]], [[0, 0, 0], [6, 7, 8], [0, 1, 2]])
     assert table.dtype == np.float32 and table[5].any()
+
+
+def test_words_are_aligned_in_their_composed_form() -> None:
+    """Of two spellings of a word in the vectors the composed one counts; a vocabulary keeps its own spelling."""
+    nfd = {word: unicodedata.normalize("NFD", word) for word in ("강아지", "café", "빨간")}
+    vectors = KeyedVectors(2)
+    vectors.add_vectors([nfd["강아지"], nfd["café"], "café", "빨간"], np.arange(8, dtype=np.float32).reshape(4, 2))
+    vocabulary = Vocabulary((*SPECIAL, "강아지", "café", nfd["빨간"], "고양이"))
+    table, found = align_vectors(vectors, vocabulary)
+    assert found == (3, 4, ("고양이",))
+    np.testing.assert_array_equal(table[4:7], [[0, 1], [4, 5], [6, 7]])

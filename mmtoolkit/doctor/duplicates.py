@@ -97,7 +97,7 @@ def near_pairs(small: np.ndarray, progress: Progress | None = None) -> Iterator[
     colours, forms = cKDTree(means), cKDTree(units)
     free = np.ones(len(small), bool)
     for first in range(len(small)):
-        if progress and first % 100 == 0:
+        if progress and first and first % 100 == 0:
             progress(first, len(small))
         if not free[first]:
             continue

@@ -28,7 +28,7 @@ from mmtoolkit.scenes import write_scenes
 from mmtoolkit.training import job as training_job
 from mmtoolkit.training.checkpoints import Checkpoints, Position, variables
 
-STEPS, EPOCHS = 4, 3
+STEPS, EPOCHS = 4, 2
 
 
 class Stopped(Exception):
@@ -84,7 +84,8 @@ class Run:
             write_colours(folder / "data")
         self.splits = mm.split(colours.load(folder / "data")[0])
         self.model, self.order = new_model(self.splits.train), order
-        self.model.compile(mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6), loss=colours.loss(self.model, 0.1))
+        optimizer = mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6)
+        self.model.compile(optimizer, loss=colours.loss(self.model, 0.1), run_eagerly=True)  # jobs below: in graphs
         self.source = self.model.image_source()
         self.validation = mm.DecodedValidation(
             colours, self.splits.valid, source=self.source, preset=folder / "preset", patience=patience
@@ -97,9 +98,9 @@ class Run:
         order = {"batch_size": 4, "seed": self.order, "epoch": at.epoch, "step": at.step}
         return colours.dataset(self.model, self.splits.train, self.source, **order)
 
-    def fit(self, stop_after: int = 0) -> dict[str, list[float]]:
+    def fit(self, stop_after: int = 0, *, epochs: int = EPOCHS) -> dict[str, list[float]]:
         stop = [StopAfter(stop_after)] if stop_after else []
-        return self.checkpoints.fit(self.model, self.data, epochs=EPOCHS, callbacks=[self.validation, *stop])
+        return self.checkpoints.fit(self.model, self.data, epochs=epochs, callbacks=[self.validation, *stop])
 
     def state(self) -> list[np.ndarray]:
         return [np.array(variable) for variable in variables(self.model)]
@@ -122,7 +123,7 @@ def without_times(history: dict[str, list[float]]) -> dict[str, list[float]]:
     return {name: values for name, values in history.items() if name.startswith("val_") and name != "val_seconds"}
 
 
-@pytest.mark.parametrize(("every", "stops"), [(1, (1,)), (1, (3, 2, 4)), (3, (8,)), (3, (3, 5)), (0, (6,))], ids=str)
+@pytest.mark.parametrize(("every", "stops"), [(1, (1,)), (1, (3, 2, 2)), (3, (8,)), (3, (3, 4)), (0, (6,))], ids=str)
 def test_a_stopped_training_ends_as_one_that_was_not(
     tmp_path: Path, whole: tuple[list[np.ndarray], dict[str, list[float]]], every: int, stops: tuple[int, ...]
 ) -> None:
@@ -172,10 +173,10 @@ def test_patience_is_kept(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         run.fit(stop_after=3)
     again = Run(tmp_path, patience=1)
-    assert len(again.fit()["val_error rate"]) == 2  # nothing is below -1: the second epoch is the last
+    assert len(again.fit(epochs=3)["val_error rate"]) == 2  # nothing is below -1: the second epoch is the last
     assert (again.validation.best, again.validation.best_epoch) == (-1.0, 0)
     ended = Run(tmp_path, patience=1)
-    assert len(ended.fit()["val_error rate"]) == 2  # it had stopped by itself: no epoch more
+    assert len(ended.fit(epochs=3)["val_error rate"]) == 2  # it had stopped by itself: no epoch more
     assert int(ended.model.optimizer.iterations) == 2 * STEPS
 
 
@@ -325,6 +326,7 @@ def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: 
         train(data, copies / "preset", epochs=3)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_baseline_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in the second epoch of the model, then in that of its baseline; a new run takes nothing over from it."""
     data, task, out, stopped = write_colours(tmp_path / "data"), ColoursWithBaseline(), tmp_path / "run", list[Path]()

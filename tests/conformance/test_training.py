@@ -15,7 +15,7 @@ from conformance.cases import ANSWERERS, CAPTIONERS, Case, forced_auto_jit
 import mmtoolkit as mm
 from mmtoolkit.models import Captioner
 
-EPOCHS = 2
+EPOCHS = 3
 CAPTIONS = [
     mm.CaptionRecord(Path("0.png"), "0", ("a b c", "e d")),
     mm.CaptionRecord(Path("1.png"), "1", ("c a d b e a", "a")),

@@ -166,7 +166,7 @@ def test_each_epoch_leaves_samples_and_curves(trained: Any) -> None:
 def test_a_lost_training_ends_with_a_sentence_and_no_preset(
     job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
 ) -> None:
-    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, "--learning-rate", "1e30")
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *FEW, "--learning-rate", "1e30")
     assert (done.code, done.out) == (1, "")
     assert "not finite" in done.error or "the loss was nan" in done.error
     assert "--learning-rate" in done.error and "there is no preset yet" in done.error
@@ -245,7 +245,7 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
 def test_every_form_of_the_model_goes_the_whole_way(
     job: Job, small_options: tuple[object, ...], scenes: Path, tmp_path: Path, form: tuple[object, ...]
 ) -> None:
-    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *form, *FEW)
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *form, *FEW, "--batch-size", 96)
     assert done.code == 0, done.err
     picture, looks = next((scenes / "images").iterdir()), tmp_path / "looks"
     drawn = job("predict", picture, "--preset", tmp_path / "run" / "preset", "--attention", looks)
@@ -262,7 +262,7 @@ def test_word_vectors_come_from_a_file_and_stay(
 ) -> None:
     vectors = tmp_path / "vectors.txt"
     vectors.write_text("2 3\nred 1 2 3\nblue -1 0.5 2\n")
-    words = ("--embeddings", vectors, "--freeze-embeddings", *FEW)
+    words = ("--embeddings", vectors, "--freeze-embeddings", *FEW, "--batch-size", 96)
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *words)
     assert done.code == 0 and "2 of " in done.err, done.err
     captioner = mm.Captioner.from_preset(tmp_path / "run" / "preset")

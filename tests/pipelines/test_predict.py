@@ -115,7 +115,6 @@ def test_a_beam_narrower_than_n_best_is_refused(job: Job, trained: Any, pictures
     assert (done.code, done.out) == (2, "") and "n_best=3" in done.error
 
 
-@pytest.mark.usefixtures("eager")
 def test_groups_and_draws_are_the_searches_of_those_options(job: Job, trained: Any, pictures: list[Path]) -> None:
     captioner = mm.Captioner.from_preset(trained.preset)
     inputs = {"images": captioner.image_source().read(pictures)}

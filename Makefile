@@ -7,14 +7,18 @@ PYTHON ?= $(firstword $(foreach name,$(CANDIDATES),$(shell $(name) -c '$(FITS)' 
 
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PYTEST := TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal  # a thread for each of the two
 
-.PHONY: demo test lint clean
+.PHONY: demo test slow lint clean
 
 demo: .venv/demo.stamp  ## trains on drawn scenes and shows what it says
 	$(BIN)/mmtoolkit demo --overwrite
 
-test: .venv/test.stamp lint  ## everything that must hold before a change is merged
-	TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal  # a thread for each of the two
+test: .venv/test.stamp lint  ## what must hold before a change is merged, in ten minutes
+	$(PYTEST) -m "not slow"
+
+slow: .venv/test.stamp  ## what must hold besides and takes longer: browsers, the wheel, killed jobs, whole trainings
+	$(PYTEST) -m slow
 
 lint: .venv/test.stamp
 	$(BIN)/ruff check .

@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks as slow what needs a browser or the wheel; what kills a process is marked by hand."""
+    """Marks as slow what needs a browser or the wheel; killed processes and whole trainings are marked by hand."""
     for item in items:
         if {"chromium", "wheel"} & set(getattr(item, "fixturenames", ())):
             item.add_marker(pytest.mark.slow)
@@ -38,6 +38,16 @@ def once(tmp_path_factory: pytest.TempPathFactory) -> Once:
     """`once("scenes", build).folder`: a folder that is built once a run, for all workers of pytest-xdist."""
     own = tmp_path_factory.getbasetemp()
     return Once((own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "built")
+
+
+@pytest.fixture
+def eager() -> Iterator[None]:
+    """Runs what TensorFlow would trace as plain Python: for a training of up to about ten steps that takes less."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)
+    yield
+    tf.config.run_functions_eagerly(False)
 
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")

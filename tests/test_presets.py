@@ -55,6 +55,7 @@ def test_a_shipped_preset_loads_and_answers(name: str, tmp_path: Path) -> None:
 HUNDRED = {"BLEU-1": 61.9, "CIDEr": 0.580}  # measured with the weights that ship
 
 
+@pytest.mark.slow
 def test_the_captioner_of_photos_scores_as_measured(
     shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -250,6 +250,15 @@ CASES = [
 ]
 
 
+# One case of each layer that XLA compiles; models are compiled in test_training, other forms of decoders in
+# layers/test_deferred.
+COMPILED = [
+    *{case.kind: case for case in CASES if case.kind not in (Captioner, VisualQA, AttentionDecoder)}.values(),
+    *(case for case in DECODERS if case.name == "decoder: lstm, three layers"),
+    *LANGUAGE_MODELS[:1],
+]
+
+
 def forced_auto_jit(monkeypatch: pytest.MonkeyPatch) -> None:
     """Has Keras choose `jit_compile` as it does where there is a GPU."""
     monkeypatch.setattr(trainer.Trainer, "_resolve_auto_jit_compile", trainer.model_supports_jit)

@@ -18,6 +18,7 @@ from conformance.cases import (
     BATCH,
     CAPTIONERS,
     CASES,
+    COMPILED,
     DECODERS,
     LANGUAGE_MODELS,
     MASK,
@@ -144,7 +145,7 @@ def test_half_precision_has_gradients_in_float32(case: Case) -> None:
         assert difference < 0.1 * norm
 
 
-@every
+@pytest.mark.parametrize("case", COMPILED, ids=lambda case: case.name)
 def test_compiled_by_xla_outputs_and_gradients_are_equal(case: Case) -> None:
     layer = case.ready()
 
@@ -206,9 +207,9 @@ def test_looping_step_equals_call(case: Case, mask: np.ndarray | None) -> None:
     assert_same(gradients(looped, layer, {}), gradients(called, layer, {}), atol=1e-6)
 
 
-@every_sequence
+@pytest.mark.parametrize("case", [*DECODERS[::4], *LANGUAGE_MODELS, *CAPTIONERS], ids=lambda case: case.name)
 def test_a_length_known_only_at_run_time_gives_the_same(case: Case) -> None:
-    """Scanned, not unrolled: outputs and gradients."""
+    """Scanned, not unrolled: outputs and gradients; other forms of decoders are compared in layers/test_deferred."""
     layer = case.ready()
     signature = {
         name: tf.TensorSpec([None, None] if name == "tokens" else [None, *value.shape[1:]], value.dtype)

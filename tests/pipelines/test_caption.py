@@ -28,6 +28,7 @@ from mmtoolkit.vision.setup import choose_encoder
 
 ROOT = Path(__file__).resolve().parents[2]
 WATCHED = ("logs", "samples")
+FEW = ("--epochs", 1, "--batch-size", 32)  # three steps
 SCORES = ["BLEU-1", "BLEU-2", "BLEU-3", "BLEU-4", "ROUGE-L", "CIDEr"]
 
 Job = Callable[..., Any]
@@ -161,10 +162,11 @@ def test_each_epoch_leaves_samples_and_curves(trained: Any) -> None:
     assert all(picture.read_bytes() in written for picture in samples.glob("*.png"))
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_lost_training_ends_with_a_sentence_and_no_preset(
     job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
 ) -> None:
-    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, "--learning-rate", "1e30")
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *FEW, "--learning-rate", "1e30")
     assert (done.code, done.out) == (1, "")
     assert "not finite" in done.error or "the loss was nan" in done.error
     assert "--learning-rate" in done.error and "there is no preset yet" in done.error
@@ -177,9 +179,15 @@ def test_the_card_says_where_the_preset_comes_from(trained: Any) -> None:
     assert card["valid_scores"] == report_of(trained.out)["scores"]
 
 
-def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, trained: Any, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("eager")
+def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(
+    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path
+) -> None:
     """Same options, same seed: the same scores and the same captions; an older run in the folder goes."""
-    options = yaml.safe_load((trained.out / "config.yaml").read_text(encoding="utf-8"))
+    new = tmp_path / "run"
+    ran = job("caption", "--data", scenes, "--out", new, "--seed", 3, *small_options, *FEW)
+    assert ran.code == 0, ran.err
+    options = yaml.safe_load((new / "config.yaml").read_text(encoding="utf-8"))
     assert options["units"] == 16 and options["encoder"] == "small" and "overwrite" not in options
     old = tmp_path / "again"
     (old / "preset" / "codecs" / "old").mkdir(parents=True)
@@ -187,11 +195,11 @@ def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, train
     for name in ("report.json", "samples/epoch-99.png", "samples/mine.png"):
         (old / name).write_text("older")
     (old / "notes.txt").write_text("by hand")
-    done = job("caption", "--config", trained.out / "config.yaml", "--out", old, "--overwrite")
+    done = job("caption", "--config", new / "config.yaml", "--out", old, "--overwrite")
     assert done.code == 0, done.err
-    assert done.out == trained.done.out
-    first, second = report_of(trained.out), report_of(old)
-    assert second["scores"] == first["scores"] and rows_of(old) == rows_of(trained.out)
+    assert done.out == ran.out
+    first, second = report_of(new), report_of(old)
+    assert second["scores"] == first["scores"] and rows_of(old) == rows_of(new)
     assert second["history"]["loss"] == pytest.approx(first["history"]["loss"], rel=1e-4)
     assert second["options"] == first["options"] | {"out": str(old)}
     assert not (old / "preset" / "codecs" / "old").exists()
@@ -199,6 +207,7 @@ def test_its_own_config_repeats_a_run_and_overwrite_replaces_one(job: Job, train
     assert (old / "notes.txt").read_text() == "by hand"
 
 
+@pytest.mark.usefixtures("eager")
 def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, ...], tmp_path: Path) -> None:
     """Files, regions in a store, training, and `predict` and `evaluate` from the preset alone."""
     data = write_table(
@@ -232,10 +241,11 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
     ],
     ids=str,
 )
+@pytest.mark.usefixtures("eager")
 def test_every_form_of_the_model_goes_the_whole_way(
     job: Job, small_options: tuple[object, ...], scenes: Path, tmp_path: Path, form: tuple[object, ...]
 ) -> None:
-    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *form, "--epochs", 1)
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *form, *FEW, "--batch-size", 96)
     assert done.code == 0, done.err
     picture, looks = next((scenes / "images").iterdir()), tmp_path / "looks"
     drawn = job("predict", picture, "--preset", tmp_path / "run" / "preset", "--attention", looks)
@@ -246,12 +256,13 @@ def test_every_form_of_the_model_goes_the_whole_way(
         assert drawn.code == 0 and len(list(looks.iterdir())) == 1
 
 
+@pytest.mark.usefixtures("eager")
 def test_word_vectors_come_from_a_file_and_stay(
     job: Job, small_options: tuple[object, ...], scenes: Path, tmp_path: Path
 ) -> None:
     vectors = tmp_path / "vectors.txt"
     vectors.write_text("2 3\nred 1 2 3\nblue -1 0.5 2\n")
-    words = ("--embeddings", vectors, "--freeze-embeddings", "--epochs", 1)
+    words = ("--embeddings", vectors, "--freeze-embeddings", *FEW, "--batch-size", 96)
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, *words)
     assert done.code == 0 and "2 of " in done.err, done.err
     captioner = mm.Captioner.from_preset(tmp_path / "run" / "preset")
@@ -268,6 +279,7 @@ def test_attention_over_one_vector_is_refused(job: Job, scenes: Path, tmp_path: 
     assert done.code == 2 and "--layer fc2" in done.error and "--attention mean or none" in done.error
 
 
+@pytest.mark.usefixtures("eager")
 def test_bad_rows_and_pictures_go_to_quarantine(
     job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -285,7 +297,7 @@ def test_bad_rows_and_pictures_go_to_quarantine(
     out = tmp_path / "run"
     out.mkdir()
     (out / "quarantine.jsonl").write_text("of an older run")
-    words = (*small_options, "--epochs", 1, "--overwrite", "--on-error", "quarantine")
+    words = (*small_options, *FEW, "--overwrite", "--on-error", "quarantine")
     done = job("caption", "--data", data, "--out", out, *words)
     assert done.code == 0, done.err
     assert "warning: 2 rows or pictures are left out:" in done.err and str(out / "quarantine.jsonl") in done.err
@@ -300,7 +312,7 @@ def test_bad_rows_and_pictures_go_to_quarantine(
 
     listed, moved, emptied = out / "quarantine.jsonl", tmp_path / "moved.jsonl", tmp_path / "emptied.jsonl"
     words = ("caption", "--data", data, "--out", tmp_path / "other", *small_options)
-    words = (*words, "--epochs", 1, "--checkpoint-every", 2, "--exclude")
+    words = (*words, *FEW, "--checkpoint-every", 2, "--exclude")
     save = mm.Checkpoints.save
 
     def save_and_stop(checkpoints: mm.Checkpoints) -> None:

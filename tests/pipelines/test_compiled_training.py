@@ -16,6 +16,7 @@ from once import Once
 from mmtoolkit.scenes import write_scenes
 
 SMALL = ("--units", 8, "--attention-units", 8, "--embedding-dim", 8)
+PLAIN = ("--attention", "none", "--cell", "vanilla")  # every form is compiled in the conformance tests
 ONCE = ("--epochs", 1, "--batch-size", 64)
 
 
@@ -42,7 +43,7 @@ def few(once: Once) -> Path:
 def test_caption_and_finetune(job: Callable[..., Any], few: Path, tmp_path: Path, compiled: list[bool]) -> None:
     """The stage that is left out trains what the first training trained."""
     preset, words = tmp_path / "run" / "preset", ("--data", few, *ONCE)
-    done = job("caption", "--out", preset.parent, "--encoder", "small", *words, *SMALL)
+    done = job("caption", "--out", preset.parent, "--encoder", "small", *words, *SMALL, *PLAIN)
     assert done.code == 0, done.err
     done = job("finetune", "--preset", preset, "--out", tmp_path / "fine", "--stages", "decoder", *words)
     assert done.code == 0, done.err
@@ -53,6 +54,6 @@ def test_caption_and_finetune(job: Callable[..., Any], few: Path, tmp_path: Path
 
 def test_vqa(job: Callable[..., Any], few: Path, tmp_path: Path, compiled: list[bool]) -> None:
     """Without its twin, which reads questions only: that form of the model is compiled in the conformance tests."""
-    done = job("vqa", "--data", few, "--out", tmp_path / "run", *SMALL, *ONCE, "--no-twin")
+    done = job("vqa", "--data", few, "--out", tmp_path / "run", *SMALL, *ONCE, "--no-twin", "--fusion", "product")
     assert done.code == 0, done.err
     assert compiled == [True]

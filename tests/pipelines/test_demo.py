@@ -8,11 +8,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 import mmtoolkit as mm
 
 Job = Callable[..., Any]
 
 
+@pytest.fixture
+def models(request: pytest.FixtureRequest) -> None:
+    """As `untrained` leaves them, or trained."""
+    if request.param == "untrained":
+        for name in ("untrained", "eager"):
+            request.getfixturevalue(name)
+
+
+@pytest.mark.parametrize("models", ["untrained", pytest.param("trained", marks=pytest.mark.slow)], indirect=True)
+@pytest.mark.usefixtures("models")
 def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tmp_path: Path) -> None:
     out = tmp_path / "demo"
     done = job("demo", "--out", out, "--scenes", 20, "--epochs", 1)

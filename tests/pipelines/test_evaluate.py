@@ -47,6 +47,7 @@ def test_the_scores_are_those_of_the_captions(
     assert sorted(path.name for path in out.parent.iterdir()) == ["report.csv", "report.html", "report.json"]
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_search_can_be_named(job: Job, trained: Any) -> None:
     words = ("--preset", trained.preset, "--data", trained.data, "--split", "test", "--json")
     done = job("evaluate", *words, "--beam", 1, "--length-penalty", 0)
@@ -56,6 +57,7 @@ def test_a_search_can_be_named(job: Job, trained: Any) -> None:
     assert {key: report["decoding"][key] for key in search} == search
 
 
+@pytest.mark.usefixtures("eager")
 def test_draws_and_groups_are_reported(job: Job, trained: Any) -> None:
     words = ("--preset", trained.preset, "--data", trained.data, "--split", "valid", "--json")
     drawn = json.loads(job("evaluate", *words, "--temperature", 0.8, "--seed", 3).out)
@@ -73,6 +75,7 @@ def test_data_without_the_split(job: Job, trained: Any, scenes: Path, tmp_path: 
     assert (done.code, done.out) == (2, "") and "test" in done.error
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_part_that_training_cut_can_be_scored_again(
     job: Job, scenes: Path, tmp_path: Path, small_options: tuple[object, ...]
 ) -> None:
@@ -82,7 +85,7 @@ def test_the_part_that_training_cut_can_be_scored_again(
     without = [row.rpartition(",")[0] for row in rows]
     (data / "captions.csv").write_text("\n".join(without) + "\n", encoding="utf-8")
     out = tmp_path / "run"
-    done = job("caption", "--data", data, "--out", out, "--seed", 3, *small_options, "--epochs", 1)
+    done = job("caption", "--data", data, "--out", out, "--seed", 3, *small_options, "--epochs", 1, "--batch-size", 32)
     assert done.code == 0, done.err
     words = ("--preset", out / "preset", "--data", data, "--split", "test", "--json")
     report = json.loads(job("evaluate", *words).out)
@@ -97,6 +100,7 @@ def test_the_part_that_training_cut_can_be_scored_again(
     assert "not as the training found it" in changed.error
 
 
+@pytest.mark.usefixtures("eager")
 def test_pictures_that_training_held_out_of_train_are_not_scored_as_train(
     job: Job, scenes: Path, tmp_path: Path, small_options: tuple[object, ...], untrained: Any
 ) -> None:
@@ -137,6 +141,7 @@ def damaged(scenes: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("on_error", ["skip", "quarantine"])
+@pytest.mark.usefixtures("eager")
 def test_bad_rows_and_pictures_are_left_out(
     job: Job, trained: Any, damaged: Path, tmp_path: Path, on_error: str
 ) -> None:

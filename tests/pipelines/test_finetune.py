@@ -16,7 +16,7 @@ from once import Once
 import mmtoolkit as mm
 from mmtoolkit.scenes import NEW_COLOURS, NEW_KINDS, write_scenes
 
-QUICK = ("--epochs", 2, "--learning-rate", 0.01, "--batch-size", 8, "--averaging", 0.5)
+QUICK = ("--epochs", 2, "--learning-rate", 0.01, "--batch-size", 16, "--averaging", 0.5)  # three steps an epoch
 Job = Callable[..., Any]
 
 
@@ -27,6 +27,7 @@ def strange(once: Once) -> Path:
     return once("strange", draw).folder
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_captioner_learns_new_words_and_keeps_the_old_ids(
     job: Job, trained: Any, strange: Path, tmp_path: Path
 ) -> None:
@@ -71,7 +72,7 @@ def test_a_question_answerer_learns_new_answers(job: Job, answerer: Any, strange
     out = tmp_path / "run"
     questions = strange / "questions.csv"
     words = ("--preset", answerer.preset, "--data", questions, "--out", out, "--stages", "decoder")
-    done = job("finetune", *words, *QUICK, "--epochs", 6)
+    done = job("finetune", *words, *QUICK, "--batch-size", 8, "--epochs", 6)
     assert done.code == 0, done.err
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert set(report["new"]["answers"]) >= {"hexagon", "cyan"}
@@ -93,6 +94,7 @@ def simple(job: Job, scenes: Path, small_options: tuple[object, ...], once: Once
     return once("simple", train).folder / "preset"
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(
     job: Job, simple: Path, strange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -158,6 +160,7 @@ def named_right(preset: str | Path, unseen: Path) -> float:
     return sum(said == drawn for said, drawn in pairs) / len(pairs)
 
 
+@pytest.mark.slow
 def test_the_shipped_preset_learns_a_new_kind_from_forty_pictures(job: Job, tmp_path: Path) -> None:
     """Like the example of the README, with one shape: what is in pictures that neither training saw.
 

@@ -81,6 +81,7 @@ def test_more_pictures_than_a_batch_get_the_captions_they_get_alone(job: Job, tr
     assert [line.split("\t")[1] for line in done.out.splitlines()] == captioner.generate(paths)
 
 
+@pytest.mark.usefixtures("eager")
 def test_n_best_lines_come_best_first(job: Job, trained: Any, pictures: list[Path]) -> None:
     """The same as a search by hand of that width; `--n-best` alone widens the beam."""
     wide = mm.BeamSearch(width=5, n_best=3)
@@ -95,6 +96,7 @@ def test_n_best_lines_come_best_first(job: Job, trained: Any, pictures: list[Pat
     assert len(set(widened.out.splitlines())) == 3
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_length_penalty_replaces_the_presets_own(job: Job, trained: Any, pictures: list[Path]) -> None:
     words = (pictures[0], "--preset", trained.preset, "--json")
     default, plain = (
@@ -294,6 +296,7 @@ def test_json_is_one_object(job: Job, trained: Any, pictures: list[Path], tmp_pa
 # --- bad input ---
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_corrupt_picture_gets_one_line_and_the_others_their_captions(
     job: Job, trained: Any, pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -315,6 +318,7 @@ def test_a_picture_that_is_not_there(job: Job, trained: Any, pictures: list[Path
     assert "000001.pgn" in done.error and "000001.png" in done.error
 
 
+@pytest.mark.usefixtures("eager")
 def test_missing_pictures_among_others_are_named_and_the_others_go_on(
     job: Job, trained: Any, pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -426,6 +430,7 @@ def test_attention_draws_a_picture_for_each_input(job: Job, korean: Path, pictur
         assert ink(Path(result["attention"])) > 100
 
 
+@pytest.mark.usefixtures("eager")
 def test_attention_takes_no_other_picture_s_place(job: Job, trained: Any, pictures: list[Path], tmp_path: Path) -> None:
     """Neither that of an input, with --overwrite or not, nor of what another run drew."""
     own = tmp_path / "own"
@@ -445,6 +450,7 @@ def test_attention_takes_no_other_picture_s_place(job: Job, trained: Any, pictur
     assert (tmp_path / "looks" / "photo.png").read_bytes() == drawn
 
 
+@pytest.mark.usefixtures("eager")
 def test_inputs_of_one_name_keep_their_own_attention_pictures(
     job: Job, trained: Any, pictures: list[Path], tmp_path: Path
 ) -> None:
@@ -468,6 +474,7 @@ def test_names_of_attention_pictures_never_meet() -> None:
     assert picture_names(paths) == ["cat.png", "cat-2.png", "cat-2-2.png", "CAT-3.png", "dog.png"]
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_caption_that_no_font_can_draw_is_told_and_the_others_go_on(
     job: Job, amharic: Path, pictures: list[Path], tmp_path: Path
 ) -> None:

@@ -15,8 +15,10 @@ from typing import Any
 import pytest
 from once import Once
 from playwright.sync_api import expect
+from tiny_task import colours, new_model, write_colours
 
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.serving.export import export
 
 Job = Callable[..., Any]
 
@@ -25,13 +27,13 @@ Job = Callable[..., Any]
 def models(job: Job, once: Once) -> Path:
     """The directory of the demo's captioner, exported."""
 
-    def export(folder: Path) -> None:
+    def export_it(folder: Path) -> None:
         done = job("export", "--preset", "shapes_demo", "--out", folder / "shapes", "--beam", 3)
         assert done.code == 0, done.err
         assert done.out.startswith(f"{folder / 'shapes' / '1'}") and "answers as the preset does" in done.out
         assert f"mmtoolkit serve --models {folder}" in done.err
 
-    return once("exported-demo", export).folder
+    return once("exported-demo", export_it).folder
 
 
 @pytest.fixture(scope="module")
@@ -103,11 +105,17 @@ def test_wrong_options_are_refused_before_any_work(job: Job, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
-def test_the_page_can_be_written_for_another_web_server(job: Job, models: Path, tmp_path: Path) -> None:
-    page = tmp_path / "page.html"
+def test_the_page_can_be_written_for_another_web_server(job: Job, once: Once, tmp_path: Path) -> None:
+    """Of a table of colours, for what is written hangs on the names alone."""
+
+    def table(folder: Path) -> None:
+        records, _ = colours.load(write_colours(folder / "data"))
+        export(colours, new_model(records), folder / "models" / "colours")
+
+    page, models = tmp_path / "page.html", once("exported-colours", table).folder / "models"
     done = job("serve", "--models", models, "--page", page)
     assert (done.code, done.out) == (0, "") and f"page: {page}" in done.err
-    assert 'const MODELS = {"shapes": {"signatures": ["serving_default", ' in page.read_text(encoding="utf-8")
+    assert 'const MODELS = {"colours": {"signatures": ["serving_default"]' in page.read_text(encoding="utf-8")
 
 
 DROP = """([name, data]) => {

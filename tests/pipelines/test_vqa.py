@@ -219,6 +219,7 @@ def test_options_that_make_no_sense(
     ],
     ids=lambda words: words[0] if isinstance(words, tuple) else "",
 )
+@pytest.mark.usefixtures("eager")
 def test_every_form_of_the_model_answers(
     job: Job, scenes: Path, tmp_path: Path, untrained: list[mm.Recipe], words: tuple[object, ...], expected: dict
 ) -> None:
@@ -244,6 +245,7 @@ def test_every_form_of_the_model_answers(
     assert done.code == 0 and len(done.out.splitlines()) == 1, done.err
 
 
+@pytest.mark.usefixtures("eager")
 def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> None:
     """Stored regions with random weights; the last block moves away from where it started."""
     few = (*TINY, "--epochs", 1, "--no-twin", "--vgg19-weights", "random", "--precision", "float32")
@@ -270,6 +272,7 @@ def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> Non
     assert done.code == 0, done.err
 
 
+@pytest.mark.usefixtures("eager")
 def test_bad_rows_are_left_out_and_written_down(job: Job, scenes: Path, tmp_path: Path, untrained: Any) -> None:
     data = shutil.copytree(scenes, tmp_path / "data")
     with (data / "questions.csv").open("a", encoding="utf-8") as table:
@@ -294,6 +297,7 @@ def test_bad_rows_are_left_out_and_written_down(job: Job, scenes: Path, tmp_path
     assert asked > 1 and report["left_out"] == asked + 2
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_folder_of_one_split(job: Job, scenes: Path, tmp_path: Path) -> None:
     """easy-VQA with train only: a fifth of its pictures is held out, and evaluate finds them again."""
     rows = list(csv.DictReader((scenes / "questions.csv").open(encoding="utf-8")))[:60]

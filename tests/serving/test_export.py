@@ -115,6 +115,7 @@ def test_every_weight_is_stored_once(captioner: mm.Captioner, models: Path) -> N
     assert sum(sizes) == sum(int(np.prod(weight.shape)) for weight in used)
 
 
+@pytest.mark.slow
 def test_vgg19_is_stored_and_proven_as_it_computes(captioner: mm.Captioner, tmp_path: Path) -> None:
     """In bfloat16: half the bytes of the 20,024,384 numbers that Keras documents for VGG19 without its top."""
     keras.utils.set_random_seed(0)

@@ -84,7 +84,8 @@ class Run:
             write_colours(folder / "data")
         self.splits = mm.split(colours.load(folder / "data")[0])
         self.model, self.order = new_model(self.splits.train), order
-        self.model.compile(mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6), loss=colours.loss(self.model, 0.1))
+        optimizer = mm.adam(0.05, steps=STEPS * EPOCHS, averaging=0.6)
+        self.model.compile(optimizer, loss=colours.loss(self.model, 0.1), run_eagerly=True)  # jobs below: in graphs
         self.source = self.model.image_source()
         self.validation = mm.DecodedValidation(
             colours, self.splits.valid, source=self.source, preset=folder / "preset", patience=patience
@@ -325,6 +326,7 @@ def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: 
         train(data, copies / "preset", epochs=3)
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_baseline_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Stopped in the second epoch of the model, then in that of its baseline; a new run takes nothing over from it."""
     data, task, out, stopped = write_colours(tmp_path / "data"), ColoursWithBaseline(), tmp_path / "run", list[Path]()

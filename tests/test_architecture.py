@@ -18,7 +18,17 @@ from mmtoolkit.tasks import TASKS
 
 ROOT = Path(__file__).resolve().parent.parent
 
-LEAVES = {"errors", "records", "files", "compiled", "machine", "task"}  # every room may import these
+LEAVES = {
+    "errors",
+    "records",
+    "files",
+    "compiled",
+    "machine",
+    "task",
+    "installation",
+    "scripts",
+    "image_files",
+}  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_TASKS = {
     *("models", "data", "presets", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
@@ -34,12 +44,16 @@ ARROWS: dict[str, set[str]] = {
     "records": set(),
     "compiled": set(),
     "machine": set(),
+    "installation": set(),
+    "scripts": set(),
+    "image_files": set(),
+    "fonts": set(),
     "startup": set(),
     "readers": set(),
     "metrics": set(),
     "scenes": set(),
-    "pictures": set(),
-    "word_map": {"pictures"},
+    "pictures": {"fonts"},
+    "word_map": {"pictures", "fonts"},
     "html": set(),
     "cli": {"readers"},
     "doctor": {"readers", "metrics", "html"},
@@ -70,6 +84,10 @@ PURE_PYTHON = {
     "files",
     "run_folder",
     "machine",
+    "installation",
+    "scripts",
+    "image_files",
+    "fonts",
     "readers",
     "metrics",
     "scenes",

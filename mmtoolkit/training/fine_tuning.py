@@ -88,9 +88,8 @@ def fine_tune(
     name, origin = task.metric.names[0], dict(model.card)
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
     rank, _ = standing(task, model, splits.valid, source, before["scores"], name)
-    if warning := other_language(model, task.texts(splits.train)):
-        tell(f"warning: {warning}")
     states = [State("before", rank, out / "stage-0")]
+    tell_language(model, task.texts(splits.train), tell)
     model.save_preset(states[0].folder)
     model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
     tell_extension(extension, tell)
@@ -108,9 +107,11 @@ def fine_tune(
             source=source,
             out=out / f"stage-{number}",
             recipe=replace(recipe, learning_rate=rate),
-            card={**origin, **(card or {})},
-            settings={**(settings or {}), "learning_rate": rate},
-            tell=tell,
+            **{
+                "card": {**origin, **(card or {})},
+                "settings": {**(settings or {}), "learning_rate": rate},
+                "tell": tell,
+            },
         )
         model, histories[stage] = trained.model, trained.history
         states.append(State(stage, trained.rank, out / f"stage-{number}" / "preset"))
@@ -124,7 +125,6 @@ def fine_tune(
         "new": {codec: list(tokens) for codec, tokens in extension.words.items()},
         "neighbours": extension.neighbours,
         "best": best.name,
-        "ranks": {state.name: state.rank for state in states},
         "history": histories,
         "train_sha256": digest(splits.train),
     }
@@ -224,18 +224,18 @@ def unfrozen(
     return model, source
 
 
-def other_language(model: Any, texts: Mapping[str, Sequence[str]]) -> str:
-    """Returns a warning where most words of the texts are unknown to a model, else nothing."""
+def tell_language(model: Any, texts: Mapping[str, Sequence[str]], tell: Tell) -> None:
+    """Warns where most words of the texts are unknown to a model."""
     name = model.codec_names[0]
     codec = getattr(model, model.codec_attribute(name))
     words = list(itertools.chain.from_iterable(codec.split(texts[name])))
     known = set(codec.vocabulary.tokens)
     unknown = [word for word in words if word not in known]
     if len(unknown) <= FOREIGN * len(words):
-        return ""
+        return
     shown = ", ".join(dict.fromkeys(unknown[:3]))
-    return (
-        f"{100 * len(unknown) // len(words)} % of the words are unknown to this preset (e.g. {shown}), as of another "
+    tell(
+        f"warning: {100 * len(unknown) // len(words)} % of the words are unknown to this preset (e.g. {shown}), as of another "
         f"language or script; it has to learn them anew, for which a whole training suits better"
     )
 

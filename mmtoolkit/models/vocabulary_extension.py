@@ -33,6 +33,10 @@ class VocabularyExtension(NamedTuple):
     words: dict[str, tuple[str, ...]]
     neighbours: dict[str, tuple[str, ...]]
 
+    def as_json(self) -> dict[str, Any]:
+        """Describes the extension for a report."""
+        return {"new": {codec: list(tokens) for codec, tokens in self.words.items()}, "neighbours": self.neighbours}
+
 
 def extend_vocabulary(
     model: ModelT,

@@ -87,8 +87,7 @@ def fine_tune(
     test = {"before": scored(task, model, splits.test, source, recipe.seed)} if splits.test else {}
     name, origin = task.metric.names[0], dict(model.card)
     tell(f"before: {name} {before['scores'][name]:.2f} on {len(splits.valid)} held-out records")
-    rank, _ = standing(task, model, splits.valid, source, before["scores"], name)
-    states = [State("before", rank, out / "stage-0")]
+    states = [State("before", standing(task, model, splits.valid, source, before["scores"], name)[0], out / "stage-0")]
     tell_language(model, task.texts(splits.train), tell)
     model.save_preset(states[0].folder)
     model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
@@ -107,11 +106,9 @@ def fine_tune(
             source=source,
             out=out / f"stage-{number}",
             recipe=replace(recipe, learning_rate=rate),
-            **{
-                "card": {**origin, **(card or {})},
-                "settings": {**(settings or {}), "learning_rate": rate},
-                "tell": tell,
-            },
+            card={**origin, **(card or {})},
+            settings={**(settings or {}), "learning_rate": rate},
+            tell=tell,
         )
         model, histories[stage] = trained.model, trained.history
         states.append(State(stage, trained.rank, out / f"stage-{number}" / "preset"))
@@ -122,8 +119,7 @@ def fine_tune(
         "split": "valid",
         "before": {key: before[key] for key in ("scores", "intervals")},
         **({"test": test} if test else {}),
-        "new": {codec: list(tokens) for codec, tokens in extension.words.items()},
-        "neighbours": extension.neighbours,
+        **extension.as_json(),
         "best": best.name,
         "history": histories,
         "train_sha256": digest(splits.train),
@@ -235,8 +231,8 @@ def tell_language(model: Any, texts: Mapping[str, Sequence[str]], tell: Tell) ->
         return
     shown = ", ".join(dict.fromkeys(unknown[:3]))
     tell(
-        f"warning: {100 * len(unknown) // len(words)} % of the words are unknown to this preset (e.g. {shown}), as of another "
-        f"language or script; it has to learn them anew, for which a whole training suits better"
+        f"warning: {100 * len(unknown) // len(words)} % of the words are unknown to this preset (e.g. {shown}), as of "
+        "another language or script; it has to learn them anew, for which a whole training suits better"
     )
 
 

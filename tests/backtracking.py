@@ -45,7 +45,7 @@ class Search:
         self.steps = 0
         return any(end == len(text) for end in self.ends(self.tree.data, 0, text, 0, self.flags, {}))
 
-    def match(self, text: str, start: int) -> int | None:
+    def match(self, text: str, start: int = 0) -> int | None:
         """Returns where the first match at a place ends."""
         return next(self.ends(self.tree.data, 0, text, start, self.flags, {}), None)
 

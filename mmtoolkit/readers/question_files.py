@@ -22,7 +22,7 @@ from mmtoolkit.readers.tables import csv_rows, json_objects, numbered_lines, rea
 SUFFIXES = (".csv", ".json", ".jsonl", ".txt")
 DAQUAR_NAME = re.compile(r"qa(?:\.\d+\.raw)?[._](?P<split>train|val|dev|test)\.txt")
 DAQUAR_IMAGE = re.compile(r"\bimage\d+\b")
-DAQUAR_END = re.compile(r"(?:\s+(?:in|of|on|from))?(?:\s+(?:the|this))?\s+image\d+\s*\??\s*$")
+DAQUAR_END = re.compile(r"(?: (?:in|of|on|from))?(?: (?:the|this))? image\d+ ?\??$")
 EASY_NAME = re.compile(rf"(?:({'|'.join(SPLIT_NAMES)})/)?questions\.json")
 NAMES = (  # the first that fits a file of a folder decides
     rf"(?!.*MultipleChoice)(?:annotations/|questions/)?{VQA_NAME.pattern}",
@@ -151,7 +151,7 @@ def daquar_rows(path: Path, on_fault: OnFault) -> Iterator[QuestionRow]:
         if image := DAQUAR_IMAGE.search(text):
             if asked:
                 on_fault(Fault(asked.source, "expected an answer on the next line. Received: a question. Add it."))
-            question = DAQUAR_END.sub("", text).strip()
+            question = DAQUAR_END.sub("", " ".join(text.split()))  # single spaces: the search stays linear
             question = DAQUAR_IMAGE.sub("image", question).rstrip(" ?") + "?"
             asked = QuestionRow(f"{path}:{line}", image[0], question, (), split, f"{path.stem}:{line}", image[0])
         elif asked:

@@ -10,6 +10,7 @@ import pytest
 from backtracking import Search, TooManySteps
 
 from mmtoolkit.metrics import ptb_tokenize, tokenizer
+from mmtoolkit.readers import columns, question_files, rows, sentences
 
 SEARCH = Search(tokenizer.TOKEN, limit=1_000_000)  # of a text of at most some hundred characters
 
@@ -56,6 +57,31 @@ def test_the_counted_search_finds_what_the_engine_finds() -> None:
     for _ in range(300):
         text = "".join(rng.choices(signs, k=rng.randint(1, 12)))
         assert SEARCH.findall(text) == [match.group() for match in tokenizer.TOKEN.finditer(text)]
+
+
+PATTERNS = {  # each with the way in which it is applied
+    "words": (re.compile(r"[^\W_]+(?:['’-][^\W_]+)*"), Search.findall),  # of doctor.texts and metrics.vqa
+    "end of DAQUAR": (question_files.DAQUAR_END, Search.findall),
+    "caption line": (sentences.CAPTION_LINE, Search.fullmatch),
+    "mark at the start": (rows.MARK_AT_START, Search.match),
+    "marking words": (rows.MARKING_WORDS, Search.match),
+    "quoted": (columns.QUOTED, Search.match),
+    "beginning": (columns.BEGINNING, Search.match),
+}
+
+
+@pytest.mark.parametrize("name", PATTERNS)
+def test_other_patterns_that_meet_texts_of_people_are_linear(name: str) -> None:
+    """In texts of one piece over and over, the end of which fits nothing."""
+    pattern, apply = PATTERNS[name]
+    search = Search(pattern, limit=1e6)
+    for piece in ("a", " ", "'", "a'", "a-", "#1", "\t", "image1 ", " in the", "<s>", "bos ", "'a',", "\\'", "[", "x#"):
+        counts = []
+        for size in (60, 120):
+            search.steps = 0
+            apply(search, piece * size + "\x00")
+            counts.append(search.steps)
+        assert counts[1] < 2.6 * counts[0] + 50, (piece, counts)
 
 
 def test_an_ambiguous_pattern_is_found_out() -> None:

@@ -25,6 +25,7 @@ SUFFIXES = {
     "JPEG2000": (".jp2", ".j2k", ".jpx"),
 }
 PICTURE_SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in SUFFIXES.values() for suffix in suffixes))
+DARK = 16  # of 255: what is below it in a picture of 16 bits uses 12 of them at most
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
 MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmtoolkit.image_files import SUFFIXES, TOO_LARGE, TooLargeError, UnscaledError, open_picture, to_rgb
+from mmtoolkit.image_files import DARK, SUFFIXES, TOO_LARGE, TooLargeError, UnscaledError, open_picture, to_rgb
 
 TINY, HUGE = 32, 50_000_000  # pixels: of the shorter side, and of all
-DARK = 16  # of 255: what is below it in a picture of 16 bits uses 12 of them at most
 SIDE = 32  # pixels: of the small pictures that near duplicates are compared by
 Progress = Callable[[int, int], None]
 Oddity = tuple[str, str]  # a kind and a sentence

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -13,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.image_files import TOO_LARGE, open_picture, to_rgb
+from mmtoolkit.image_files import DARK, SUFFIXES, TOO_LARGE, open_picture, to_rgb
 from mmtoolkit.vision.headers import first_frame, has_alpha, too_large
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
@@ -162,12 +163,26 @@ def read_image(path: Path, *, size: int) -> np.ndarray:
         InputError: The file is missing, is no picture, or is cut off.
     """
     try:
-        return image_decoder(size)(read_bytes(path)).numpy()
+        return decode_file(path, size=size)
     except UNREADABLE as error:
         raise InputError(
             f"Expected a picture (JPEG, PNG, GIF, BMP or WebP). Received: {path}, which cannot be read "
             f"({reason(error)}); replace the file or leave it out."
         ) from error
+
+
+def decode_file(path: Path, *, size: int) -> np.ndarray:
+    """Decodes a picture file to `<uint8>[size, size, 3]`; warns of one of 16 bits that is all but black."""
+    data = read_bytes(path)
+    pixels = image_decoder(size)(data).numpy()
+    is_deep = (data.startswith(b"\x89PNG") and data[24:25] == b"\x10") or path.suffix.lower() in SUFFIXES["TIFF"]
+    if is_deep and pixels.max() < DARK:
+        warnings.warn(  # always in the same words, and so once
+            "a picture of 16 bits a pixel is all but black, as it uses the lowest 12 at most; scale such pictures, which "
+            "mmtoolkit doctor names",
+            stacklevel=2,
+        )
+    return pixels
 
 
 @cache
@@ -197,7 +212,7 @@ def decode_ahead(
 
     def decode(path: Path) -> tuple[Path, np.ndarray | str]:
         try:
-            return path, image_decoder(size)(read_bytes(path)).numpy()
+            return path, decode_file(path, size=size)
         except UNREADABLE as error:
             return path, reason(error)
 

@@ -279,6 +279,14 @@ def test_pixels_whose_black_and_white_are_not_known_are_refused(kind: str, tmp_p
         read_image(path, size=SIZE)
 
 
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_twelve_bits_in_sixteen_are_told(ending: str, tmp_path: Path) -> None:
+    values = np.random.default_rng(0).integers(0, 4096, (SIZE, SIZE), np.uint16)
+    Image.fromarray(values).save(tmp_path / f"a.{ending}")
+    with pytest.warns(UserWarning, match="16 bits a pixel is all but black"):
+        np.testing.assert_array_equal(read_image(tmp_path / f"a.{ending}", size=SIZE)[..., 0], values >> 8)
+
+
 def test_gray_of_sixteen_bits_and_of_twelve_is_scaled(tmp_path: Path) -> None:
     values = np.random.default_rng(0).integers(0, 65536, (SIZE, SIZE), np.uint16)
     path = tmp_path / "deep.tif"

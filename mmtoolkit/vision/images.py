@@ -178,8 +178,8 @@ def decode_file(path: Path, *, size: int) -> np.ndarray:
     is_deep = (data.startswith(b"\x89PNG") and data[24:25] == b"\x10") or path.suffix.lower() in SUFFIXES["TIFF"]
     if is_deep and pixels.max() < DARK:
         warnings.warn(  # always in the same words, and so once
-            "a picture of 16 bits a pixel is all but black, as it uses the lowest 12 at most; scale such pictures, which "
-            "mmtoolkit doctor names",
+            "a picture of 16 bits a pixel is all but black, as it uses the lowest 12 at most; scale such pictures "
+            "(mmtoolkit doctor names them)",
             stacklevel=2,
         )
     return pixels

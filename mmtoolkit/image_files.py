@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 import warnings
 from pathlib import Path
-
-import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from typing import TYPE_CHECKING
 
 from mmtoolkit.installation import install_command
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 # The formats that are read, and the endings of their files; the first ending is the usual one.
 SUFFIXES = {
@@ -51,6 +52,8 @@ def open_picture(source: Path | bytes) -> Image.Image:
         TooLargeError: It claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
         OSError: The file cannot be read, or is no such picture; HEIC needs the package pillow-heif.
     """
+    from PIL import Image, UnidentifiedImageError
+
     reads_heif = register_heif()
     Image.init()
     known = [name for name in SUFFIXES if name in Image.OPEN]
@@ -103,6 +106,9 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         UnscaledError: Its pixels are 32-bit numbers.
         OSError: The file is damaged or cut off.
     """
+    import numpy as np
+    from PIL import Image, ImageOps, UnidentifiedImageError
+
     if picture.mode in ("I", "F"):
         kind = "32-bit integers" if picture.mode == "I" else "32-bit floats"
         raise UnscaledError(f"its pixels are {kind}, whose black and white are not known; save it as 8-bit")

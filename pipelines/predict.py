@@ -69,8 +69,8 @@ def main(options: Options) -> int:
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
-    is_silent = options.json or not sys.stdout.isatty()  # else the lines themselves show how far it is
-    show = progress_bar(f"{task.noun}s") if is_silent and len(paths) > BATCH else lambda done, total: None
+    show = progress_bar(f"{task.noun}s") if len(paths) > BATCH else lambda done, total: None
+    erase = "\r\x1b[K" if sys.stdout.isatty() and len(paths) > BATCH else ""  # the bar, in whose place lines come
     with contextlib.ExitStack() as at_the_end:
         if out:
             at_the_end.callback(write_table, task, out, results, len(paths))  # also where the work ends early
@@ -82,7 +82,9 @@ def main(options: Options) -> int:
                     raise prediction.error
                 results.append(result(task, path, prediction, model.image_distribution))
                 if not options.json:
-                    print("\n".join(f"{path}\t{line(task, output)}" for output in prediction.outputs), flush=True)
+                    print(
+                        erase + "\n".join(f"{path}\t{line(task, output)}" for output in prediction.outputs), flush=True
+                    )
                     if results[-1].get("unlike"):
                         tell(note(path, results[-1]["distance"], model.image_distribution.threshold))
                 if attention:

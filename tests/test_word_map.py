@@ -87,7 +87,7 @@ def test_hangul_renders_whole_or_in_letters() -> None:
     apart = ["\u1100\u1162", "\u1100\u1169\u110b\u1163\u11bc\u110b\u1175", "\u1109\u1161\u1105\u1161\u11b7"]
     assert np.array_equal(word_map(apart, VECTORS[:3]), sheet)
     assert not np.array_equal(word_map(["새", "고양이", "사람"], VECTORS[:3]), sheet)
-    with pytest.raises(InputError, match="cannot draw \U00012000"):
+    with pytest.warns(UserWarning, match="\U00012000 is drawn as boxes"):
         word_map(["\U00012000", "a", "b"], VECTORS[:3])
 
 

@@ -94,10 +94,9 @@ def predictions(
         examples: What to predict for.
         source: Where features or pixels come from; `None` for a model without images.
         search: A search in place of the model's own.
-        batch_size: Examples a forward pass, by default 1 and then 16: each is yielded as soon as it is there.
+        batch_size: Examples per forward pass, 16 by default: each prediction is yielded as soon as it is computed.
     """
-    first = [] if batch_size else [examples[:1]]
-    for batch in [*first, *batches(examples[len(first) :], batch_size or BATCH)]:
+    for batch in batches(examples, batch_size or BATCH):
         images = read_images(source, [example.image for example in batch]) if source else None
         good = [example for example in batch if not images or example.image in images.rows]
         inputs = model.encoded(task.inputs(model, good, images)) if good else {}

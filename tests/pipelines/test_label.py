@@ -227,5 +227,5 @@ def test_wrong_usage_is_one_sentence(job: Job, photos: Path, tmp_path: Path) -> 
     for words, message in wrong.items():
         done = job("label", *words, "--no-browser")
         assert (done.code, done.out) == (2, "") and done.error.startswith(message), done.err
-    (photos / "captions.csv").write_text("image;caption\n")
-    assert "expected commas between the columns" in job("label", photos, "--no-browser").error
+    (photos / "captions.csv").write_text("image;capton\n")
+    assert "expected a column 'caption'" in job("label", photos, "--no-browser").error

@@ -106,7 +106,7 @@ def test_quoted_names_in_kaggles_form_may_have_commas_and_quotes(folder: Any) ->
         (r".\photos\1.jpg", "photos/1.jpg"),
         (r"photos\\1.jpg", "photos/1.jpg"),
         (r"C:\Users\me\data\photos\1.jpg", "photos/1.jpg"),
-        ("/home/me/data/photos/1.jpg", "photos/1.jpg"),
+        ("/data/photos/1.jpg", "photos/1.jpg"),
         (r"sub\1.jpg", "images/sub/1.jpg"),
         (r"a\1.jpg", r"a\1.jpg"),  # a name that has one
     ],

@@ -183,7 +183,7 @@ def usual_way(model: Any, paths: Sequence[Path]) -> float:
     from mmtoolkit.text import END, START
     from mmtoolkit.vision import load_extractor, read_image
 
-    plain = model.bare("float32")
+    plain = model.bare(dtype="float32")
     network = load_extractor(replace(model.extractor, precision="float32")).network
 
     def caption(path: Path) -> list[int]:

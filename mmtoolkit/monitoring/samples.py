@@ -71,7 +71,7 @@ class Samples:
             self.draw(views[0], epoch)
 
     def draw(self, view: View, epoch: int) -> None:
-        """Draws a view; a script that no font has is told once."""
+        """Draws a view; warns once of a script that no font has."""
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             sheet = draw(view)

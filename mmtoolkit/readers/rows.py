@@ -101,7 +101,7 @@ class QuestionRow(NamedTuple):
 
     @property
     def of_picture(self) -> bool:
-        """Whether the id may be the picture's: never, as answers are told apart by it."""
+        """Whether the id may be the picture's: never, as results are matched with their answers by it."""
         return False
 
     @property

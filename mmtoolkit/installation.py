@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
-from importlib.metadata import PackageNotFoundError, distribution
+from importlib.metadata import distributions
 
 DISTRIBUTION = "mmtoolkit-keras"  # on the package index; `mmtoolkit` there is another project
 
@@ -24,9 +24,10 @@ def install_command(extra: str) -> str:
 
 @functools.cache
 def is_checkout() -> bool:
-    """Checks whether the package was installed from a folder, or not at all; pip notes it in `direct_url.json`."""
-    try:
-        origin = distribution(DISTRIBUTION).read_text("direct_url.json")
-    except PackageNotFoundError:
-        return True
-    return origin is not None and "dir_info" in json.loads(origin)
+    """Checks whether the package was installed from a folder, or not at all; pip notes it in `direct_url.json`.
+
+    A build leaves metadata without that note in the checkout, which Python finds first where it was started there.
+    """
+    found = tuple(distributions(name=DISTRIBUTION))
+    notes = (one.read_text("direct_url.json") for one in found)
+    return not found or any(note is not None and "dir_info" in json.loads(note) for note in notes)

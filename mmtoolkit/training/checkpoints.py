@@ -87,10 +87,16 @@ class Checkpoints(keras.callbacks.Callback):
             # Of a known length: where Keras finds the end by running into it, it draws dropout's numbers once more.
             rest = data(self.position).apply(tf.data.experimental.assert_cardinality(self.steps - self.position.step))
             model.fit(rest, initial_epoch=self.position.epoch, epochs=self.position.epoch + 1, **options)
-            self.restore(model)  # `fit` ends by putting the averages in the place of the weights
-        if self.position.epoch < epochs and not self.stopped:
+            self.stopped = model.stop_training
+            if self.goes_on(epochs):
+                self.restore(model)  # `fit` ends by putting the averages in the place of the weights
+        if self.goes_on(epochs):
             model.fit(data(self.position), initial_epoch=self.position.epoch, epochs=epochs, **options)
         return self.history
+
+    def goes_on(self, epochs: int) -> bool:
+        """Checks whether there is another epoch to train."""
+        return self.position.epoch < epochs and not self.stopped
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         self.position = Position(self.position.epoch, self.position.step + 1)

@@ -123,11 +123,14 @@ def without_times(history: dict[str, list[float]]) -> dict[str, list[float]]:
     return {name: values for name, values in history.items() if name.startswith("val_") and name != "val_seconds"}
 
 
-@pytest.mark.parametrize(("every", "stops"), [(1, (1,)), (1, (3, 2, 4)), (3, (8,)), (3, (3, 5)), (0, (6,))], ids=str)
+@pytest.mark.parametrize(("every", "stops"), [(1, (1,)), (1, (3, 2, 4)), (3, (11,)), (3, (3, 5)), (0, (6,))], ids=str)
 def test_a_stopped_training_ends_as_one_that_was_not(
     tmp_path: Path, whole: tuple[list[np.ndarray], dict[str, list[float]]], every: int, stops: tuple[int, ...]
 ) -> None:
-    """Weights, optimizer, averages, dropout's random numbers and scores; other processes, other numbers before."""
+    """Weights, optimizer, averages, dropout's random numbers and scores; other processes, other numbers before.
+
+    The third is stopped in its last epoch, after which the averages are the weights.
+    """
     for steps in stops:
         run = Run(tmp_path, every=every)
         with pytest.raises(Stopped):

@@ -34,6 +34,9 @@ class Exclusions(NamedTuple):
 
     def kept(self, rows: Iterable[RowT], find: Callable[[str], Path | None]) -> Iterator[RowT]:
         """Yields the rows of one file that are not on the list; `find` returns the path of a picture by its name."""
+        if not (self.rows or self.images):
+            yield from rows
+            return
         for row in rows:
             if self.has_row(row.source) or self.has_picture(row.image, find(row.image)):
                 self.faults.append(Excluded(row.source, "left out as --exclude asks.", row.image))

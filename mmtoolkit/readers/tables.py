@@ -115,6 +115,7 @@ def csv_fields(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[in
     the number of lost rows is unknown.
     """
     text = decoded(path)
+    whole = not NO_UTF8.search(text)
     table = io.StringIO(text, newline="")
     reader = csv.reader(table, delimiter=delimiter_of(text), strict=True, skipinitialspace=True)
     while True:
@@ -130,7 +131,7 @@ def csv_fields(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[in
             continue
         if fields is None:
             return
-        if not_text := not_utf8("".join(fields), path, line):
+        if not whole and (not_text := not_utf8("".join(fields), path, line)):
             on_fault(not_text)
             continue
         stripped = [field.strip() for field in fields]

@@ -28,6 +28,7 @@ LEAVES = {
     "installation",
     "scripts",
     "image_files",
+    "locks",
 }  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_TASKS = {
@@ -47,6 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "installation": set(),
     "scripts": set(),
     "image_files": set(),
+    "locks": set(),
     "fonts": set(),
     "startup": set(),
     "readers": set(),
@@ -87,6 +89,7 @@ PURE_PYTHON = {
     "installation",
     "scripts",
     "image_files",
+    "locks",
     "fonts",
     "readers",
     "metrics",

@@ -1,0 +1,112 @@
+"""Locks between processes: one of them writes a folder or a table, the others are told who does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+from mmtoolkit.errors import InputError
+
+FAR = 1 << 30  # Windows locks bytes, which others cannot read then: one that lies behind what is written
+
+
+class BusyError(InputError):
+    """Another process holds the lock; the message names it."""
+
+
+@contextlib.contextmanager
+def locked(target: Path, doing: str) -> Iterator[None]:
+    """Holds the lock of a file or a folder, `.NAME.lock` beside it; a process that dies lets go of it.
+
+    The operating system keeps the lock (`flock`, on Windows `msvcrt.locking`): one that a killed process left is free.
+    On a network drive it holds for the processes of one machine at least.
+
+    Example:
+        >>> with locked(Path("runs/a"), "trains"):
+        ...     pass
+
+    Args:
+        target: What is written; its folder must exist.
+        doing: What this process does, for the message to others: `"trains"`.
+
+    Raises:
+        BusyError: Another process, or another thread of this one, holds it.
+        OSError: The lock file cannot be written.
+    """
+    path = target.with_name(f".{target.name}.lock")
+    file = opened(path)
+    if file is None:
+        raise BusyError(f"Expected {target} to be free. Received: {holder(path)}; wait for its end, or stop it.")
+    try:
+        who = f"process {os.getpid()} on {socket.gethostname()}, which {doing} since {time.strftime('%Y-%m-%d %H:%M')}"
+        file.truncate(0)
+        file.write(who.encode())
+        file.flush()
+        yield
+    finally:
+        if sys.platform == "win32":  # an open file cannot be deleted there
+            release(file)
+            with contextlib.suppress(OSError):  # another has taken it meanwhile
+                path.unlink()
+        else:
+            path.unlink(missing_ok=True)
+            release(file)
+
+
+def opened(path: Path) -> BinaryIO | None:
+    """Opens and locks a lock file; returns `None` if another holds it."""
+    while True:
+        file = open(path, "a+b")  # noqa: SIM115 -- it is closed when the lock is let go of
+        try:
+            lock(file)
+            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+                return file
+        except FileNotFoundError:
+            pass  # its holder deleted it between the two: once more
+        except (BlockingIOError, PermissionError):  # how Unix and Windows say that another holds it
+            file.close()
+            return None
+        except OSError:
+            return file  # a file system without locks
+        file.close()
+
+
+def lock(file: BinaryIO) -> None:
+    """Locks an open file.
+
+    Raises:
+        OSError: Another holds it.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def release(file: BinaryIO) -> None:
+    """Lets go of the lock and closes the file."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        file.seek(FAR)
+        msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
+    file.close()
+
+
+def holder(path: Path) -> str:
+    """Returns who holds a lock, as its file says; it may not have said so yet."""
+    try:
+        return path.read_text(encoding="utf-8") or "another process"
+    except OSError:
+        return "another process"

@@ -14,10 +14,9 @@ from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.html import jpeg, upright
-from mmtoolkit.installation import install_command
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
-from mmtoolkit.labelling.table import Sheet, check_name, labels, save
+from mmtoolkit.labelling.table import LONGEST, Sheet, check_name, labels, save
 
 SIDE = 1600  # pixels: the longer side of a picture on the page, at most
 AHEAD = 8  # proposals made for the pictures after the current one
@@ -50,6 +49,7 @@ class Labelling:
         finish: Returns the summary for a number of labelled pictures.
         proposer: The model, if there is one.
         writing: Held while the table is read and written.
+        decoding: Held while a picture is decoded: a large one takes a gigabyte.
     """
 
     sheet: Sheet
@@ -57,6 +57,7 @@ class Labelling:
     finish: Callable[[int], Summary]
     proposer: Proposer | None = None
     writing: Any = field(default_factory=Lock)
+    decoding: Any = field(default_factory=Lock)
 
     @property
     def table(self) -> str:
@@ -97,6 +98,7 @@ def start_reply(work: Labelling, fields: Fields) -> Reply:
             "table": work.table,
             "file": work.sheet.path.name,
             "fields": work.sheet.texts,
+            "longest": LONGEST,
             "names": list(work.sheet.pictures),
             "labelled": list(labels(work.sheet)),
             "proposes": work.proposer is not None,
@@ -110,7 +112,7 @@ def item_reply(work: Labelling, fields: Fields) -> Reply:
     fault = ""
     try:
         check_name(name)
-        browser_jpeg(path, path.stat().st_mtime_ns)
+        browser_jpeg(work, path)
     except InputError as error:
         fault = f"{name!r}: {error}"
     except Exception as error:  # Pillow's plug-ins raise many kinds
@@ -122,7 +124,7 @@ def picture_reply(work: Labelling, fields: Fields) -> Reply:
     """Returns a picture in a form that every browser shows."""
     name, path = picture(work, fields)
     try:
-        return Reply(200, "image/jpeg", browser_jpeg(path, path.stat().st_mtime_ns))
+        return Reply(200, "image/jpeg", browser_jpeg(work, path))
     except Exception as error:
         return as_json({"error": unreadable_message(name, error)}, 415)
 
@@ -170,17 +172,21 @@ def picture(work: Labelling, fields: Fields) -> tuple[str, Path]:
     return name, work.sheet.pictures[name]
 
 
+def browser_jpeg(work: Labelling, path: Path) -> bytes:
+    """Returns a picture as JPEG; one is decoded at a time."""
+    with work.decoding:
+        return decoded_jpeg(path, path.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=16)
-def browser_jpeg(path: Path, changed: int) -> bytes:
+def decoded_jpeg(path: Path, changed: int) -> bytes:
     """Returns a picture as JPEG; `changed`, its modification time, keeps the cache from an old version."""
     return jpeg(upright(path, SIDE))
 
 
 def unreadable_message(name: str, error: Exception) -> str:
     """Returns the message for a picture that cannot be shown."""
-    if name.lower().endswith((".heic", ".heif")):
-        return f"{name}: HEIC needs the package pillow-heif ({install_command('heic')}), or convert it to JPEG"
-    why = getattr(error, "strerror", None) or "it is damaged, or no known picture"
+    why = (isinstance(error, OSError) and (error.strerror or str(error))) or "damaged or cut off"
     return f"{name}: cannot be read ({why}); replace the file or leave it out"
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, write_atomically
+from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, sweep, write_atomically
+from mmtoolkit.locks import locked
 from mmtoolkit.readers.columns import listed, spelling
 from mmtoolkit.readers.images import picture_finder
 from mmtoolkit.readers.rows import LONE_SURROGATE, is_placeholder, marks_of
@@ -80,6 +82,27 @@ def open_sheet(path: Path, form: Form, paths: Sequence[Path]) -> Sheet:
     sheet = Sheet(path, form.texts, named, picture_finder(Path(folder)))
     read_rows(sheet)
     return sheet
+
+
+@contextmanager
+def hold(sheet: Sheet) -> Iterator[None]:
+    """Holds the lock of a table: what two processes read, change and replace in turns would lose labels.
+
+    What killed processes left of it is deleted.
+
+    Raises:
+        BusyError: Another process holds it.
+        InputError: The folder of the table cannot be written.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(sheet.target, "labels"))
+        except OSError as error:
+            expected = "expected a table in a folder that can be written"
+            received = f"{sheet.target} ({error.strerror})"
+            raise InputError(f"{expected}. Received: {received}; name another with --out.") from error
+        sweep(sheet.target)
+        yield
 
 
 def read_rows(sheet: Sheet) -> Rows:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.labelling import CAPTIONS, QUESTIONS, Form, Sheet, labels, open_sheet, save, unfinished
+from mmtoolkit.labelling import CAPTIONS, QUESTIONS, Form, Sheet, hold, labels, open_sheet, save, unfinished
 
 # What is typed, and what its readers give back
 TEXTS = {
@@ -284,6 +287,40 @@ def test_a_link_to_no_file_writes_none_elsewhere(photos: Path, tmp_path: Path) -
     save(sheet_of(photos), "1.jpg", [["red"]])
     assert not (tmp_path / "profile").exists()
     assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,red\n"
+
+
+def test_a_table_is_held_by_one(photos: Path, tmp_path: Path) -> None:
+    """Also through a link; what a killed process left is deleted."""
+    linked = tmp_path / "mine.csv"
+    linked.write_text("image,caption\n")
+    (photos / "captions.csv").symlink_to(linked)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".mine.csv.{ended.pid}.part").touch()
+    through, direct = sheet_of(photos), open_sheet(linked, CAPTIONS, mm.find_images([photos]))
+    with hold(through):
+        expected = rf"Expected {linked} to be free\. Received: process {os.getpid()} on \S+, which labels since 20"
+        with pytest.raises(mm.InputError, match=expected), hold(direct):
+            pass
+        with hold(sheet_of(photos, QUESTIONS)):
+            save(through, "1.jpg", [["red"]])
+    with hold(direct):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "mine.csv"}
+    assert linked.read_text() == "image,caption\n1.jpg,red\n"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(target: Path, doing: str) -> None:
+        raise PermissionError(13, "Permission denied", str(target.with_name(".captions.csv.lock")))
+
+    monkeypatch.setattr("mmtoolkit.labelling.table.locked", refused)
+    with pytest.raises(mm.InputError) as caught, hold(sheet_of(photos)):
+        pass
+    assert str(caught.value) == (
+        f"expected a table in a folder that can be written. Received: {photos / 'captions.csv'} (Permission denied); "
+        "name another with --out."
+    )
 
 
 def test_a_full_disk_leaves_the_old_table(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
@@ -50,6 +50,7 @@ class Labelling:
         proposer: The model, if there is one.
         writing: Held while the table is read and written.
         decoding: Held while a picture is decoded: a large one takes a gigabyte.
+        ended: Set when nothing more is saved.
     """
 
     sheet: Sheet
@@ -58,6 +59,7 @@ class Labelling:
     proposer: Proposer | None = None
     writing: Any = field(default_factory=Lock)
     decoding: Any = field(default_factory=Lock)
+    ended: Event = field(default_factory=Event)
 
     @property
     def table(self) -> str:
@@ -67,6 +69,11 @@ class Labelling:
     def summary(self) -> Summary:
         """Returns the state of the labelling now."""
         return self.finish(len(labels(self.sheet)))
+
+    def end(self) -> None:
+        """Completes a save in progress; none begins after it."""
+        with self.writing:
+            self.ended.set()
 
 
 class Reply(NamedTuple):
@@ -155,6 +162,8 @@ def save_reply(work: Labelling, fields: Fields) -> Reply:
     if not isinstance(given, list) or not all(is_label(each, width) for each in given):
         raise InputError(f"expected labels of {width} text(s) each. Received: {given!r:.60}.")
     with work.writing:
+        if work.ended.is_set():
+            raise InputError("expected a labelling that goes on. Received: one that has ended; start it again.")
         save(work.sheet, name, given)
         return as_json({"labelled": list(labels(work.sheet))})
 

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from threading import Thread
+from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, urlsplit
 
 from mmtoolkit.errors import InputError
@@ -20,6 +21,7 @@ from mmtoolkit.labelling.replies import GET, POST, Fields, Labelling, NotFound, 
 LOCAL = "127.0.0.1"
 MAX_BYTES = 1_000_000  # bytes of a request
 LONGEST = 10.0  # seconds in which a request must have come
+PATIENCE = 1.0  # seconds for which the server's end waits for replies
 HEADERS = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; img-src 'self' data:; connect-src 'self'; "
@@ -38,6 +40,14 @@ class ForeignRequest(InputError):
     """A request that is not from the page."""
 
 
+class Handling(NamedTuple):
+    """A thread that handles a request: its connection, and when that was opened."""
+
+    thread: Thread
+    connection: socket.socket
+    since: float
+
+
 class LabelServer(ThreadingHTTPServer):
     """Serves one labelling on a local port until `shutdown`; `server_close` waits for saves in progress.
 
@@ -51,13 +61,12 @@ class LabelServer(ThreadingHTTPServer):
         InputError: The port is in use, or not allowed.
     """
 
-    daemon_threads = False
     allow_reuse_port = False
 
     def __init__(self, work: Labelling, port: int) -> None:
         self.work = work
         self.token = secrets.token_urlsafe()
-        self.connections: dict[socket.socket, float] = {}  # when each was opened
+        self.handlings: list[Handling] = []
         try:
             super().__init__((LOCAL, port), RequestHandler)
         except (OSError, OverflowError) as error:
@@ -86,32 +95,32 @@ class LabelServer(ThreadingHTTPServer):
         """Checks a token, in a time that does not depend on how much of it is right."""
         return secrets.compare_digest(token.encode(errors="replace"), self.token.encode())
 
-    def get_request(self) -> tuple[socket.socket, Any]:
-        """Accepts a connection."""
-        connection, client = super().get_request()
-        self.connections[connection] = time.monotonic()
-        return connection, client
-
-    def shutdown_request(self, request: Any) -> None:
-        """Ends a connection."""
-        self.connections.pop(request, None)
-        super().shutdown_request(request)
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """Handles a request in a thread."""
+        thread = Thread(target=self.process_request_thread, args=(request, client_address), daemon=True)
+        self.handlings.append(Handling(thread, request, time.monotonic()))
+        thread.start()
 
     def service_actions(self) -> None:
         """Ends, now and then, the requests that take too long to come."""
-        self.hear_no_more(time.monotonic() - LONGEST)
+        self.handlings = [each for each in self.handlings if each.thread.is_alive()]
+        self.stop_reading(time.monotonic() - LONGEST)
 
     def server_close(self) -> None:
-        """Frees the port, and waits for the requests that have come."""
-        self.hear_no_more(time.monotonic())
+        """Frees the port; a save in progress is completed, and its reply and others are sent if it takes no time."""
+        self.stop_reading(time.monotonic())
+        self.work.end()
+        end = time.monotonic() + PATIENCE
+        for each in self.handlings:
+            each.thread.join(max(0.0, end - time.monotonic()))
         super().server_close()
 
-    def hear_no_more(self, before: float) -> None:
+    def stop_reading(self, before: float) -> None:
         """Reads nothing further from the connections opened before a time; their replies are still sent."""
-        for connection, opened in list(self.connections.items()):
-            if opened <= before:
-                with suppress(OSError):  # it has ended meanwhile
-                    connection.shutdown(socket.SHUT_RD)
+        for each in self.handlings:
+            if each.since <= before:
+                with suppress(OSError):  # it has ended
+                    each.connection.shutdown(socket.SHUT_RD)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Ignores connections that the browser has closed."""

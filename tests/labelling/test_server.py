@@ -17,6 +17,7 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.labelling import QUESTIONS, Proposal, Proposer, replies
+from mmtoolkit.labelling.server import PATIENCE
 from tests.labelling.conftest import COLOURS, COOKIES, NAMES, fetch
 
 
@@ -388,14 +389,63 @@ def test_a_request_that_never_ends_keeps_nobody_waiting(
     for connection, start in zip(slow, (b"", b"GET /sta", b"POST /save HTTP/1.0\r\nHost: "), strict=True):
         connection.sendall(start)
     assert post(server, "2.jpg", [["green"]]).status == 200
-    while len(server.connections) < 3:
-        pass
     server.shutdown()
-    started = time.monotonic()
-    server.server_close()  # which waits for all threads
-    assert time.monotonic() - started < 10 and not server.connections
+    server.server_close()
+    assert not any(each.thread.is_alive() for each in server.handlings)
     for connection in slow:
         connection.close()
+
+
+def test_a_picture_that_is_being_decoded_keeps_nobody_waiting(
+    serve: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def decode(path: Path, side: int) -> Image.Image:
+        begun.set()
+        go.wait(60)
+        raise OSError("late")
+
+    monkeypatch.setattr(replies, "upright", decode)
+    server = serve()
+    asking = threading.Thread(target=fetch, args=(server.address + "picture?image=1.jpg",))
+    asking.start()
+    assert begun.wait(10)
+    assert post(server, "2.jpg", [["green"]]).status == 200
+    server.shutdown()
+    before = time.monotonic()
+    server.server_close()
+    assert PATIENCE <= time.monotonic() - before < 10
+    go.set()
+    asking.join()
+
+
+def test_the_end_completes_a_save_and_begins_none(serve: Any, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly(descriptor: int) -> None:
+        begun.set()
+        go.wait(60)
+
+    monkeypatch.setattr("os.fsync", slowly)
+    server = serve()
+    answers: list[Any] = []
+    saving = threading.Thread(target=lambda: answers.append(post(server, "1.jpg", [["red"]])))
+    saving.start()
+    assert begun.wait(10)
+    ending = threading.Thread(target=lambda: (server.shutdown(), server.server_close()))
+    ending.start()
+    ending.join(0.2)
+    assert ending.is_alive() and not (photos / "captions.csv").exists()
+    go.set()
+    ending.join(10)
+    saving.join(10)
+    assert [answer.status for answer in answers] == [200]
+    assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,red\n"
+    late = {"table": server.work.table, "image": "2.jpg", "labels": [["green"]]}
+    with pytest.raises(mm.InputError, match="Received: one that has ended"):
+        replies.save_reply(server.work, late)
+    assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,red\n"
 
 
 def test_a_request_must_come_in_time(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, run, tell, warn
+from mmtoolkit.cli.command import check_target, run, shown, tell, warn
 from mmtoolkit.cli.options import Weights
 from mmtoolkit.cli.ranges import Port
 from mmtoolkit.labelling import Labelling, LabelServer, Proposal, Proposer, Sheet, Summary, hold, open_sheet, unfinished
@@ -167,7 +167,7 @@ def print_command(summary: Summary, sheet: Sheet) -> None:
     elif summary.labelled < summary.wanted:
         tell(f"fine-tuning wants {summary.wanted} labelled pictures or more; start again to go on")
     if summary.command:
-        print(summary.command)
+        print(shown(summary.command))
 
 
 if __name__ == "__main__":

@@ -158,7 +158,15 @@ def delimiter_of(text: str) -> str:
         ';'
     """
     first = text.lstrip().partition("\n")[0]
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), ())))
+    return max(DELIMITERS, key=lambda delimiter: count_fields(first, delimiter))
+
+
+def count_fields(line: str, delimiter: str) -> int:
+    """Counts the fields of a line of CSV; one that cannot be read, e.g. with a carriage return, has none."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), ()))
+    except csv.Error:
+        return 0
 
 
 def check_header(

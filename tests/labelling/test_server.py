@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import socket
 import threading
 import time
@@ -487,6 +488,15 @@ def test_a_picture_that_claims_too_much_is_not_decoded(serve: Any, photos: Path)
     fault = fetch(serve().address + "item?image=3.png").json["fault"]
     why = "more than 67 megapixels, or 65,535 pixels on a side"
     assert fault == f"3.png: cannot be read ({why}); replace the file or leave it out"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
+def test_a_picture_that_becomes_a_pipe_is_not_opened(serve: Any, photos: Path) -> None:
+    server = serve()
+    (photos / "3.png").unlink()
+    os.mkfifo(photos / "3.png")
+    fault = fetch(server.address + "item?image=3.png").json["fault"]
+    assert fault == "3.png: cannot be read (no regular file); replace the file or leave it out"
 
 
 def test_saves_at_once_are_all_kept(serve: Any, photos: Path) -> None:

@@ -30,6 +30,7 @@ DARK = 16  # of 255: what is below it in a picture of 16 bits uses 12 of them at
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
 MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
+ROWS = 64  # composed on white at a time
 TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
 
 
@@ -119,7 +120,10 @@ def to_rgb(picture: Image.Image) -> Image.Image:
             return Image.fromarray((np.asarray(picture) >> (bits - 8)).astype(np.uint8)).convert("RGB")
         if not picture.has_transparency_data:
             return picture.convert("RGB")
-        colours, opacity = np.split(np.asarray(picture.convert("RGBA"), np.uint16), [3], axis=-1)
+        pixels = np.array(picture.convert("RGBA"))
     except Exception as error:  # Pillow's plug-ins raise many kinds
         raise UnidentifiedImageError("damaged or cut off") from error
-    return Image.fromarray((255 - ((255 - colours) * opacity + 127) // 255).astype(np.uint8))
+    for rows in np.array_split(pixels, -(-len(pixels) // ROWS)):  # all at once would take six times the memory
+        colours, opacity = np.split(rows.astype(np.uint16), [3], axis=-1)
+        rows[..., :3] = 255 - ((255 - colours) * opacity + 127) // 255
+    return Image.fromarray(pixels[..., :3])

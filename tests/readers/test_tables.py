@@ -104,3 +104,14 @@ def test_a_line_that_is_no_json_object_is_named(tmp_path, line, words):
 def test_near_offers_like_names_only():
     assert did_you_mean("Capton", ["image", "caption"]) == " Did you mean 'caption'?"
     assert did_you_mean("zzz", ["image", "caption"]) == ""
+
+
+def test_a_header_that_not_every_delimiter_reads(tmp_path: Path) -> None:
+    """The carriage return is in quotes where a comma, and outside them where a semicolon is between the columns."""
+    path = tmp_path / "captions.csv"
+    path.write_bytes(b'image,caption,"no;te\r"\n1.jpg,a dog,x\n')
+    rows = [row for _, row in csv_rows(path, required=("image", "caption"))]
+    assert rows == [{"image": "1.jpg", "caption": "a dog", "no;te": "x"}]
+    path.write_bytes(b"image,caption," + b"x" * 200_000 + b"\n1.jpg,a dog,x\n")
+    with pytest.raises(InputError, match="captions.csv:1: expected a CSV row.* field larger than field limit"):
+        list(csv_rows(path, required=("image", "caption")))

@@ -15,7 +15,7 @@ from mmtoolkit.layers.deferred import DIRECT, Deferred, DeferredAttention, Direc
 from mmtoolkit.layers.scores import CompiledScores, additive_scores
 from mmtoolkit.layers.unroll import states_before, unroll
 
-BATCH, TIME, REGIONS, FEATURES, VOCABULARY = 3, 5, 7, 8, 20
+BATCH, TIME, REGIONS, FEATURES, VOCABULARY = 3, 3, 7, 8, 20
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.normal(size=(BATCH, REGIONS, FEATURES)).astype("float32")
 MASK = np.arange(REGIONS)[None] < np.array([7, 5, 6])[:, None]

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.html import jpeg, upright
+from mmtoolkit.image_files import TooLargeError, UnscaledError
 from mmtoolkit.installation import install_command
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
@@ -21,6 +22,7 @@ from mmtoolkit.labelling.table import Sheet, check_name, labels, save
 
 SIDE = 1600  # pixels: the longer side of a picture on the page, at most
 AHEAD = 8  # proposals made for the pictures after the current one
+DECODING = Lock()  # one picture at a time: a large one takes a gigabyte
 Fields = Mapping[str, Any]
 
 
@@ -173,14 +175,16 @@ def picture(work: Labelling, fields: Fields) -> tuple[str, Path]:
 @lru_cache(maxsize=16)
 def browser_jpeg(path: Path, changed: int) -> bytes:
     """Returns a picture as JPEG; `changed`, its modification time, keeps the cache from an old version."""
-    return jpeg(upright(path, SIDE))
+    with DECODING:
+        return jpeg(upright(path, SIDE))
 
 
 def unreadable_message(name: str, error: Exception) -> str:
     """Returns the message for a picture that cannot be shown."""
     if name.lower().endswith((".heic", ".heif")):
         return f"{name}: HEIC needs the package pillow-heif ({install_command('heic')}), or convert it to JPEG"
-    why = getattr(error, "strerror", None) or "it is damaged, or no known picture"
+    known = isinstance(error, TooLargeError | UnscaledError)
+    why = str(error) if known else getattr(error, "strerror", None) or "it is damaged, or no known picture"
     return f"{name}: cannot be read ({why}); replace the file or leave it out"
 
 

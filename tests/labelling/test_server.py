@@ -83,6 +83,15 @@ def test_a_picture_that_cannot_be_read_is_told(serve: Any, photos: Path) -> None
     assert fetch(server.address + "item?image=3.png").json["fault"] == ""
 
 
+def test_a_picture_that_says_too_much_is_told_how_much(serve: Any, photos: Path) -> None:
+    data = bytearray((photos / "3.png").read_bytes())
+    data[16:24] = (13_300).to_bytes(4, "big") * 2
+    (photos / "3.png").write_bytes(bytes(data))
+    fault = fetch(f"{serve().address}item?image=3.png").json["fault"]
+    assert "more than 67 megapixels, or 65,535 pixels on a side: it has 13,300 x 13,300" in fault
+    assert "damaged" not in fault
+
+
 def test_a_file_name_that_no_table_holds_is_told(serve: Any, photos: Path) -> None:
     (photos / "2.jpg").rename(photos / "2 .jpg ")
     (photos / "2 .jpg ").rename(photos / " 2.jpg")

@@ -7,8 +7,10 @@ import errno
 import io
 import json
 import os
+import re
 import secrets
 import shutil
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -21,6 +23,8 @@ STALE = 3600  # seconds: by then a file that is being written has its name
 def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     """Calls `save` on a temporary file beside the target, then renames it; a failure leaves nothing behind.
 
+    An existing file keeps its mode and, where that is permitted, its owner and group.
+
     Example:
         >>> write_atomically(Path("words.txt"), lambda file: file.write(b"a dog"))
 
@@ -29,7 +33,8 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     """
     partial = unfinished(target)
     try:
-        with partial.open("w+b") as file:
+        with partial.open("x+b") as file:
+            keep_owner(target, partial)
             save(file)
             file.flush()
             os.fsync(file.fileno())
@@ -38,12 +43,51 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
         error.filename = str(target)
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it is renamed, or its folder cannot be written
+            partial.unlink()
+
+
+def keep_owner(old: Path, new: Path) -> None:
+    """Gives a new file the mode of an old one, and its owner and group as far as this process may."""
+    try:
+        status = old.stat()
+    except OSError:
+        return
+    if sys.platform != "win32":
+        for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
+            with suppress(OSError):
+                os.chown(new, owner, group)
+    new.chmod(status.st_mode & 0o777)
+
+
+def sweep(target: Path) -> None:
+    """Deletes the temporary files that killed processes left beside a target; those of living ones stay.
+
+    Whoever calls it holds the target's lock: a process on another machine then writes none.
+    """
+    name = re.compile(rf"\.{re.escape(target.name)}\.(\d+)(\.[0-9a-f]+)?\.part")
+    for path in target.parent.iterdir():
+        if (match := name.fullmatch(path.name)) and not is_running(int(match[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Checks whether there is a process of this number on this machine."""
+    if sys.platform == "win32":  # where a file that is still written cannot be deleted
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # somebody else's
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
 
 
 def unfinished(target: Path) -> Path:
     """Returns a name beside a file, of this call alone, for what is written before it gets the file's name."""
-    return target.with_name(f".{target.name}.{os.getpid()}-{secrets.token_hex(4)}.part")
+    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
 def delete_unfinished(folder: Path) -> None:
@@ -92,10 +136,15 @@ def csv_bytes(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> byte
         >>> csv_bytes([("image", "caption"), ("1.jpg", "a dog")])
         b'image,caption\\n1.jpg,a dog\\n'
     """
-    table = io.StringIO(newline="")
-    csv.writer(table, delimiter=delimiter, lineterminator="\n").writerows(rows)
-    content = table.getvalue().encode()
+    content = "".join(csv_line(row, delimiter) for row in rows).encode()
     return content if content.isascii() else BYTE_ORDER_MARK + content
+
+
+def csv_line(row: Sequence[object], delimiter: str) -> str:
+    """Formats a row of CSV; a field with a carriage return is quoted, for readers would end the row at it."""
+    line = io.StringIO(newline="")
+    csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(row)  # what ends a line is what is quoted
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:

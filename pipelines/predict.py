@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, progress_bar, run, tell, warn
+from mmtoolkit.cli.command import check_target, progress_bar, run, shown, tell, warn
 from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.files import csv_bytes, write_atomically
@@ -70,7 +70,7 @@ def main(options: Options) -> int:
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
     show = progress_bar(f"{task.noun}s") if len(paths) > BATCH else lambda done, total: None
-    erase = "\r\x1b[K" if sys.stdout.isatty() and len(paths) > BATCH else ""  # the bar, in whose place lines come
+    over_bar = len(paths) > BATCH and sys.stdout.isatty() and sys.stderr.isatty()  # lines come in its place
     with contextlib.ExitStack() as at_the_end:
         if out:
             at_the_end.callback(write_table, task, out, results, len(paths))  # also where the work ends early
@@ -82,16 +82,20 @@ def main(options: Options) -> int:
                     raise prediction.error
                 results.append(result(task, path, prediction, model.image_distribution))
                 if not options.json:
+                    if over_bar:
+                        sys.stderr.write("\r\x1b[K")
+                        sys.stderr.flush()
                     print(
-                        erase + "\n".join(f"{path}\t{line(task, output)}" for output in prediction.outputs), flush=True
+                        "\n".join(f"{shown(str(path))}\t{line(task, output)}" for output in prediction.outputs),
+                        flush=True,
                     )
                     if results[-1].get("unlike"):
-                        tell(note(path, results[-1]["distance"], model.image_distribution.threshold))
+                        tell(shown(note(path, results[-1]["distance"], model.image_distribution.threshold)))
                 if attention:
                     draw_attention(task, model, prediction, attention / name)
                     results[-1]["attention"] = str(attention / name)
             except mm.InputError as error:  # the others go on
-                tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
+                tell(shown(f"error: {error if str(path) in str(error) else f'{path}: {error}'}"))
                 failed.append({"image": str(path), "error": str(error)})
     if options.json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
@@ -108,7 +112,7 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
         try:
             paths += mm.find_images([image], warn=warn)
         except mm.InputError as error:
-            tell(f"error: {error}")
+            tell(shown(f"error: {error}"))
             failed.append({"image": str(image), "error": str(error)})
     if not paths:
         raise mm.InputError(
@@ -175,7 +179,8 @@ def line(task: Task[Any], output: Output) -> str:
         >>> line(mm.question_answering, mm.Answer("red", 0.98765))
         'red\\t0.988'
     """
-    return f"{output.text}\t{output.score:.3f}" if task.is_probability else output.text
+    text = shown(output.text)
+    return f"{text}\t{output.score:.3f}" if task.is_probability else text
 
 
 def note(path: Path, distance: float, threshold: float) -> str:

@@ -7,6 +7,8 @@ import errno
 import io
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,6 +18,7 @@ from mmtoolkit.files import (
     csv_bytes,
     delete_unfinished,
     read_whole,
+    sweep,
     unfinished,
     write_atomically,
     write_folder_atomically,
@@ -52,6 +55,70 @@ def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+def test_a_replaced_file_keeps_its_mode_from_the_first_byte(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+    target.chmod(mode)
+    modes: list[int] = []
+
+    def save(file: BinaryIO) -> None:
+        modes.append(os.fstat(file.fileno()).st_mode & 0o777)
+        file.write(b"a dog")
+
+    write_atomically(target, save)
+    assert modes == [mode] and target.stat().st_mode & 0o777 == mode
+    assert target.read_bytes() == b"a dog"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_a_replaced_file_keeps_its_owner(tmp_path: Path) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+    os.chown(target, 1234, 2345)
+    write_atomically(target, lambda file: file.write(b"a dog"))
+    assert (target.stat().st_uid, target.stat().st_gid, target.read_text()) == (1234, 2345, "a dog")
+
+
+def test_an_owner_that_may_not_be_kept_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.chown", refuse, raising=False)
+    write_atomically(target, lambda file: file.write(b"a dog"))
+    assert target.read_text() == "a dog" and list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps open files by itself")
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, alive = ended.pid, os.getppid()
+    left = [f".a.csv.{dead}.part", f".a.csv.{dead}.00ff00ff.part"]
+    others = [f".a.csv.{alive}.00ff00ff.part", f".b.csv.{dead}.part", f"a.csv.{dead}.part", "a.csv", ".a.csv.lock"]
+    for name in (*left, *others):
+        (tmp_path / name).touch()
+    sweep(tmp_path / "a.csv")
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_two_writers_at_once_use_files_of_their_own(tmp_path: Path) -> None:
+    """One writes while the other's file is open; a number of the process alone would name the same one."""
+    target = tmp_path / "words.txt"
+
+    def save(file: BinaryIO) -> None:
+        file.write(b"a dog")
+        write_atomically(target, lambda other: other.write(b"a cat"))
+        assert target.read_bytes() == b"a cat"
+
+    write_atomically(target, save)
+    assert target.read_bytes() == b"a dog" and list(tmp_path.iterdir()) == [target]
+
+
 def test_json_keeps_hangul_readable_and_the_order_of_keys(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", {"scores": {"BLEU-4": 1.5}, "caption": "빨간 원"})
     text = (tmp_path / "report.json").read_text(encoding="utf-8")
@@ -82,6 +149,14 @@ def test_a_table_has_the_mark_that_excel_needs_and_only_then(delimiter: str) -> 
     korean = csv_bytes([*rows, ("해변.jpg", "개")], delimiter=delimiter)
     assert korean == b"\xef\xbb\xbf" + plain + f"해변.jpg{delimiter}개\n".encode()
     assert list(csv.reader(io.StringIO(korean.decode("utf-8-sig")), delimiter=delimiter))[1] == [*rows[1]]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_line_ends_of_all_kinds_stay_in_their_field(delimiter: str) -> None:
+    rows = [["image", "note"], ["a\rb.png", "one\r\ntwo"], ['c".png', "one\ntwo"], ["d.png", "\r"]]
+    table = csv_bytes(rows, delimiter=delimiter)
+    assert table.startswith(f'image{delimiter}note\n"a\rb.png"{delimiter}"one\r\ntwo"\n'.encode())
+    assert list(csv.reader(io.StringIO(table.decode(), newline=""), delimiter=delimiter)) == rows
 
 
 def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import doctest
 import errno
 import importlib
+import json
 import os
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -379,3 +381,36 @@ def test_the_help_of_every_job_reads_well(name: str, capsys: pytest.CaptureFixtu
     for argument in arguments.arguments_of(main):
         assert argument.help and argument.help in shown, argument
         assert f"{ranges.spelt(argument.name)} " in shown or argument.positional, argument
+
+
+ODD = "a\x1b]0;title\x07\x1b[2J\r\x08\x00\x7f\x9b1m\u2028\u202eb\u2066 개 😀 é\u200d\\x"
+READABLE = r"a\x1b]0;title\x07\x1b[2J\x0d\x08\x00\u007f\u009b1m\u2028\u202eb\u2066 개 😀 é" + "\u200d\\x"
+
+
+def test_control_characters_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stdout whatever a job prints, on stderr notes, warnings and errors; the terminal is left as it was."""
+    assert command.shown(ODD) == READABLE
+    assert command.shown("one\ttwo\nthree") == r"one\x09two\x0athree"
+    before = sys.stdout
+
+    def main() -> int:
+        """Prints a name."""
+        print(f"1.jpg\t{ODD}")
+        print(json.dumps({"caption": ODD}, ensure_ascii=False, indent=1))
+        command.tell(f"{ODD}\nnext")
+        command.warn(ODD)
+        warnings.warn(ODD, stacklevel=1)
+        raise InputError(ODD)
+
+    with pytest.raises(SystemExit), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, category, *_: sys.stderr.write(  # type: ignore[assignment]
+            warnings.formatwarning(message, category, "a.py", 1)
+        )
+        command.run(main, argv=[], prog="mmtoolkit job")
+    printed = capsys.readouterr()
+    row, _, result = printed.out.partition("\n")
+    assert row == f"1.jpg\t{READABLE}"
+    assert json.loads(result) == {"caption": ODD} and not set(result) & set(ODD) - set(READABLE)
+    assert printed.err == f"{READABLE}\nnext\nwarning: {READABLE}\nwarning: {READABLE}\nerror: {READABLE}\n"
+    assert sys.stdout is before

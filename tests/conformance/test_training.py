@@ -58,7 +58,7 @@ def trained(
     case: Case, optimizer: keras.optimizers.Optimizer, *, run_eagerly: bool = False, **options: Any
 ) -> list[float]:
     """The losses of the epochs, and the norm of each weight after them."""
-    model = case.ready()
+    model = case.fresh()
     loss = mm.token_loss() if isinstance(model, Captioner) else model.answer_loss(0.1)
     model.compile(optimizer, loss=loss, run_eagerly=run_eagerly)
     fitted = model.fit(dataset(case, model, **options), epochs=EPOCHS, shuffle=False, verbose=0)

@@ -119,3 +119,14 @@ def test_a_file_too_large_to_be_read_whole_is_told(tmp_path, monkeypatch):
     (tmp_path / "endless.csv").symlink_to("/dev/zero")
     with pytest.raises(Fault, match="Split it"):
         read_text(tmp_path / "endless.csv")
+
+
+def test_a_header_that_not_every_delimiter_reads(tmp_path: Path) -> None:
+    """The carriage return is in quotes where a comma, and outside them where a semicolon is between the columns."""
+    path = tmp_path / "captions.csv"
+    path.write_bytes(b'image,caption,"no;te\r"\n1.jpg,a dog,x\n')
+    rows = [row for _, row in csv_rows(path, required=("image", "caption"))]
+    assert rows == [{"image": "1.jpg", "caption": "a dog", "no;te": "x"}]
+    path.write_bytes(b"image,caption," + b"x" * 200_000 + b"\n1.jpg,a dog,x\n")
+    with pytest.raises(InputError, match="captions.csv:1: expected a CSV row.* field larger than field limit"):
+        list(csv_rows(path, required=("image", "caption")))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -10,10 +11,13 @@ import re
 import secrets
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+STALE = 3600  # seconds: by then a file that is being written has its name
 
 
 def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
@@ -27,7 +31,7 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     Raises:
         OSError: E.g. the disk is full; it names the target.
     """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    partial = unfinished(target)
     try:
         with partial.open("x+b") as file:
             keep_owner(target, partial)
@@ -79,6 +83,33 @@ def is_running(process: int) -> bool:
     except (OSError, OverflowError):
         return False
     return True
+
+
+def unfinished(target: Path) -> Path:
+    """Returns a name beside a file, of this call alone, for what is written before it gets the file's name."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+
+
+def delete_unfinished(folder: Path) -> None:
+    """Deletes the `unfinished` files that killed processes left in a folder, not those that others write now."""
+    for partial in folder.glob(".*.part*"):
+        with suppress(FileNotFoundError):  # its writer has just finished
+            if time.time() - partial.stat().st_mtime > STALE:
+                partial.unlink()
+
+
+def read_whole(path: Path, *, most: int) -> bytes:
+    """Reads a file that is needed as a whole, if it has no more than `most` bytes.
+
+    Raises:
+        OSError: It cannot be read, or is larger; `errno` is `EFBIG` then.
+    """
+    with path.open("rb") as file:
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+        data += file.read(most + 1 - len(data)) if data else b""  # the size of a device is 0
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"larger than {most // 10**6} MB", str(path))
+    return data
 
 
 @contextmanager

@@ -14,7 +14,16 @@ from typing import BinaryIO
 
 import pytest
 
-from mmtoolkit.files import csv_bytes, sweep, write_atomically, write_folder_atomically, write_json
+from mmtoolkit.files import (
+    csv_bytes,
+    delete_unfinished,
+    read_whole,
+    sweep,
+    unfinished,
+    write_atomically,
+    write_folder_atomically,
+    write_json,
+)
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path: Path) -> None:
@@ -153,3 +162,27 @@ def test_line_ends_of_all_kinds_stay_in_their_field(delimiter: str) -> None:
 def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", {"data": "caf\udce9/빨간"})
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"data": "caf\udce9/빨간"}
+
+
+def test_a_file_that_has_just_got_its_name_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = unfinished(tmp_path / "a.npy"), unfinished(tmp_path / "a.npy")
+    assert old != new  # two threads of one process write the same file
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    listed = [tmp_path / ".gone.npy.1.part", *tmp_path.glob(".*.part*")]
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter(listed))
+    delete_unfinished(tmp_path)
+    assert not old.exists() and new.exists()
+
+
+@pytest.mark.parametrize("size", [0, 9, 10, 11])
+def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"x" * size)
+    if size <= 10:
+        assert read_whole(path, most=10) == b"x" * size
+    else:
+        with pytest.raises(OSError, match="larger than") as caught:
+            read_whole(path, most=10)
+        assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))

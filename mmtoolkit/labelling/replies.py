@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import stat
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -188,11 +187,8 @@ def browser_jpeg(work: Labelling, path: Path) -> bytes:
     Raises:
         OSError: It cannot be read, or has become a pipe, whose reader would wait.
     """
-    status = path.stat()
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError("no regular file")
     with work.decoding:
-        return decoded_jpeg(path, status.st_mtime_ns)
+        return decoded_jpeg(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=16)

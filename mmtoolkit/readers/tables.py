@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import re
@@ -10,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.files import BYTE_ORDER_MARK
+from mmtoolkit.files import BYTE_ORDER_MARK, read_whole
 from mmtoolkit.readers.columns import close_names, misspelt, spelling
 from mmtoolkit.readers.faults import Fault, OnFault, fault_at, raise_fault
 
+MOST_BYTES = 2**31  # of a file of text, which is read whole: twice that of the largest questions in use
 DELIMITERS = ",;\t|"  # between the columns of a table, as spreadsheets of several countries write them
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
 
@@ -42,8 +44,19 @@ def read_text(path: Path) -> str:
 
 
 def decoded(path: Path) -> str:
-    """Reads a file as `read_text` does, but bytes that are not UTF-8 become lone surrogates."""
-    return decode(path.read_bytes())
+    """Reads a file as `read_text` does, but bytes that are not UTF-8 become lone surrogates.
+
+    Raises:
+        Fault: It is larger than `MOST_BYTES`.
+    """
+    try:
+        data = read_whole(path, most=MOST_BYTES)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        message = f"expected a file of at most {MOST_BYTES // 10**6} MB. Received: a larger one. Split it."
+        raise fault_at(path, 1, message) from error
+    return decode(data)
 
 
 def decode(content: bytes) -> str:

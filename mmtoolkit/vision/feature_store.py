@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -14,12 +13,12 @@ from typing import BinaryIO
 import numpy as np
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import delete_unfinished, write_atomically
+from mmtoolkit.image_files import read_picture
 from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
 
 SHARD = 128  # pictures: a killed run loses the work on at most so many
-STALE = 3600  # seconds
 JPEG, DECODING = b"\xff\xd8\xff", b"on white"  # how all but JPEG is decoded: features of before are not taken
 Progress = Callable[[int, int], None]
 
@@ -109,7 +108,7 @@ class FeatureStore:
     def digest(self, image: Path) -> str:
         """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded, once."""
         if image not in self._digests:
-            data = image.read_bytes()
+            data = read_picture(image)
             self._digests[image] = hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
         return self._digests[image]
 
@@ -176,9 +175,7 @@ class FeatureStore:
         """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
-        for partial in self.folder.glob(".*.part"):  # left by a killed run, unless another run is writing it now
-            if time.time() - partial.stat().st_mtime > STALE:
-                partial.unlink(missing_ok=True)
+        delete_unfinished(self.folder)
         forward = extractor_graph(network, self.key.side)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)

@@ -88,6 +88,14 @@ def test_a_picture_that_cannot_be_read_is_told(serve: Any, photos: Path) -> None
     assert fetch(server.address + "item?image=3.png").json["fault"] == ""
 
 
+def test_a_picture_that_says_too_much_is_told_how_much(serve: Any, photos: Path) -> None:
+    sides = (13_299 | 13_299 << 14 | 1 << 28).to_bytes(4, "little")  # a WebP of 40 bytes
+    (photos / "3.png").write_bytes(b"RIFF\x20\0\0\0WEBPVP8L\x14\0\0\0\x2f" + sides + bytes(15))
+    fault = fetch(f"{serve().address}item?image=3.png").json["fault"]
+    assert "more than 67 megapixels, or 65,535 pixels on a side: it has 13,300 x 13,300" in fault
+    assert "damaged" not in fault
+
+
 def test_a_file_name_that_no_table_holds_is_told(serve: Any, photos: Path) -> None:
     (photos / "2.jpg").rename(photos / "2 .jpg ")
     (photos / "2 .jpg ").rename(photos / " 2.jpg")
@@ -486,7 +494,7 @@ def test_one_picture_is_decoded_at_a_time(serve: Any, photos: Path, monkeypatch:
 def test_a_picture_that_claims_too_much_is_not_decoded(serve: Any, photos: Path) -> None:
     Image.new("1", (70_000, 1)).save(photos / "3.png")
     fault = fetch(serve().address + "item?image=3.png").json["fault"]
-    why = "more than 67 megapixels, or 65,535 pixels on a side"
+    why = "more than 67 megapixels, or 65,535 pixels on a side: it has 70,000 x 1"
     assert fault == f"3.png: cannot be read ({why}); replace the file or leave it out"
 
 
@@ -496,7 +504,10 @@ def test_a_picture_that_becomes_a_pipe_is_not_opened(serve: Any, photos: Path) -
     (photos / "3.png").unlink()
     os.mkfifo(photos / "3.png")
     fault = fetch(server.address + "item?image=3.png").json["fault"]
-    assert fault == "3.png: cannot be read (no regular file); replace the file or leave it out"
+    assert (
+        fault
+        == "3.png: cannot be read (it is no file but a pipe, a socket or a device); replace the file or leave it out"
+    )
 
 
 def test_saves_at_once_are_all_kept(serve: Any, photos: Path) -> None:

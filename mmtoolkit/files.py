@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import hashlib
 import io
 import json
 import os
@@ -70,6 +72,44 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Writes indented JSON; a name that is not Unicode becomes the \\udc80 that JSON reads back as the same name."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+
+
+MOST_TEXT = 2**23  # bytes of a text file that a stranger wrote
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file in UTF-8 that a stranger may have written: no device, no pipe, and no more than 8 MB.
+
+    Raises:
+        OSError: It is missing, or no regular file.
+        ValueError: It is too long, or not in UTF-8.
+    """
+    if not path.is_file() and path.exists():
+        raise OSError(errno.EINVAL, "no regular file", str(path))
+    with path.open("rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise ValueError(f"it is longer than {MOST_TEXT:,} bytes")
+    return content.decode("utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """Parses JSON; a nesting that Python cannot follow is a `ValueError`, as all that is wrong with JSON.
+
+    Example:
+        >>> parse_json('{"level": "word"}')
+        {'level': 'word'}
+    """
+    try:
+        return json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Computes the digest of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def settle(folder: Path) -> None:

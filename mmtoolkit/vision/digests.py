@@ -1,18 +1,11 @@
-"""Computes digests of files, and remembers those of the cache as long as the files stay as they are."""
+"""Remembers digests of files of the cache as long as the files stay as they are."""
 
 from __future__ import annotations
 
 import contextlib
-import hashlib
 from pathlib import Path
 
-from mmtoolkit.files import write_atomically
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Computes the digest of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+from mmtoolkit.files import file_digest, write_atomically
 
 
 def remembered_digest(path: Path, algorithm: str = "sha256") -> str:

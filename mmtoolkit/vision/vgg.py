@@ -18,9 +18,10 @@ import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import delete_unfinished, unfinished, write_atomically
+from mmtoolkit.files import delete_unfinished, file_digest, unfinished, write_atomically
+from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.machine import instructions
-from mmtoolkit.vision.digests import file_digest, remembered_digest
+from mmtoolkit.vision.digests import remembered_digest
 
 IMAGE_SIZE = 224  # side of the square pictures
 SHAPES = {  # by layer: the regions and features that it gives
@@ -88,7 +89,11 @@ class VGG19Regions(keras.layers.Layer):
                 kernel.assign(keras.initializers.HeNormal(seed=100 * seed + number)(kernel.shape))
             return extractor
         try:
-            with warnings.catch_warnings(action="ignore"):  # of every layer that is not in a wrong file
+            most = 8 * extractor.whole.count_params()
+            with (
+                warnings.catch_warnings(action="ignore"),  # of every layer that is not in a wrong file
+                open_h5(path, most=most, remedy="give another file"),
+            ):
                 extractor.whole.load_weights(str(path))
         except (ValueError, OSError, KeyError) as error:
             raise InputError(

@@ -5,10 +5,12 @@ from __future__ import annotations
 import doctest
 import errno
 import importlib
+import itertools
 import json
 import os
 import subprocess
 import sys
+import time
 import warnings
 from pathlib import Path
 from typing import Any
@@ -196,6 +198,23 @@ def test_a_config_that_is_no_text_or_not_there_is_named(tmp_path: Path, capsys: 
         assert f"--config expects a readable YAML file. Received: {path} (" in one_line(capsys)
 
 
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in itertools.pairwise("abcdefgh")
+)
+BAD_YAML = {"aliases": BOMB, "lists": "[" * 50_000, "mappings": "{a: " * 50_000, "number": "beam: " + "9" * 5000}
+
+
+@pytest.mark.parametrize("content", BAD_YAML.values(), ids=BAD_YAML)
+def test_a_hostile_config_ends_in_one_line_at_once(
+    config: Any, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few hundred bytes of aliases stand for 9 ** 8 words."""
+    path, started = config(content), time.perf_counter()
+    assert Job().run("--config", path) == 2
+    assert time.perf_counter() - started < 5
+    assert f"--config expects a readable YAML file. Received: {path} (" in one_line(capsys)
+
+
 @pytest.mark.parametrize("words", [["--config"], ["--config="]])
 def test_a_config_without_a_file_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert Job().run(*words) == 2
@@ -212,6 +231,12 @@ def test_the_result_is_the_exit_code(result: int | None, code: int) -> None:
     [
         (InputError("expected a folder. Received: 'x'."), 2, "expected a folder. Received: 'x'."),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (
+            MemoryError(),
+            1,
+            "the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)",
+        ),
+        (RecursionError("maximum depth"), 1, "an input is nested too deeply to be read; give a flatter one"),
         (
             type("ResourceExhaustedError", (Exception,), {})(),
             1,

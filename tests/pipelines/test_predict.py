@@ -18,6 +18,7 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.decoding import choose_search
 from mmtoolkit.pipelines.predict import picture_names, write_table
+from mmtoolkit.presets import seal
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.vgg import NO_TOP
 
@@ -366,6 +367,7 @@ def test_the_published_weights_stand_in_for_a_preset_s_own(
     same = json.loads((seeing / "config.json").read_text())
     same["model"]["extractor"]["weights"] = "random"
     (seeing / "config.json").write_text(json.dumps(same))
+    seal(seeing)
     assert job("predict", pictures[0], "--preset", seeing, "--vgg19-weights", "random").err == ""
 
 

@@ -27,16 +27,16 @@ setup(
     exclude_package_data={"": ["__pycache__/*", "*.pyc"]},
     entry_points={"console_scripts": ["mmtoolkit=mmtoolkit.pipelines.__main__:dispatch"]},
     install_requires=[
-        "tensorflow>=2.21,<2.22",
-        "keras>=3.15,<3.16",
-        'tensorflow-text>=2.21,<2.22; sys_platform != "win32"',
+        "tensorflow>=2.20,<2.22",  # tested at both ends: `make lowest`
+        "keras>=3.13,<3.16",  # upper: what refuses code in configs, besides our own checks, is an allow-list of Keras
+        'tensorflow-text>=2.20,<2.22; sys_platform != "win32"',
         "gensim>=4.4",
         "numpy>=2",
         "h5py>=3.11",  # checkpoints; Keras brings it too
         "pillow>=11",
         "tyro>=0.9",
         "pyyaml>=6",  # the --config files
-        "protobuf>=6.31.1,<8",  # of exports; TensorFlow brings it too
+        "protobuf>=5.29,<8",  # of exports; TensorFlow brings it too
         "urllib3>=2",  # the client; TensorFlow brings it too
     ],
     extras_require={

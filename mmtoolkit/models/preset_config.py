@@ -66,12 +66,24 @@ def check_arguments(path: Path, kind: type, given: Mapping[str, Any]) -> None:
 def arguments_of(kind: type) -> dict[str, str]:
     """Returns the annotations of the arguments that a class and those whose arguments it passes on can have in JSON."""
     found: dict[str, str] = {}
-    for taker in (kind, *getattr(kind, "passes_on", ())):
-        for name, argument in inspect.signature(taker.__init__).parameters.items():
+    for taker in takers(kind):
+        for name, argument in inspect.signature(vars(taker)["__init__"]).parameters.items():
             if argument.kind is argument.KEYWORD_ONLY and "np." not in str(argument.annotation):
                 found[name] = str(argument.annotation)
     found.pop("name", None)
     return found
+
+
+def takers(kind: type) -> Iterator[type]:
+    """Yields a class, and those that get the further arguments of its constructor: bases, or what it is built of."""
+    for each in kind.__mro__:
+        if each.__module__.partition(".")[0] == "keras":
+            return
+        if "__init__" in vars(each):
+            yield from (each, *vars(each).get("passes_on", ()))
+            parameters = inspect.signature(vars(each)["__init__"]).parameters.values()
+            if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters):
+                return
 
 
 def faults(given: Mapping[str, Any], annotations: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:

@@ -15,7 +15,7 @@ from PIL import Image, ImageOps
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.image_files import open_picture, to_rgb
-from mmtoolkit.vision import decode_image, read_image
+from mmtoolkit.vision import decode_image, images, read_image
 from mmtoolkit.vision.images import decode, decode_ahead, image_decoder
 
 SIZE = 32
@@ -450,13 +450,13 @@ def test_pictures_are_decoded_ahead_in_order(batch_size: int, tmp_path: Path) ->
 def test_at_most_one_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pictures there are, two batches of them are in memory."""
     opened: list[Path] = []
-    read_bytes = Path.read_bytes
+    read_bytes = images.read_bytes
 
     def note(path: Path) -> bytes:
         opened.append(path)
         return read_bytes(path)
 
-    monkeypatch.setattr(Path, "read_bytes", note)
+    monkeypatch.setattr(images, "read_bytes", note)
     paths = [tmp_path / f"{number}.png" for number in range(12)]
     for path in paths:
         PICTURE.save(path)

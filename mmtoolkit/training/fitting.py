@@ -96,6 +96,7 @@ def fit(
     )
     watched = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
+    events.close()
     return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1, validation.best)
 
 

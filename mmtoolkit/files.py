@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import os
@@ -33,6 +34,25 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
         error.filename = str(target)
         raise
     finally:
+        partial.unlink(missing_ok=True)
+
+
+def append_whole(target: Path, content: bytes) -> None:
+    """Appends bytes to a file in one go: all of them, or on a full disk none.
+
+    Raises:
+        OSError: E.g. the disk is full; it names the target.
+    """
+    with target.open("ab", buffering=0) as file:
+        start = file.tell()
+        if file.write(content) < len(content):
+            file.truncate(start)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+
+def sweep(folder: Path, pattern: str) -> None:
+    """Removes what killed processes left of files in a folder; who calls it holds a lock of theirs."""
+    for partial in folder.glob(f".{pattern}.*.part"):
         partial.unlink(missing_ok=True)
 
 

@@ -8,6 +8,7 @@ a preset like this one in a folder for each further model.
 from __future__ import annotations
 
 import difflib
+import hashlib
 import json
 import os
 import shutil
@@ -61,6 +62,15 @@ def shipped() -> dict[str, Path]:
     """Returns the presets that come with the package, by name."""
     root = Path(str(resources.files("mmtoolkit.pretrained")))
     return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CONFIG).is_file()}
+
+
+def preset_digest(folder: Path) -> str:
+    """Computes the SHA-256 of a preset's files and their names."""
+    total = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        total.update(json.dumps([path.relative_to(folder).as_posix(), path.stat().st_size]).encode())
+        total.update(path.read_bytes())
+    return total.hexdigest()
 
 
 def find_preset(name: str | Path) -> Path:

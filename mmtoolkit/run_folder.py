@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import settle, write_atomically
+from mmtoolkit.files import settle, sweep, write_atomically
 from mmtoolkit.locks import LOCK, locked
 from mmtoolkit.readers import Fault, write_quarantine
 
@@ -136,7 +136,7 @@ def begin(
     """
     out.mkdir(parents=True, exist_ok=True)
     if keep:
-        sweep(out, companions)
+        sweep_run(out, companions)
     else:
         clear(out, companions)
     settings = yaml.safe_dump(dict(options), sort_keys=False, allow_unicode=True).encode()
@@ -170,7 +170,7 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
 
 def clear(out: Path, companions: Sequence[str] = ()) -> None:
     """Removes a run from its folder; other files stay."""
-    sweep(out, companions)
+    sweep_run(out, companions)
     for path in parts(out, companions):
         remove(path)
 
@@ -181,13 +181,12 @@ def parts(out: Path, companions: Sequence[str] = ()) -> list[Path]:
     return [*found, *filter(Path.exists, (out / "preset", *(out / name for name in companions))), *out.glob(STAGES)]
 
 
-def sweep(out: Path, companions: Sequence[str] = ()) -> None:
+def sweep_run(out: Path, companions: Sequence[str] = ()) -> None:
     """Removes what a killed run has half written; the lock says that no other one writes there."""
     for folder in (out, *out.glob(STAGES), *(out / name for name in companions)):
         settle(folder / "preset")
-        for pattern in (".*.part", "checkpoints/.*.part", "samples/.*.part"):
-            for path in folder.glob(pattern):
-                path.unlink()
+        for place in (folder, folder / "checkpoints", folder / "samples"):
+            sweep(place, "*")
 
 
 def settle_run(out: Path, companions: Sequence[str] = ()) -> None:
@@ -198,7 +197,7 @@ def settle_run(out: Path, companions: Sequence[str] = ()) -> None:
     new, done, moving = out / NEW, out / DONE, out / MOVING
     if is_complete(new):
         tidy(new, companions)
-        sweep(new, companions)
+        sweep_run(new, companions)
         os.replace(new, done)
     if done.is_dir():
         for path in parts(out, companions):

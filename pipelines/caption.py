@@ -75,12 +75,13 @@ def main(options: Options) -> int:
     """
     task, settings = mm.captioning, resolved(options)
     with claimed(options.out, settings, resume=options.resume, overwrite=options.overwrite, tell=tell) as out:
+        start_tensorflow()
+        from mmtoolkit.training.job import Blueprint, Screen, check_finished, train
+
         if out is None:
+            check_finished(task, options)
             tell(f"nothing to resume: the run in {options.out} is finished")
             return 0
-        start_tensorflow()
-        from mmtoolkit.training.job import Blueprint, Screen, train
-
         report = train(
             task,
             Blueprint(new_captioner, settle=settle),

@@ -72,24 +72,30 @@ def main(options: Options) -> int:
     """
     settings = resolved(options)
     with claimed(options.out, settings, resume=options.resume, overwrite=options.overwrite, tell=tell) as out:
+        start_tensorflow()
+        from mmtoolkit.presets import find_preset, preset_digest
+        from mmtoolkit.training.job import check_finished
+
+        model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
+        task, base = mm.task_of(model), {"preset_sha256": preset_digest(find_preset(options.preset))}
         if out is None:
+            check_finished(task, options, valid_share=options.valid_share, others=base)
             tell(f"nothing to resume: the run in {options.out} is finished")
             return 0
-        task, report = tuned(options, settings, out)
+        report = tuned(task, model, options, settings, base, out)
     print_scores(task, report, options.out)
     return 0
 
 
-def tuned(options: Options, settings: dict[str, Any], out: Path) -> tuple[Task[Any], dict[str, Any]]:
-    """Fine-tunes in a folder; returns the task of the preset and the report."""
-    start_tensorflow()
+def tuned(
+    task: Task[Any], model: Any, options: Options, settings: dict[str, Any], base: Mapping[str, str], out: Path
+) -> dict[str, Any]:
+    """Fine-tunes in a folder, where `base` is the digest of the model's preset; returns the report."""
     from mmtoolkit.reports import save_report
     from mmtoolkit.training import Recipe, check_stages, fine_tune, resumable
 
     started = time.perf_counter()
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     check_stages(options.stages, model)
-    task = mm.task_of(model)
     splits, source, faults = prepared(task, model, options)
     settings |= length(options, sum(len(task.texts([record])["words"]) for record in splits.train))
     old = old_splits(task, options.keep, model.card, options.on_error) if options.keep else None
@@ -108,16 +114,16 @@ def tuned(options: Options, settings: dict[str, Any], out: Path) -> tuple[Task[A
             min_count=options.min_count,
             old=old,
             card=card_of(splits, options, settings),
-            settings=lasting(settings),
+            settings={**lasting(settings), **base},
             tell=tell,
         )
-    report = {**done.report, "options": settings, "left_out": len(faults)}
+    report = {**done.report, **base, "options": settings, "left_out": len(faults)}
     if old:
         report["kept"] = kept(task, options, out / "preset", old.valid)
     report["seconds"] = {"total": round(time.perf_counter() - started)}
     save_report(out / "report.json", task, report, model=done.model, records=splits.valid, source=done.source)
     tidy(out)
-    return task, report
+    return report
 
 
 def length(options: Options, examples: int) -> dict[str, int]:

@@ -127,7 +127,11 @@ def main(options: Options) -> int:
         companions=task.companions,
         tell=tell,
     ) as out:
+        start_tensorflow()
+        from mmtoolkit.training.job import check_finished
+
         if out is None:
+            check_finished(task, options, valid_share=options.valid_share)
             tell(f"nothing to resume: the run in {options.out} is finished")
             return 0
         report = trained(task, options, settings, out)
@@ -138,7 +142,6 @@ def main(options: Options) -> int:
 
 def trained(task: Task[Any], options: Options, settings: dict[str, Any], out: Path) -> dict[str, Any]:
     """Trains in a folder; returns the report."""
-    start_tensorflow()
     from mmtoolkit.training.job import Blueprint, Screen, train
 
     question_only = partial(new_answerer, question_only=True)

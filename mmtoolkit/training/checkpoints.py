@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -15,7 +16,8 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.training.validation import DecodedValidation
 
-FORMAT = 3  # 1 had other batches: of any length
+FORMAT = 4  # 1 had other batches: of any length; 3 had no checksum
+DAMAGE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)  # what h5py raises of flipped bits
 
 
 class Position(NamedTuple):
@@ -125,8 +127,11 @@ class Checkpoints(keras.callbacks.Callback):
         }
         with h5py.File(file, "w") as content:
             content.attrs["format"], content.attrs["told"] = FORMAT, json.dumps(rest)
+            checksum = zlib.crc32(content.attrs["told"].encode())
             for number, variable in enumerate(variables(self.model)):
-                content[f"{number:04d}"] = keras.ops.convert_to_numpy(variable)
+                value = keras.ops.convert_to_numpy(variable)
+                content[f"{number:04d}"], checksum = value, zlib.crc32(value.tobytes(), checksum)
+            content.attrs["crc32"] = checksum
 
     def restore(self, model: keras.Model) -> None:
         """Restores everything from the file; without one, changes nothing.
@@ -138,13 +143,19 @@ class Checkpoints(keras.callbacks.Callback):
             return
         try:
             with h5py.File(self.path, "r") as content:
-                rest = json.loads(content.attrs["told"])
-                values = [content[f"{number:04d}"][()] for number in range(len(content))]
                 known = content.attrs["format"] == FORMAT
-        except (OSError, KeyError, ValueError) as error:
+                values = [content[f"{number:04d}"][()] for number in range(len(content))]
+                checksum = zlib.crc32(content.attrs["told"].encode())
+                for value in values:
+                    checksum = zlib.crc32(value.tobytes(), checksum)
+                if known and checksum != content.attrs["crc32"]:
+                    raise ValueError("other bytes than were written")
+                rest = json.loads(content.attrs["told"])
+        except DAMAGE as error:
             raise InputError(f"The checkpoint {self.path} is damaged; delete it and start again.") from error
-        self.compare(rest["settings"])
         targets = variables(model)
+        if known:
+            self.compare(rest["settings"])
         if not known or [value.shape for value in values] != [tuple(target.shape) for target in targets]:
             raise InputError(
                 f"The checkpoint {self.path} is of another version of mmtoolkit; delete it and start again."

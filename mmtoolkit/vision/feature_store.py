@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
@@ -109,8 +110,7 @@ class FeatureStore:
     def digest(self, image: Path) -> str:
         """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded, once."""
         if image not in self._digests:
-            data = image.read_bytes()
-            self._digests[image] = hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
+            self._digests[image] = picture_digest(image)
         return self._digests[image]
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
@@ -176,9 +176,11 @@ class FeatureStore:
         """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
-        for partial in self.folder.glob(".*.part"):  # left by a killed run, unless another run is writing it now
-            if time.time() - partial.stat().st_mtime > STALE:
-                partial.unlink(missing_ok=True)
+        unlisted = (array for array in self.folder.glob("*.npy") if not array.with_suffix(".json").exists())
+        for leftover in (*self.folder.glob(".*.part"), *unlisted):  # of a killed run, unless another writes it now
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - leftover.stat().st_mtime > STALE:
+                    leftover.unlink()
         forward = extractor_graph(network, self.key.side)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)
@@ -214,6 +216,12 @@ class FeatureStore:
         write_atomically(self.folder / f"{name}.npy", lambda file: save_rows(file, rows[: len(entries)]))
         write_atomically(listing, lambda file: file.write(content))
         self._open(listing)
+
+
+def picture_digest(image: Path) -> str:
+    """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded."""
+    data = image.read_bytes()
+    return hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
 
 
 def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:

@@ -202,6 +202,36 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         Run(tmp_path).fit()
 
 
+def test_flipped_bits_are_refused_or_harmless(tmp_path: Path) -> None:
+    """Two bits anywhere in the file: what is restored is what was written, or nothing is."""
+    with pytest.raises(Stopped):
+        Run(tmp_path).fit(stop_after=2)
+    path, run, random = tmp_path / "checkpoints" / "last.h5", Run(tmp_path), np.random.default_rng(0)
+    run.checkpoints.restore(run.model)
+    whole, state = path.read_bytes(), run.state()
+    with h5py.File(path) as content:
+        weights = [content[name].id.get_offset() for name in content if content[name].size > 3]
+    refused = 0
+    for number in range(120):
+        damaged = bytearray(whole)
+        places = random.integers(len(whole), size=2) if number >= len(weights) else [weights[number]] * 2
+        for place, bit in zip(places, random.permutation(8)[:2], strict=True):
+            damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        for variable in variables(run.model):
+            variable.assign(variable * 0)
+        try:
+            run.checkpoints.restore(run.model)
+        except mm.InputError as error:
+            assert "is damaged; delete it" in str(error) or "another version of mmtoolkit" in str(error)
+            assert not any(value.any() for value in run.state())
+            refused += 1
+        else:
+            assert number >= len(weights)
+            assert_equal(run.state(), state)
+    assert refused > len(weights) > 3
+
+
 # --- the whole job: the folder as a kill at any moment leaves it ---
 
 
@@ -249,6 +279,7 @@ def train(
     run = {"resume": options.resume, "overwrite": overwrite, "companions": task.companions}
     with claimed(out, settings, **run, tell=screen.tell) as place:
         if place is None:
+            training_job.check_finished(task, options)
             return {}
         same = {"options": options, "settings": settings, "out": place}
         return training_job.train(task, blueprint, **same, command="train", screen=screen)
@@ -331,6 +362,38 @@ def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: 
     assert train(data, copies / "preset") == {}
     with pytest.raises(mm.InputError, match="a finished run of other options: epochs 2, now 3"):
         train(data, copies / "preset", epochs=3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_changed_data_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and validation texts, of a stopped run and of a finished one; with the old ones it goes on."""
+    data, out = write_colours(tmp_path / "data"), tmp_path / "run"
+    table, red, blue = (data / name for name in ("colours.csv", "images/red-3.png", "images/blue-3.png"))
+    rows, pictures = table.read_text(), (red.read_bytes(), blue.read_bytes())
+
+    def stop(checkpoints: Checkpoints, save: Any = Checkpoints.save) -> None:
+        save(checkpoints)
+        raise KeyboardInterrupt
+
+    def changed(found: str) -> None:
+        red.write_bytes(pictures[1])
+        blue.write_bytes(pictures[0])
+        with pytest.raises(mm.InputError, match=found + ".*pictures_sha256"):
+            train(data, out)
+        red.write_bytes(pictures[0])
+        blue.write_bytes(pictures[1])
+        table.write_text(rows.replace("images/red-0.png,red,valid", "images/red-0.png,blue,valid"))
+        with pytest.raises(mm.InputError, match=found + ".*valid_sha256"):
+            train(data, out)
+        table.write_text(rows)
+
+    with monkeypatch.context() as stopping, pytest.raises(KeyboardInterrupt):
+        stopping.setattr(Checkpoints, "save", stop)
+        train(data, out)
+    changed("Received others")
+    train(data, out)
+    changed("a finished run of other data")
+    assert train(data, out) == {}
 
 
 @pytest.mark.usefixtures("eager")

@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 import pytest
 
-from mmtoolkit.files import csv_bytes, write_atomically, write_folder_atomically, write_json
+from mmtoolkit.files import append_whole, csv_bytes, sweep, write_atomically, write_folder_atomically, write_json
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path: Path) -> None:
@@ -78,3 +78,27 @@ def test_a_table_has_the_mark_that_excel_needs_and_only_then(delimiter: str) -> 
 def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", {"data": "caf\udce9/빨간"})
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"data": "caf\udce9/빨간"}
+
+
+def test_rows_are_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    """The limit of a file's size stands for a disk that is full after a part of a row."""
+    resource = pytest.importorskip("resource")
+    target = tmp_path / "rows.csv"
+    append_whole(target, b"a,a dog\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12, hard))
+    try:
+        with pytest.raises(OSError, match="No space left") as caught:
+            append_whole(target, b"b,a cat\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(target) and target.read_bytes() == b"a,a dog\n"
+    append_whole(target, b"b,a cat\n")
+    assert target.read_bytes() == b"a,a dog\nb,a cat\n"
+
+
+def test_halves_of_killed_processes_are_swept(tmp_path: Path) -> None:
+    for name in (".a.png.7.part", ".b.csv.7.part", "a.png", ".png"):
+        (tmp_path / name).touch()
+    sweep(tmp_path, "*.png")
+    assert {path.name for path in tmp_path.iterdir()} == {".b.csv.7.part", "a.png", ".png"}

@@ -37,9 +37,7 @@ from mmtoolkit.scenes import write_scenes
 Name = Literal["caption", "vqa", "finetune", "features", "export", "predict"]
 NAMES: tuple[Name, ...] = ("caption", "vqa", "finetune", "features", "export", "predict")
 PATIENCE = 4  # kills from one undisturbed end to the next
-TINY = (
-    "--encoder small --units 16 --attention-units 8 --embedding-dim 8 --epochs 2 --batch-size 16 --checkpoint-every 2"
-)
+TINY = "--encoder small --units 16 --attention-units 8 --embedding-dim 8 --epochs 1 --batch-size 8 --checkpoint-every 2"
 MOVING = (".new", ".done", ".moving", ".lock")  # of a run that replaces another
 
 
@@ -80,7 +78,7 @@ def main(*, kills: int = 100, jobs: tuple[Name, ...] = NAMES, seed: int = 0) -> 
     harmed = 0
     with tempfile.TemporaryDirectory(prefix="kill-") as folder:
         os.environ["MMTOOLKIT_CACHE"] = str(Path(folder) / "cache")
-        data = write_scenes(Path(folder) / "scenes", count=30, seed=0, language="en", size=32)
+        data = write_scenes(Path(folder) / "scenes", count=16, seed=0, language="en", size=32)
         for name in jobs:
             attack = ATTACKS[name](Path(folder) / name, data)
             try:
@@ -227,7 +225,7 @@ def features(place: Path, data: Path) -> Attack:
     """The store: what it lists can be read, and is what an undisturbed run stores."""
     from mmtoolkit.vision import ExtractorKey, FeatureStore
 
-    pictures, key = sorted((data / "images").iterdir())[:12], ExtractorKey("random", "float32")
+    pictures, key = sorted((data / "images").iterdir())[:8], ExtractorKey("random", "float32")
     store, whole = place / "store", place / "whole"
 
     def words() -> list[str]:
@@ -275,7 +273,7 @@ def export(place: Path, data: Path) -> Attack:
 
 def predict(place: Path, data: Path) -> Attack:
     """The table has whole rows, the first ones of all; drawings are whole; a table that is to be replaced stays."""
-    pictures = sorted((data / "images").iterdir())[:10]
+    pictures = sorted((data / "images").iterdir())[:8]
     table, drawn, whole = place / "captions.csv", place / "drawn", place / "whole.csv"
 
     def rows(path: Path) -> list[list[str]]:
@@ -313,7 +311,7 @@ def predict(place: Path, data: Path) -> Attack:
 
 ATTACKS: dict[Name, Callable[[Path, Path], Attack]] = {
     "caption": training("caption", TINY + " --min-count 1 --max-length 12 --beam 1 --attention none --cell vanilla"),
-    "vqa": training("vqa", TINY.replace("2 --batch-size 16", "1 --batch-size 64")),
+    "vqa": training("vqa", TINY.replace("--batch-size 8", "--batch-size 32")),
     "finetune": training("finetune", "--preset shapes_demo --epochs 1 --checkpoint-every 2 --stages decoder"),
     "features": features,
     "export": export,

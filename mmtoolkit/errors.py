@@ -1,8 +1,24 @@
 """The one error of the public boundary."""
 
+MOST_SHOWN = 80  # characters of what was received
+
 
 class InputError(ValueError):
     """An input cannot be used; the message names what was expected, what was received, and what to do.
 
     Commands print the message alone, without a traceback, and end with exit code 2.
     """
+
+
+def shortened(value: object) -> str:
+    """Formats a value of a stranger for an error, in one line and cut where it is long.
+
+    Example:
+        >>> shortened("a" * 1000)[-5:]
+        'aaaa…'
+    """
+    try:
+        text = repr(value)
+    except (RecursionError, ValueError):  # nested too deeply; a whole number of more digits than Python prints
+        text = type(value).__name__
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"

@@ -4,18 +4,27 @@ from __future__ import annotations
 
 import csv
 import errno
+import hashlib
 import io
 import json
 import os
+import re
+import secrets
 import shutil
+import sys
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
+
+STALE = 3600  # seconds: by then a file that is being written has its name
 
 
 def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     """Calls `save` on a temporary file beside the target, then renames it; a failure leaves nothing behind.
+
+    An existing file keeps its mode and, where that is permitted, its owner and group.
 
     Example:
         >>> write_atomically(Path("words.txt"), lambda file: file.write(b"a dog"))
@@ -23,9 +32,10 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
     Raises:
         OSError: E.g. the disk is full; it names the target.
     """
-    partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+    partial = unfinished(target)
     try:
-        with partial.open("w+b") as file:
+        with partial.open("x+b") as file:
+            keep_owner(target, partial)
             save(file)
             file.flush()
             os.fsync(file.fileno())
@@ -34,7 +44,73 @@ def write_atomically(target: Path, save: Callable[[BinaryIO], Any]) -> None:
         error.filename = str(target)
         raise
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it is renamed, or its folder cannot be written
+            partial.unlink()
+
+
+def keep_owner(old: Path, new: Path) -> None:
+    """Gives a new file the mode of an old one, and its owner and group as far as this process may."""
+    try:
+        status = old.stat()
+    except OSError:
+        return
+    if sys.platform != "win32":
+        for owner, group in ((-1, status.st_gid), (status.st_uid, -1)):
+            with suppress(OSError):
+                os.chown(new, owner, group)
+    new.chmod(status.st_mode & 0o777)
+
+
+def sweep(target: Path) -> None:
+    """Deletes the temporary files that killed processes left beside a target; those of living ones stay.
+
+    Whoever calls it holds the target's lock: a process on another machine then writes none.
+    """
+    name = re.compile(rf"\.{re.escape(target.name)}\.(\d+)(\.[0-9a-f]+)?\.part")
+    for path in target.parent.iterdir():
+        if (match := name.fullmatch(path.name)) and not is_running(int(match[1])):
+            with suppress(OSError):
+                path.unlink()
+
+
+def is_running(process: int) -> bool:
+    """Checks whether there is a process of this number on this machine."""
+    if sys.platform == "win32":  # where a file that is still written cannot be deleted
+        return False
+    try:
+        os.kill(process, 0)
+    except PermissionError:  # somebody else's
+        return True
+    except (OSError, OverflowError):
+        return False
+    return True
+
+
+def unfinished(target: Path) -> Path:
+    """Returns a name beside a file, of this call alone, for what is written before it gets the file's name."""
+    return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+
+
+def delete_unfinished(folder: Path) -> None:
+    """Deletes the `unfinished` files that killed processes left in a folder, not those that others write now."""
+    for partial in folder.glob(".*.part*"):
+        with suppress(FileNotFoundError):  # its writer has just finished
+            if time.time() - partial.stat().st_mtime > STALE:
+                partial.unlink()
+
+
+def read_whole(path: Path, *, most: int) -> bytes:
+    """Reads a file that is needed as a whole, if it has no more than `most` bytes.
+
+    Raises:
+        OSError: It cannot be read, or is larger; `errno` is `EFBIG` then.
+    """
+    with path.open("rb") as file:
+        data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
+        data += file.read(most + 1 - len(data)) if data else b""  # the size of a device is 0
+    if len(data) > most:
+        raise OSError(errno.EFBIG, f"larger than {most // 10**6} MB", str(path))
+    return data
 
 
 def append_whole(target: Path, content: bytes) -> None:
@@ -50,9 +126,9 @@ def append_whole(target: Path, content: bytes) -> None:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
 
 
-def sweep(folder: Path, pattern: str) -> None:
-    """Removes what killed processes left of files in a folder; who calls it holds a lock of theirs."""
-    for partial in folder.glob(f".{pattern}.*.part"):
+def sweep_folder(folder: Path, ending: str = "") -> None:
+    """Deletes the `unfinished` files in a folder of targets with some ending; whoever calls it holds its lock."""
+    for partial in folder.glob(f".*{ending}.*.part"):
         partial.unlink(missing_ok=True)
 
 
@@ -80,16 +156,67 @@ def csv_bytes(rows: Iterable[Sequence[object]], *, delimiter: str = ",") -> byte
         >>> csv_bytes([("image", "caption"), ("1.jpg", "a dog")])
         b'image,caption\\n1.jpg,a dog\\n'
     """
-    table = io.StringIO(newline="")
-    csv.writer(table, delimiter=delimiter, lineterminator="\n").writerows(rows)
-    content = table.getvalue().encode()
+    content = "".join(csv_line(row, delimiter) for row in rows).encode()
     return content if content.isascii() else BYTE_ORDER_MARK + content
+
+
+def csv_line(row: Sequence[object], delimiter: str) -> str:
+    """Formats a row of CSV; a field with a carriage return is quoted, for readers would end the row at it."""
+    line = io.StringIO(newline="")
+    csv.writer(line, delimiter=delimiter, lineterminator="\r\n").writerow(row)  # what ends a line is what is quoted
+    return line.getvalue().removesuffix("\r\n") + "\n"
 
 
 def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     """Writes indented JSON; a name that is not Unicode becomes the \\udc80 that JSON reads back as the same name."""
     text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
+
+
+MOST_TEXT, DEEPEST = 2**23, 50  # bytes of a text file that a stranger wrote, and levels of its JSON
+
+
+def read_text(path: Path) -> str:
+    """Reads a text file in UTF-8 that a stranger may have written, of no more than 8 MB.
+
+    Raises:
+        OSError: It cannot be read.
+        ValueError: It is too long, or not in UTF-8.
+    """
+    with path.open("rb") as file:
+        content = file.read(MOST_TEXT + 1)
+    if len(content) > MOST_TEXT:
+        raise ValueError(f"it is longer than {MOST_TEXT:,} bytes")
+    return content.decode("utf-8")
+
+
+def parse_json(text: str) -> Any:
+    """Parses JSON that is not nested deeper than what is of use, so that whatever reads it next can follow.
+
+    Example:
+        >>> parse_json('{"level": "word"}')
+        {'level': 'word'}
+
+    Raises:
+        ValueError: It is no JSON, or nested too deeply.
+    """
+    try:
+        content = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("it is nested too deeply") from error
+    level = [content]
+    for _ in range(DEEPEST):
+        inner = [each.values() if isinstance(each, dict) else each for each in level if isinstance(each, dict | list)]
+        if not inner:
+            return content
+        level = [each for values in inner for each in values]
+    raise ValueError(f"it is nested more than {DEEPEST} deep")
+
+
+def file_digest(path: Path, algorithm: str = "sha256") -> str:
+    """Computes the digest of a file, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, algorithm).hexdigest()
 
 
 def settle(folder: Path) -> None:

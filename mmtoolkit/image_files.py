@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
+import re
+import stat
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtoolkit.files import read_whole
 from mmtoolkit.installation import install_command
 
 if TYPE_CHECKING:
@@ -29,6 +35,7 @@ PICTURE_SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in SUFFIXES.values() 
 DARK = 16  # of 255: what is below it in a picture of 16 bits uses 12 of them at most
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
+MOST_BYTES = 2**29  # of a picture's file: eight for each of those pixels
 MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
 TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
 
@@ -37,12 +44,19 @@ class TooLargeError(OSError):
     """The header of a picture claims more pixels than are decoded."""
 
 
+def too_large_text(sides: Sequence[int]) -> str:
+    """Returns what is wrong with a picture that claims too many pixels, by its sides."""
+    return f"{TOO_LARGE}: it has {' x '.join(f'{side:,}' for side in sides)}"
+
+
 class UnscaledError(OSError):
     """The pixels of a picture are numbers whose black and white are not known."""
 
 
 def open_picture(source: Path | bytes) -> Image.Image:
     """Opens a picture in one of the formats of `SUFFIXES`; its pixels are decoded when they are needed.
+
+    Pillow knows 40 formats more, by a file's content: one of them starts Ghostscript. None of them is tried.
 
     Example:
         >>> open_picture(Path("a.heic")).size  # doctest: +SKIP
@@ -63,18 +77,45 @@ def open_picture(source: Path | bytes) -> Image.Image:
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             picture = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source, formats=known)
     except Image.DecompressionBombError as error:
-        raise TooLargeError(TOO_LARGE) from error
+        pixels = re.findall(r"\d+", str(error))[:1]  # Pillow says how many
+        raise TooLargeError(too_large_text([int(number) for number in pixels])) from error
     except Exception as error:  # Pillow's plug-ins raise many kinds
         raise UnidentifiedImageError(why_unreadable(start, reads_heif=reads_heif)) from error
     if picture.width * picture.height > MOST_PIXELS or max(picture.size) > MOST_SIDE:
-        raise TooLargeError(TOO_LARGE)
+        raise TooLargeError(too_large_text(picture.size))
     return picture
 
 
+def read_picture(path: Path) -> bytes:
+    """Reads a picture file, as `check_file` allows.
+
+    Raises:
+        OSError: The file cannot be read, is none, or is larger than `MOST_BYTES`.
+    """
+    check_file(path)
+    return read_whole(path, most=MOST_BYTES)
+
+
 def read_start(path: Path) -> bytes:
-    """Reads the first bytes of a file."""
+    """Reads the first bytes of a picture file, as `check_file` allows."""
+    check_file(path)
     with path.open("rb") as file:
         return file.read(16)
+
+
+def check_file(path: Path) -> None:
+    """Checks, before a picture file is opened, that it is a file, as opening a pipe may wait for ever.
+
+    Raises:
+        OSError: It is none, or is larger than `MOST_BYTES`.
+    """
+    status = path.stat()
+    if stat.S_ISDIR(status.st_mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is no file but a pipe, a socket or a device", str(path))
+    if status.st_size > MOST_BYTES:
+        raise OSError(errno.EFBIG, f"its file has more than {MOST_BYTES // 10**6} MB", str(path))
 
 
 def register_heif() -> bool:
@@ -114,12 +155,14 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         raise UnscaledError(f"its pixels are {kind}, whose black and white are not known; save it as 8-bit")
     bits = getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
     try:
-        picture = ImageOps.exif_transpose(picture)
+        ImageOps.exif_transpose(picture, in_place=True)
         if picture.mode.startswith("I;16"):  # which Pillow would cut at 255
             return Image.fromarray((np.asarray(picture) >> (bits - 8)).astype(np.uint8)).convert("RGB")
         if not picture.has_transparency_data:
             return picture.convert("RGB")
-        colours, opacity = np.split(np.asarray(picture.convert("RGBA"), np.uint16), [3], axis=-1)
+        picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
+        white = Image.new("RGB", picture.size, "white")
+        white.paste(picture, mask=picture)  # rounds as `decode_image` does
+        return white
     except Exception as error:  # Pillow's plug-ins raise many kinds
         raise UnidentifiedImageError("damaged or cut off") from error
-    return Image.fromarray((255 - ((255 - colours) * opacity + 127) // 255).astype(np.uint8))

@@ -2,17 +2,19 @@
 
 `config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and in
 some `seen_pictures.h5` (the distribution of the training images), `baselines.json` (data of the task's baselines), and
-a preset like this one in a folder for each further model.
+a preset like this one in a folder for each further model. The card has the size and the SHA-256 of every other file, so
+that damage is told for what it is. A preset may come from a stranger: it reads nothing outside its folder.
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
 import hashlib
-import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -20,14 +22,15 @@ from typing import Any
 
 import h5py
 
-from mmtoolkit.errors import InputError
-from mmtoolkit.files import settle, write_json
+from mmtoolkit.errors import InputError, shortened
+from mmtoolkit.files import file_digest, parse_json, read_text, settle, write_json
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
 IMAGE_DISTRIBUTION, BASELINES = "seen_pictures.h5", "baselines.json"  # not in every preset
+FILES = "preset_files"  # of the card: the size and the SHA-256 of each
 
 
 @dataclass(frozen=True)
@@ -65,12 +68,9 @@ def shipped() -> dict[str, Path]:
 
 
 def preset_digest(folder: Path) -> str:
-    """Computes the SHA-256 of a preset's files and their names."""
-    total = hashlib.sha256()
-    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
-        total.update(json.dumps([path.relative_to(folder).as_posix(), path.stat().st_size]).encode())
-        total.update(path.read_bytes())
-    return total.hexdigest()
+    """Computes the SHA-256 of a preset's files, its card among them."""
+    digests = [entry["sha256"] for entry in described_files(folder).values()]
+    return hashlib.sha256("".join([*digests, file_digest(folder / CARD)]).encode()).hexdigest()
 
 
 def find_preset(name: str | Path) -> Path:
@@ -95,37 +95,163 @@ def read_preset(name: str | Path) -> Preset:
     """Reads a preset without its weights.
 
     Raises:
-        InputError: A file of the preset is missing or damaged; the message names it.
+        InputError: A file of the preset is missing, damaged or outside its folder; the message names it.
     """
     folder = find_preset(name)
     if not (folder / CONFIG).is_file() and (folder / "preset" / CONFIG).is_file():
         raise InputError(f"Expected a preset. Received: {folder}, a run; its preset is {folder / 'preset'}.")
-    config = read_json(folder / CONFIG)
+    config = read_json(folder, CONFIG)
     if config.get("format") != FORMAT:
         raise InputError(
-            f"Expected a preset of format {FORMAT}. Received: {folder / CONFIG}, format {config.get('format')!r}; "
-            "install the mmtoolkit that wrote it, or a newer one."
+            f"Expected a preset of format {FORMAT}. Received: {folder / CONFIG}, format "
+            f"{shortened(config.get('format'))}; install the mmtoolkit that wrote it, or a newer one."
         )
-    card = read_json(folder / CARD)
-    names = config.get("codecs", [])
+    card = read_json(folder, CARD)
+    check_files(folder, card.pop(FILES, {}))
+    check_types(folder / CONFIG, config, CONFIG_TYPES, needed=True)
+    check_types(folder / CARD, card, CARD_TYPES)
+    names = config["codecs"]
     for needed in [WEIGHTS, *(f"{CODECS}/{codec}/{file}" for codec in names for file in TextCodec.FILES)]:
-        if not (folder / needed).is_file():
-            raise InputError(f"The preset {folder} lacks its file {needed}; copy the whole directory again.")
+        own_file(folder, needed)
     codecs = {codec: TextCodec.load(folder / CODECS / codec) for codec in names}
-    images = ImageDistribution.load(folder / IMAGE_DISTRIBUTION) if (folder / IMAGE_DISTRIBUTION).is_file() else None
-    baselines = read_json(folder / BASELINES) if (folder / BASELINES).is_file() else {}
+    images = ImageDistribution.load(own_file(folder, IMAGE_DISTRIBUTION)) if has(folder, IMAGE_DISTRIBUTION) else None
+    baselines = read_json(folder, BASELINES) if has(folder, BASELINES) else {}
     companions = {inner.name: inner for inner in sorted(folder.iterdir()) if (inner / CONFIG).is_file()}
+    for inner in companions:
+        own_file(folder, f"{inner}/{CONFIG}")
     return Preset(folder, config, codecs, card, images, baselines, companions)
 
 
-def read_json(path: Path) -> dict[str, Any]:
-    """Reads one JSON object of a preset."""
+def is_name(value: Any) -> bool:
+    """Checks that a value is a plain name: of a codec, whose folder has it, or of a class."""
+    return isinstance(value, str) and value.isidentifier() and len(value) <= 100
+
+
+def are_names(values: Sequence[Any]) -> bool:
+    """Checks that values are different plain names."""
+    return all(map(is_name, values)) and len(set(values)) == len(values)
+
+
+CONFIG_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "class": ("the name of a class", is_name),
+    "model": ("one JSON object", lambda value: isinstance(value, dict)),
+    "codecs": ("a list of different names", lambda value: isinstance(value, list) and are_names(value)),
+}
+CARD_TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {  # of what programs read; the rest is prose
+    "seed": ("a whole number", lambda value: type(value) is int),
+    "valid_share": ("a share from 0 to 1", lambda value: type(value) in (int, float) and 0 <= value <= 1),
+    "data_sha256": ("a SHA-256", lambda value: isinstance(value, str)),
+}
+
+
+def check_types(
+    path: Path, content: Mapping[str, Any], types: Mapping[str, tuple[str, Callable[[Any], bool]]], needed: bool = False
+) -> None:
+    """Checks the values in a JSON file of a preset; those not `needed` may be missing."""
+    for name, (expected, holds) in types.items():
+        if (needed or name in content) and not holds(content.get(name)):
+            raise InputError(f"{path}: expected {expected} for {name!r}. Received: {shortened(content.get(name))}.")
+
+
+def has(folder: Path, name: str) -> bool:
+    """Checks whether there is something under a name in a folder, be it a link to nothing."""
+    return os.path.lexists(folder / name)
+
+
+def own_file(folder: Path, name: str) -> Path:
+    """Returns the path of a preset's file, once it is a plain one in the preset's folder.
+
+    Raises:
+        InputError: It is missing, no plain file, or a link to somewhere else.
+    """
+    path = folder / name
+    if not has(folder, name):
+        raise InputError(f"The preset {folder} lacks its file {name}; copy the whole directory again.")
+    with contextlib.suppress(OSError, RuntimeError):  # of links that loop
+        if path.resolve().is_relative_to(folder.resolve()) and path.is_file():
+            return path
+    raise InputError(
+        f"Expected a plain file inside the preset {folder}. Received: {name}, which is a link to another place or "
+        "no file; put the file itself there."
+    )
+
+
+def check_files(folder: Path, files: Any) -> None:
+    """Checks the files of a preset by their sizes and SHA-256 in its card; an older card lists none.
+
+    Args:
+        folder: The preset.
+        files: `{name: {"bytes": size, "sha256": digest}}`. A file of it that is not here is no damage: either nothing
+            needs it, or its absence is told by name.
+
+    Raises:
+        InputError: A file is empty, cut off, or has other bytes.
+    """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
+        listed = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()}
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise InputError(
-            f"The preset {path.parent} lacks its file {path.name}; copy the whole directory again."
+            f"{folder / CARD}: expected the bytes and the sha256 of each file for {FILES!r}. Received: "
+            f"{shortened(files)}."
         ) from error
+    for name, (size, digest) in listed.items():
+        if not has(folder, name):
+            continue
+        path = own_file(folder, name)
+        found = path.stat().st_size
+        if found < size:
+            damage = f"of its {size:,} bytes only {found:,} are here" if found else "it is empty"
+        elif found > size or file_digest(path) != digest:
+            damage = f"its SHA-256 is not the one in {CARD}"
+        else:
+            continue
+        raise InputError(
+            f"{path} is damaged: {damage}; fetch it anew, or delete its entry in {CARD} if you changed it yourself."
+        )
+
+
+def described_files(folder: Path) -> dict[str, dict[str, Any]]:
+    """Describes the files of a preset for its card, without the card itself and the companions, which have cards."""
+    paths = [folder / name for name in (CONFIG, WEIGHTS, IMAGE_DISTRIBUTION, BASELINES)]
+    paths += sorted((folder / CODECS).glob("*/*"))
+    return {
+        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
+        for path in paths
+        if path.is_file()
+    }
+
+
+def seal(folder: Path) -> None:
+    """Writes the sizes and the SHA-256 of a preset's files into its card, e.g. after one was changed by hand.
+
+    Example:
+        >>> seal(Path("runs/flickr8k/preset"))
+    """
+    card = read_json(folder, CARD)
+    write_json(folder / CARD, {**card, FILES: described_files(folder)})
+
+
+def replace_image_distribution(folder: Path, distribution: ImageDistribution | None) -> None:
+    """Writes another image distribution into a preset, or removes the one that it has.
+
+    Killed at any moment, it leaves a preset that can be loaded: the old file goes before the card lists the new one.
+    """
+    path = folder / IMAGE_DISTRIBUTION
+    path.unlink(missing_ok=True)
+    if distribution:
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f".{folder.name}.", suffix=".new") as fresh:
+            distribution.save(Path(fresh) / IMAGE_DISTRIBUTION)
+            card = read_json(folder, CARD)
+            described = {**described_files(folder), **described_files(Path(fresh))}
+            write_json(folder / CARD, {**card, FILES: described})
+            os.replace(Path(fresh) / IMAGE_DISTRIBUTION, path)
+
+
+def read_json(folder: Path, name: str) -> dict[str, Any]:
+    """Reads one JSON object of a preset."""
+    path = own_file(folder, name)
+    try:
+        content = parse_json(read_text(path))
     except ValueError as error:
         raise InputError(f"{path} is not the JSON of a preset ({error}); copy the whole directory again.") from error
     if not isinstance(content, dict):
@@ -171,7 +297,6 @@ def write_preset(
     fresh.mkdir(parents=True)
     try:
         write_json(fresh / CONFIG, {"format": FORMAT, **config, "codecs": sorted(codecs)})
-        write_json(fresh / CARD, card)
         for name, codec in codecs.items():
             codec.save(fresh / CODECS / name)
         save_weights(str(fresh / WEIGHTS))
@@ -181,9 +306,10 @@ def write_preset(
             write_json(fresh / BASELINES, dict(baselines))
         for name, companion in (companions or {}).items():
             if isinstance(companion, Path):
-                shutil.copytree(companion, fresh / name)
+                shutil.copytree(companion, fresh / name, symlinks=True)  # not what they lead to, outside of it
             else:
                 companion.save_preset(fresh / name)
+        write_json(fresh / CARD, {**card, FILES: described_files(fresh)})
         if folder.exists():
             shutil.rmtree(old, ignore_errors=True)
             os.replace(folder, old)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -165,6 +166,17 @@ class WordPair:
     first: str
     second: str
     score: float
+
+
+def leads_out(name: str, image: Path) -> bool:
+    """Checks whether the name of a picture in a table, where `image` was found, leads out of the table's folder.
+
+    Example:
+        >>> leads_out("/home/me/1.png", Path("/home/me/1.png")), leads_out("images/1.png", Path("/a/images/1.png"))
+        (True, False)
+    """
+    plain = os.path.normpath(name)
+    return plain.startswith(os.pardir) or (os.path.isabs(plain) and Path(plain) == image)
 
 
 def digest(records: Iterable[Any]) -> str:

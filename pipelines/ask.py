@@ -11,7 +11,7 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import run, tell, warn
+from mmtoolkit.cli.command import run, shown, tell, warn
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.cli.ranges import Count, Positive, Whole
 from mmtoolkit.serving.client import BATCH, Client, GrpcClient, Prediction, RestClient
@@ -77,12 +77,12 @@ def client_for(url: str, timeout: float, retries: int) -> Client:
 def show(name: Name, each: Prediction) -> None:
     """Prints the prediction for a picture."""
     if each.status != "ok":
-        tell(f"error: {name}: {each.status}")
+        tell(shown(f"error: {name}: {each.status}"))
     elif each.others:
         for text, share in ((each.text, each.score), *each.others):
-            print(f"{name}\t{text}\t{share:.3f}", flush=True)
+            print(f"{shown(str(name))}\t{shown(text)}\t{share:.3f}", flush=True)
     else:
-        print(f"{name}\t{each.text}", flush=True)
+        print(f"{shown(str(name))}\t{shown(each.text)}", flush=True)
 
 
 def as_json(name: Name, prediction: Prediction) -> dict[str, Any]:

@@ -97,11 +97,11 @@ def pictures_in(store: Path) -> int | None:
 
 def weights() -> dict[str, str]:
     """Locates the VGG19 weights: the published ones, by the layer that needs them, and others used before."""
-    from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, weights_by_digest
+    from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, whole_weights
 
     missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
     kept = {layer: cached_weights(layer) for layer in PUBLISHED}
-    others = sorted(set(weights_by_digest("").parent.glob("*.h5")) - set(kept.values()))
+    others = sorted(set(whole_weights()) - set(kept.values()))
     found = {layer: str(path or f"{PUBLISHED[layer][0]} {missing}") for layer, path in kept.items()}
     return {**found, **({"others": ", ".join(map(str, others))} if others else {})}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shlex
 import threading
 import webbrowser
@@ -13,10 +14,10 @@ from typing import Any
 import tyro
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, run, tell, warn
+from mmtoolkit.cli.command import check_target, run, shown, tell, warn
 from mmtoolkit.cli.options import Weights
 from mmtoolkit.cli.ranges import Port
-from mmtoolkit.labelling import Labelling, LabelServer, Proposal, Proposer, Sheet, Summary, open_sheet, unfinished
+from mmtoolkit.labelling import Labelling, LabelServer, Proposal, Proposer, Sheet, Summary, hold, open_sheet, unfinished
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
 
@@ -64,13 +65,12 @@ def main(options: Options) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
     sheet = open_sheet(out or photos / task.form.name, task.form, paths)
     learning = {"preset": options.preset, "vgg19-weights": options.vgg19_weights}
-    proposer = Proposer(asking(task, model, sheet.pictures)) if model else None
-    try:
+    with hold(sheet), contextlib.ExitStack() as at_the_end:
+        proposer = Proposer(asking(task, model, sheet.pictures)) if model else None
+        if proposer:
+            at_the_end.callback(proposer.close)
         work = Labelling(sheet, photos.resolve().name, finishing(task, sheet, photos, learning), proposer)
         serve(work, options.port, browser=not options.no_browser)
-    finally:
-        if proposer:
-            proposer.close()
     print_command(work.summary(), sheet)
     return 0
 
@@ -119,11 +119,11 @@ def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callabl
 def serve(work: Labelling, port: int, *, browser: bool) -> None:
     """Serves the page until the person ends it there or with Ctrl-C; a save in progress is completed."""
     with LabelServer(work, port) as server:
-        tell(f"label {len(work.sheet.pictures)} pictures at {server.address}\nCtrl-C ends; {work.sheet.path} is kept")
+        tell(f"label {len(work.sheet.pictures)} pictures at {server.page}\nCtrl-C ends; {work.sheet.path} is kept")
         try:
             if browser:
                 # In a thread: a terminal's browser blocks its caller, and asks the server meanwhile
-                threading.Thread(target=webbrowser.open, args=(server.address,), daemon=True).start()
+                threading.Thread(target=webbrowser.open, args=(server.page,), daemon=True).start()
             server.serve_forever()
         except KeyboardInterrupt:
             tell("")
@@ -167,7 +167,7 @@ def print_command(summary: Summary, sheet: Sheet) -> None:
     elif summary.labelled < summary.wanted:
         tell(f"fine-tuning wants {summary.wanted} labelled pictures or more; start again to go on")
     if summary.command:
-        print(summary.command)
+        print(shown(summary.command))
 
 
 if __name__ == "__main__":

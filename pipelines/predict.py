@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import glob
 import itertools
 import json as json_format
 import os
@@ -15,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, check_writable, progress_bar, run, tell, warn
+from mmtoolkit.cli.command import check_target, check_writable, progress_bar, run, shown, tell, warn
 from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
 from mmtoolkit.cli.ranges import Count
-from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, write_atomically
+from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, sweep_folder, write_atomically
 from mmtoolkit.locks import locked
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Output, Task
@@ -69,12 +68,12 @@ def main(options: Options) -> int:
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
     show = progress_bar(f"{task.noun}s") if len(paths) > BATCH else lambda done, total: None
-    erase = "\r\x1b[K" if sys.stdout.isatty() and len(paths) > BATCH else ""  # the bar, in whose place lines come
+    over_bar = len(paths) > BATCH and sys.stdout.isatty() and sys.stderr.isatty()  # lines come in its place
     with contextlib.ExitStack() as at_the_end:
         if attention:
             attention.mkdir(parents=True, exist_ok=True)
             at_the_end.enter_context(locked(attention, "draws"))
-            sweep(attention, "*.png")
+            sweep_folder(attention, ".png")
         add = at_the_end.enter_context(growing_table(task, out, results, len(paths), overwrite=overwrite))
         found = predictions(task, model, examples, source=source, search=search)
         for number, (name, path, prediction) in enumerate(zip(picture_names(paths), paths, found, strict=True), 1):
@@ -84,17 +83,21 @@ def main(options: Options) -> int:
                     raise prediction.error
                 results.append(result(task, path, prediction, model.image_distribution))
                 if not options.json:
+                    if over_bar:
+                        sys.stderr.write("\r\x1b[K")
+                        sys.stderr.flush()
                     print(
-                        erase + "\n".join(f"{path}\t{line(task, output)}" for output in prediction.outputs), flush=True
+                        "\n".join(f"{shown(str(path))}\t{line(task, output)}" for output in prediction.outputs),
+                        flush=True,
                     )
                     if results[-1].get("unlike"):
-                        tell(note(path, results[-1]["distance"], model.image_distribution.threshold))
+                        tell(shown(note(path, results[-1]["distance"], model.image_distribution.threshold)))
                 if attention:
                     draw_attention(task, model, prediction, attention / name)
                     results[-1]["attention"] = str(attention / name)
                 add(results[-1])
             except mm.InputError as error:  # the others go on
-                tell(f"error: {error if str(path) in str(error) else f'{path}: {error}'}")
+                tell(shown(f"error: {error if str(path) in str(error) else f'{path}: {error}'}"))
                 failed.append({"image": str(path), "error": str(error)})
     if options.json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
@@ -111,7 +114,7 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
         try:
             paths += mm.find_images([image], warn=warn)
         except mm.InputError as error:
-            tell(f"error: {error}")
+            tell(shown(f"error: {error}"))
             failed.append({"image": str(image), "error": str(error)})
     if not paths:
         raise mm.InputError(
@@ -180,7 +183,8 @@ def line(task: Task[Any], output: Output) -> str:
         >>> line(mm.question_answering, mm.Answer("red", 0.98765))
         'red\\t0.988'
     """
-    return f"{output.text}\t{output.score:.3f}" if task.is_probability else output.text
+    text = shown(output.text)
+    return f"{text}\t{output.score:.3f}" if task.is_probability else text
 
 
 def note(path: Path, distance: float, threshold: float) -> str:
@@ -206,7 +210,7 @@ def growing_table(
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target, "predicts"):
         check_target("--out", target, overwrite=overwrite)  # another job may have written it meanwhile
-        sweep(target.parent, glob.escape(target.name))
+        sweep(target)
         partial = target.with_name(f"{target.name}.partial")
         place = partial if target.exists() else target
         head = [csv_bytes([("image", *task.form.texts)])]

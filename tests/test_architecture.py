@@ -29,6 +29,7 @@ LEAVES = {
     "scripts",
     "image_files",
     "locks",
+    "hdf5",
 }  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_TASKS = {
@@ -49,6 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "scripts": set(),
     "image_files": set(),
     "locks": set(),
+    "hdf5": set(),
     "fonts": set(),
     "startup": set(),
     "readers": set(),
@@ -90,6 +92,7 @@ PURE_PYTHON = {
     "scripts",
     "image_files",
     "locks",
+    "hdf5",
     "fonts",
     "readers",
     "metrics",

@@ -6,12 +6,26 @@ import csv
 import errno
 import io
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
-from mmtoolkit.files import append_whole, csv_bytes, sweep, write_atomically, write_folder_atomically, write_json
+from mmtoolkit.files import (
+    append_whole,
+    csv_bytes,
+    delete_unfinished,
+    read_whole,
+    sweep,
+    sweep_folder,
+    unfinished,
+    write_atomically,
+    write_folder_atomically,
+    write_json,
+)
 
 
 def test_a_file_is_replaced_in_one_move(tmp_path: Path) -> None:
@@ -41,6 +55,70 @@ def test_a_full_disk_leaves_the_old_file_and_names_it(tmp_path: Path) -> None:
     assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(target))
     assert target.read_text() == "a cat"
     assert list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes of Unix")
+@pytest.mark.parametrize("mode", [0o600, 0o664, 0o444])
+def test_a_replaced_file_keeps_its_mode_from_the_first_byte(tmp_path: Path, mode: int) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+    target.chmod(mode)
+    modes: list[int] = []
+
+    def save(file: BinaryIO) -> None:
+        modes.append(os.fstat(file.fileno()).st_mode & 0o777)
+        file.write(b"a dog")
+
+    write_atomically(target, save)
+    assert modes == [mode] and target.stat().st_mode & 0o777 == mode
+    assert target.read_bytes() == b"a dog"
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+def test_a_replaced_file_keeps_its_owner(tmp_path: Path) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+    os.chown(target, 1234, 2345)
+    write_atomically(target, lambda file: file.write(b"a dog"))
+    assert (target.stat().st_uid, target.stat().st_gid, target.read_text()) == (1234, 2345, "a dog")
+
+
+def test_an_owner_that_may_not_be_kept_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    target = tmp_path / "words.txt"
+    target.write_text("a cat")
+
+    def refuse(*_: object) -> None:
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr("os.chown", refuse, raising=False)
+    write_atomically(target, lambda file: file.write(b"a dog"))
+    assert target.read_text() == "a dog" and list(tmp_path.iterdir()) == [target]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows keeps open files by itself")
+def test_what_a_killed_process_left_is_swept_and_nothing_else(tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    dead, alive = ended.pid, os.getppid()
+    left = [f".a.csv.{dead}.part", f".a.csv.{dead}.00ff00ff.part"]
+    others = [f".a.csv.{alive}.00ff00ff.part", f".b.csv.{dead}.part", f"a.csv.{dead}.part", "a.csv", ".a.csv.lock"]
+    for name in (*left, *others):
+        (tmp_path / name).touch()
+    sweep(tmp_path / "a.csv")
+    assert {path.name for path in tmp_path.iterdir()} == set(others)
+
+
+def test_two_writers_at_once_use_files_of_their_own(tmp_path: Path) -> None:
+    """One writes while the other's file is open; a number of the process alone would name the same one."""
+    target = tmp_path / "words.txt"
+
+    def save(file: BinaryIO) -> None:
+        file.write(b"a dog")
+        write_atomically(target, lambda other: other.write(b"a cat"))
+        assert target.read_bytes() == b"a cat"
+
+    write_atomically(target, save)
+    assert target.read_bytes() == b"a dog" and list(tmp_path.iterdir()) == [target]
 
 
 def test_json_keeps_hangul_readable_and_the_order_of_keys(tmp_path: Path) -> None:
@@ -75,6 +153,14 @@ def test_a_table_has_the_mark_that_excel_needs_and_only_then(delimiter: str) -> 
     assert list(csv.reader(io.StringIO(korean.decode("utf-8-sig")), delimiter=delimiter))[1] == [*rows[1]]
 
 
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_line_ends_of_all_kinds_stay_in_their_field(delimiter: str) -> None:
+    rows = [["image", "note"], ["a\rb.png", "one\r\ntwo"], ['c".png', "one\ntwo"], ["d.png", "\r"]]
+    table = csv_bytes(rows, delimiter=delimiter)
+    assert table.startswith(f'image{delimiter}note\n"a\rb.png"{delimiter}"one\r\ntwo"\n'.encode())
+    assert list(csv.reader(io.StringIO(table.decode(), newline=""), delimiter=delimiter)) == rows
+
+
 def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", {"data": "caf\udce9/빨간"})
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"data": "caf\udce9/빨간"}
@@ -100,5 +186,29 @@ def test_rows_are_appended_whole_or_not_at_all(tmp_path: Path) -> None:
 def test_halves_of_killed_processes_are_swept(tmp_path: Path) -> None:
     for name in (".a.png.7.part", ".b.csv.7.part", "a.png", ".png"):
         (tmp_path / name).touch()
-    sweep(tmp_path, "*.png")
+    sweep_folder(tmp_path, ".png")
     assert {path.name for path in tmp_path.iterdir()} == {".b.csv.7.part", "a.png", ".png"}
+
+
+def test_a_file_that_has_just_got_its_name_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old, new = unfinished(tmp_path / "a.npy"), unfinished(tmp_path / "a.npy")
+    assert old != new  # two threads of one process write the same file
+    for path in (old, new):
+        path.touch()
+    os.utime(old, (0, 0))
+    listed = [tmp_path / ".gone.npy.1.part", *tmp_path.glob(".*.part*")]
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter(listed))
+    delete_unfinished(tmp_path)
+    assert not old.exists() and new.exists()
+
+
+@pytest.mark.parametrize("size", [0, 9, 10, 11])
+def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"x" * size)
+    if size <= 10:
+        assert read_whole(path, most=10) == b"x" * size
+    else:
+        with pytest.raises(OSError, match="larger than") as caught:
+            read_whole(path, most=10)
+        assert (caught.value.errno, caught.value.filename) == (errno.EFBIG, str(path))

@@ -8,13 +8,14 @@ import inspect
 import io
 import itertools
 import os
+import re
 import sys
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO, cast
 
 import tyro
 
@@ -22,6 +23,9 @@ from mmtoolkit.cli.arguments import Job, arguments_of, assembled
 from mmtoolkit.cli.config import expand_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.task import Metric
+
+LINES = "\n\t"  # what a message or a table may have
+CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
 
 
 def run(main: Job, *, argv: Sequence[str] | None = None, prog: str | None = None) -> None:
@@ -53,7 +57,44 @@ def call(main: Job, typed: Sequence[str], prog: str | None = None) -> int | None
         if stopped.code == 2:
             raise InputError(unboxed(complaint.getvalue())) from None
         raise
-    return work()
+    with contextlib.redirect_stdout(cast(Any, Shown(sys.stdout))):
+        return work()
+
+
+class Shown:
+    """A stream of text on which control characters of names and texts are shown; the terminal does not obey them."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Writes text with its line breaks and tabs."""
+        return self.stream.write(shown(text, keep=LINES))
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.stream, name)
+
+
+def shown(text: str, *, keep: str = "") -> str:
+    """Escapes the characters by which a text moves the cursor, forges a line or turns others around.
+
+    They are those below U+0020 and from U+007F to U+009F, the separators of lines, and what sets the direction of
+    writing. Those above U+0020 become escapes that JSON reads too.
+
+    Example:
+        >>> shown("1.jpg\\n2.jpg\\x1b[2J")
+        '1.jpg\\\\x0a2.jpg\\\\x1b[2J'
+
+    Args:
+        text: The text.
+        keep: Characters that stay.
+    """
+    return CONTROLS.sub(lambda match: match[0] if match[0] in keep else escaped(ord(match[0])), text)
+
+
+def escaped(code: int) -> str:
+    """Returns a character as Python writes it in a string."""
+    return f"\\x{code:02x}" if code < 0x20 else f"\\u{code:04x}"
 
 
 def unboxed(box: str) -> str:
@@ -75,7 +116,7 @@ def unboxed(box: str) -> str:
 
 def exit_code(job: Callable[[], int | None]) -> int:
     """Runs a job; what a person can mend becomes one line on stderr and an exit code."""
-    warnings.formatwarning = lambda message, *_, **__: f"warning: {message}\n"  # type: ignore[assignment]
+    warnings.formatwarning = lambda message, *_, **__: f"warning: {shown(f'{message}', keep=LINES)}\n"  # type: ignore[assignment]
     if hasattr(sys.stdout, "reconfigure"):  # a name that the terminal cannot show must not end the job
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
@@ -93,8 +134,11 @@ def exit_code(job: Callable[[], int | None]) -> int:
         return fail(str(error), 1)
     except KeyboardInterrupt:
         return fail("interrupted", 130)
+    except RecursionError:
+        return fail("an input is nested too deeply to be read; give a flatter one", 1)
     except Exception as error:
-        if type(error).__name__ != "ResourceExhaustedError":  # of TensorFlow, which not every job loads
+        # The latter of TensorFlow, which not every job loads.
+        if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
         if (full := os.strerror(errno.ENOSPC)) in str(error):
             return fail(full, 1)
@@ -137,7 +181,7 @@ def check_writable(path: Path) -> None:
 
 def tell(message: str) -> None:
     """Prints a note or a warning on stderr: stdout is for results."""
-    sys.stderr.write(f"{message}\n")
+    sys.stderr.write(f"{shown(message, keep=LINES)}\n")
     sys.stderr.flush()
 
 
@@ -203,7 +247,7 @@ def keras_bar() -> Iterator[None]:
 def fail(message: str, code: int) -> int:
     """Prints one line on stderr, below an unfinished progress bar, and returns the exit code."""
     start = "\n" if sys.stderr.isatty() else ""
-    sys.stderr.write(f"{start}error: {message}\n")
+    sys.stderr.write(f"{start}error: {shown(message)}\n")
     return code
 
 

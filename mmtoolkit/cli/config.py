@@ -10,6 +10,9 @@ from typing import Any
 import yaml
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import read_text
+
+DEEPEST = 3  # lists and mappings within each other: options are a mapping, some of lists
 
 
 def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
@@ -22,8 +25,10 @@ def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     if path is None:
         return typed
     try:
-        options = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        text = read_text(path)
+        check_plain(text)
+        options = yaml.safe_load(text)
+    except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
         raise InputError(f"--config expects a readable YAML file. Received: {path} ({reason}).") from error
     if not isinstance(options, dict):
@@ -33,6 +38,21 @@ def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
     # Behind the typed words: a list option in front of them would swallow the files that follow it.
     return typed + option_words(kept, defaults)
+
+
+def check_plain(text: str) -> None:
+    """Checks that YAML has no aliases, which may stand for more than a memory holds, and is no deeper than options are.
+
+    Raises:
+        ValueError: It has, or is.
+    """
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError(f"it has the alias *{event.anchor}; write the value there")
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > DEEPEST:
+            raise ValueError(f"it is nested more than {DEEPEST} deep")
 
 
 def is_typed(name: str, typed: Sequence[str]) -> bool:

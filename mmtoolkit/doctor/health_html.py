@@ -7,6 +7,7 @@ from itertools import groupby
 
 from mmtoolkit.doctor.findings import Finding, Health
 from mmtoolkit.html import escape, page, table, thumbnail
+from mmtoolkit.records import leads_out
 
 SHOWN = 60  # of each kind
 
@@ -36,7 +37,8 @@ def section(kind: str, findings: Sequence[Finding]) -> str:
 
 def item(finding: Finding) -> str:
     """Returns the list item of one finding, with its picture and the one that it duplicates."""
-    picture = "".join(thumbnail(path) for path in (finding.path, finding.other) if path)
+    outside = finding.path is not None and leads_out(finding.image, finding.path)
+    picture = "" if outside else "".join(thumbnail(path) for path in (finding.path, finding.other) if path)
     place = f"<code>{escape(finding.image)}</code> <small>{escape(finding.source)}</small>"
     kind = " class=pair" if finding.other else ""
     return f"<li{kind}>{picture}<div>{place}<p>{escape(finding.message)}</p></div></li>"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from mmtoolkit.image_files import DARK, SUFFIXES, TOO_LARGE, TooLargeError, UnscaledError, open_picture, to_rgb
+from mmtoolkit.image_files import DARK, SUFFIXES, TooLargeError, UnscaledError, open_picture, read_picture, to_rgb
 
 TINY, HUGE = 32, 50_000_000  # pixels: of the shorter side, and of all
 SIDE = 32  # pixels: of the small pictures that near duplicates are compared by
@@ -47,14 +47,14 @@ def inspect_pictures(paths: Sequence[Path], progress: Progress | None = None) ->
 def inspect_picture(path: Path) -> PictureInfo:
     """Inspects one picture file."""
     try:
-        data = path.read_bytes()
+        data = read_picture(path)
     except OSError as error:
         return PictureInfo((("unreadable", f"cannot be read ({error.strerror}); replace the file or leave it out"),))
     digest = hashlib.sha256(data).digest()
     try:
         picture = open_picture(data)
-    except TooLargeError:
-        return PictureInfo((("huge", f"has {TOO_LARGE}; make it smaller or leave it out"),), digest)
+    except TooLargeError as error:
+        return PictureInfo((("huge", f"has {error}; make it smaller or leave it out"),), digest)
     except OSError as error:
         kind = "heic" if "HEIC" in str(error) else "unreadable"
         return PictureInfo(((kind, f"cannot be read ({error}); replace the file or leave it out"),), digest)

@@ -3,7 +3,7 @@
 from mmtoolkit.labelling.proposals import Proposal, Proposer
 from mmtoolkit.labelling.replies import Labelling, Summary
 from mmtoolkit.labelling.server import LabelServer
-from mmtoolkit.labelling.table import CAPTIONS, QUESTIONS, Form, Sheet, labels, open_sheet, save, unfinished
+from mmtoolkit.labelling.table import CAPTIONS, QUESTIONS, Form, Sheet, hold, labels, open_sheet, save, unfinished
 
 __all__ = [
     "CAPTIONS",
@@ -15,6 +15,7 @@ __all__ = [
     "Proposer",
     "Sheet",
     "Summary",
+    "hold",
     "labels",
     "open_sheet",
     "save",

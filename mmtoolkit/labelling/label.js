@@ -11,6 +11,9 @@ const WORDS = {
     refused: (why) => `Not saved: ${why}`, copied: "Copied.", failed: (why) => why,
     gone: "mmtoolkit label does not answer: it has ended. What you wrote and is not saved stays on this page, and is " +
       "saved when you start it again.",
+    locked: "mmtoolkit label was started anew: open the address that it printed. What you wrote and is not saved stays " +
+      "on this page, and is saved then.",
+    long: (some, most) => `a text has at most ${most} characters, and this one has ${some}; shorten it.`,
     total: (some, all) => `${some} of ${all} pictures are labelled.`, run: "Run next:",
     none: "Nothing is labelled yet: there is nothing to learn from.",
     few: (wanted) => `Fine-tuning wants ${wanted} labelled pictures or more.`,
@@ -26,6 +29,8 @@ const WORDS = {
     typing: "아직 저장 전 …", saving: "저장 중 …", saved: (name, file) => `${file}에 저장했습니다: ${name}`,
     refused: (why) => `저장하지 못했습니다: ${why}`, copied: "복사했습니다.", failed: (why) => why,
     gone: "mmtoolkit label이 끝나서 응답이 없습니다. 저장되지 않은 글은 이 페이지에 남아 있고, 다시 시작하면 저장됩니다.",
+    locked: "mmtoolkit label이 새로 시작되었습니다. 출력된 주소를 여세요. 저장되지 않은 글은 이 페이지에 남아 있고, 그때 저장됩니다.",
+    long: (some, most) => `글은 ${most}자까지 쓸 수 있는데 ${some}자입니다. 줄여 주세요.`,
     total: (some, all) => `사진 ${all}장 중 ${some}장을 마쳤습니다.`, run: "다음에 실행할 명령:",
     none: "아직 저장된 것이 없어서 학습할 수 없습니다.", few: (wanted) => `미세 조정에는 사진이 ${wanted}장 이상 필요합니다.`,
     ended: "mmtoolkit label이 끝났습니다. 이 페이지를 닫아도 됩니다.",
@@ -52,17 +57,19 @@ let labelled = new Set();
 
 // --- asking the server ---
 
-class Gone extends Error {}
+class Gone extends Error {} // the server has ended ("gone"), or wants another token ("locked")
 
 async function ask(path, fields, body) {
   let reply;
   try {
-    const options = body && { method: "POST", keepalive: true, body: JSON.stringify(body) };
+    const options = body && { method: "POST", body: JSON.stringify(body) };
     if (options) options.headers = { "Content-Type": "application/json" };
+    if (options) options.keepalive = options.body.length < 20_000; // browsers send 64 KiB after the page, at most
     reply = await fetch(path + (fields ? `?${new URLSearchParams(fields)}` : ""), options);
   } catch {
-    throw new Gone();
+    throw new Gone("gone");
   }
+  if (reply.status === 403) throw new Gone("locked");
   const answer = await reply.json();
   if (!reply.ok) throw new Error(answer.error);
   return answer;
@@ -71,12 +78,12 @@ async function ask(path, fields, body) {
 function tell(kind, ...details) {
   const status = element("status");
   status.textContent = kind && (typeof words[kind] === "string" ? words[kind] : words[kind](...details));
-  status.className = { saved: "good", gone: "bad", refused: "bad", failed: "bad" }[kind] || "soft";
+  status.className = { saved: "good", gone: "bad", locked: "bad", refused: "bad", failed: "bad" }[kind] || "soft";
 }
 
 function lost(error, kind = "failed") {
   if (ended) return;
-  tell(error instanceof Gone ? "gone" : kind, error.message);
+  tell(error instanceof Gone ? error.message : kind, error.message);
   clearTimeout(again);
   if (error instanceof Gone || waiting.size) again = setTimeout(revive, AGAIN);
 }
@@ -85,7 +92,7 @@ async function revive() {
   try {
     const fresh = await ask("/start");
     if (!start) return location.reload();
-    if (fresh.table !== start.table) throw new Gone();
+    if (fresh.table !== start.table) throw new Gone("gone");
     tell("");
     if (current) propose();
     await flush();
@@ -119,6 +126,8 @@ async function sendAll() {
 }
 
 async function send(name, labels) {
+  const length = Math.max(0, ...labels.flat().map((text) => [...text].length));
+  if (length > start.longest) throw new Error(words.long(length, start.longest));
   tell("saving");
   const answer = await ask("/save", null, { table: start.table, image: name, labels });
   if (waiting.get(name) === labels) waiting.delete(name); // else it was written in meanwhile

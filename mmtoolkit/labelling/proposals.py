@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
 
+PATIENCE = 5  # seconds
 Query = tuple[str, str]  # a picture's name, and the question about it or ""
 
 
@@ -79,8 +80,8 @@ class Proposer:
         return bool(self.wanted) or not self.open
 
     def close(self) -> None:
-        """Ends the thread after the current query."""
+        """Ends the thread after the current query, which is not waited for longer than `PATIENCE`."""
         with self.changed:
             self.open = False
             self.changed.notify()
-        self.thread.join()
+        self.thread.join(PATIENCE)

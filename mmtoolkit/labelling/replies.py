@@ -9,15 +9,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.html import jpeg, upright
-from mmtoolkit.installation import install_command
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
-from mmtoolkit.labelling.table import Sheet, check_name, labels, save
+from mmtoolkit.labelling.table import LONGEST, Sheet, check_name, labels, save
 
 SIDE = 1600  # pixels: the longer side of a picture on the page, at most
 AHEAD = 8  # proposals made for the pictures after the current one
@@ -50,6 +49,8 @@ class Labelling:
         finish: Returns the summary for a number of labelled pictures.
         proposer: The model, if there is one.
         writing: Held while the table is read and written.
+        decoding: Held while a picture is decoded: a large one takes a gigabyte.
+        ended: Set when nothing more is saved.
     """
 
     sheet: Sheet
@@ -57,6 +58,8 @@ class Labelling:
     finish: Callable[[int], Summary]
     proposer: Proposer | None = None
     writing: Any = field(default_factory=Lock)
+    decoding: Any = field(default_factory=Lock)
+    ended: Event = field(default_factory=Event)
 
     @property
     def table(self) -> str:
@@ -66,6 +69,11 @@ class Labelling:
     def summary(self) -> Summary:
         """Returns the state of the labelling now."""
         return self.finish(len(labels(self.sheet)))
+
+    def end(self) -> None:
+        """Completes a save in progress; none begins after it."""
+        with self.writing:
+            self.ended.set()
 
 
 class Reply(NamedTuple):
@@ -97,6 +105,7 @@ def start_reply(work: Labelling, fields: Fields) -> Reply:
             "table": work.table,
             "file": work.sheet.path.name,
             "fields": work.sheet.texts,
+            "longest": LONGEST,
             "names": list(work.sheet.pictures),
             "labelled": list(labels(work.sheet)),
             "proposes": work.proposer is not None,
@@ -110,7 +119,7 @@ def item_reply(work: Labelling, fields: Fields) -> Reply:
     fault = ""
     try:
         check_name(name)
-        browser_jpeg(path, path.stat().st_mtime_ns)
+        browser_jpeg(work, path)
     except InputError as error:
         fault = f"{name!r}: {error}"
     except Exception as error:  # Pillow's plug-ins raise many kinds
@@ -122,7 +131,7 @@ def picture_reply(work: Labelling, fields: Fields) -> Reply:
     """Returns a picture in a form that every browser shows."""
     name, path = picture(work, fields)
     try:
-        return Reply(200, "image/jpeg", browser_jpeg(path, path.stat().st_mtime_ns))
+        return Reply(200, "image/jpeg", browser_jpeg(work, path))
     except Exception as error:
         return as_json({"error": unreadable_message(name, error)}, 415)
 
@@ -153,6 +162,8 @@ def save_reply(work: Labelling, fields: Fields) -> Reply:
     if not isinstance(given, list) or not all(is_label(each, width) for each in given):
         raise InputError(f"expected labels of {width} text(s) each. Received: {given!r:.60}.")
     with work.writing:
+        if work.ended.is_set():
+            raise InputError("expected a labelling that goes on. Received: one that has ended; start it again.")
         save(work.sheet, name, given)
         return as_json({"labelled": list(labels(work.sheet))})
 
@@ -170,17 +181,25 @@ def picture(work: Labelling, fields: Fields) -> tuple[str, Path]:
     return name, work.sheet.pictures[name]
 
 
+def browser_jpeg(work: Labelling, path: Path) -> bytes:
+    """Returns a picture as JPEG; one is decoded at a time.
+
+    Raises:
+        OSError: It cannot be read, or has become a pipe, whose reader would wait.
+    """
+    with work.decoding:
+        return decoded_jpeg(path, path.stat().st_mtime_ns)
+
+
 @lru_cache(maxsize=16)
-def browser_jpeg(path: Path, changed: int) -> bytes:
+def decoded_jpeg(path: Path, changed: int) -> bytes:
     """Returns a picture as JPEG; `changed`, its modification time, keeps the cache from an old version."""
     return jpeg(upright(path, SIDE))
 
 
 def unreadable_message(name: str, error: Exception) -> str:
     """Returns the message for a picture that cannot be shown."""
-    if name.lower().endswith((".heic", ".heif")):
-        return f"{name}: HEIC needs the package pillow-heif ({install_command('heic')}), or convert it to JPEG"
-    why = getattr(error, "strerror", None) or "it is damaged, or no known picture"
+    why = (isinstance(error, OSError) and (error.strerror or str(error))) or "damaged or cut off"
     return f"{name}: cannot be read ({why}); replace the file or leave it out"
 
 

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, write_atomically
-from mmtoolkit.readers.columns import spelling
+from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, sweep, write_atomically
+from mmtoolkit.locks import locked
+from mmtoolkit.readers.columns import listed, spelling
 from mmtoolkit.readers.images import picture_finder
-from mmtoolkit.readers.rows import LONE_SURROGATE, is_placeholder
-from mmtoolkit.readers.tables import csv_fields, csv_rows, decoded, delimiter_of
+from mmtoolkit.readers.rows import LONE_SURROGATE, is_placeholder, marks_of
+from mmtoolkit.readers.tables import csv_fields, csv_rows, decode, delimiter_of
 from mmtoolkit.task import Form
 
 Label = tuple[str, ...]  # the texts of one row: a caption, or a question and its answer
+LONGEST = 2000  # characters of a text
 
 
 CAPTIONS = Form("captions.csv", ("caption",))
@@ -38,6 +41,11 @@ class Sheet:
     texts: tuple[str, ...]
     pictures: Mapping[str, Path]
     find: Callable[[str], Path | None]
+
+    @property
+    def target(self) -> Path:
+        """The file that is replaced: the one that an existing link leads to."""
+        return self.path.resolve() if self.path.is_symlink() and self.path.exists() else self.path
 
     def picture_of(self, name: str) -> str | None:
         """Returns the key in `pictures` of a name in the table; `None` if the picture is not among them."""
@@ -76,21 +84,49 @@ def open_sheet(path: Path, form: Form, paths: Sequence[Path]) -> Sheet:
     return sheet
 
 
+@contextmanager
+def hold(sheet: Sheet) -> Iterator[None]:
+    """Holds the lock of a table: what two processes read, change and replace in turns would lose labels.
+
+    What killed processes left of it is deleted.
+
+    Raises:
+        BusyError: Another process holds it.
+        InputError: The folder of the table cannot be written.
+    """
+    with ExitStack() as held:
+        try:
+            held.enter_context(locked(sheet.target, "labels"))
+        except OSError as error:
+            expected = "expected a table in a folder that can be written"
+            received = f"{sheet.target} ({error.strerror})"
+            raise InputError(f"{expected}. Received: {received}; name another with --out.") from error
+        sweep(sheet.target)
+        yield
+
+
 def read_rows(sheet: Sheet) -> Rows:
-    """Reads the current rows of the file as its readers do; an absent file is an empty table."""
-    required = ("image", *sheet.texts)
-    fields: list[list[str]] = []
-    if sheet.path.exists():
-        for _ in csv_rows(sheet.path, required=required):
-            pass
-        fields = [row for _, row in csv_fields(sheet.path)]
+    """Reads the current rows of the file; an absent file is an empty table."""
+    content = sheet.path.read_bytes() if sheet.path.exists() else b""
+    return rows_in(sheet, content)
+
+
+def rows_in(sheet: Sheet, content: bytes) -> Rows:
+    """Parses the rows of a table as its readers do.
+
+    Raises:
+        Fault: They refuse it.
+    """
+    text, required = decode(content), ("image", *sheet.texts)
+    fields = [row for _, row in csv_fields(sheet.path, text=text)]
     if not fields:
         return Rows([*required], [])
+    for _ in csv_rows(sheet.path, required=required, text=text):
+        pass
     header, *rows = fields
-    content = sheet.path.read_bytes()
     marked = None if content.isascii() else content.startswith(BYTE_ORDER_MARK)
-    filled = [row + [""] * (len(header) - len(row)) for row in rows]
-    return Rows(header, filled, delimiter_of(decoded(sheet.path)), marked)
+    filled = [(row + [""] * len(header))[: len(header)] for row in rows]
+    return Rows(header, filled, delimiter_of(text), marked)
 
 
 def labels(sheet: Sheet) -> dict[str, list[Label]]:
@@ -127,14 +163,18 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
         given: Its labels; those that lack a text are left out, and line breaks become spaces.
 
     Raises:
-        InputError: Readers could not find the name, a text is not whole Unicode, or the file has become one that
-            readers refuse.
+        InputError: Readers would not return the name or a text as it is, a text is longer than `LONGEST`, or the file
+            has become one that readers refuse.
         OSError: E.g. the disk is full.
     """
-    wanted = [label for each in given if is_written(label := tuple(map(one_line, each)))]
     check_name(name)
     content = read_rows(sheet)
     own = [row for row in content.rows if sheet.picture_of(cell(content, row, "image")) == name]
+    typed = [tuple(map(one_line, each)) for each in given]
+    for label in typed:
+        if label not in (label_of(sheet, content, row) for row in own):  # another program may write what we do not
+            check_texts(label)
+    wanted = [label for label in typed if is_written(label)]
     fresh = rows_for(sheet, content, own, name, wanted)
     rows: list[list[str]] = []
     for row in content.rows:
@@ -144,7 +184,7 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
             rows += fresh
             fresh = []
     if own or wanted:
-        write_rows(sheet.path, content._replace(rows=rows + fresh))
+        write_rows(sheet, content._replace(rows=rows + fresh))
 
 
 def rows_for(
@@ -200,11 +240,35 @@ def one_line(text: str) -> str:
         >>> one_line(" a dog\\n runs ")
         'a dog runs'
     """
-    if surrogate := LONE_SURROGATE.search(text):
-        raise InputError(
-            f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."
-        )
     return " ".join(text.split())
+
+
+def check_texts(label: Label) -> None:
+    """Checks that readers return the texts of a label as they are.
+
+    Raises:
+        InputError: One is too long, not whole Unicode, with another program's marks of its start and end, or a list.
+    """
+    for text in label:
+        if len(text) > LONGEST:
+            raise InputError(f"expected a text of at most {LONGEST:,} characters. Received: {len(text):,}; shorten it.")
+        if surrogate := LONE_SURROGATE.search(text):
+            raise InputError(
+                f"expected whole Unicode characters. Received: half of one, {surrogate[0]!r}. Correct the text."
+            )
+        if marks := marks_of(text):
+            received = " and ".join(map(repr, marks))
+            raise InputError(f"expected a text without marks of its start and end. Received: {received}; delete them.")
+        if is_list(text):
+            raise InputError(f"expected one text. Received: {text:.60}, a list; write it without the brackets.")
+
+
+def is_list(text: str) -> bool:
+    """Checks whether readers take a text for a list of texts, or for one with a fault."""
+    try:
+        return listed(text) is not None
+    except ValueError:
+        return True
 
 
 def check_name(name: str) -> None:
@@ -215,9 +279,19 @@ def check_name(name: str) -> None:
         )
 
 
-def write_rows(path: Path, content: Rows) -> None:
-    """Writes the whole table, or leaves the old one."""
+def write_rows(sheet: Sheet, content: Rows) -> None:
+    """Writes the whole table, or leaves the old one.
+
+    Raises:
+        InputError: Readers would not return the rows as they are.
+    """
     table = csv_bytes([content.header, *content.rows], delimiter=content.delimiter)
     if content.marked is not None:
         table = BYTE_ORDER_MARK * content.marked + table.removeprefix(BYTE_ORDER_MARK)
-    write_atomically(path, lambda file: file.write(table))
+    try:
+        again = rows_in(sheet, table)
+    except InputError as error:
+        raise InputError(f"expected labels that can be read again. Received: {error}; {sheet.path} is kept.") from error
+    if again[:3] != content[:3]:
+        raise InputError(f"expected labels that are read as they are. Received: others; {sheet.path} is kept.")
+    write_atomically(sheet.target, lambda file: file.write(table))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -52,6 +52,8 @@ class Captioner(ImageInputs):
 
     Source: Xu et al., "Show, Attend and Tell", 2015; the penalty is equation 14, averaged over the regions.
     """
+
+    passes_on: ClassVar[tuple[type, ...]] = (AttentionDecoder,)
 
     def __init__(
         self,

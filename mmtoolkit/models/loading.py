@@ -30,19 +30,21 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
         InputError: The preset cannot be loaded, weights are given for one without VGG19, or there are none and they
             cannot be downloaded.
     """
-    stored = read_preset(name).config.get("model", {})
-    extractor = on_this_machine(stored).get("extractor") if isinstance(stored, dict) else None
+    preset = read_preset(name)
+    Model.class_of(preset)  # checks its config
+    stored = preset.config["model"]
+    extractor = on_this_machine(stored).get("extractor")
     if extractor is None and vgg19_weights is not None and not stored.get("question_only"):
         raise InputError(
             f"--vgg19-weights is for presets that see through VGG19. Received: {name}, which does not; "
             "leave the option out."
         )
     if extractor is None or stored.get("question_only"):
-        return Model.from_preset(name)
+        return Model.from_preset(preset)
     own = ExtractorKey(**extractor)
     if vgg19_weights is None and has_weights(own):
-        return Model.from_preset(name)
-    return Model.from_preset(name, extractor=other_extractor(own, vgg19_weights, warn))
+        return Model.from_preset(preset)
+    return Model.from_preset(preset, extractor=other_extractor(own, vgg19_weights, warn))
 
 
 def start_at_vgg19(model: Any) -> Any:

@@ -14,6 +14,8 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
 from mmtoolkit.errors import InputError
+from mmtoolkit.models.preset_config import check_arguments, check_widths
+from mmtoolkit.models.preset_weights import first_line, load_weights, not_finite, numbers_in
 from mmtoolkit.presets import CARD, CONFIG, Preset, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
@@ -41,6 +43,7 @@ class Model(KerasModel):
     """
 
     codec_names: ClassVar[tuple[str, ...]] = ("words",)
+    passes_on: ClassVar[tuple[type, ...]] = ()  # classes whose arguments its constructor takes as well
     decoding: Search
     max_length: int
     card: Mapping[str, Any]
@@ -149,7 +152,10 @@ class Model(KerasModel):
         if float16:
             fine = "bfloat16" if self.compute_dtype == "bfloat16" else "float32"
             model.set_weights([ops.convert_to_numpy(ops.cast(weight, fine)) for weight in self.get_weights()])
-            check_finite(model)
+            if large := not_finite(model):
+                raise InputError(
+                    f"float16=True holds weights up to 65,504. Received: a larger one in {large}; leave it out."
+                )
         arguments = self.get_config()
         codecs: dict[str, TextCodec] = {name: arguments.pop(self.codec_attribute(name)) for name in self.codec_names}
         write_preset(
@@ -173,7 +179,7 @@ class Model(KerasModel):
         return self.codec_names[-1]
 
     @classmethod
-    def from_preset(cls, name: str | Path, **arguments: Any) -> Self:
+    def from_preset(cls, name: str | Path | Preset, **arguments: Any) -> Self:
         """Loads a preset by path or by the name of a shipped one; `Model` finds the class in the preset.
 
         A model that was trained in bfloat16 computes in float32 where the processor does not multiply bfloat16.
@@ -182,17 +188,21 @@ class Model(KerasModel):
             >>> captioner = Captioner.from_preset("shapes_demo")
 
         Args:
-            name: The path of a preset directory, or the name of a shipped preset.
+            name: The path of a preset directory, the name of a shipped preset, or a preset that was read.
             arguments: Constructor arguments in place of those in the preset, e.g. another `extractor`.
 
         Raises:
-            InputError: The preset is unknown, lacks a file, or is one of another class.
+            InputError: The preset is unknown, lacks a file or has a damaged one, or is one of another class.
         """
-        preset = read_preset(name)
+        preset = name if isinstance(name, Preset) else read_preset(name)
         kind = cls.class_of(preset)
+        stored, numbers = preset.config["model"], numbers_in(preset.weights)
+        check_widths(
+            preset.folder / CONFIG, stored, max(len(each.vocabulary) for each in preset.codecs.values()), numbers
+        )
         codecs = {kind.codec_attribute(key): codec for key, codec in preset.codecs.items()}
         try:
-            model = kind.from_config({**on_this_machine(preset.config["model"]), **codecs, **arguments})
+            model = kind.from_config({**on_this_machine(stored), **codecs, **arguments})
             model.build(model.input_shapes())
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
@@ -200,9 +210,9 @@ class Model(KerasModel):
                 "copy the whole directory again."
             ) from error
         try:
-            model.load_weights(str(preset.weights))
-        except (ValueError, OSError, KeyError) as error:
-            if missing := set(model.get_config()) - set(preset.config["model"]) - set(codecs):
+            load_weights(model, preset.weights, numbers)
+        except (ValueError, OSError, KeyError, RuntimeError, TypeError) as error:
+            if missing := set(model.get_config()) - set(stored) - set(codecs):
                 raise InputError(
                     f"{preset.folder / CONFIG} lacks {', '.join(sorted(missing))}: another version of mmtoolkit saved "
                     f"it (the versions in {CARD} say which); load it with that one, or train again."
@@ -211,6 +221,11 @@ class Model(KerasModel):
                 f"{preset.weights} does not hold the weights that {CONFIG} describes ({first_line(error)}); "
                 "copy the whole directory again."
             ) from error
+        if lost := not_finite(model):
+            raise InputError(
+                f"{preset.weights} has a weight that is not a finite number, in {lost}: the training was lost, or the "
+                "file is damaged; fetch it anew, or train again."
+            )
         model.card, model.image_distribution = preset.card, preset.image_distribution
         model.baselines = preset.baselines
         model.companions = Companions(preset.companions)
@@ -218,7 +233,11 @@ class Model(KerasModel):
 
     @classmethod
     def class_of(cls, preset: Preset) -> type[Self]:
-        """Returns the class of a preset's model: this one, or one that inherits from it."""
+        """Returns the class of a preset's model, this one or one that inherits from it, once its config fits the class.
+
+        Raises:
+            InputError: It is another class, or `config.json` has other codecs or arguments than the class.
+        """
         named = {kind.__name__: kind for kind in concrete(cls)}
         wanted = preset.config.get("class")
         if wanted not in named:
@@ -226,7 +245,14 @@ class Model(KerasModel):
                 f"Expected a preset of the class {' or '.join(named)}. Received: {preset.folder}, "
                 f"of the class {wanted}; name another preset or load it with that class."
             )
-        return named[wanted]
+        kind, path = named[wanted], preset.folder / CONFIG
+        if sorted(preset.codecs) != sorted(kind.codec_names):
+            raise InputError(
+                f"{path} does not describe a {wanted}: expected the codecs {', '.join(kind.codec_names)}. Received: "
+                f"{', '.join(preset.codecs) or 'no codec'}; copy the whole directory again."
+            )
+        check_arguments(path, kind, preset.config["model"])
+        return kind
 
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the shapes of the inputs, for building without data."""
@@ -261,15 +287,6 @@ def concrete(kind: type[ModelT]) -> list[type[ModelT]]:
     return own + [each for sub in kind.__subclasses__() for each in concrete(sub)]
 
 
-def check_finite(model: Model) -> None:
-    """Checks that no weight was too large for float16."""
-    for variable in model.weights:
-        if not np.isfinite(ops.convert_to_numpy(variable)).all():
-            raise InputError(
-                f"float16=True holds weights up to 65,504. Received: a larger one in {variable.path}; leave it out."
-            )
-
-
 def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
     """Replaces bfloat16 by float32 in a preset's arguments where the processor does not multiply it."""
     fitting = dict(arguments)
@@ -294,11 +311,6 @@ class SearchGraph(KerasModel):
 
     def call(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
         return self.task.search(inputs, self.decoding, fused=self.fused)
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, to be quoted within a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")
 
 
 def revived(codec: TextCodec | Mapping[str, Any]) -> TextCodec:

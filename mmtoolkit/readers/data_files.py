@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.images import files_in
+from mmtoolkit.readers.images import files_in, holds
 from mmtoolkit.readers.splits import SPLIT_NAMES
 
 IN_NAMES = {  # splits in the names of files and folders
@@ -99,4 +99,4 @@ def names_in(folder: Path, below: Iterable[str]) -> list[str]:
 def subfolders(folder: Path) -> list[str]:
     """Returns the names of the folders in a folder; hidden ones are left out."""
     with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+        return sorted(entry.name for entry in entries if holds(entry.is_dir) and not entry.name.startswith("."))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import re
+import stat
 import unicodedata
 import warnings
 from collections import Counter
@@ -97,10 +98,21 @@ def pictures_below(folder: Path) -> tuple[list[Path], Counter[str]]:
     others: Counter[str] = Counter()
     for place, folders, names in os.walk(folder, onerror=raise_error):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        pictures += [Path(place, name) for name in names if is_picture(name)]
+        named = [Path(place, name) for name in names if is_picture(name)]
+        pictures += (usual := [path for path in named if not is_pipe(path)])
         rest = (Path(name).suffix.lower() for name in names if not is_picture(name) and not name.startswith("."))
         others.update(ending for ending in rest if ending not in TEXT_SUFFIXES)
+        others.update(["a pipe or a device"] * (len(named) - len(usual)))
     return sorted(pictures), others
+
+
+def is_pipe(path: Path) -> bool:
+    """Checks whether a path is a pipe, a device or a socket, whose reader may wait for ever."""
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # a broken link is a picture that cannot be read
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
 
 
 def is_picture(name: str) -> bool:
@@ -205,6 +217,14 @@ def files_in(folder: str) -> frozenset[str]:
     """Returns the names of the files in a folder; empty if there is no such folder."""
     try:
         with os.scandir(folder or ".") as entries:
-            return frozenset(entry.name for entry in entries if entry.is_file())
+            return frozenset(entry.name for entry in entries if holds(entry.is_file))
     except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: a zero byte in the name
         return frozenset()
+
+
+def holds(check: Callable[[], bool]) -> bool:
+    """Returns the result of a check of a file; `False` for a link that leads back to itself."""
+    try:
+        return check()
+    except OSError:
+        return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import json
 import re
@@ -10,10 +11,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.files import BYTE_ORDER_MARK
+from mmtoolkit.files import BYTE_ORDER_MARK, read_whole
 from mmtoolkit.readers.columns import close_names, misspelt, spelling
 from mmtoolkit.readers.faults import Fault, OnFault, fault_at, raise_fault
 
+MOST_BYTES = 2**31  # of a file of text, which is read whole: twice that of the largest questions in use
 DELIMITERS = ",;\t|"  # between the columns of a table, as spreadsheets of several countries write them
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
 
@@ -42,8 +44,24 @@ def read_text(path: Path) -> str:
 
 
 def decoded(path: Path) -> str:
-    """Reads a file as `read_text` does, but bytes that are not UTF-8 become lone surrogates."""
-    text = path.read_bytes().removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
+    """Reads a file as `read_text` does, but bytes that are not UTF-8 become lone surrogates.
+
+    Raises:
+        Fault: It is larger than `MOST_BYTES`.
+    """
+    try:
+        data = read_whole(path, most=MOST_BYTES)
+    except OSError as error:
+        if error.errno != errno.EFBIG:
+            raise
+        message = f"expected a file of at most {MOST_BYTES // 10**6} MB. Received: a larger one. Split it."
+        raise fault_at(path, 1, message) from error
+    return decode(data)
+
+
+def decode(content: bytes) -> str:
+    """Decodes the content of a file as `decoded` does."""
+    text = content.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "surrogateescape")
     return text if "\n" in text.rstrip() else text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -71,7 +89,12 @@ def numbered_lines(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tupl
 
 
 def csv_rows(
-    path: Path, *, required: Sequence[str], optional: Sequence[str] = (), on_fault: OnFault = raise_fault
+    path: Path,
+    *,
+    required: Sequence[str],
+    optional: Sequence[str] = (),
+    on_fault: OnFault = raise_fault,
+    text: str | None = None,
 ) -> Iterator[tuple[int, dict[str, str]]]:
     """Yields the rows of a CSV file with a header, each with the number of its first line; skips empty rows.
 
@@ -85,6 +108,7 @@ def csv_rows(
         required: The columns that the header must name, by any of their names in `columns.NAMES`.
         optional: Columns that it may lack but not misspell; all others are kept as they are.
         on_fault: Gets each row that cannot be used; raises by default.
+        text: The content of the file, if it is read already, or not written yet.
 
     Raises:
         Fault: A required column is missing, a column is named twice, a row has more fields than the header, a double
@@ -95,7 +119,7 @@ def csv_rows(
     def on_row_fault(fault: Fault) -> None:
         (on_fault if header else raise_fault)(fault)  # without its header no row can be read
 
-    for line, fields in csv_fields(path, on_row_fault):
+    for line, fields in csv_fields(path, on_row_fault, text):
         if not header:
             header = fields
             check_header(path, line, header, required=required, optional=optional)
@@ -108,13 +132,13 @@ def csv_rows(
         yield line, dict.fromkeys(header, "") | dict(zip(header, fields, strict=False))
 
 
-def csv_fields(path: Path, on_fault: OnFault = raise_fault) -> Iterator[tuple[int, list[str]]]:
+def csv_fields(path: Path, on_fault: OnFault = raise_fault, text: str | None = None) -> Iterator[tuple[int, list[str]]]:
     """Yields the stripped fields of each CSV row that is not empty, with the number of the row's first line.
 
     A row of one line with wrong quotes goes to `on_fault`; where they swallow further lines the fault is raised, since
     the number of lost rows is unknown.
     """
-    text = decoded(path)
+    text = decoded(path) if text is None else text
     whole = not NO_UTF8.search(text)
     table = io.StringIO(text, newline="")
     reader = csv.reader(table, delimiter=delimiter_of(text), strict=True, skipinitialspace=True)
@@ -147,7 +171,15 @@ def delimiter_of(text: str) -> str:
         ';'
     """
     first = text.lstrip().partition("\n")[0]
-    return max(DELIMITERS, key=lambda delimiter: len(next(csv.reader([first], delimiter=delimiter), ())))
+    return max(DELIMITERS, key=lambda delimiter: count_fields(first, delimiter))
+
+
+def count_fields(line: str, delimiter: str) -> int:
+    """Counts the fields of a line of CSV; one that cannot be read, e.g. with a carriage return, has none."""
+    try:
+        return len(next(csv.reader([line], delimiter=delimiter), ()))
+    except csv.Error:
+        return 0
 
 
 def check_header(

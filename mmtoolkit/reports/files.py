@@ -9,7 +9,7 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically, write_json
-from mmtoolkit.records import digest
+from mmtoolkit.records import digest, leads_out
 from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import read_rows, write_rows
@@ -46,7 +46,14 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
 
 
 def save_report(
-    path: Path, task: Task[Any], report: Mapping[str, Any], *, model: Any, records: Sequence[Any], source: Any
+    path: Path,
+    task: Task[Any],
+    report: Mapping[str, Any],
+    *,
+    model: Any,
+    records: Sequence[Any],
+    source: Any,
+    embed_outside: bool = False,
 ) -> list[Path]:
     """Writes a report on a model's records, with the views of its examples and what the result depends on.
 
@@ -57,15 +64,23 @@ def save_report(
         model: The model.
         records: What it was evaluated on.
         source: Where features or pixels come from; `None` for a model without images.
+        embed_outside: Whether the page also has the pictures whose names lead out of the data's folder.
 
     Returns:
         The files that were written.
     """
     whole = {**report, "data_sha256": digest(records), **model.provenance}
-    held, shown = {record.id: record for record in records}, examples_of(report)
+    held = {record.id: record for record in records}
+    shown = [row for row in examples_of(report) if embed_outside or not is_outside(held[row["id"]])]
     outputs = [row["output"] for row in shown]
     views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
     return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
+
+
+def is_outside(record: Any) -> bool:
+    """Checks whether a record's picture is outside of the data's folder: a stranger's table may name any file."""
+    image = getattr(record, "image", None)
+    return image is not None and leads_out(record.group, image)
 
 
 def read_report(path: Path) -> dict[str, Any]:

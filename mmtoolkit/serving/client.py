@@ -15,6 +15,7 @@ import numpy as np
 import urllib3
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.image_files import read_picture
 from mmtoolkit.installation import install_command
 
 AGAIN = (429, 502, 503, 504)  # status of a server that may soon recover
@@ -148,7 +149,7 @@ def picture_bytes(picture: Picture) -> bytes:
     if isinstance(picture, bytes):
         return picture
     try:
-        return Path(picture).read_bytes()
+        return read_picture(Path(picture))
     except OSError as error:
         raise InputError(f"Expected a picture file. Received: {picture} ({error.strerror}).") from error
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import parse_json
 from mmtoolkit.serving.golden import GOLDEN, Golden, pack, unpack
 from mmtoolkit.serving.savedmodel import EXTRA, ServedSignature, foreign_ops, read_model, served_signatures
 
@@ -117,7 +118,7 @@ def read_golden(folder: Path) -> tuple[list[Golden], float]:
     """Reads the golden requests of a version, and the tolerance of their numbers."""
     path = folder / EXTRA / GOLDEN
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"))
         return [Golden.from_json(request) for request in content["requests"]], content["tolerance"]
     except FileNotFoundError as error:
         raise InputError(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.labelling import QUESTIONS
 from mmtoolkit.metrics import AnswerMetric, answer_kind, is_match, most_frequent_answer, question_kind
 from mmtoolkit.metrics.calibration import calibration, calibration_error
@@ -246,9 +247,20 @@ def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
 
 
 def most_frequent_kept(model: VisualQA) -> Mapping[str, str] | None:
-    """Returns the most frequent answers of the training data, by kind of question; `None` where a preset lacks them."""
+    """Returns the most frequent answers of the training data, by kind of question; `None` where a preset lacks them.
+
+    Raises:
+        InputError: The preset has something else in their place.
+    """
     kept = model.baselines or {"most_frequent_answers": model.card.get("usual_answers")}  # presets of version 0.1
-    return kept["most_frequent_answers"]
+    usual = kept.get("most_frequent_answers")
+    fits = isinstance(usual, Mapping) and "" in usual and all(isinstance(answer, str) for answer in usual.values())
+    if usual and not fits:
+        raise InputError(
+            "Expected the most frequent answer to each kind of question, and to all under an empty name, in the "
+            f"baselines.json of the preset. Received: {shortened(usual)}; copy the whole directory again."
+        )
+    return usual or None
 
 
 def per_kind(usual: Mapping[str, str], records: Sequence[QuestionRecord]) -> Texts:

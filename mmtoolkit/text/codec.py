@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import itertools
 import json
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,12 +15,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, shortened
+from mmtoolkit.files import parse_json, read_text
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
 LEVELS = ("word", "char", "whole", "answer")
 # Signs without a glyph or a meaning: hyphens that break lines, marks of direction, joints of nothing.
 INVISIBLE = r"[\x{AD}\x{61C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}]+"
+HALF = re.compile("[\ud800-\udfff]")  # of a character: no UTF-8 has it
 JOINERS = r"\x{200C}\x{200D}"  # those of Persian, Urdu, Hindi and others: inside a word they belong to its spelling
 
 
@@ -99,7 +102,7 @@ class TextCodec:
         if level not in LEVELS:
             near = difflib.get_close_matches(str(level), LEVELS)
             meant = f" Did you mean {near[0]!r}?" if near else ""
-            raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {level!r}.{meant}")
+            raise InputError(f"A codec's level is one of {', '.join(LEVELS)}. Received: {shortened(level)}.{meant}")
         self.vocabulary, self.level, self.lower = vocabulary, level, lower
         with tf.init_scope():
             self.tables = CodecTables(vocabulary)
@@ -214,12 +217,20 @@ class TextCodec:
         ((_, settings),) = read_json(folder / "codec.json", whole=True)
         tokens = []
         for number, token in read_json(folder / "vocabulary.txt"):
-            if not isinstance(token, str):
-                raise InputError(f"{folder / 'vocabulary.txt'}:{number}: expected a JSON string. Received: {token!r}.")
+            if not isinstance(token, str) or HALF.search(token):
+                received = shortened(token)
+                raise InputError(f"{folder / 'vocabulary.txt'}:{number}: expected a JSON string. Received: {received}.")
             tokens.append(token)
         if not isinstance(settings, dict) or set(settings) != {"level", "lower"}:
-            raise InputError(f"{folder / 'codec.json'}: expected the keys level and lower. Received: {settings!r}.")
-        return cls(Vocabulary(tuple(tokens)), **settings)
+            received = shortened(settings)
+            raise InputError(f"{folder / 'codec.json'}: expected the keys level and lower. Received: {received}.")
+        if not isinstance(settings["level"], str) or not isinstance(settings["lower"], bool):
+            received = shortened(settings)
+            raise InputError(f"{folder / 'codec.json'}: expected a level and true or false. Received: {received}.")
+        try:
+            return cls(Vocabulary(tuple(tokens)), **settings)
+        except InputError as error:
+            raise InputError(f"The codec in {folder} is damaged: {error}") from error
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:
@@ -248,14 +259,14 @@ def rows(values: Any, ragged: tf.RaggedTensor) -> list[Any]:
 def read_json(path: Path, *, whole: bool = False) -> list[tuple[int, Any]]:
     """Parses each line of a file, or the whole file, as JSON; returns line numbers and values."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        text = read_text(path)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text ({error}); copy the codec again.") from error
     values = []
     for number, part in enumerate([text] if whole else text.removesuffix("\n").split("\n"), start=1):
         try:
-            values.append((number, json.loads(part)))
-        except json.JSONDecodeError as error:
+            values.append((number, parse_json(part)))
+        except ValueError as error:
             raise InputError(f"{path}:{number}: expected JSON ({error}). Received: {part[:40]!r}.") from error
     return values
 

@@ -16,12 +16,15 @@ import numpy as np
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
-from mmtoolkit.text.vector_rows import WIDEST, Row, open_file, read_header, rows_of
+from mmtoolkit.text.vector_rows import WIDEST, Content, Row, open_file, read_header, rows_of
 from mmtoolkit.text.word2vec import nfc
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
+MOST_BYTES, MOST_VECTORS = 2**34, 2 * 10**7  # of a table: the largest published ones have a quarter of that
+UNPACKED, RATIO = 2**26, 50  # bytes that any gzip file may hold, and how much larger than itself: numbers pack to half
+CHECKED = 10**6  # numbers between two checks of the size
 LeftOut = dict[str, tuple[int, str]]  # by the reason: how many vectors, and the place of the first
 
 
@@ -60,11 +63,14 @@ def load_vectors(
     try:
         with open_file(path) as file, np.errstate(over="ignore"):  # too large for float32: not finite
             count, dim = read_header(file, path)
-            for row in rows_of(file, path, count, dim):
+            for number, row in enumerate(rows_of(file, path, count, dim)):
+                if not number % (CHECKED // dim):
+                    check_size(path, len(words), dim)
+                    check_packed(file, path)
                 word, reason = examined(row, words)
                 if reason:
-                    number, first = left_out.get(reason, (0, row.place))
-                    left_out[reason] = number + 1, first
+                    unusable, first = left_out.get(reason, (0, row.place))
+                    left_out[reason] = unusable + 1, first
                     continue
                 words[word] = len(words)
                 values.frombytes(row.vector.astype(np.float32, copy=False).tobytes())
@@ -74,6 +80,8 @@ def load_vectors(
                 check_count(count, len(words) + sum(number for number, _ in left_out.values()), path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise InputError(f"{path}: expected a whole gzip file. Received: {error}; copy it again.") from error
+    except MemoryError as error:
+        raise too_many(path, len(words), dim) from error
     if not words:
         raise InputError(f"{path}: expected vectors that can be used. Received: none; {summary(left_out)}.")
     if left_out:
@@ -159,6 +167,39 @@ def examined(row: Row, words: Collection[str]) -> tuple[str, str]:
     if not np.isfinite(row.vector).all():
         return word, "with a number that is not finite"
     return word, ""
+
+
+def check_size(path: Path, count: int, dim: int) -> None:
+    """Checks that a table is not larger than any that is in use.
+
+    Raises:
+        InputError: It is.
+    """
+    if count > MOST_VECTORS or 4 * count * dim > MOST_BYTES:
+        raise too_many(path, count, dim)
+
+
+def too_many(path: Path, count: int, dim: int) -> InputError:
+    """Returns the error for a table that is too large."""
+    size = f"{count:,} vectors of {dim:,} numbers ({4 * count * dim / 1e9:,.1f} GB)"
+    return InputError(
+        f"{path}: expected a table that fits into the memory, of at most {MOST_VECTORS:,} vectors and "
+        f"{MOST_BYTES / 1e9:,.0f} GB. Received: {size} or more; save only the most frequent words."
+    )
+
+
+def check_packed(file: Content, path: Path) -> None:
+    """Checks that a gzip file has not given far more yet than word vectors can be packed to.
+
+    Raises:
+        InputError: It has.
+    """
+    packed, unpacked = path.stat().st_size, file.tell()
+    if isinstance(file, gzip.GzipFile) and unpacked > max(UNPACKED, RATIO * packed):
+        raise InputError(
+            f"{path}: expected word vectors, of which gzip saves a half. Received: {packed / 1e6:,.1f} MB that hold "
+            f"over {unpacked / 1e6:,.0f} MB; if you trust the file, unpack it first."
+        )
 
 
 def check_count(count: int | None, found: int, path: Path) -> None:

@@ -8,6 +8,7 @@ import itertools
 import re
 import shlex
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +20,8 @@ Content = gzip.GzipFile | io.BufferedReader
 
 GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 WIDEST = 100_000  # numbers of a vector: more is a damaged first line
-LONGEST = 32 * WIDEST  # bytes of a first line
+NUMBER, WORD = 32, 10_000  # bytes at most: of a number as text, and of a word
+LONGEST = NUMBER * WIDEST  # bytes of a first line
 NUMERIC = frozenset(b"0123456789.+-eE \t\r\nnaifNAIF")  # bytes of numbers as text, also of nan and inf
 CONVERT = """python -c "import sys; from {module} import {load}; v = {load}{of}(sys.argv[1]); \
 getattr(v, 'wv', v).save_word2vec_format(sys.argv[2], binary=True)" {path} {target}"""
@@ -111,7 +113,10 @@ def rows_of(file: Content, path: Path, count: int | None, dim: int) -> Iterator[
 
 def text_rows(file: Content, path: Path, dim: int, *, first: int) -> Iterator[Row]:
     """Yields the vectors of a text file: on each line a word and its numbers."""
-    for number, line in enumerate(file, start=first):
+    longest = WORD + NUMBER * dim
+    for number, line in enumerate(iter(partial(file.readline, longest), b""), start=first):
+        if len(line) == longest:
+            raise wrong_line(f"{path}:{number}", line, dim, f"a line of {longest:,} bytes or more")
         if not line.strip():
             continue
         fields = line.rstrip().split(b" ")
@@ -121,7 +126,7 @@ def text_rows(file: Content, path: Path, dim: int, *, first: int) -> Iterator[Ro
         except ValueError:
             vector = np.empty(0, np.float32)
         if len(vector) != dim or not is_word(word):
-            raise wrong_line(f"{path}:{number}", line, dim, len(fields) - 1)
+            raise wrong_line(f"{path}:{number}", line, dim, f"{len(fields) - 1} after the word")
         yield Row(f"{path}:{number}", b" ".join(word), vector)
 
 
@@ -132,18 +137,18 @@ def is_word(parts: list[bytes]) -> bool:
     return not any(parts) or (all(parts) and not any(map(is_number, parts[1:])))
 
 
-def wrong_line(place: str, line: bytes, dim: int, found: int) -> InputError:
+def wrong_line(place: str, line: bytes, dim: int, found: str) -> InputError:
     """Returns the error for a line that is not a word and its numbers."""
-    received = line.decode("utf-8", "backslashreplace").rstrip()
+    received = (line if len(line) < WORD else line[:WORD] + line[-WORD:]).decode("utf-8", "backslashreplace").rstrip()
     received = received if len(received) <= 60 else f"{received[:30]} … {received[-29:]}"
     expected = f"expected a word and {dim} numbers with single spaces between"
-    return InputError(f"{place}: {expected}. Received: {received!r}, {found} after the word.")
+    return InputError(f"{place}: {expected}. Received: {received!r}, {found}.")
 
 
 def binary_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
     """Yields the vectors of a binary file: each a word, a space and the bytes of its numbers."""
     for number in itertools.count(1):
-        word = read_word(file)
+        word = read_word(file, f"{path}: vector {number}")
         if word is None:
             return
         numbers = file.read(4 * dim)
@@ -153,11 +158,17 @@ def binary_rows(file: Content, path: Path, dim: int) -> Iterator[Row]:
         yield Row(f"{path}: vector {number}", word, np.frombuffer(numbers, "<f4"))
 
 
-def read_word(file: Content) -> bytes | None:
-    """Reads up to the next space, without the line end of the vector before; `None` at the end of the file."""
+def read_word(file: Content, place: str) -> bytes | None:
+    """Reads up to the next space, without the line end of the vector before; `None` at the end of the file.
+
+    Raises:
+        InputError: There is none for long.
+    """
     word = b""
     while not word.endswith(b" ") and (ahead := file.peek(1)):
         word += file.read(ahead.find(b" ") + 1 or len(ahead))
+        if len(word) > WORD:
+            raise InputError(f"{place}: expected a word. Received: {word[:30]!r} …, {WORD:,} bytes without a space.")
     found = word.removesuffix(b" ").lstrip(b"\n")
     if not found and word and file.peek(1)[:1] == b" ":  # the word is a blank itself
         return file.read(1)

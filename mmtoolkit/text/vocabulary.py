@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, shortened
 
 PAD, START, END, UNK = 0, 1, 2, 3
 SPECIAL = ("[PAD]", "[START]", "[END]", "[UNK]")
@@ -35,10 +35,10 @@ class Vocabulary:
 
     def __post_init__(self) -> None:
         if self.tokens[:4] != SPECIAL:
-            raise InputError(f"A vocabulary begins with {SPECIAL}. Received: {self.tokens[:4]}.")
+            raise InputError(f"A vocabulary begins with {SPECIAL}. Received: {shortened(self.tokens[:4])}.")
         twice = [token for token, count in Counter(self.tokens).items() if count > 1]
         if twice:
-            raise InputError(f"Every token of a vocabulary comes once. Received twice: {twice[:5]}.")
+            raise InputError(f"Every token of a vocabulary comes once. Received twice: {shortened(twice[:5])}.")
 
     @classmethod
     def count(

@@ -128,7 +128,7 @@ def keep_distribution(
         seed: Random seed, where images are drawn from many.
         tell: Called where there are too few images.
     """
-    from mmtoolkit.presets import IMAGE_DISTRIBUTION
+    from mmtoolkit.presets import replace_image_distribution
 
     if source is None:
         return
@@ -136,10 +136,10 @@ def keep_distribution(
     if len(train) + len(valid) < LEAST:
         tell(f"fewer than {LEAST} pictures: predict will not say which ones are unlike them")
         model.image_distribution = None  # that of a fine-tuned model may be of another encoder
-        (preset / IMAGE_DISTRIBUTION).unlink(missing_ok=True)
+        replace_image_distribution(preset, None)
         return
     if distribution := model.fit_distribution(train, valid, source=source):
-        distribution.save(preset / IMAGE_DISTRIBUTION)
+        replace_image_distribution(preset, distribution)
 
 
 @contextlib.contextmanager

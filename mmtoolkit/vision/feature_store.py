@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import time
@@ -15,12 +14,12 @@ from typing import BinaryIO
 import numpy as np
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import STALE, delete_unfinished, write_atomically
+from mmtoolkit.image_files import read_picture
 from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
 
 SHARD = 128  # pictures: a killed run loses the work on at most so many
-STALE = 3600  # seconds
 JPEG, DECODING = b"\xff\xd8\xff", b"on white"  # how all but JPEG is decoded: features of before are not taken
 Progress = Callable[[int, int], None]
 
@@ -176,11 +175,10 @@ class FeatureStore:
         """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
-        unlisted = (array for array in self.folder.glob("*.npy") if not array.with_suffix(".json").exists())
-        for leftover in (*self.folder.glob(".*.part"), *unlisted):  # of a killed run, unless another writes it now
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - leftover.stat().st_mtime > STALE:
-                    leftover.unlink()
+        delete_unfinished(self.folder)
+        for array in self.folder.glob("*.npy"):  # killed before it was listed, unless another run lists it now
+            if not array.with_suffix(".json").exists() and time.time() - array.stat().st_mtime > STALE:
+                array.unlink(missing_ok=True)
         forward = extractor_graph(network, self.key.side)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)
@@ -220,7 +218,7 @@ class FeatureStore:
 
 def picture_digest(image: Path) -> str:
     """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded."""
-    data = image.read_bytes()
+    data = read_picture(image)
     return hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
 
 

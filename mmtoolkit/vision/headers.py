@@ -15,7 +15,11 @@ HEAD = 32  # bytes: enough for the sizes of all formats but JPEG and GIF
 
 def too_large(data: tf.Tensor) -> tf.Tensor:
     """Checks, as `<bool>[]`, whether a picture's header claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`."""
-    sides = claimed_sides(data)
+    return exceed(claimed_sides(data))
+
+
+def exceed(sides: tf.Tensor) -> tf.Tensor:
+    """Checks, as `<bool>[]`, whether sides `<int64>[2]` are more than are decoded."""
     return (tf.reduce_prod(sides) > MOST_PIXELS) | (tf.reduce_max(sides) > MOST_SIDE)
 
 

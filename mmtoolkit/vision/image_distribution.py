@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.hdf5 import open_h5
 
 FORMAT = 1
 LEAST = 16  # pictures, for training and validation: a data set of 20 cut 80/10/10 has 18
@@ -26,6 +27,7 @@ FLOOR = 1e-6  # of the mean square of a feature: float16, in which it is stored,
 QUANTILE = 0.99  # of the held-out pictures are nearer than the threshold
 ENOUGH, FOLDS = 100, 5  # held-out pictures for that quantile; with fewer, training pictures are held out in folds
 ARRAYS = ("mean", "axes", "variances")
+MOST = 2**20  # bytes of those of any model
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,14 +133,11 @@ class ImageDistribution:
         Raises:
             InputError: The file is damaged, or of another version.
         """
-        try:
-            with h5py.File(path, "r") as content:
-                same_format = content.attrs["format"] == FORMAT
-                values: dict[str, Any] = {name: float(content.attrs[name]) for name in ("residual", "threshold")}
-                loaded = cls(**values, **{name: content[name][()] for name in ARRAYS})
+        with open_h5(Path(path), most=MOST, remedy="copy the whole directory again") as content:
+            same_format = content.attrs["format"] == FORMAT
+            values: dict[str, Any] = {name: float(content.attrs[name]) for name in ("residual", "threshold")}
+            loaded = cls(**values, **{name: content[name][()] for name in ARRAYS})
             fits = same_format and loaded.axes.shape == (len(loaded.variances), len(loaded.mean)) and loaded.is_finite()
-        except (OSError, KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{path} is no distribution of pictures; copy the whole directory again.") from error
         if not fits:
             raise InputError(f"{path} is damaged or of another version of mmtoolkit; copy the whole directory again.")
         return loaded

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.image_files import DARK, SUFFIXES, TOO_LARGE, open_picture, to_rgb
-from mmtoolkit.vision.headers import first_frame, has_alpha, too_large
+from mmtoolkit.image_files import DARK, SUFFIXES, TOO_LARGE, open_picture, read_picture, to_rgb, too_large_text
+from mmtoolkit.vision.headers import claimed_sides, exceed, first_frame, has_alpha
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
@@ -41,7 +41,8 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: The bytes are no such picture, are cut off, or are `too_large`.
     """
-    with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(too_large(data)), [TOO_LARGE])]):
+    sides = claimed_sides(data)
+    with tf.control_dependencies([tf.debugging.Assert(tf.logical_not(exceed(sides)), [TOO_LARGE, sides])]):
         return decode_still(tf.identity(data), size=size)
 
 
@@ -229,7 +230,7 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         OSError: The file cannot be read, or is no picture.
     """
-    data = path.read_bytes()
+    data = read_picture(path)
     is_moving = data[12:16] == b"VP8X" and data[20:21] and data[20] & MOVING
     return data if data.startswith(GRAPH_READS) and not is_moving else bmp_bytes(data)
 
@@ -244,6 +245,6 @@ def bmp_bytes(data: bytes) -> bytes:
 def reason(error: Exception) -> str:
     """Describes in a few words why a picture cannot be read."""
     text = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error)
-    if TOO_LARGE in text:
-        return TOO_LARGE
+    if TOO_LARGE in text and (sides := re.search(r"\[(\d+) (\d+)\]", text)):  # as the graph says them
+        return too_large_text([int(side) for side in sides.groups()])
     return re.sub(r"{{.*?}}|\[Op:.*", "", text.splitlines()[0]).strip(" .")

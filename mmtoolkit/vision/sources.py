@@ -20,8 +20,8 @@ from mmtoolkit.vision.vgg import (
     cache_weights,
     choose_precision,
     extractor_graph,
+    kept_weights,
     vgg19_weights,
-    weights_by_digest,
 )
 
 RANDOM = "random"
@@ -178,8 +178,8 @@ def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_
 
 
 def has_weights(key: ExtractorKey) -> bool:
-    """Checks whether the weights of a key are in the cache; random ones need no file."""
-    return key.weights == RANDOM or weights_by_digest(key.weights).is_file()
+    """Checks whether the weights of a key are whole in the cache; random ones need no file."""
+    return key.weights == RANDOM or kept_weights(key.weights) is not None
 
 
 @lru_cache(maxsize=2)
@@ -187,14 +187,14 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
     """Builds the extractor that a key describes.
 
     Raises:
-        InputError: The weights file with that hash is not in the cache.
+        InputError: The weights file with that hash is not in the cache, or is damaged there.
     """
-    if not has_weights(key):
+    path = None if key.weights == RANDOM else kept_weights(key.weights)
+    if path is None and key.weights != RANDOM:
         raise InputError(
             f"This model was trained on features of the VGG19 weights with SHA-256 {key.weights[:16]}…, which are not "
             f"in the cache {cache_folder()}; give the file with --vgg19-weights."
         )
-    path = None if key.weights == RANDOM else weights_by_digest(key.weights)
     return VGG19Regions.from_weights(path, precision=key.precision, layer=key.layer)
 
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
+import re
 import shutil
 import sys
 import warnings
@@ -13,12 +13,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import delete_unfinished, file_digest, unfinished, write_atomically
+from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.machine import instructions
+from mmtoolkit.vision.digests import remembered_digest
 
 IMAGE_SIZE = 224  # side of the square pictures
 SHAPES = {  # by layer: the regions and features that it gives
@@ -77,7 +80,7 @@ class VGG19Regions(keras.layers.Layer):
             seed: Seed of the random weights.
 
         Raises:
-            InputError: The file does not hold VGG19's convolutions.
+            InputError: The file does not hold VGG19's convolutions, or a number in it is not finite.
         """
         dtype = "mixed_bfloat16" if precision == "bfloat16" else "float32"
         extractor = cls(layer=layer, dtype=dtype, trainable=False)
@@ -86,7 +89,11 @@ class VGG19Regions(keras.layers.Layer):
                 kernel.assign(keras.initializers.HeNormal(seed=100 * seed + number)(kernel.shape))
             return extractor
         try:
-            with warnings.catch_warnings(action="ignore"):  # of every layer that is not in a wrong file
+            most = 8 * extractor.whole.count_params()
+            with (
+                warnings.catch_warnings(action="ignore"),  # of every layer that is not in a wrong file
+                open_h5(path, most=most, remedy="give another file"),
+            ):
                 extractor.whole.load_weights(str(path))
         except (ValueError, OSError, KeyError) as error:
             raise InputError(
@@ -94,6 +101,11 @@ class VGG19Regions(keras.layers.Layer):
                 f"({PUBLISHED[layer][0]}). Received: {path}, which holds something else or is damaged; give another "
                 "file with --vgg19-weights."
             ) from error
+        if not all(np.isfinite(weight).all() for weight in extractor.get_weights()):
+            raise InputError(
+                f"Expected finite weights of VGG19. Received: {path}, which has numbers that are not; give another "
+                "file with --vgg19-weights."
+            )
         return extractor
 
     def build(self, input_shape: Any = None) -> None:
@@ -149,8 +161,8 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
     if cached := cached_weights(layer):
         return cached
     name, md5 = PUBLISHED[layer]
-    given = sorted(weights_by_digest("").parent.glob("*.h5"), key=lambda path: path.stat().st_mtime)
-    if given and name == NO_TOP:
+    given = sorted(whole_weights(), key=lambda path: path.stat().st_mtime) if name == NO_TOP else []
+    if given:
         warnings.warn(
             f"VGG19's weights are those given before, {given[-1]}; --vgg19-weights names others", stacklevel=2
         )
@@ -162,18 +174,40 @@ def vgg19_weights(source: str, *, layer: str = "block5_conv4") -> Path | None:
 def cached_weights(layer: str) -> Path | None:
     """Finds the published weights of a layer in the cache, downloaded or copied there from a given path."""
     name, md5 = PUBLISHED[layer]
-    if (published := cache_folder() / name).is_file():
-        return published
-    by_digest = weights_by_digest("").parent.glob("*.h5")
-    return next((path for path in by_digest if file_digest(path, "md5") == md5), None)
+    if is_whole(cache_folder() / name, md5, "md5"):
+        return cache_folder() / name
+    return next((path for path in whole_weights() if remembered_digest(path, "md5") == md5), None)
+
+
+def whole_weights() -> list[Path]:
+    """Finds the weights files in the cache that were given by their paths."""
+    paths = (cache_folder() / "weights").glob("*.h5")
+    return [path for path in sorted(paths) if kept_weights(path.stem)]
+
+
+def kept_weights(digest: str) -> Path | None:
+    """Finds the weights file with a SHA-256 in the cache, if it is whole."""
+    path = weights_by_digest(digest)
+    return path if re.fullmatch("[0-9a-f]{64}", digest) and is_whole(path, digest) else None
+
+
+def is_whole(path: Path, digest: str, algorithm: str = "sha256") -> bool:
+    """Checks whether a file is in the cache with its digest; one that is damaged is not used, with a warning."""
+    if not path.is_file():
+        return False
+    if remembered_digest(path, algorithm) == digest:
+        return True
+    warnings.warn(f"the cached {path} is damaged and is not used: its digest is not {digest[:16]}…", stacklevel=2)
+    return False
 
 
 def download(target: Path, md5: str) -> None:
     """Downloads published weights; the file gets its name once it is complete."""
-    partial = target.with_name(f"{target.name}.part")
+    partial = unfinished(target)
     folder = {"cache_dir": str(target.parent), "cache_subdir": ""}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
+        delete_unfinished(target.parent)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for a command's results
             keras.utils.get_file(partial.name, URL + target.name, file_hash=md5, hash_algorithm="md5", **folder)
         os.replace(partial, target)
@@ -182,12 +216,8 @@ def download(target: Path, md5: str) -> None:
             f"VGG19's weights are not here and could not be downloaded; put {target.name} at {target}, or give its "
             "path with --vgg19-weights."
         ) from error
-
-
-def file_digest(path: Path, algorithm: str = "sha256") -> str:
-    """Computes the digest of a file, in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, algorithm).hexdigest()
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def cache_weights(path: Path, *, layer: str) -> str:
@@ -196,17 +226,20 @@ def cache_weights(path: Path, *, layer: str) -> str:
     Raises:
         InputError: The file does not hold VGG19's convolutions; it is not copied.
     """
-    digest = file_digest(path)
+    digest = remembered_digest(path) if path.is_relative_to(cache_folder()) else file_digest(path)
     target = weights_by_digest(digest)
-    if target.is_file() and target.stat().st_size == path.stat().st_size:  # another size: it was cut off since
+    if kept_weights(digest):
         return digest
-    copy = target.with_name(f"{digest}.part.h5")  # Keras goes by the ending
+    copy = unfinished(target).with_suffix(".part.h5")  # Keras goes by the ending
     target.parent.mkdir(parents=True, exist_ok=True)
+    delete_unfinished(target.parent)
     try:
         with path.open("rb") as weights:
             write_atomically(copy, lambda file: shutil.copyfileobj(weights, file))
         VGG19Regions.from_weights(copy, precision="float32", layer=layer)
-        os.replace(copy, target)
+        if file_digest(copy) != digest:
+            raise InputError(f"Expected a file that stays as it is. Received: {path}, which has changed; try again.")
+        os.replace(copy, target)  # by another process' copy as well, which is the same
     except InputError as error:
         raise InputError(str(error).replace(str(copy), str(path))) from error
     finally:

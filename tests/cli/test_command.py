@@ -5,9 +5,13 @@ from __future__ import annotations
 import doctest
 import errno
 import importlib
+import itertools
+import json
 import os
 import subprocess
 import sys
+import time
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -194,6 +198,23 @@ def test_a_config_that_is_no_text_or_not_there_is_named(tmp_path: Path, capsys: 
         assert f"--config expects a readable YAML file. Received: {path} (" in one_line(capsys)
 
 
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{b}: &{b} [{', '.join([f'*{a}'] * 9)}]\n" for a, b in itertools.pairwise("abcdefgh")
+)
+BAD_YAML = {"aliases": BOMB, "lists": "[" * 50_000, "mappings": "{a: " * 50_000, "number": "beam: " + "9" * 5000}
+
+
+@pytest.mark.parametrize("content", BAD_YAML.values(), ids=BAD_YAML)
+def test_a_hostile_config_ends_in_one_line_at_once(
+    config: Any, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A few hundred bytes of aliases stand for 9 ** 8 words."""
+    path, started = config(content), time.perf_counter()
+    assert Job().run("--config", path) == 2
+    assert time.perf_counter() - started < 5
+    assert f"--config expects a readable YAML file. Received: {path} (" in one_line(capsys)
+
+
 @pytest.mark.parametrize("words", [["--config"], ["--config="]])
 def test_a_config_without_a_file_is_wrong_usage(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert Job().run(*words) == 2
@@ -210,6 +231,12 @@ def test_the_result_is_the_exit_code(result: int | None, code: int) -> None:
     [
         (InputError("expected a folder. Received: 'x'."), 2, "expected a folder. Received: 'x'."),
         (KeyboardInterrupt(), 130, "interrupted"),
+        (
+            MemoryError(),
+            1,
+            "the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)",
+        ),
+        (RecursionError("maximum depth"), 1, "an input is nested too deeply to be read; give a flatter one"),
         (
             type("ResourceExhaustedError", (Exception,), {})(),
             1,
@@ -379,3 +406,36 @@ def test_the_help_of_every_job_reads_well(name: str, capsys: pytest.CaptureFixtu
     for argument in arguments.arguments_of(main):
         assert argument.help and argument.help in shown, argument
         assert f"{ranges.spelt(argument.name)} " in shown or argument.positional, argument
+
+
+ODD = "a\x1b]0;title\x07\x1b[2J\r\x08\x00\x7f\x9b1m\u2028\u202eb\u2066 개 😀 é\u200d\\x"
+READABLE = r"a\x1b]0;title\x07\x1b[2J\x0d\x08\x00\u007f\u009b1m\u2028\u202eb\u2066 개 😀 é" + "\u200d\\x"
+
+
+def test_control_characters_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    """On stdout whatever a job prints, on stderr notes, warnings and errors; the terminal is left as it was."""
+    assert command.shown(ODD) == READABLE
+    assert command.shown("one\ttwo\nthree") == r"one\x09two\x0athree"
+    before = sys.stdout
+
+    def main() -> int:
+        """Prints a name."""
+        print(f"1.jpg\t{ODD}")
+        print(json.dumps({"caption": ODD}, ensure_ascii=False, indent=1))
+        command.tell(f"{ODD}\nnext")
+        command.warn(ODD)
+        warnings.warn(ODD, stacklevel=1)
+        raise InputError(ODD)
+
+    with pytest.raises(SystemExit), warnings.catch_warnings():
+        warnings.simplefilter("always")
+        warnings.showwarning = lambda message, category, *_: sys.stderr.write(  # type: ignore[assignment]
+            warnings.formatwarning(message, category, "a.py", 1)
+        )
+        command.run(main, argv=[], prog="mmtoolkit job")
+    printed = capsys.readouterr()
+    row, _, result = printed.out.partition("\n")
+    assert row == f"1.jpg\t{READABLE}"
+    assert json.loads(result) == {"caption": ODD} and not set(result) & set(ODD) - set(READABLE)
+    assert printed.err == f"{READABLE}\nnext\nwarning: {READABLE}\nwarning: {READABLE}\nerror: {READABLE}\n"
+    assert sys.stdout is before

@@ -52,6 +52,9 @@ QUESTIONS = np.array([[1, 4, 5, 2], [1, 8, 2, 0]], "int32")
 MASK = np.array([[True, True, False, True, False], [True, False, True, True, True]])
 
 
+READY: dict[tuple[Any, ...], Any] = {}
+
+
 @dataclass(frozen=True)
 class Case:
     """One layer or model: how to make it, what to feed it, and how to call it."""
@@ -67,8 +70,15 @@ class Case:
         outputs = keras.tree.flatten(self.call(layer, self.inputs if inputs is None else inputs))
         return [output for output in outputs if output is not None]
 
-    def ready(self, seed: int = 3, **options: Any) -> Any:
-        """Built, with no weight at a special value."""
+    def ready(self, **options: Any) -> Any:
+        """Built, with no weight at a special value; the same for all tests, none of which changes it."""
+        key = (self.name, *sorted(options.items()))
+        if key not in READY:
+            READY[key] = self.fresh(**options)
+        return READY[key]
+
+    def fresh(self, seed: int = 3, **options: Any) -> Any:
+        """As `ready`, for a test that changes it."""
         layer = self.make(**options)
         self.run(layer)
         for index, weight in enumerate(layer.trainable_weights):

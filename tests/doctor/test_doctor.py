@@ -15,9 +15,9 @@ import pytest
 from PIL import Image, ImageDraw, ImageEnhance
 
 import mmtoolkit as mm
-from mmtoolkit.doctor import examine, health_page
+from mmtoolkit.doctor import examine, health_html, health_page
 from mmtoolkit.doctor.duplicates import Owner, alike, duplicates, near_pairs, nearly_same
-from mmtoolkit.doctor.findings import USABLE
+from mmtoolkit.doctor.findings import USABLE, Finding
 from mmtoolkit.doctor.pictures import inspect_pictures
 from mmtoolkit.doctor.texts import (
     Text,
@@ -269,3 +269,12 @@ def test_the_page_shows_doubles_side_by_side(planted: Path, tmp_path: Path) -> N
     assert len(doubles) == 4 and all(double.count("<img ") == 2 for double in doubles)
     assert "A title &amp; more" in page and not re.search(r'(src|href)="(?!data:)', page)
     assert all(f"<h2>{kind}</h2>" in page for kind in PLANTED)
+
+
+def test_the_page_names_a_picture_outside_of_the_data_and_does_not_embed_it(tmp_path: Path) -> None:
+    for place in ("inside.png", "outside.png"):
+        Image.new("RGB", (40, 40), "red").save(tmp_path / place)
+    inside = Finding("cmyk", "odd", image="inside.png", path=tmp_path / "inside.png")
+    outside = Finding("cmyk", "odd", image=str(tmp_path / "outside.png"), path=tmp_path / "outside.png")
+    assert health_html.item(inside).count("data:image/jpeg") == 1
+    assert "data:image/jpeg" not in health_html.item(outside) and f"{tmp_path}/outside.png" in health_html.item(outside)

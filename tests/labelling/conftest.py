@@ -12,6 +12,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 import pytest
 from PIL import Image
@@ -45,16 +46,28 @@ class Answer(NamedTuple):
         return json.loads(self.content)
 
 
+COOKIES: dict[str, str] = {}  # of each host and port, as a browser keeps them
+
+
 def fetch(address: str, body: Any = None, **headers: str) -> Answer:
-    """Gets an address, or posts JSON (bytes as they are) to it."""
+    """Gets an address, or posts JSON (bytes as they are) to it, with the cookie of its page."""
     data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-    kind = {} if data is None else {"Content-Type": "application/json"}
-    request = urllib.request.Request(address, data, kind | {name.replace("_", "-"): headers[name] for name in headers})
+    sent = {"Cookie": COOKIES.get(urlsplit(address).netloc, "")}
+    sent |= {} if data is None else {"Content-Type": "application/json"}
+    request = urllib.request.Request(address, data, sent | {name.replace("_", "-"): headers[name] for name in headers})
     try:
         with urllib.request.urlopen(request, timeout=10) as answer:
             return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
         return Answer(error.code, error.headers, error.read())
+
+
+def visit(page: str) -> str:
+    """Opens a page, keeps its cookie, and returns the address of its server."""
+    answer = fetch(page)
+    assert answer.status == 200
+    COOKIES[urlsplit(page).netloc] = answer.headers["Set-Cookie"].partition(";")[0]
+    return page.partition("?")[0]
 
 
 Serve = Callable[..., LabelServer]
@@ -75,6 +88,7 @@ def serve(photos: Path) -> Iterator[Serve]:
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         running.append((server, thread))
+        COOKIES[urlsplit(server.address).netloc] = f"{server.cookie}={server.token}"
         return server
 
     yield start
@@ -87,9 +101,10 @@ def serve(photos: Path) -> Iterator[Serve]:
 
 
 class Job(NamedTuple):
-    """A running `mmtoolkit label` and where its page is."""
+    """A running `mmtoolkit label`, its page, and the address of its server; or what it said in place of them."""
 
     process: subprocess.Popen[str]
+    page: str
     address: str
 
 
@@ -103,7 +118,8 @@ def label() -> Iterator[Callable[..., Job]]:
         process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
         line = process.stderr.readline()  # type: ignore[union-attr]
         found = re.search(r"http://\S+", line)
-        jobs.append(Job(process, found[0] if found else line))
+        page = found[0] if found else line
+        jobs.append(Job(process, page, visit(page) if found else page))
         return jobs[-1]
 
     yield start

@@ -87,7 +87,7 @@ def said(name: str, question: str) -> Proposal:
 def test_captions_by_keys_alone(serve: Any, look: Look, photos: Path) -> None:
     (photos / "0.jpg").write_bytes(b"no picture")  # told, and passed over
     server = serve(proposer=Proposer(said))
-    seen = look(server.address)
+    seen = look(server.page)
     seen.wait("place", "^2 of 5$")
     assert seen.text("skipped").startswith("0.jpg: cannot be read")
     seen.wait_written("this is 1.jpg")
@@ -144,7 +144,7 @@ def test_questions_by_keys_alone(serve: Any, look: Look, photos: Path) -> None:
     def answer(name: str, question: str) -> Proposal:
         return Proposal(((f"{question[:5]} {name}", 0.876), ("green", 0.1)), "words that it does not know: hue")
 
-    seen = look(serve(QUESTIONS, Proposer(answer)).address)
+    seen = look(serve(QUESTIONS, Proposer(answer)).page)
     seen.wait("place", "^1 of 4$")
     assert seen.page.locator("#said").is_hidden()
     seen.type("which colour?")
@@ -186,7 +186,7 @@ def test_questions_by_keys_alone(serve: Any, look: Look, photos: Path) -> None:
 def test_an_emptied_caption_is_gone_only_when_its_picture_is_left(serve: Any, look: Look, photos: Path) -> None:
     """Whoever empties a field to write anew keeps the other columns of its row."""
     (photos / "captions.csv").write_text("image,caption,id\n1.jpg,red,a\n2.jpg,green,b\n3.png,blue,c\n해변/4.jpg,y,d\n")
-    seen = look(serve().address)
+    seen = look(serve().page)
     seen.wait_written("red")
     seen.page.clock.install()
     seen.press("Control+a", "Delete")
@@ -205,7 +205,7 @@ def test_an_emptied_caption_is_gone_only_when_its_picture_is_left(serve: Any, lo
 def test_all_is_in_view(serve: Any, look: Look, photos: Path, width: int) -> None:
     Image.new("RGB", (900, 300), "navy").save(photos / "1.jpg")
     Image.new("RGB", (300, 900), "navy").save(photos / "2.jpg")
-    seen = look(serve(proposer=Proposer(lambda *_: Proposal((("a word " * 30, None),)))).address, width=width)
+    seen = look(serve(proposer=Proposer(lambda *_: Proposal((("a word " * 30, None),)))).page, width=width)
     for place in (1, 2):
         seen.wait("place", f"^{place} of 4$")
         seen.page.locator("#texts button").wait_for()
@@ -225,7 +225,7 @@ def test_all_is_in_view(serve: Any, look: Look, photos: Path, width: int) -> Non
 
 
 def test_a_korean_browser_gets_korean(serve: Any, look: Look) -> None:
-    seen = look(serve().address, locale="ko-KR")
+    seen = look(serve().page, locale="ko-KR")
     seen.wait("place", "^4장 중 1번째$")
     assert seen.page.locator("label").inner_text() == "설명" and seen.text("next") == "저장하고 다음"
     assert seen.page.locator("html").get_attribute("lang") == "ko"
@@ -234,7 +234,7 @@ def test_a_korean_browser_gets_korean(serve: Any, look: Look) -> None:
 
 
 def test_a_syllable_of_hangul_that_is_ended_with_enter_does_not_leave(serve: Any, look: Look) -> None:
-    seen = look(serve().address)
+    seen = look(serve().page)
     seen.wait("place", "^1 of 4$")
     seen.page.locator("textarea").dispatch_event("keydown", {"key": "Enter", "isComposing": True})
     seen.type("빨강")
@@ -242,8 +242,26 @@ def test_a_syllable_of_hangul_that_is_ended_with_enter_does_not_leave(serve: Any
     assert seen.text("place") == "1 of 4"
 
 
+def test_a_text_that_is_too_long_is_told_and_kept_on_the_page(serve: Any, look: Look, photos: Path) -> None:
+    """Browsers do not send 64 KiB with `keepalive`, nor does a server read a megabyte."""
+    seen = look(serve().page)
+    seen.wait("place", "^1 of 4$")
+    for length in (2001, 400_000):
+        seen.page.locator("textarea").fill("개" * length)
+        seen.wait("status", f"Not saved: 1.jpg: a text has at most 2000 characters, and this one has {length}")
+    assert not (photos / "captions.csv").exists()
+    seen.page.locator("textarea").fill("개" * 2000)
+    seen.saved("1.jpg")
+    seen.press("Shift+Enter")
+    for number in range(12):  # 72 KB for one picture
+        seen.page.locator("textarea").last.fill(f"{number}" + "개" * 1990)
+        seen.press("Shift+Enter")
+    seen.saved("1.jpg")
+    assert len(captions_of(photos)["1.jpg"]) == 13 and seen.complaints == []
+
+
 def test_what_could_not_be_saved_is_told_and_saved_later(serve: Any, look: Look, photos: Path) -> None:
-    seen = look(serve().address)
+    seen = look(serve().page)
     seen.wait("place", "^1 of 4$")
     (photos / "captions.csv").write_text("spoilt\n")
     seen.type("red")
@@ -257,7 +275,7 @@ def test_what_could_not_be_saved_is_told_and_saved_later(serve: Any, look: Look,
 def test_a_killed_server_loses_nothing(label: Any, look: Look, photos: Path) -> None:
     """What the page called saved is on disk; what it did not stays on the page until there is a server again."""
     job = label(photos, "--port", 0)
-    seen = look(job.address)
+    seen = look(job.page)
     for number, name in enumerate(NAMES[:2], start=1):
         seen.wait("place", f"^{number} of 4$")
         seen.type(f"caption of {name}")
@@ -274,6 +292,9 @@ def test_a_killed_server_loses_nothing(label: Any, look: Look, photos: Path) -> 
     assert seen.written == ["written to nobody"] and seen.text("place") == "3 of 4"
     kept = {name: (f"caption of {name}",) for name in NAMES[:2]}
     assert captions_of(photos) == kept
-    label(photos, "--port", job.address.rstrip("/").rpartition(":")[2])
+    again = label(photos, "--port", job.address.rstrip("/").rpartition(":")[2])
+    seen.wait("status", "was started anew: open the address that it printed")  # with a token that this page has not
+    assert captions_of(photos) == kept
+    seen.page.context.new_page().goto(again.page)  # which brings the cookie
     seen.saved("3.png")
     assert captions_of(photos) == kept | {"3.png": ("written to nobody",)}

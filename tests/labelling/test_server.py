@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
+import os
 import socket
 import threading
+import time
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -14,8 +17,9 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.labelling import QUESTIONS, Proposal, Proposer
-from tests.labelling.conftest import COLOURS, NAMES, fetch
+from mmtoolkit.labelling import QUESTIONS, Proposal, Proposer, replies
+from mmtoolkit.labelling.server import PATIENCE
+from tests.labelling.conftest import COLOURS, COOKIES, NAMES, fetch
 
 
 def post(server: Any, image: str, labels: Any, **fields: Any) -> Any:
@@ -34,6 +38,7 @@ def test_the_page_is_told_what_there_is(serve: Any, photos: Path) -> None:
         "table": server.work.table,
         "file": "captions.csv",
         "fields": ["caption"],
+        "longest": 2000,
         "names": list(NAMES),
         "labelled": ["2.jpg"],
         "proposes": False,
@@ -74,13 +79,21 @@ def test_heic_is_turned_into_what_browsers_show(serve: Any, photos: Path) -> Non
 def test_a_picture_that_cannot_be_read_is_told(serve: Any, photos: Path) -> None:
     (photos / "2.jpg").write_bytes((photos / "1.jpg").read_bytes()[:200])
     server = serve()
-    fault = "2.jpg: cannot be read (it is damaged, or no known picture); replace the file or leave it out"
+    fault = "2.jpg: cannot be read (damaged or cut off); replace the file or leave it out"
     assert fetch(server.address + "item?image=2.jpg").json == {"labels": [], "fault": fault}
     answer = fetch(server.address + "picture?image=2.jpg")
     assert (answer.status, answer.json) == (415, {"error": fault})
     (photos / "1.jpg").unlink()
     assert "cannot be read (No such file" in fetch(server.address + "item?image=1.jpg").json["fault"]
     assert fetch(server.address + "item?image=3.png").json["fault"] == ""
+
+
+def test_a_picture_that_says_too_much_is_told_how_much(serve: Any, photos: Path) -> None:
+    sides = (13_299 | 13_299 << 14 | 1 << 28).to_bytes(4, "little")  # a WebP of 40 bytes
+    (photos / "3.png").write_bytes(b"RIFF\x20\0\0\0WEBPVP8L\x14\0\0\0\x2f" + sides + bytes(15))
+    fault = fetch(f"{serve().address}item?image=3.png").json["fault"]
+    assert "more than 67 megapixels, or 65,535 pixels on a side: it has 13,300 x 13,300" in fault
+    assert "damaged" not in fault
 
 
 def test_a_file_name_that_no_table_holds_is_told(serve: Any, photos: Path) -> None:
@@ -183,6 +196,47 @@ def test_another_origin_is_refused(serve: Any, photos: Path, origin: str) -> Non
     assert (photos / "captions.csv").exists()
 
 
+ROUTES = ("", "start", "item?image=1.jpg", "picture?image=1.jpg", "proposal?image=1.jpg", "summary", "nothing")
+
+
+@pytest.mark.parametrize("given", ["", "wrong", "cut", "another port's", "another labelling's"])
+def test_other_users_of_the_machine_are_refused(serve: Any, photos: Path, given: str) -> None:
+    """Whoever has not seen the printed address has no token, in the address or in the cookie."""
+    server, other = serve(), serve(QUESTIONS)
+    token = {"wrong": "x" * 43, "cut": server.token[:-1], "another labelling's": other.token}.get(given, "")
+    cookie = other.cookie if given == "another port's" else server.cookie
+    sent = f"a=b; {cookie}={server.token if given.startswith('another port') else token}"
+    received = "another one" if token else "none"
+    sentence = (
+        f"expected the token of this labelling. Received: {received}; open the whole address that mmtoolkit label "
+        "printed."
+    )
+    body = {"table": server.work.table, "image": "1.jpg", "labels": [["red"]]}
+    for path, content in ((path, content) for content in (None, body) for path in (*ROUTES, "save", "done")):
+        answers = [fetch(server.address + path, content, Cookie=sent)]
+        if token:
+            joint = "&" if "?" in path else "?"
+            answers.append(fetch(f"{server.address}{path}{joint}token={token}", content, Cookie=""))
+        for answer in answers:
+            assert (answer.status, answer.json) == (403, {"error": sentence}), path
+            assert "Set-Cookie" not in answer.headers
+    assert not (photos / "captions.csv").exists()
+    assert fetch(server.address + "start").status == 200  # it still runs
+
+
+def test_the_page_brings_a_cookie_for_its_further_requests(serve: Any) -> None:
+    server = serve()
+    answer = fetch(server.page, Cookie="")
+    cookie = f"mmtoolkit-label-{server.server_port}={server.token}"
+    assert answer.headers["Set-Cookie"] == f"{cookie}; Path=/; HttpOnly; SameSite=Strict"
+    assert (
+        server.token not in server.address and len(server.token) >= 43 and server.token not in answer.content.decode()
+    )
+    for given in (cookie, f"a=b; {cookie}", f"{cookie};c", f"{cookie}; é=1"):
+        assert fetch(server.address + "start", Cookie=given).status == 200
+    assert fetch(f"{server.address}?token=old", Cookie=cookie).status == 200  # a page of before, loaded again
+
+
 def test_what_a_form_of_another_page_can_send_is_refused(serve: Any, photos: Path) -> None:
     """A browser sends plain text anywhere without asking the server first."""
     server = serve()
@@ -216,8 +270,54 @@ def raw(address: str, path: str) -> bytes:
     """What comes for a path that no client has tidied."""
     place = urlsplit(address)
     with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
-        connection.sendall(f"GET {path} HTTP/1.0\r\nHost: {place.netloc}\r\n\r\n".encode())
+        connection.sendall(
+            f"GET {path} HTTP/1.0\r\nHost: {place.netloc}\r\nCookie: {COOKIES[place.netloc]}\r\n\r\n".encode()
+        )
         return b"".join(iter(lambda: connection.recv(65536), b""))
+
+
+@pytest.mark.parametrize(
+    "path", ["http://[::1/start", "//[", "/start?image=%ff%00", "*", "/\\..\\..", "/" + "x" * 60_000]
+)
+def test_a_strange_address_is_answered(serve: Any, capfd: pytest.CaptureFixture[str], path: str) -> None:
+    answer = raw(serve().address, path)
+    good = path.startswith("/start")
+    assert answer.startswith((b"HTTP/1.0 200",) if good else (b"HTTP/1.0 400", b"HTTP/1.0 404"))
+    assert good or b'{"error": "expected ' in answer
+    assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("length", "closes", "message"),
+    [
+        ("100", True, "expected the 100 bytes that the request announces. Received: fewer; send it again."),
+        ("100", False, "expected the 100 bytes that the request announces. Received: fewer; send it again."),
+        ("-1", False, "expected at most 1000000 bytes. Received: -1."),
+        ("9" * 5000, False, "expected at most 1000000 bytes. Received: 99999999999999999999."),
+        ("x", False, "expected at most 1000000 bytes. Received: x."),
+    ],
+)
+def test_a_body_that_does_not_come_is_answered(
+    serve: Any,
+    photos: Path,
+    capfd: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    length: str,
+    closes: bool,
+    message: str,
+) -> None:
+    monkeypatch.setattr("mmtoolkit.labelling.server.RequestHandler.timeout", 0.2)
+    place = urlsplit(serve().address)
+    head = f"POST /save HTTP/1.0\r\nHost: {place.netloc}\r\nCookie: {COOKIES[place.netloc]}\r\n"
+    head += f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(head.encode() + b'{"image": "1.jpg"')
+        if closes:
+            connection.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert answer.startswith(b"HTTP/1.0 400")
+    assert json.loads(answer.partition(b"\r\n\r\n")[2]) == {"error": message}
+    assert capfd.readouterr().err == "" and not (photos / "captions.csv").exists()
 
 
 @pytest.mark.parametrize(
@@ -231,6 +331,7 @@ def raw(address: str, path: str) -> bytes:
         ({"image": "1.jpg", "table": "?", "labels": [["a", "b"]]}, "expected labels of 1 text(s) each."),
         ({"image": "1.jpg", "table": "?", "labels": [[1]]}, "expected labels of 1 text(s) each."),
         ({"image": "1.jpg", "table": "?", "labels": [["\ud800"]]}, "expected whole Unicode characters."),
+        ({"image": "1.jpg", "table": "?", "labels": [["a" * 900_000]]}, "expected a text of at most 2,000 characters."),
     ],
 )
 def test_what_is_no_label_is_refused(serve: Any, photos: Path, body: Any, message: str) -> None:
@@ -285,6 +386,130 @@ def test_the_end_ends_all_threads_and_frees_the_port(serve: Any, photos: Path) -
     assert serve(port=server.server_port).server_port == server.server_port
 
 
+def test_a_request_that_never_ends_keeps_nobody_waiting(
+    serve: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that sends a byte now and then never meets the time that a single byte may take."""
+    monkeypatch.setattr("mmtoolkit.labelling.server.RequestHandler.timeout", 60)
+    server = serve()
+    place = urlsplit(server.address)
+    post(server, "1.jpg", [["red"]])
+    slow = [socket.create_connection((place.hostname, place.port), timeout=10) for _ in range(3)]
+    for connection, start in zip(slow, (b"", b"GET /sta", b"POST /save HTTP/1.0\r\nHost: "), strict=True):
+        connection.sendall(start)
+    assert post(server, "2.jpg", [["green"]]).status == 200
+    server.shutdown()
+    server.server_close()
+    assert not any(each.thread.is_alive() for each in server.handlings)
+    for connection in slow:
+        connection.close()
+
+
+def test_a_picture_that_is_being_decoded_keeps_nobody_waiting(
+    serve: Any, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def decode(path: Path, side: int) -> Image.Image:
+        begun.set()
+        go.wait(60)
+        raise OSError("late")
+
+    monkeypatch.setattr(replies, "upright", decode)
+    server = serve()
+    asking = threading.Thread(target=fetch, args=(server.address + "picture?image=1.jpg",))
+    asking.start()
+    assert begun.wait(10)
+    assert post(server, "2.jpg", [["green"]]).status == 200
+    server.shutdown()
+    before = time.monotonic()
+    server.server_close()
+    assert PATIENCE <= time.monotonic() - before < 10
+    go.set()
+    asking.join()
+
+
+def test_the_end_completes_a_save_and_begins_none(serve: Any, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slowly(descriptor: int) -> None:
+        begun.set()
+        go.wait(60)
+
+    monkeypatch.setattr("os.fsync", slowly)
+    server = serve()
+    answers: list[Any] = []
+    saving = threading.Thread(target=lambda: answers.append(post(server, "1.jpg", [["red"]])))
+    saving.start()
+    assert begun.wait(10)
+    ending = threading.Thread(target=lambda: (server.shutdown(), server.server_close()))
+    ending.start()
+    ending.join(0.2)
+    assert ending.is_alive() and not (photos / "captions.csv").exists()
+    go.set()
+    ending.join(10)
+    saving.join(10)
+    assert [answer.status for answer in answers] == [200]
+    assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,red\n"
+    late = {"table": server.work.table, "image": "2.jpg", "labels": [["green"]]}
+    with pytest.raises(mm.InputError, match="Received: one that has ended"):
+        replies.save_reply(server.work, late)
+    assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,red\n"
+
+
+def test_a_request_must_come_in_time(serve: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mmtoolkit.labelling.server.RequestHandler.timeout", 60)
+    place = urlsplit(serve().address)
+    monkeypatch.setattr("mmtoolkit.labelling.server.LONGEST", 0.1)
+    with socket.create_connection((place.hostname, place.port), timeout=10) as connection:
+        connection.sendall(b"GET /sta")
+        while chunk := connection.recv(65536):  # its end comes before the ten seconds
+            assert b"HTTP/1.0 200" not in chunk
+
+
+def test_one_picture_is_decoded_at_a_time(serve: Any, photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    server = serve()
+    inside: list[Path] = []
+    two = threading.Event()
+    upright = replies.upright
+
+    def watched(path: Path, side: int) -> Image.Image:
+        inside.append(path)
+        if len(inside) > 1:
+            two.set()
+        two.wait(0.2)
+        inside.remove(path)
+        return upright(path, side)
+
+    monkeypatch.setattr(replies, "upright", watched)
+    asked = [f"{server.address}picture?image={name}" for name in ("1.jpg", "2.jpg", "3.png")]
+    threads = [threading.Thread(target=fetch, args=(address,)) for address in asked]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not two.is_set()
+
+
+def test_a_picture_that_claims_too_much_is_not_decoded(serve: Any, photos: Path) -> None:
+    Image.new("1", (70_000, 1)).save(photos / "3.png")
+    fault = fetch(serve().address + "item?image=3.png").json["fault"]
+    why = "more than 67 megapixels, or 65,535 pixels on a side: it has 70,000 x 1"
+    assert fault == f"3.png: cannot be read ({why}); replace the file or leave it out"
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
+def test_a_picture_that_becomes_a_pipe_is_not_opened(serve: Any, photos: Path) -> None:
+    server = serve()
+    (photos / "3.png").unlink()
+    os.mkfifo(photos / "3.png")
+    fault = fetch(server.address + "item?image=3.png").json["fault"]
+    assert (
+        fault
+        == "3.png: cannot be read (it is no file but a pipe, a socket or a device); replace the file or leave it out"
+    )
+
+
 def test_saves_at_once_are_all_kept(serve: Any, photos: Path) -> None:
     server = serve()
     saving = [threading.Thread(target=post, args=(server, name, [[f"{name} {n}"]])) for n in range(5) for name in NAMES]
@@ -330,3 +555,23 @@ def test_a_kill_in_the_midst_loses_nothing_that_was_answered(label: Any, photos:
         assert found[name] in {f"number {number}", f"number {(kept | unanswered)[name]}"}
     again = label(photos, "--port", 0)
     assert fetch(again.address + "start").json["labelled"] == list(NAMES)
+
+
+@pytest.mark.slow
+def test_a_second_server_of_one_table_is_refused(label: Any, photos: Path) -> None:
+    """Each read, changed and replaced the table in turns: of 100 labels that were answered for, 21 were lost."""
+    first = label(photos, "--port", 0)
+    second = label(photos, "--port", 0)
+    assert second.process.wait(60) == 2
+    expected = f"error: Expected {photos / 'captions.csv'} to be free. Received: process {first.process.pid} on "
+    assert second.page.startswith(expected) and ", which labels since 20" in second.page
+    table = fetch(first.address + "start").json["table"]
+    for name in NAMES:
+        assert fetch(first.address + "save", {"table": table, "image": name, "labels": [["a"]]}).status == 200
+    first.process.kill()
+    first.process.wait()
+    left = photos / f".captions.csv.{first.process.pid}.0123abcd.part"
+    left.touch()
+    third = label(photos, "--port", 0)  # the killed one keeps nothing, and leaves nothing
+    assert fetch(third.address + "start").json["labelled"] == list(NAMES)
+    assert not left.exists()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
 import mmtoolkit as mm
-from mmtoolkit.labelling import CAPTIONS, QUESTIONS, Form, Sheet, labels, open_sheet, save, unfinished
+from mmtoolkit.labelling import CAPTIONS, QUESTIONS, Form, Sheet, hold, labels, open_sheet, save, unfinished
 
 # What is typed, and what its readers give back
 TEXTS = {
@@ -187,6 +191,136 @@ def test_half_characters_and_names_that_no_table_holds_are_refused(photos: Path)
     with pytest.raises(mm.InputError, match=r"Received: ' 6\.jpg'; rename the picture"):
         save(sheet, " 6.jpg", [["red"]])
     assert not sheet.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("x" * 2001, "expected a text of at most 2,000 characters. Received: 2,001; shorten it."),
+        ("개" * 900_000, "expected a text of at most 2,000 characters. Received: 900,000; shorten it."),
+        ("<start> a dog <end>", "Received: '<start>' and '<end>'; delete them."),
+        ("['a dog', 'a pup']", "expected one text. Received: ['a dog', 'a pup'], a list; "),
+    ],
+)
+def test_a_text_that_readers_would_not_return_is_refused(photos: Path, text: str, message: str) -> None:
+    sheet = sheet_of(photos, QUESTIONS)
+    save(sheet, "1.jpg", [["which colour?", "x" * 2000]])
+    before = sheet.path.read_bytes()
+    for label in ([text, "red"], ["which colour?", text]):
+        with pytest.raises(mm.InputError) as caught:
+            save(sheet, "2.jpg", [label])
+        assert message in str(caught.value) and sheet.path.read_bytes() == before
+    assert labels(sheet) == {"1.jpg": [("which colour?", "x" * 2000)]}
+
+
+def test_a_text_that_another_program_wrote_stays(photos: Path) -> None:
+    """A list of captions in one cell, as some data sets have it, and one of more than 2,000 characters."""
+    long = "word " * 600 + "end"
+    table = f"image,caption\n1.jpg,\"['a dog', 'a pup']\"\n1.jpg,{long}\n"
+    (photos / "captions.csv").write_text(table)
+    save(sheet_of(photos), "1.jpg", [["['a dog', 'a pup']"], [long], ["new"]])
+    assert (photos / "captions.csv").read_text() == table + "1.jpg,new\n"
+
+
+def test_a_carriage_return_in_a_cell_stays_in_it(photos: Path) -> None:
+    """Spreadsheets write one for a line break in a cell; `1.jpg` was saved twice when it split the row of `2.jpg`."""
+    (photos / "3.png").rename(photos / "a\rb.png")
+    (photos / "captions.csv").write_bytes(b'image,caption,note\n2.jpg,green,"first\rsecond"\n')
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["red"]])
+    save(sheet, "a\rb.png", [["blue"]])
+    save(sheet, "1.jpg", [["crimson"]])
+    expected = b'image,caption,note\n2.jpg,green,"first\rsecond"\n1.jpg,crimson,\n"a\rb.png",blue,\n'
+    assert sheet.path.read_bytes() == expected
+    assert labels(sheet) == {"2.jpg": [("green",)], "1.jpg": [("crimson",)], "a\rb.png": [("blue",)]}
+
+
+def test_what_cannot_be_read_again_is_not_written(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that does not quote: the table's own reader refuses its bytes, or returns other rows of them."""
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["red"]])
+
+    def unquoted(rows: Sequence[Sequence[str]], delimiter: str) -> bytes:
+        return "".join(f"{delimiter.join(row)}\n" for row in rows).encode()
+
+    monkeypatch.setattr("mmtoolkit.labelling.table.csv_bytes", unquoted)
+    for text, message in (("a, b", "expected 2 fields. Received: 3"), ('"b"', "labels that are read as they are")):
+        with pytest.raises(mm.InputError, match=message) as caught:
+            save(sheet, "2.jpg", [[text]])
+        assert str(caught.value).endswith(f"{sheet.path} is kept.")
+        assert sheet.path.read_text() == "image,caption\n1.jpg,red\n"
+
+
+def test_a_row_with_empty_fields_too_many_is_edited(photos: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption\n1.jpg,red,,\n")
+    save(sheet_of(photos), "1.jpg", [["crimson"]])
+    assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,crimson\n"
+
+
+def test_links_that_lead_nowhere_are_passed_over(photos: Path) -> None:
+    (photos / "loop").symlink_to("loop")
+    (photos / "5.png").symlink_to("5.png")
+    (photos / "6.png").symlink_to("nowhere.png")
+    sheet = sheet_of(photos)
+    save(sheet, "1.jpg", [["red"]])
+    assert labels(sheet) == {"1.jpg": [("red",)]}
+    assert [record.captions for record in mm.read_captions(photos)] == [("red",)]
+
+
+def test_a_linked_table_is_written_where_it_is(photos: Path, tmp_path: Path) -> None:
+    """Its pictures are still named from the link's folder, where readers look for them."""
+    linked = tmp_path / "tables" / "mine.csv"
+    linked.parent.mkdir()
+    linked.write_text("image,caption\n1.jpg,red\n")
+    linked.chmod(0o664)
+    (photos / "captions.csv").symlink_to(linked)
+    save(sheet_of(photos), "2.jpg", [["green"]])
+    assert (photos / "captions.csv").readlink() == linked
+    assert linked.read_text() == "image,caption\n1.jpg,red\n2.jpg,green\n"
+    assert linked.stat().st_mode & 0o777 == 0o664
+    assert [record.captions for record in mm.read_captions(photos)] == [("red",), ("green",)]
+
+
+def test_a_link_to_no_file_writes_none_elsewhere(photos: Path, tmp_path: Path) -> None:
+    """A folder of a stranger's must not choose where a new file appears."""
+    (photos / "captions.csv").symlink_to(tmp_path / "profile")
+    save(sheet_of(photos), "1.jpg", [["red"]])
+    assert not (tmp_path / "profile").exists()
+    assert (photos / "captions.csv").read_text() == "image,caption\n1.jpg,red\n"
+
+
+def test_a_table_is_held_by_one(photos: Path, tmp_path: Path) -> None:
+    """Also through a link; what a killed process left is deleted."""
+    linked = tmp_path / "mine.csv"
+    linked.write_text("image,caption\n")
+    (photos / "captions.csv").symlink_to(linked)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    (tmp_path / f".mine.csv.{ended.pid}.part").touch()
+    through, direct = sheet_of(photos), open_sheet(linked, CAPTIONS, mm.find_images([photos]))
+    with hold(through):
+        expected = rf"Expected {linked} to be free\. Received: process {os.getpid()} on \S+, which labels since 20"
+        with pytest.raises(mm.InputError, match=expected), hold(direct):
+            pass
+        with hold(sheet_of(photos, QUESTIONS)):
+            save(through, "1.jpg", [["red"]])
+    with hold(direct):
+        pass
+    assert {path.name for path in tmp_path.iterdir()} == {"photos", "mine.csv"}
+    assert linked.read_text() == "image,caption\n1.jpg,red\n"
+
+
+def test_a_folder_that_cannot_be_written_is_refused_at_once(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(target: Path, doing: str) -> None:
+        raise PermissionError(13, "Permission denied", str(target.with_name(".captions.csv.lock")))
+
+    monkeypatch.setattr("mmtoolkit.labelling.table.locked", refused)
+    with pytest.raises(mm.InputError) as caught, hold(sheet_of(photos)):
+        pass
+    assert str(caught.value) == (
+        f"expected a table in a folder that can be written. Received: {photos / 'captions.csv'} (Permission denied); "
+        "name another with --out."
+    )
 
 
 def test_a_full_disk_leaves_the_old_table(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:

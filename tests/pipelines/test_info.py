@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +15,7 @@ from mmtoolkit import machine
 from mmtoolkit.pipelines.info import in_bytes
 from mmtoolkit.vision import FeatureStore
 from mmtoolkit.vision.feature_store import ExtractorKey
-from mmtoolkit.vision.vgg import NO_TOP, choose_precision
+from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision
 
 Job = Callable[..., Any]
 
@@ -45,9 +46,11 @@ def test_an_empty_cache_says_how_to_get_the_weights(job: Job, cache: Path) -> No
     assert NO_TOP in found["vgg19_weights"]["block5_conv4"] and "--vgg19-weights" in found["vgg19_weights"]["fc2"]
 
 
-def test_what_the_cache_holds_is_counted(job: Job, cache: Path) -> None:
+def test_what_the_cache_holds_is_counted(job: Job, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (cache / NO_TOP).write_bytes(b"x" * 2048)
-    given = cache / "weights" / "0f.h5"
+    for layer in ("block4_pool", "block5_conv4", "block5_pool"):
+        monkeypatch.setitem(PUBLISHED, layer, (NO_TOP, hashlib.md5(b"x" * 2048).hexdigest()))
+    given = cache / "weights" / f"{hashlib.sha256(b'y' * 1024).hexdigest()}.h5"
     given.parent.mkdir()
     given.write_bytes(b"y" * 1024)
     store = FeatureStore(cache / "features", ExtractorKey("random", "float32")).folder
@@ -55,7 +58,7 @@ def test_what_the_cache_holds_is_counted(job: Job, cache: Path) -> None:
     (store / "a.json").write_text('[["1", 1], ["2", 2]]')
     (store / "b.json").write_text('[["3", 3]]')
     found = report(job)
-    assert found["cache"][NO_TOP] == {"bytes": 2048} and found["cache"]["weights/0f.h5"] == {"bytes": 1024}
+    assert found["cache"][NO_TOP] == {"bytes": 2048} and found["cache"][f"weights/{given.name}"] == {"bytes": 1024}
     assert found["cache"][f"features/{store.name}"]["pictures"] == 3
     (line,) = [line for line in job("info").out.splitlines() if store.name in line]
     assert line.split()[1:3] == ["3", "pictures,"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import signal
 import socket
@@ -18,6 +19,7 @@ from urllib.parse import urlencode
 import pytest
 
 import mmtoolkit as mm
+from mmtoolkit.locks import locked
 
 Job = Callable[..., Any]
 
@@ -37,11 +39,11 @@ class Person:
     """Somebody who is given the page's address and does something there; then ends it, or fails the test."""
 
     def __init__(self, act: Callable[[Person], None]) -> None:
-        self.act, self.address, self.failed = act, "", None
+        self.act, self.page, self.failed = act, "", None
 
-    def open(self, address: str) -> None:
+    def open(self, page: str) -> None:
         """Stands in for the browser."""
-        self.address = address
+        self.page = page
         threading.Thread(target=self.go).start()
 
     def go(self) -> None:
@@ -52,13 +54,18 @@ class Person:
         finally:
             self.post("done")
 
+    def address(self, path: str, **fields: str) -> str:
+        """The address of a request, with the page's token."""
+        server, _, token = self.page.partition("?token=")
+        return f"{server}{path}?{urlencode(fields | {'token': token})}"
+
     def get(self, path: str, **fields: str) -> Any:
-        with urllib.request.urlopen(f"{self.address}{path}?{urlencode(fields)}", timeout=60) as answer:
+        with urllib.request.urlopen(self.address(path, **fields), timeout=60) as answer:
             return json.loads(answer.read())
 
     def post(self, path: str, **fields: Any) -> Any:
         kind = {"Content-Type": "application/json"}
-        request = urllib.request.Request(self.address + path, json.dumps(fields).encode(), kind)
+        request = urllib.request.Request(self.address(path), json.dumps(fields).encode(), kind)
         with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read())
 
@@ -184,7 +191,7 @@ def test_control_c_is_how_one_ends_it(photos: Path) -> None:
         line = process.stderr.readline()  # type: ignore[union-attr]
         assert line.startswith("label 6 pictures at http://127.0.0.1:")
         person = Person(lambda person: None)
-        person.address = line.split()[-1]
+        person.page = line.split()[-1]
         person.save(name, ["red"])
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=30)
@@ -211,6 +218,13 @@ def test_a_port_in_use(job: Job, photos: Path) -> None:
         f"--port expects a free port. Received: {port}, one that another program uses; name another, or 0 for any free "
         "one."
     )
+
+
+def test_a_table_that_another_process_labels(job: Job, photos: Path) -> None:
+    with locked(photos / "captions.csv", "labels"):
+        done = job("label", photos, "--no-browser")
+    assert (done.code, done.out) == (2, "")
+    assert done.error.startswith(f"Expected {photos / 'captions.csv'} to be free. Received: process {os.getpid()} on ")
 
 
 def test_wrong_usage_is_one_sentence(job: Job, photos: Path, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.decoding import choose_search
 from mmtoolkit.pipelines.predict import picture_names, write_table
+from mmtoolkit.presets import seal
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.vgg import NO_TOP
 
@@ -393,6 +394,7 @@ def test_the_published_weights_stand_in_for_a_preset_s_own(
     same = json.loads((seeing / "config.json").read_text())
     same["model"]["extractor"]["weights"] = "random"
     (seeing / "config.json").write_text(json.dumps(same))
+    seal(seeing)
     assert job("predict", pictures[0], "--preset", seeing, "--vgg19-weights", "random").err == ""
 
 
@@ -527,3 +529,17 @@ def test_what_predict_gives_can_be_scored(job: Job, trained: Any, pictures: list
         words = ("--hypotheses", tmp_path / name, "--references", trained.data / "captions.csv", "--json")
         report = json.loads(job("score", *words).out)
         assert report["scores"] == pytest.approx(expected) and report["images"] == 5
+
+
+def test_a_line_break_in_a_file_name_forges_no_row(job: Any, trained: Any, tmp_path: Path) -> None:
+    picture = min((trained.data / "images").glob("*.png"))
+    names = ["1.png\n2.png\tno dog.png", "\x1b[2J3.png"]
+    for name in names:
+        shutil.copy(picture, tmp_path / name)
+    done = job(
+        "predict", *(tmp_path / name for name in names), tmp_path / "x\nerror: y.png", "--preset", trained.preset
+    )
+    rows = [row.split("\t") for row in done.out.splitlines()]
+    assert [Path(name).name for name, _ in rows] == [r"1.png\x0a2.png\x09no dog.png", r"\x1b[2J3.png"]
+    assert rows[0][1] == rows[1][1]
+    assert done.code == 1 and [line[:7] for line in done.err.splitlines()].count("error: ") == 1

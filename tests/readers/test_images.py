@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from pathlib import Path
 
@@ -58,6 +59,17 @@ def test_what_is_passed_over_is_counted(tmp_path):
     assert line == (
         f"in {tmp_path} 4 files are passed over, as their endings are of no picture: .psd 2, .svg 1, no ending 1"
     ) or line.endswith(".psd 2, no ending 1, .svg 1")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="pipes of Unix")
+def test_a_pipe_with_the_name_of_a_picture_is_passed_over(tmp_path):
+    """Whoever opened it would wait for ever; a link that leads nowhere is a picture that cannot be read."""
+    (tmp_path / "1.png").touch()
+    os.mkfifo(tmp_path / "2.png")
+    (tmp_path / "3.png").symlink_to("3.png")
+    told = []
+    assert find_images([tmp_path], warn=told.append) == [tmp_path / "1.png", tmp_path / "3.png"]
+    assert told == [f"in {tmp_path} 1 files are passed over, as their endings are of no picture: a pipe or a device 1"]
 
 
 def test_another_number_is_no_misspelling():

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.readers.tables import csv_rows, did_you_mean, json_objects, numbered_lines
+from mmtoolkit.readers import Fault, tables
+from mmtoolkit.readers.tables import csv_rows, did_you_mean, json_objects, numbered_lines, read_text
 
 
 def table(folder: Path, content: bytes) -> Path:
@@ -104,3 +105,28 @@ def test_a_line_that_is_no_json_object_is_named(tmp_path, line, words):
 def test_near_offers_like_names_only():
     assert did_you_mean("Capton", ["image", "caption"]) == " Did you mean 'caption'?"
     assert did_you_mean("zzz", ["image", "caption"]) == ""
+
+
+def test_a_file_too_large_to_be_read_whole_is_told(tmp_path, monkeypatch):
+    path = tmp_path / "captions.csv"
+    with path.open("wb") as file:
+        file.truncate(2**31 + 1)  # sparse: it takes no space
+    monkeypatch.setattr(tables, "MOST_BYTES", 10)
+    with pytest.raises(Fault, match=f"{path}:1: expected a file of at most 0 MB. Received: a larger one. Split it."):
+        read_text(path)
+    (tmp_path / "short.csv").write_bytes(b"0123456789")
+    assert read_text(tmp_path / "short.csv") == "0123456789"
+    (tmp_path / "endless.csv").symlink_to("/dev/zero")
+    with pytest.raises(Fault, match="Split it"):
+        read_text(tmp_path / "endless.csv")
+
+
+def test_a_header_that_not_every_delimiter_reads(tmp_path: Path) -> None:
+    """The carriage return is in quotes where a comma, and outside them where a semicolon is between the columns."""
+    path = tmp_path / "captions.csv"
+    path.write_bytes(b'image,caption,"no;te\r"\n1.jpg,a dog,x\n')
+    rows = [row for _, row in csv_rows(path, required=("image", "caption"))]
+    assert rows == [{"image": "1.jpg", "caption": "a dog", "no;te": "x"}]
+    path.write_bytes(b"image,caption," + b"x" * 200_000 + b"\n1.jpg,a dog,x\n")
+    with pytest.raises(InputError, match="captions.csv:1: expected a CSV row.* field larger than field limit"):
+        list(csv_rows(path, required=("image", "caption")))

@@ -5,11 +5,14 @@ from __future__ import annotations
 import base64
 import doctest
 import re
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from mmtoolkit.records import CaptionRecord, leads_out
 from mmtoolkit.reports import curves, files, report_html, report_page, views
 from mmtoolkit.task import MatrixView, PictureView, SeriesView, WordsView
 from mmtoolkit.tasks import captioning, question_answering
@@ -130,3 +133,45 @@ def test_curves_stay_in_their_frame(values: list[float]) -> None:
 @pytest.mark.parametrize("module", [curves, files, report_html, views])
 def test_examples_in_docstrings(module: Any) -> None:
     assert not doctest.testmod(module).failed
+
+
+@pytest.mark.parametrize(("embed_outside", "viewed"), [(False, ["1.jpg"]), (True, ["1.jpg", "/home/me/scan.png"])])
+def test_a_picture_outside_of_the_data_is_named_and_not_embedded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, embed_outside: bool, viewed: list[str]
+) -> None:
+    names = ["1.jpg", "/home/me/scan.png"]
+    records = [CaptionRecord(Path("/data", name), name, ("a dog",)) for name in names]
+    shown = [DOG | {"id": name, "group": name} for name in names]
+    report = REPORT | {"groups": {"right": {"share": 100.0, "examples": shown}}, "rows": []}
+    asked: list[list[str]] = []
+
+    def views_of(model: Any, examples: list[Any], outputs: list[str], source: Any) -> list[PictureView]:
+        asked.append([example.id for example in examples])
+        return [PictureView(PLAIN, [], None) for _ in examples]
+
+    monkeypatch.setattr(captioning, "views", views_of)
+    written: list[dict[str, Any]] = []
+    monkeypatch.setattr(files, "write_report", lambda *args, views: written.append(views) or [])
+    model = SimpleNamespace(provenance={})
+    files.save_report(
+        tmp_path, captioning, report, model=model, records=records, source=None, embed_outside=embed_outside
+    )
+    assert asked == [viewed] and list(written[0]) == viewed
+    page = report_page(captioning, report, "dev", views_of=written[0])
+    assert page.count("data:image/jpeg;base64,") == len(viewed) and "/home/me/scan.png" in text_of(page)
+
+
+@pytest.mark.parametrize(
+    ("name", "image", "outside"),
+    [
+        ("/home/me/scan.png", "/home/me/scan.png", True),
+        ("/home/me/./a/../scan.png", "/home/me/scan.png", True),
+        ("../scan.png", "/data/../scan.png", True),
+        ("images/../../scan.png", "/scan.png", True),
+        ("images/1.png", "/data/images/1.png", False),
+        ("images/../1.png", "/data/1.png", False),
+        ("/another/machine/1.png", "/data/1.png", False),  # found by its end in the data's folder
+    ],
+)
+def test_names_that_lead_out_of_a_folder(name: str, image: str, outside: bool) -> None:
+    assert leads_out(name, Path(image)) is outside

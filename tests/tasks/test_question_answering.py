@@ -165,3 +165,23 @@ def test_an_id_is_a_number_only_where_it_is_the_same_as_one() -> None:
     numbers = [row["question_id"] for row in rows]
     assert [number for number in numbers if isinstance(number, int)] == [7, 0, -3, 262148000, 1827492]
     assert [str(number) for number in numbers] == ids
+
+
+@pytest.mark.parametrize("kept", ["yes", [1], 5, {"": 5}, {"how many": "2"}, {"": "yes", "how many": ["2"]}])
+def test_what_stands_for_the_most_frequent_answers_of_a_preset_is_checked(kept: Any) -> None:
+    from types import SimpleNamespace
+
+    from mmtoolkit.tasks.question_answering import most_frequent_kept
+
+    with pytest.raises(mm.InputError, match="in the baselines.json of the preset"):
+        most_frequent_kept(SimpleNamespace(baselines={"most_frequent_answers": kept}, card={}))  # type: ignore[arg-type]
+
+
+def test_a_preset_without_the_most_frequent_answers_has_none() -> None:
+    from types import SimpleNamespace
+
+    from mmtoolkit.tasks.question_answering import most_frequent_kept
+
+    assert most_frequent_kept(SimpleNamespace(baselines={"other": 1}, card={})) is None  # type: ignore[arg-type]
+    old = SimpleNamespace(baselines={}, card={"usual_answers": {"": "yes"}})
+    assert most_frequent_kept(old) == {"": "yes"}  # type: ignore[arg-type]

@@ -22,7 +22,7 @@ import pytest
 from gensim.models import KeyedVectors, Word2Vec
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.text import load_vectors, neighbours, save_vectors
+from mmtoolkit.text import load_vectors, neighbours, save_vectors, vector_files
 
 WORDS = ["a", "dog", "개", "naïve", "t-shirt", "🙂", "dog's", "ab\u00a0c"]
 MATRIX = np.random.default_rng(0).normal(size=(len(WORDS), 7)).astype(np.float32)
@@ -353,3 +353,59 @@ def test_what_is_no_file_is_an_error(tmp_path: Path) -> None:
         load_vectors(tmp_path / "none")
     with pytest.raises(InputError, match="a folder; name another"):
         load_vectors(tmp_path)
+
+
+def test_a_gzip_file_that_holds_far_more_than_vectors_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "bomb.vec.gz"
+    rows = b"".join(b"w%d" % number + b" 0" * 300 + b"\n" for number in range(10_000))
+    path.write_bytes(gzip.compress(b"10000 300\n" + rows))
+    assert len(rows) > 50 * path.stat().st_size
+    assert len(load_vectors(path)) == 10_000  # a small file may hold what it wants
+    monkeypatch.setattr(vector_files, "UNPACKED", 2_000_000)
+    with pytest.raises(InputError, match=r"0\.0 MB that hold over [2-9] MB; if you trust the file, unpack it first"):
+        load_vectors(path)
+    (tmp_path / "bomb.vec").write_bytes(b"10000 300\n" + rows)
+    assert len(load_vectors(tmp_path / "bomb.vec")) == 10_000
+
+
+@pytest.mark.parametrize(("name", "most"), [("MOST_VECTORS", 2), ("MOST_BYTES", 24)])
+def test_a_table_larger_than_any_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, most: int
+) -> None:
+    path = tmp_path / "a.vec"
+    path.write_bytes(b"dog 1 2 3\ncat 1 2 3\ncow 1 2 3\npig 1 2 3\n")
+    monkeypatch.setattr(vector_files, "CHECKED", 3)
+    assert len(load_vectors(path)) == 4
+    monkeypatch.setattr(vector_files, name, most)
+    with pytest.raises(InputError, match=r"Received: 3 vectors of 3 numbers \(0\.0 GB\) or more; save only the most"):
+        load_vectors(path)
+    assert load_vectors(path, limit=2).index_to_key == ["dog", "cat"]
+
+
+@pytest.mark.parametrize("content", [b"1 3\ndog 1 2 3" + b" " * 20_000, b"1 3\n" + b"dog" * 10_000 + b" 1 2 3"])
+def test_a_line_without_an_end_is_not_read_to_it(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.vec"
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=rf"{path}:2: expected a word and 3 numbers .*a line of 10,096 bytes or more"):
+        load_vectors(path)
+
+
+def test_a_word_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.bin"
+    path.write_bytes(b"2 3\ndog " + np.full(3, 0.1, "<f4").tobytes() + b"\xff" * 50_000)
+    with pytest.raises(InputError, match=r"vector 2: expected a word\. Received: .*10,000 bytes without a space"):
+        load_vectors(path)
+
+
+def test_too_little_memory_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.vec"
+    path.write_bytes(b"1 3\ndog 1 2 3\n")
+
+    def fail(*args: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(vector_files, "examined", fail)
+    with pytest.raises(InputError, match="expected a table that fits into the memory"):
+        load_vectors(path)

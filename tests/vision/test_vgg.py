@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import random
+import shutil
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,28 @@ import pytest
 from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision import VGG19Regions, vgg19_weights
-from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, cache_weights, choose_precision, extractor_graph, weights_by_digest
+from mmtoolkit.vision import (
+    VGG19Regions,
+    digests,
+    extractor_key,
+    has_weights,
+    load_extractor,
+    open_store,
+    stored_regions,
+    vgg19_weights,
+)
+from mmtoolkit.vision.vgg import (
+    NO_TOP,
+    PUBLISHED,
+    cache_weights,
+    choose_precision,
+    extractor_graph,
+    kept_weights,
+    weights_by_digest,
+)
 
+ABC = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # digests of `abc`
+ABC_MD5 = "900150983cd24fb0d6963f7d28e17f72"
 PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
 
 
@@ -193,36 +214,98 @@ def test_offline_one_sentence_says_which_file_goes_where(cache: Path, monkeypatc
 
 
 def test_the_published_file_is_found_among_those_given_before(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """MD5 of `abc` from RFC 1321."""
-    monkeypatch.setitem(PUBLISHED, "block5_conv4", (NO_TOP, "900150983cd24fb0d6963f7d28e17f72"))
+    """MD5 of `abc` from RFC 1321, SHA-256 from FIPS 180-2."""
+    monkeypatch.setitem(PUBLISHED, "block5_conv4", (NO_TOP, ABC_MD5))
     (cache / "weights").mkdir(parents=True)
-    (cache / "weights" / "1.h5").write_bytes(b"another")
-    (cache / "weights" / "2.h5").write_bytes(b"abc")
-    assert vgg19_weights("imagenet") == cache / "weights" / "2.h5"
-    (cache / NO_TOP).write_bytes(b"put there by hand")
+    other = hashlib.sha256(b"another").hexdigest()
+    (cache / "weights" / f"{other}.h5").write_bytes(b"another")
+    weights_by_digest(ABC).write_bytes(b"abc")
+    assert vgg19_weights("imagenet") == weights_by_digest(ABC)
+    (cache / NO_TOP).write_bytes(b"abc")  # put there by hand
     assert vgg19_weights("imagenet") == cache / NO_TOP
+
+
+def test_a_damaged_published_file_is_not_taken(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(PUBLISHED, "block5_conv4", (NO_TOP, ABC_MD5))
+    cache.mkdir()
+    (cache / NO_TOP).write_bytes(b"abd")
+
+    def download(name: str, origin: str, *, cache_dir: str, **options: Any) -> None:
+        (Path(cache_dir) / name).write_bytes(b"abc")
+
+    monkeypatch.setattr(keras.utils, "get_file", download)
+    with pytest.warns(UserWarning, match=f"the cached {cache / NO_TOP} is damaged and is not used"):
+        assert vgg19_weights("imagenet") == cache / NO_TOP
+    assert (cache / NO_TOP).read_bytes() == b"abc"
+
+
+def test_weights_are_hashed_once_until_they_change(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = weights_by_digest(ABC)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"abc")
+    assert kept_weights(ABC) == path
+    hashed: list[Path] = []
+    monkeypatch.setattr(digests, "file_digest", lambda path, algorithm: hashed.append(path) or "f" * 64)
+    assert kept_weights(ABC) == path and not hashed
+    path.touch()
+    with pytest.warns(UserWarning, match="is damaged and is not used"):
+        assert kept_weights(ABC) is None
+    assert hashed == [path]
+
+
+@pytest.mark.parametrize("digest", ["evil", "../../evil", "", ABC.upper(), f"{ABC}/../{ABC}"])
+def test_no_other_file_is_taken_for_weights(cache: Path, digest: str) -> None:
+    for path in {weights_by_digest(ABC), weights_by_digest(digest).resolve()}:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"abc")
+    assert kept_weights(digest) is None and kept_weights(ABC)
+
+
+def test_numbers_that_are_not_finite_are_told(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "nan.h5"
+    shutil.copy(saved, path)
+    with h5py.File(path, "r+") as file:
+        kernels: list[h5py.Dataset] = []
+        file.visititems(lambda name, item: kernels.append(item) if isinstance(item, h5py.Dataset) else None)
+        kernels[3][...] = np.nan
+    with pytest.raises(InputError, match=rf"Received: {path}, which has numbers that are not"):
+        VGG19Regions.from_weights(path, precision="float32")
+
+
+def test_many_at_once_fill_an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VGG19Regions, "from_weights", lambda path, **options: path.read_bytes())
+    given = tmp_path / "given.hdf5"
+    given.write_bytes(b"abc")
+    for number in range(20):
+        monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / str(number)))
+        with ThreadPoolExecutor(8) as pool:
+            found = list(pool.map(lambda _: cache_weights(given, layer="block5_conv4"), range(16)))
+        assert found == [ABC] * 16
+        assert kept_weights(ABC) and not list((tmp_path / str(number) / "weights").glob("*.part*"))
 
 
 def test_a_download_gets_its_name_when_it_is_whole(
     cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    """MD5 of `abc` from RFC 1321."""
     asked: list[str] = []
+    monkeypatch.setitem(PUBLISHED, "block5_conv4", (NO_TOP, ABC_MD5))
 
     def download(name: str, origin: str, *, cache_dir: str, cache_subdir: str, **options: Any) -> str:
         print("Downloading data")
         asked.append(origin)
-        assert options == {"file_hash": "253f8cb515780f3b799900260a226db6", "hash_algorithm": "md5"}
+        assert options == {"file_hash": ABC_MD5, "hash_algorithm": "md5"}
         target = Path(cache_dir, cache_subdir, name)
-        target.write_bytes(b"weights")
+        target.write_bytes(b"abc")
         assert not (cache / NO_TOP).exists()
         return str(target)
 
     monkeypatch.setattr(keras.utils, "get_file", download)
     assert vgg19_weights("imagenet") == cache / NO_TOP
-    assert (cache / NO_TOP).read_bytes() == b"weights"
+    assert (cache / NO_TOP).read_bytes() == b"abc"
     assert vgg19_weights("imagenet") == cache / NO_TOP
     assert len(asked) == 1 and asked[0].endswith(f"/vgg19/{NO_TOP}")  # the second time it is there
-    assert list(cache.iterdir()) == [cache / NO_TOP]
+    assert {path.name for path in cache.iterdir()} == {NO_TOP, f".{NO_TOP}.md5"}  # the digest is remembered
     assert capsys.readouterr().out == ""  # stdout holds results only
 
 
@@ -249,11 +332,37 @@ def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: 
     written = weights_by_digest(digest).stat().st_mtime_ns
     assert cache_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
-    assert len(list((cache / "weights").iterdir())) == 1
+    assert {path.name for path in (cache / "weights").iterdir()} == {f"{digest}.h5", f".{digest}.h5.sha256"}
     with weights_by_digest(digest).open("r+b") as kept:
         kept.truncate(1000)
-    assert cache_weights(path, layer="block5_conv4") == digest
+    with pytest.warns(UserWarning, match="is damaged and is not used"):
+        assert cache_weights(path, layer="block5_conv4") == digest
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()  # a copy that was cut off is made anew
+    with weights_by_digest(digest).open("r+b") as kept:
+        kept.seek(2_239_896)
+        kept.write(bytes(1_200_000))
+    with pytest.warns(UserWarning, match="is damaged and is not used"):
+        assert cache_weights(path, layer="block5_conv4") == digest
+    assert kept_weights(digest) and weights_by_digest(digest).read_bytes() == path.read_bytes()  # so is a poisoned one
+
+
+def test_a_damaged_cache_does_not_poison_the_features(cache: Path, saved: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    Image.fromarray(PICTURES[0]).save(picture)
+    key = extractor_key(str(saved), precision="float32")
+    clean = stored_regions(key, [picture], folder=tmp_path / "clean").read([picture])
+    with weights_by_digest(key.weights).open("r+b") as kept:
+        kept.seek(2_239_896)
+        kept.write(bytes(1_200_000))
+    load_extractor.cache_clear()
+    with pytest.warns(UserWarning, match="is damaged and is not used"):
+        assert not has_weights(key)
+    with pytest.raises(InputError, match="not in the cache"), pytest.warns(UserWarning):
+        stored_regions(key, [picture], folder=tmp_path / "store")
+    assert len(open_store(key, tmp_path / "store")) == 0
+    with pytest.warns(UserWarning):
+        assert extractor_key(str(saved), precision="float32") == key  # the right file heals
+    np.testing.assert_array_equal(stored_regions(key, [picture], folder=tmp_path / "store").read([picture]), clean)
 
 
 def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path, extractor: VGG19Regions) -> None:

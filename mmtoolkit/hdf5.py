@@ -1,0 +1,80 @@
+"""Opens HDF5 files that strangers may have written: they read no other file, and declare no more than they can hold."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import h5py
+
+from mmtoolkit.errors import InputError
+
+MOST_ENTRIES = 2000  # groups and data sets of a file
+FREE, DENSEST = 2**24, 32  # bytes that any file may declare, and bytes for each that it has: gzip halves real weights
+
+
+@contextmanager
+def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
+    """Opens an HDF5 file for reading, once all that it declares lies in it and is no larger than it may be.
+
+    External storage, links other than hard ones and virtual data sets are refused: through them a file reads others.
+    So are data sets that are not numbers. Whatever h5py says while the file is open is told as its damage.
+
+    Example:
+        >>> with open_h5(path, most=2**20, remedy="copy it again") as content:
+        ...     mean = content["mean"][()]
+
+    Args:
+        path: The file.
+        most: Bytes that its data sets may take once they are read, all together.
+        remedy: What to do where it cannot be used, for the error.
+
+    Raises:
+        InputError: The file is damaged, reads others, or declares too much.
+    """
+    try:
+        if not path.is_file():
+            raise OSError("it is no regular file")
+        with h5py.File(path, "r") as content:
+            declared = sum(bytes_of(entry) for _, entry in datasets(content))
+            allowed = min(most, FREE + DENSEST * path.stat().st_size)
+            if declared > allowed:
+                raise ValueError(f"it declares {declared:,} bytes of numbers where {allowed:,} are the most")
+            yield content
+    except InputError:
+        raise
+    except (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0].strip("'\" .")
+        raise InputError(f"{path} is damaged; {remedy} ({reason}).") from error
+
+
+def datasets(content: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+    """Yields all data sets below a group with their names; no link is followed that leaves the file or may loop."""
+    waiting, seen = [content], 0
+    while waiting:
+        group = waiting.pop()
+        for name in group:
+            seen += 1
+            if seen > MOST_ENTRIES:
+                raise ValueError(f"it has more than {MOST_ENTRIES:,} entries")
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"its entry {name} is a link")
+            entry = group[name]
+            if isinstance(entry, h5py.Group):
+                waiting.append(entry)
+            else:
+                yield entry.name, entry
+
+
+def bytes_of(entry: Any) -> int:
+    """Returns the bytes that reading a data set takes, its largest chunk included."""
+    if not isinstance(entry, h5py.Dataset) or entry.shape is None:
+        raise ValueError(f"its entry {entry.name} is no array")
+    if entry.external or entry.is_virtual:
+        raise ValueError(f"its entry {entry.name} reads another file")
+    if entry.dtype.kind not in "fiub" and entry.dtype.str != "|V2":  # as which Keras stores bfloat16
+        raise ValueError(f"its entry {entry.name} is not of numbers")
+    return max(math.prod(entry.shape), math.prod(entry.chunks or ())) * entry.dtype.itemsize

@@ -1,0 +1,152 @@
+"""Checks the arguments in a preset's `config.json` before anything is built of them: it comes from a stranger.
+
+What a class takes, and of which type, its constructor says; the ranges and the choices of each name are listed here.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from mmtoolkit.decoding import SEARCHES
+from mmtoolkit.errors import InputError, shortened
+from mmtoolkit.layers.cells import CELLS
+from mmtoolkit.layers.forms import ATTENTIONS, GATES
+from mmtoolkit.layers.fusion import FUSIONS
+from mmtoolkit.layers.visual_encoder import KINDS
+from mmtoolkit.vision import SIDES, ExtractorKey
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "attention": ATTENTIONS,
+    "cell": tuple(CELLS),
+    "dtype": ("float32", "mixed_bfloat16", "float16", "mixed_float16", "bfloat16", "float64"),
+    "encoder": KINDS,
+    "fusion": FUSIONS,
+    "gated_context": GATES,
+    "head": ("classify", "generate"),
+    "network": tuple(f"vgg19-{layer}" for layer in SIDES),
+    "precision": ("float32", "bfloat16"),
+}
+RANGES: dict[str, tuple[float, float]] = {
+    **dict.fromkeys(("units", "embedding_dim", "attention_units"), (1, 8192)),
+    **dict.fromkeys(("dropout", "word_dropout", "memory_dropout", "crop"), (0.0, 1.0)),
+    **{"filters": (1, 1024), "layers": (1, 8), "hops": (1, 2), "image_size": (8, 512), "pool": (1, 32)},
+    **{"max_length": (1, 1000), "max_question": (1, 10_000), "attention_penalty": (0.0, 1e6)},
+    **{"width": (1, 256), "n_best": (1, 256), "groups": (1, 256), "min_length": (0, 1000), "no_repeat_ngram": (0, 64)},
+    **{"length_penalty": (0.0, 100.0), "diversity": (0.0, 1e6), "temperature": (1e-6, 1e6), "top_p": (0.0, 1.0)},
+    **{"top_k": (0, 2**31), "seed": (0, 2**63)},
+}
+ANY = (-(2**31), 2**31)  # of a number that only a class of another package has
+MOST_FILTERS, MOST_VALUES = 8, 2**23  # of the CNN, and of a layer of it for a picture: 512 x 512 in 32 channels
+SLACK = 16
+DIGEST = re.compile("[0-9a-f]{64}|random")
+
+
+def check_arguments(path: Path, kind: type, given: Mapping[str, Any]) -> None:
+    """Checks the arguments of a model in its preset.
+
+    Args:
+        path: The `config.json`, for errors.
+        kind: The model's class.
+        given: The arguments, without codecs: those are files of the preset.
+
+    Raises:
+        InputError: There is no such argument, or a value is of another type or out of its range.
+    """
+    for name, received, expected in faults(given, arguments_of(kind)):
+        raise InputError(
+            f"{path} does not describe a {kind.__name__}: expected {expected} for {shortened(name)}. Received: "
+            f"{shortened(received)}; copy the whole directory again."
+        )
+
+
+def arguments_of(kind: type) -> dict[str, str]:
+    """Returns the annotations of the arguments that a class and those whose arguments it passes on can have in JSON."""
+    found: dict[str, str] = {}
+    for taker in (kind, *getattr(kind, "passes_on", ())):
+        for name, argument in inspect.signature(taker.__init__).parameters.items():
+            if argument.kind is argument.KEYWORD_ONLY and "np." not in str(argument.annotation):
+                found[name] = str(argument.annotation)
+    found.pop("name", None)
+    return found
+
+
+def faults(given: Mapping[str, Any], annotations: Mapping[str, str]) -> Iterator[tuple[str, Any, str]]:
+    """Yields what is wrong with JSON values: name, value, and what was expected."""
+    for name, value in given.items():
+        if name not in annotations:
+            yield name, value, f"one of the arguments {', '.join(sorted(annotations))}, not this name"
+        elif name == "extractor" and isinstance(value, Mapping):
+            yield from faults(value, ExtractorKey.__annotations__)
+            yield from ((key, value, "both of them") for key in ("weights", "precision") if key not in value)
+        elif name == "decoding":
+            yield from search_faults(value)
+        elif expected := mismatch(name, annotations[name], value):
+            yield name, value, expected
+
+
+def search_faults(value: Any) -> Iterator[tuple[str, Any, str]]:
+    """Yields what is wrong with the JSON of a search."""
+    name = value.get("name") if isinstance(value, Mapping) else None
+    if isinstance(name, str) and name in SEARCHES:
+        options = {key: option for key, option in value.items() if key != "name"}
+        yield from faults(options, getattr(SEARCHES[name], "__annotations__", {}))
+    else:
+        yield "decoding", name if isinstance(value, Mapping) else value, f"the name {' or '.join(SEARCHES)} of a search"
+
+
+def mismatch(name: str, annotation: str, value: Any) -> str:
+    """Returns what was expected of a value, in words; nothing where it fits."""
+    if value is None:
+        return "" if "None" in annotation or annotation == "Any" else "a value"
+    if name in CHOICES:
+        return "" if isinstance(value, str) and value in CHOICES[name] else f"one of {', '.join(CHOICES[name])}"
+    if name == "weights":
+        fits = isinstance(value, str) and DIGEST.fullmatch(value) is not None
+        return "" if fits else "random or the SHA-256 of a weights file, 64 hexadecimal digits"
+    least, most = RANGES.get(name, ANY)
+    if annotation.startswith("Sequence[int]"):
+        fits = isinstance(value, list) and 0 < len(value) <= MOST_FILTERS
+        fits = fits and all(type(each) is int and least <= each <= most for each in value)
+        return "" if fits else f"a list of 1 to {MOST_FILTERS} whole numbers from {least} to {most}"
+    if annotation.startswith("bool"):
+        return "" if isinstance(value, bool) else "true or false"
+    if annotation.startswith("int"):
+        return "" if type(value) is int and least <= value <= most else f"a whole number from {least} to {most}"
+    if annotation.startswith("float"):
+        fits = type(value) in (int, float) and least <= value <= most  # as no NaN is
+        return "" if fits else f"a number from {least:g} to {most:g}"
+    return "" if isinstance(value, str | int | float) else "a text or a number"
+
+
+def check_widths(path: Path, given: Mapping[str, Any], words: int, numbers: int) -> None:
+    """Checks the widths of a model against the numbers in its weights file, before memory is taken for them.
+
+    A model has matrices of about its largest width times its largest vocabulary, or its pixels; sixteen times as many
+    numbers as its file has are more than any has.
+
+    Args:
+        path: The `config.json`, for errors.
+        given: The checked arguments of the model.
+        words: Tokens of its largest vocabulary.
+        numbers: Numbers in its weights file.
+
+    Raises:
+        InputError: It would be many times as large as its file.
+    """
+    width = max(given.get("units", 1), given.get("embedding_dim", 1))
+    if width * max(words, width) > SLACK * numbers:
+        raise InputError(
+            f"{path} describes a model of width {width:,} with {words:,} tokens. Received: a weights file of "
+            f"{numbers:,} numbers, far too few; copy the whole directory again."
+        )
+    filters, side = given.get("filters") or [1], given.get("image_size") or 1
+    pixels = max(channels * (side >> place) ** 2 for place, channels in enumerate(filters))
+    if given.get("encoder") == "small" and pixels > MOST_VALUES:
+        raise InputError(
+            f"{path} describes a CNN of {pixels:,} values for a picture; expected at most {MOST_VALUES:,}: give a "
+            "smaller image_size or fewer filters."
+        )

@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
+import re
 import shutil
 import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
-from importlib.metadata import distribution
+from email.message import Message
+from importlib.metadata import PackageMetadata, distribution
 from pathlib import Path
+from typing import cast
 
 import pytest
 from once import Once
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from mmtoolkit import __version__
 from mmtoolkit.installation import DISTRIBUTION
@@ -107,6 +113,98 @@ def test_the_types_of_the_installed_copy_are_checked(run_installed: Run, tmp_pat
     done = run_installed("-m", "mypy", "--cache-dir", tmp_path / "cache", tmp_path / "mine.py")
     assert '3: error: "Captioner" has no attribute "generat"; maybe "generate"?' in done.stdout, done.stdout
     assert "Found 1 error in 1 file" in done.stdout
+
+
+# --- the pinned packages, their licences and the image ---
+
+
+@pytest.fixture(scope="module")
+def pinned() -> dict[str, str]:
+    """The versions of docker/constraints.txt, in its order."""
+    lines = (ROOT / "docker" / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    return dict(line.split("==") for line in lines)
+
+
+def test_every_requirement_is_pinned_to_a_version_that_fits(pinned: dict[str, str]) -> None:
+    versions = {canonicalize_name(name): version for name, version in pinned.items()}
+    requirements = [Requirement(line) for line in distribution(DISTRIBUTION).requires or []]
+    needed = [one for one in requirements if "test" not in str(one.marker)]
+    assert {"tensorflow", "pillow-heif", "waitress", "pycocoevalcap"} <= {one.name for one in needed}
+    unfit = [str(one) for one in needed if not one.specifier.contains(versions.get(canonicalize_name(one.name), "0"))]
+    assert unfit == [] and list(pinned) == sorted(pinned, key=str.lower)
+
+
+def test_every_pinned_package_has_its_licence_listed(pinned: dict[str, str]) -> None:
+    page = (ROOT / "docs" / "licences.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| ([\w-]+) \| (\d\S*) \| ([^|]+) \| ([^|]*) \|$", page, re.M)
+    assert [(name, version) for name, version, *_ in rows] == list(pinned.items())
+    unstated = {name for name, _, licence, note in rows if licence == "not stated" and not note.strip()}
+    noted = {name for name, _, licence, note in rows if "GPL" in licence + note or "MPL" in licence}
+    assert not unstated and noted == {"certifi", "gensim", "pillow_heif", "pycocoevalcap"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({"License-Expression": "MIT", "License": "Apache 2.0"}, "MIT"),
+        ({"License": "LGPL-2.1-only", "Classifier": "License :: OSI Approved :: MIT License"}, "LGPL-2.1-only"),
+        ({"License": "Copyright\n\nAll rights", "Classifier": "License :: OSI Approved :: BSD License"}, "BSD License"),
+        ({"License": "UNKNOWN", "Classifier": "Topic :: Software Development"}, "not stated"),
+        ({}, "not stated"),
+    ],
+)
+def test_a_licence_is_read_where_it_is_stated_most_exactly(fields: dict[str, str], expected: str) -> None:
+    spec = importlib.util.spec_from_file_location("licences", ROOT / "docker" / "licences.py")
+    assert spec and spec.loader
+    licences = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(licences)
+    about = Message()
+    for name, value in fields.items():
+        about[name] = value
+    assert licences.licence(cast(PackageMetadata, about)) == expected
+
+
+@pytest.fixture(scope="module")
+def image() -> list[list[str]]:
+    """The instructions of the Dockerfile, as words."""
+    text = (ROOT / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
+    return [line.split() for line in text.splitlines() if line and not line.startswith("#")]
+
+
+def test_the_image_is_pinned_and_has_every_extra_that_works_in_it(image: list[list[str]]) -> None:
+    arguments = dict(words[1].split("=", 1) for words in image if words[0] == "ARG")
+    assert [words for words in image if words[0] == "FROM"] == [["FROM", "${PYTHON_IMAGE}"]]
+    assert re.fullmatch(r"python:3\.1[123]\.\d+-slim-\w+@sha256:[0-9a-f]{64}", arguments["PYTHON_IMAGE"])
+    extras = set(distribution(DISTRIBUTION).metadata.get_all("Provides-Extra") or [])
+    assert set(arguments["EXTRAS"].split(",")) == extras - {"test", "metrics-java"}  # which needs Java
+
+
+def test_an_edit_of_the_code_installs_no_package_again(image: list[list[str]]) -> None:
+    """What comes after a COPY is run again where a copied file has changed: one RUN, that installs the code alone."""
+    code = {"mmtoolkit", "pipelines", "pretrained", "README.md"}
+    first = next(index for index, words in enumerate(image) if words[0] == "COPY" and code & set(words[1:-1]))
+    installing = {index: words for index, words in enumerate(image) if words[0] == "RUN" and "install" in words}
+    before = [words for index, words in installing.items() if index < first]
+    (after,) = (words for index, words in installing.items() if index > first)
+    assert all("constraints.txt" in words for words in before) and '".[${EXTRAS}]"' in before[-1]
+    assert "--no-deps" in after and "--no-build-isolation" in after
+
+
+def test_the_image_gets_all_it_copies(image: list[list[str]]) -> None:
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
+    copied = {name for words in image if words[0] == "COPY" for name in words[1:-1]}
+    assert copied == sent and all((ROOT / name).exists() for name in copied)
+
+
+def test_the_image_runs_as_any_user(image: list[list[str]]) -> None:
+    run = max(index for index, words in enumerate(image) if words[0] == "RUN")
+    user = [(index, words[1]) for index, words in enumerate(image) if words[0] == "USER"]
+    assert user[-1][0] > run and re.fullmatch(r"[1-9]\d*:[1-9]\d*", user[-1][1])  # a number: it needs no entry
+    (variables,) = (dict(word.split("=") for word in words[1:]) for words in image if words[0] == "ENV")
+    (volume,) = (words[1] for words in image if words[0] == "VOLUME")
+    assert variables == {"HOME": volume, "MMTOOLKIT_CACHE": volume}
+    (place,) = {words[1] for words in image[run:] if words[0] == "WORKDIR"}
+    assert image[run] == ["RUN", "mkdir", "--mode", "1777", volume, place]
 
 
 # --- the command, run from the installed wheel: one test per job that must work there ---

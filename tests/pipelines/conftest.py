@@ -6,13 +6,14 @@ import contextlib
 import io
 import os
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
 from once import Once
 
+import mmtoolkit as mm
 from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.scenes import write_scenes
 from mmtoolkit.training import Recipe
@@ -52,10 +53,41 @@ class Run(NamedTuple):
         return self.out / "preset"
 
 
+@lru_cache(maxsize=6)
+def loaded(load: Callable[..., Any], preset: str, files: Any, weights: Any, cache: str, warn: Any) -> Any:
+    """A model with the graphs of its searches, loaded once as long as the files of its preset stay as they are."""
+    return load(preset, **({"vgg19_weights": weights, "warn": warn.tell} if warn else {}))
+
+
+class Warner(NamedTuple):
+    """Compares as equal whoever is warned: nobody is the second time, as nothing is loaded."""
+
+    tell: Any
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Warner)
+
+    def __hash__(self) -> int:
+        return 0
+
+
+def load_once(load: Callable[..., Any]) -> Callable[..., Any]:
+    """`mm.load` for jobs that change no model."""
+
+    def load_known(preset: Any, *, vgg19_weights: Any = None, warn: Any = None) -> Any:
+        files = [(path, path.stat()) for path in sorted(Path(preset).rglob("*")) if path.is_file()]
+        state = tuple((str(path), found.st_size, found.st_mtime_ns, found.st_ino) for path, found in files)
+        return loaded(load, str(preset), state, vgg19_weights, os.environ["MMTOOLKIT_CACHE"], warn and Warner(warn))
+
+    return load_known
+
+
 def call(name: str, *words: object) -> Done:
     """Calls `mmtoolkit NAME WORDS…` in this process."""
     out, err = io.StringIO(), io.StringIO()
-    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), pytest.MonkeyPatch.context() as patch:
+        if name != "finetune":  # which trains what it has loaded
+            patch.setattr(mm, "load", load_once(mm.load))
         try:
             code = start(name, [str(word) for word in words])
         except SystemExit as stopped:  # wrong usage

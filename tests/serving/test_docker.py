@@ -77,17 +77,6 @@ def test_the_page_has_the_same_rights_behind_a_web_server() -> None:
         assert f'add_header {name} "{value}"' in config
 
 
-def test_the_image_runs_as_a_user_and_gets_all_it_copies() -> None:
-    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
-    words = [line.split() for line in lines if line and not line.startswith("#")]
-    assert words[0][0] == "FROM" and words[0][1] != "python:latest"
-    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines() if line[:1] == "!"}
-    copied = {name for line in words if line[0] == "COPY" for name in line[1:-1]}
-    assert copied <= sent and all((ROOT / name).exists() for name in copied)
-    user = [index for index, line in enumerate(words) if line[0] == "USER"]
-    assert user and user[-1] > max(index for index, line in enumerate(words) if line[0] == "RUN")
-
-
 def test_the_stock_server_answers_as_the_presets_do(models: Path, compose: Any) -> None:
     """The real thing with the configs of the compose file, where there is an engine to run it."""
     docker = shutil.which("docker")

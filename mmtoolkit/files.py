@@ -113,6 +113,25 @@ def read_whole(path: Path, *, most: int) -> bytes:
     return data
 
 
+def append_whole(target: Path, content: bytes) -> None:
+    """Appends bytes to a file in one go: all of them, or on a full disk none.
+
+    Raises:
+        OSError: E.g. the disk is full; it names the target.
+    """
+    with target.open("ab", buffering=0) as file:
+        start = file.tell()
+        if file.write(content) < len(content):
+            file.truncate(start)
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+
+
+def sweep_folder(folder: Path, ending: str = "") -> None:
+    """Deletes the `unfinished` files in a folder of targets with some ending; whoever calls it holds its lock."""
+    for partial in folder.glob(f".*{ending}.*.part"):
+        partial.unlink(missing_ok=True)
+
+
 @contextmanager
 def write_folder_atomically(target: Path) -> Iterator[Path]:
     """Yields a new folder, renamed to `target` on success and deleted on failure; `target` must be absent or empty."""

@@ -13,6 +13,7 @@ from typing import BinaryIO
 
 from mmtoolkit.errors import InputError
 
+LOCK = ".lock"  # in the folder that is locked
 FAR = 1 << 30  # Windows locks bytes, which others cannot read then: one that lies behind what is written
 
 
@@ -22,7 +23,7 @@ class BusyError(InputError):
 
 @contextlib.contextmanager
 def locked(target: Path, doing: str) -> Iterator[None]:
-    """Holds the lock of a file or a folder, `.NAME.lock` beside it; a process that dies lets go of it.
+    """Holds the lock of a file, `.NAME.lock` beside it, or of a folder, `.lock` in it; who dies lets go of it.
 
     The operating system keeps the lock (`flock`, on Windows `msvcrt.locking`): one that a killed process left is free.
     On a network drive it holds for the processes of one machine at least.
@@ -32,14 +33,14 @@ def locked(target: Path, doing: str) -> Iterator[None]:
         ...     pass
 
     Args:
-        target: What is written; its folder must exist.
+        target: What is written; a folder, or the one of a file, must exist.
         doing: What this process does, for the message to others: `"trains"`.
 
     Raises:
         BusyError: Another process, or another thread of this one, holds it.
         OSError: The lock file cannot be written.
     """
-    path = target.with_name(f".{target.name}.lock")
+    path = target / LOCK if target.is_dir() else target.with_name(f".{target.name}{LOCK}")
     file = opened(path)
     if file is None:
         raise BusyError(f"Expected {target} to be free. Received: {holder(path)}; wait for its end, or stop it.")

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import hashlib
 import os
 import shutil
 import tempfile
@@ -64,6 +65,12 @@ def shipped() -> dict[str, Path]:
     """Returns the presets that come with the package, by name."""
     root = Path(str(resources.files("mmtoolkit.pretrained")))
     return {folder.name: folder for folder in sorted(root.iterdir()) if (folder / CONFIG).is_file()}
+
+
+def preset_digest(folder: Path) -> str:
+    """Computes the SHA-256 of a preset's files, its card among them."""
+    digests = [entry["sha256"] for entry in described_files(folder).values()]
+    return hashlib.sha256("".join([*digests, file_digest(folder / CARD)]).encode()).hexdigest()
 
 
 def find_preset(name: str | Path) -> Path:

@@ -3,24 +3,99 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import settle, write_atomically
+from mmtoolkit.files import settle, sweep_folder, write_atomically
+from mmtoolkit.locks import LOCK, locked
 from mmtoolkit.readers import Fault, write_quarantine
 
 QUARANTINE = "quarantine.jsonl"
 CHECKPOINT = "checkpoints/last.h5"
 STAGES = "stage-[0-9]"  # the folders of a fine-tuning's stages, each like a run's
-REPORTS = ("report.json", "report.html", "report.csv")
+REPORT = "report.json"  # written last: a run that has it is finished
+REPORTS = (REPORT, "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
+NEW, DONE, MOVING = ".new", ".done", ".moving"  # where a run is that replaces another one, and how far its move is
 PLACES = {"out", "data", "exclude", "features", "vgg19_weights"}  # what is in them is compared, not where it is
 PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
+
+
+@contextlib.contextmanager
+def claimed(
+    out: Path,
+    options: Mapping[str, Any],
+    *,
+    resume: bool,
+    overwrite: bool,
+    companions: Sequence[str] = (),
+    tell: Callable[[str], None],
+) -> Iterator[Path | None]:
+    """Locks the folder of a run and yields the folder to write it in: `out`, or `None` if nothing is left to do there.
+
+    A run that replaces another one is written in `out/.new`, and takes the other's place once it has its report.
+
+    Args:
+        out: The folder.
+        options: The options of the run.
+        resume: Whether a stopped run is resumed.
+        overwrite: Whether the run may replace what is in the folder.
+        companions: The names of further models, each trained in a folder of its own.
+        tell: Called with what happens to the run before.
+
+    Raises:
+        BusyError: Another process trains there.
+        InputError: The folder holds something else, or a finished run of other options.
+    """
+    check_folder(out)
+    with made(out), locked(out, "trains"):
+        settle_run(out, companions)
+        place = place_of(out, resume=resume)
+        if resume and place == out and is_finished(out, options):
+            yield None
+            return
+        check_free(out, overwrite=overwrite or resume)
+        if place != out:
+            tell(f"{out} keeps its run until the new one is finished, which is in {place} till then")
+        try:
+            yield place
+        finally:
+            if place != out and not (is_stopped(place) or (place / "preset").exists() or is_complete(place)):
+                shutil.rmtree(place, ignore_errors=True)  # nothing in it to resume
+        if place != out:
+            settle_run(out, companions)
+
+
+@contextlib.contextmanager
+def made(out: Path) -> Iterator[None]:
+    """Makes a folder, and removes it again at the end if it is new and nothing is in it."""
+    new = not out.exists()
+    out.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        if new:
+            with contextlib.suppress(OSError):  # it is no longer empty
+                out.rmdir()
+
+
+def place_of(out: Path, *, resume: bool) -> Path:
+    """Returns where the run is written that begins or is resumed in a folder; what is worth keeping stays there."""
+    if resume and ((out / NEW / "config.yaml").is_file() or is_stopped(out) or is_complete(out)):
+        return out / NEW if (out / NEW / "config.yaml").is_file() else out
+    return out / NEW if is_complete(out) or (out / "preset").exists() else out
+
+
+def check_folder(out: Path) -> None:
+    """Checks that there is no file in the place of a run's folder."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"--out expects a folder. Received: {out}, a file; name another.")
 
 
 def check_free(out: Path, *, overwrite: bool) -> None:
@@ -29,26 +104,15 @@ def check_free(out: Path, *, overwrite: bool) -> None:
     Raises:
         InputError: It is no folder, or holds files and `overwrite` is off.
     """
-    if out.exists() and not out.is_dir():
-        raise InputError(f"--out expects a folder. Received: {out}, a file; name another.")
-    if is_stopped(out) and not overwrite:
+    check_folder(out)
+    if overwrite or not out.exists():
+        return
+    if is_stopped(out) or is_stopped(out / NEW):
         raise InputError(
             f"{out} holds a training that was stopped; add --resume to go on with it, or name another --out."
         )
-    if out.exists() and any(out.iterdir()) and not overwrite:
+    if any(path.name != LOCK for path in out.iterdir()):
         raise InputError(f"--out expects a new or empty folder. Received: {out}; name another or add --overwrite.")
-
-
-def may_begin(out: Path, options: Mapping[str, Any], *, resume: bool, overwrite: bool) -> bool:
-    """Checks that a run may begin or be resumed in a folder; returns whether anything is left to do there.
-
-    Raises:
-        InputError: The folder holds something else, or a finished run of other options.
-    """
-    if resume and is_finished(out, options):
-        return False
-    check_free(out, overwrite=overwrite or resume)
-    return True
 
 
 def begin(
@@ -72,10 +136,7 @@ def begin(
     """
     out.mkdir(parents=True, exist_ok=True)
     if keep:
-        for preset in (out / "preset", *(out / name / "preset" for name in companions)):
-            settle(preset)
-        for partial in checkpoint_in(out).parent.glob(".*.part"):
-            partial.unlink()
+        sweep_run(out, companions)
     else:
         clear(out, companions)
     settings = yaml.safe_dump(dict(options), sort_keys=False, allow_unicode=True).encode()
@@ -91,7 +152,7 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
     Raises:
         InputError: It was made with other options; they are named.
     """
-    if not (out / "report.json").is_file():
+    if not is_complete(out):
         return False
     made = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     other = [
@@ -109,11 +170,66 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
 
 def clear(out: Path, companions: Sequence[str] = ()) -> None:
     """Removes a run from its folder; other files stay."""
-    for pattern in RUN:
-        for path in out.glob(pattern):
-            path.unlink()
-    for folder in (out / "preset", *out.glob(".preset.*"), *(out / name for name in companions), *out.glob(STAGES)):
+    sweep_run(out, companions)
+    for path in parts(out, companions):
+        remove(path)
+
+
+def parts(out: Path, companions: Sequence[str] = ()) -> list[Path]:
+    """Lists the files and folders of a run, those that a folder shares with other files one by one."""
+    found = [path for pattern in RUN for path in out.glob(pattern)]
+    return [*found, *filter(Path.exists, (out / "preset", *(out / name for name in companions))), *out.glob(STAGES)]
+
+
+def sweep_run(out: Path, companions: Sequence[str] = ()) -> None:
+    """Removes what a killed run has half written; the lock says that no other one writes there."""
+    for folder in (out, *out.glob(STAGES), *(out / name for name in companions)):
+        settle(folder / "preset")
+        for place in (folder, folder / "checkpoints", folder / "samples"):
+            sweep_folder(place)
+
+
+def settle_run(out: Path, companions: Sequence[str] = ()) -> None:
+    """Puts a finished run in the place of the one before, from wherever a kill has stopped that; it tidies both.
+
+    First goes what the new run has no counterpart of, then each part takes its place.
+    """
+    new, done, moving = out / NEW, out / DONE, out / MOVING
+    if is_complete(new):
+        tidy(new, companions)
+        sweep_run(new, companions)
+        os.replace(new, done)
+    if done.is_dir():
+        for path in parts(out, companions):
+            if not (done / path.relative_to(out)).exists():
+                remove(path)
+        os.replace(done, moving)
+    if moving.is_dir():
+        for path in parts(moving):
+            target = out / path.relative_to(moving)
+            target.parent.mkdir(exist_ok=True)
+            if path.is_dir() and target.exists():  # a folder cannot be replaced in one move
+                os.replace(target, moving / f".old.{path.name}")
+            os.replace(path, target)
+        shutil.rmtree(moving)
+    if is_complete(out):
+        tidy(out, companions)
+
+
+def tidy(out: Path, companions: Sequence[str] = ()) -> None:
+    """Removes what a finished run needs no more: checkpoints, the presets of its stages, and its companions."""
+    for folder in (out, *out.glob(STAGES)):
+        forget_checkpoint(folder)
+    for folder in (out / "stage-0", *out.glob(f"{STAGES}/preset"), *(out / name for name in companions)):
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def remove(path: Path) -> None:
+    """Removes a file, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def checkpoint_in(out: Path) -> Path:
@@ -121,9 +237,14 @@ def checkpoint_in(out: Path) -> Path:
     return out / CHECKPOINT
 
 
+def is_complete(out: Path) -> bool:
+    """Returns whether a folder has the report of a run, its last file."""
+    return (out / REPORT).is_file()
+
+
 def is_stopped(out: Path) -> bool:
     """Returns whether a run, or a stage of it, can be resumed."""
-    return checkpoint_in(out).is_file() or any(out.glob(f"{STAGES}/{CHECKPOINT}"))
+    return not is_complete(out) and (checkpoint_in(out).is_file() or any(out.glob(f"{STAGES}/{CHECKPOINT}")))
 
 
 def forget_checkpoint(out: Path) -> None:

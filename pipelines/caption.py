@@ -11,7 +11,7 @@ from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, te
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Beam, Data, Fitting, Run, resolved
 from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
-from mmtoolkit.run_folder import may_begin
+from mmtoolkit.run_folder import claimed
 from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
 
@@ -74,20 +74,23 @@ def main(options: Options) -> int:
     attention after each epoch, and OUT/logs the curves (tensorboard --logdir OUT/logs).
     """
     task, settings = mm.captioning, resolved(options)
-    if not may_begin(options.out, settings, resume=options.resume, overwrite=options.overwrite):
-        tell(f"nothing to resume: the run in {options.out} is finished")
-        return 0
-    start_tensorflow()
-    from mmtoolkit.training.job import Blueprint, Screen, train
+    with claimed(options.out, settings, resume=options.resume, overwrite=options.overwrite, tell=tell) as out:
+        start_tensorflow()
+        from mmtoolkit.training.job import Blueprint, Screen, check_finished, train
 
-    report = train(
-        task,
-        Blueprint(new_captioner, settle=settle),
-        options=options,
-        settings=settings,
-        command="mmtoolkit caption",
-        screen=Screen(tell, progress_bar, keras_bar),
-    )
+        if out is None:
+            check_finished(task, options)
+            tell(f"nothing to resume: the run in {options.out} is finished")
+            return 0
+        report = train(
+            task,
+            Blueprint(new_captioner, settle=settle),
+            options=options,
+            settings=settings,
+            out=out,
+            command="mmtoolkit caption",
+            screen=Screen(tell, progress_bar, keras_bar),
+        )
     print_report(task.metric, report, options.out)
     return 0
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json as json_format
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,8 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import aligned, run, tell, warn
 from mmtoolkit.cli.options import Beam, Preset, Printing, values
 from mmtoolkit.cli.ranges import Count, Positive, Probability, Whole
+from mmtoolkit.locks import locked
+from mmtoolkit.run_folder import made
 from mmtoolkit.startup import start_tensorflow
 
 
@@ -48,9 +51,18 @@ def main(options: Options) -> int:
     out = options.out
     if out.exists() and not out.is_dir():
         raise mm.InputError(f"--out expects a directory. Received: {out}, a file; name another.")
+    with made(out), locked(out, "exports"):
+        for leftover in out.glob(".[0-9]*.new"):  # of an export that was killed: the lock says that no other one is
+            shutil.rmtree(leftover, ignore_errors=True)
+        return exported(options)
+
+
+def exported(options: Options) -> int:
+    """Exports the preset, and prints the verdict; returns the exit code."""
     start_tensorflow()
     from mmtoolkit.serving.export import Fixed, NotServable, export
 
+    out = options.out
     model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task, beam = mm.task_of(model), values(options, Beam)
     given = any(value is not None for value in beam.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from mmtoolkit.cli.options import Data, Descent, HeldOut, Preset, Run, Store, re
 from mmtoolkit.cli.ranges import Count, Positive, Share, Whole
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split_as_trained
 from mmtoolkit.records import digest
-from mmtoolkit.run_folder import STAGES, begin, is_stopped, lasting, may_begin
+from mmtoolkit.run_folder import begin, claimed, is_stopped, lasting, tidy
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
 
@@ -71,24 +70,38 @@ def main(options: Options) -> int:
     in OUT/preset; OUT/report.json compares before and after on the same held-out pictures. A fine-tuned preset has the
     distribution of the new pictures, by which predict notes those that are unlike them.
     """
-    out, settings = options.out, resolved(options)
-    if not may_begin(out, settings, resume=options.resume, overwrite=options.overwrite):
-        tell(f"nothing to resume: the run in {out} is finished")
-        return 0
-    start_tensorflow()
+    settings = resolved(options)
+    with claimed(options.out, settings, resume=options.resume, overwrite=options.overwrite, tell=tell) as out:
+        start_tensorflow()
+        from mmtoolkit.presets import find_preset, preset_digest
+        from mmtoolkit.training.job import check_finished
+
+        model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
+        task, base = mm.task_of(model), {"preset_sha256": preset_digest(find_preset(options.preset))}
+        if out is None:
+            check_finished(task, options, valid_share=options.valid_share, others=base)
+            tell(f"nothing to resume: the run in {options.out} is finished")
+            return 0
+        report = tuned(task, model, options, settings, base, out)
+    print_scores(task, report, options.out)
+    return 0
+
+
+def tuned(
+    task: Task[Any], model: Any, options: Options, settings: dict[str, Any], base: Mapping[str, str], out: Path
+) -> dict[str, Any]:
+    """Fine-tunes in a folder, where `base` is the digest of the model's preset; returns the report."""
     from mmtoolkit.reports import save_report
     from mmtoolkit.training import Recipe, check_stages, fine_tune, resumable
 
     started = time.perf_counter()
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     check_stages(options.stages, model)
-    task = mm.task_of(model)
     splits, source, faults = prepared(task, model, options)
     settings |= length(options, sum(len(task.texts([record])["words"]) for record in splits.train))
     old = old_splits(task, options.keep, model.card, options.on_error) if options.keep else None
     begin(out, settings, faults, keep=options.resume and is_stopped(out), tell=tell)
     with resumable(lambda: is_stopped(out), tell), keras_bar():
-        tuned = fine_tune(
+        done = fine_tune(
             task,
             model,
             splits,
@@ -101,18 +114,16 @@ def main(options: Options) -> int:
             min_count=options.min_count,
             old=old,
             card=card_of(splits, options, settings),
-            settings=lasting(settings),
+            settings={**lasting(settings), **base},
             tell=tell,
         )
-    report = {**tuned.report, "options": settings, "left_out": len(faults)}
+    report = {**done.report, **base, "options": settings, "left_out": len(faults)}
     if old:
-        report["kept"] = kept(task, options, old.valid)
+        report["kept"] = kept(task, options, out / "preset", old.valid)
     report["seconds"] = {"total": round(time.perf_counter() - started)}
-    save_report(out / "report.json", task, report, model=tuned.model, records=splits.valid, source=tuned.source)
-    for folder in out.glob(STAGES):  # its samples and curves are kept
-        shutil.rmtree(preset if (preset := folder / "preset").is_dir() else folder)
-    print_scores(task, report, out)
-    return 0
+    save_report(out / "report.json", task, report, model=done.model, records=splits.valid, source=done.source)
+    tidy(out)
+    return report
 
 
 def length(options: Options, examples: int) -> dict[str, int]:
@@ -171,14 +182,14 @@ def old_splits(task: Task[Any], keep: Path, card: Mapping[str, Any], on_error: O
     return trainable(splits, keep)
 
 
-def kept(task: Task[Any], options: Options, valid: list[Any]) -> dict[str, Any]:
+def kept(task: Task[Any], options: Options, preset: Path, valid: list[Any]) -> dict[str, Any]:
     """Evaluates the model before and after on the validation split of the old data."""
     from mmtoolkit.data.image_sources import readable
     from mmtoolkit.training.fine_tuning import scored
 
     models = {
         "before": mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: None),
-        "after": mm.load(options.out / "preset"),
+        "after": mm.load(preset),
     }
     scores: dict[str, Any] = {}
     for name, model in models.items():

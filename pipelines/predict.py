@@ -8,16 +8,17 @@ import json as json_format
 import os
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, progress_bar, run, shown, tell, warn
+from mmtoolkit.cli.command import check_target, check_writable, progress_bar, run, shown, tell, warn
 from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
 from mmtoolkit.cli.ranges import Count
-from mmtoolkit.files import csv_bytes, write_atomically
+from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, sweep_folder, write_atomically
+from mmtoolkit.locks import locked
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Output, Task
 
@@ -63,17 +64,17 @@ def main(options: Options) -> int:
     model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task = mm.task_of(model)
     search = search_for(task, model, options)
-    for folder in (attention, out and out.parent):
-        if folder:
-            folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
     show = progress_bar(f"{task.noun}s") if len(paths) > BATCH else lambda done, total: None
     over_bar = len(paths) > BATCH and sys.stdout.isatty() and sys.stderr.isatty()  # lines come in its place
     with contextlib.ExitStack() as at_the_end:
-        if out:
-            at_the_end.callback(write_table, task, out, results, len(paths))  # also where the work ends early
+        if attention:
+            attention.mkdir(parents=True, exist_ok=True)
+            at_the_end.enter_context(locked(attention, "draws"))
+            sweep_folder(attention, ".png")
+        add = at_the_end.enter_context(growing_table(task, out, results, len(paths), overwrite=overwrite))
         found = predictions(task, model, examples, source=source, search=search)
         for number, (name, path, prediction) in enumerate(zip(picture_names(paths), paths, found, strict=True), 1):
             show(number, len(paths))
@@ -94,6 +95,7 @@ def main(options: Options) -> int:
                 if attention:
                     draw_attention(task, model, prediction, attention / name)
                     results[-1]["attention"] = str(attention / name)
+                add(results[-1])
             except mm.InputError as error:  # the others go on
                 tell(shown(f"error: {error if str(path) in str(error) else f'{path}: {error}'}"))
                 failed.append({"image": str(path), "error": str(error)})
@@ -125,6 +127,7 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
     """Checks, before any work, that drawings replace no pictures, nor other files unless `overwrite` is on."""
     if folder.exists() and not folder.is_dir():
         raise mm.InputError(f"--attention expects a folder. Received: {folder}, a file; name another.")
+    check_writable(folder / "NAME.png")
     inputs = {path.resolve() for path in paths}
     for target in (folder / name for name in picture_names(list(paths))):
         if target.resolve() in inputs:
@@ -160,7 +163,8 @@ def draw_attention(task: Task[Any], model: Any, prediction: Prediction, target: 
         raise mm.InputError(
             "--attention draws what a model attends to. Received: a model without attention; leave it out."
         )
-    draw(view).save(target)
+    sheet = draw(view)
+    write_atomically(target, lambda file: sheet.save(file, "PNG"))
 
 
 def result(task: Task[Any], path: Path, prediction: Prediction, distribution: Any) -> dict[str, Any]:
@@ -191,12 +195,45 @@ def note(path: Path, distance: float, threshold: float) -> str:
     )
 
 
-def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
-    """Writes a table of the task's own form, with pictures as paths relative to it, as its readers expect.
+@contextlib.contextmanager
+def growing_table(
+    task: Task[Any], target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int, *, overwrite: bool
+) -> Iterator[Callable[[Mapping[str, Any]], None]]:
+    """Yields a function that writes a result to the disk at once; at the end, an early one too, writes the whole table.
 
-    What they would refuse, an empty output or a name that is not Unicode, is left out with a warning. Without a row
-    nothing is written: an existing table stays.
+    A new table grows in its place, one that replaces another in `NAME.csv.partial`, until it is whole: whoever kills
+    the job loses no row.
     """
+    if target is None:
+        yield lambda result: None
+        return
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with locked(target, "predicts"):
+        check_target("--out", target, overwrite=overwrite)  # another job may have written it meanwhile
+        sweep(target)
+        partial = target.with_name(f"{target.name}.partial")
+        place = partial if target.exists() else target
+        head = [csv_bytes([("image", *task.form.texts)])]
+
+        def add(result: Mapping[str, Any]) -> None:
+            rows, _ = table_rows(task, target, [result])
+            if rows:
+                if head:
+                    place.unlink(missing_ok=True)
+                append_whole(place, b"".join(head) + csv_bytes(rows).removeprefix(BYTE_ORDER_MARK))
+                head.clear()
+
+        try:
+            yield add
+        finally:
+            write_table(task, target, results, pictures)
+            partial.unlink(missing_ok=True)
+
+
+def table_rows(
+    task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]]
+) -> tuple[list[tuple[str, ...]], int]:
+    """Makes the rows of a table, and counts what its readers would refuse: an empty output, an odd name."""
     what = f"{task.noun}s"
     rows = [
         (
@@ -208,8 +245,19 @@ def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, An
         for output in (result[what][:1] if task.asks else result[what])  # one answer is right
     ]
     kept = [row for row in rows if row[-1] and row[0] == row[0].strip() and not NO_UNICODE.search(row[0])]
-    if len(kept) < len(rows):
-        warn(f"not in {target}, because empty or of a file with an odd name: {len(rows) - len(kept)} {what}")
+    return kept, len(rows) - len(kept)
+
+
+def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, Any]], pictures: int) -> None:
+    """Writes a table of the task's own form, with pictures as paths relative to it, as its readers expect.
+
+    What they would refuse, an empty output or a name that is not Unicode, is left out with a warning. Without a row
+    nothing is written: an existing table stays.
+    """
+    what = f"{task.noun}s"
+    kept, left_out = table_rows(task, target, results)
+    if left_out:
+        warn(f"not in {target}, because empty or of a file with an odd name: {left_out} {what}")
     if not kept:
         tell(f"no {what} for {target}: it is left as it was")
         return

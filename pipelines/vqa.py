@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
@@ -12,9 +13,10 @@ from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, te
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Data, Fitting, HeldOut, Run, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share
-from mmtoolkit.run_folder import may_begin
+from mmtoolkit.run_folder import claimed
 from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
+from mmtoolkit.task import Task
 
 if TYPE_CHECKING:
     from mmtoolkit.vision import VisionSetup
@@ -117,10 +119,29 @@ def main(options: Options) -> int:
     most frequent answers, the pictures of other questions, and a question-only baseline.
     """
     task, settings = mm.question_answering, resolved(options)
-    if not may_begin(options.out, settings, resume=options.resume, overwrite=options.overwrite):
-        tell(f"nothing to resume: the run in {options.out} is finished")
-        return 0
-    start_tensorflow()
+    with claimed(
+        options.out,
+        settings,
+        resume=options.resume,
+        overwrite=options.overwrite,
+        companions=task.companions,
+        tell=tell,
+    ) as out:
+        start_tensorflow()
+        from mmtoolkit.training.job import check_finished
+
+        if out is None:
+            check_finished(task, options, valid_share=options.valid_share)
+            tell(f"nothing to resume: the run in {options.out} is finished")
+            return 0
+        report = trained(task, options, settings, out)
+    tell_baselines(report)
+    print_report(task.metric, report, options.out)
+    return 0
+
+
+def trained(task: Task[Any], options: Options, settings: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Trains in a folder; returns the report."""
     from mmtoolkit.training.job import Blueprint, Screen, train
 
     question_only = partial(new_answerer, question_only=True)
@@ -130,18 +151,16 @@ def main(options: Options) -> int:
         images=not options.question_only,
         companions={} if options.no_twin or options.question_only else {"question_only": question_only},
     )
-    report = train(
+    return train(
         task,
         blueprint,
         options=options,
         settings=settings,
+        out=out,
         command="mmtoolkit vqa",
         valid_share=options.valid_share,
         screen=Screen(tell, progress_bar, keras_bar),
     )
-    tell_baselines(report)
-    print_report(task.metric, report, options.out)
-    return 0
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:

@@ -15,10 +15,12 @@ from typing import BinaryIO
 import pytest
 
 from mmtoolkit.files import (
+    append_whole,
     csv_bytes,
     delete_unfinished,
     read_whole,
     sweep,
+    sweep_folder,
     unfinished,
     write_atomically,
     write_folder_atomically,
@@ -162,6 +164,30 @@ def test_line_ends_of_all_kinds_stay_in_their_field(delimiter: str) -> None:
 def test_json_holds_names_that_are_not_unicode(tmp_path: Path) -> None:
     write_json(tmp_path / "report.json", {"data": "caf\udce9/빨간"})
     assert json.loads((tmp_path / "report.json").read_text(encoding="utf-8")) == {"data": "caf\udce9/빨간"}
+
+
+def test_rows_are_appended_whole_or_not_at_all(tmp_path: Path) -> None:
+    """The limit of a file's size stands for a disk that is full after a part of a row."""
+    resource = pytest.importorskip("resource")
+    target = tmp_path / "rows.csv"
+    append_whole(target, b"a,a dog\n")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (12, hard))
+    try:
+        with pytest.raises(OSError, match="No space left") as caught:
+            append_whole(target, b"b,a cat\n")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(target) and target.read_bytes() == b"a,a dog\n"
+    append_whole(target, b"b,a cat\n")
+    assert target.read_bytes() == b"a,a dog\nb,a cat\n"
+
+
+def test_halves_of_killed_processes_are_swept(tmp_path: Path) -> None:
+    for name in (".a.png.7.part", ".b.csv.7.part", "a.png", ".png"):
+        (tmp_path / name).touch()
+    sweep_folder(tmp_path, ".png")
+    assert {path.name for path in tmp_path.iterdir()} == {".b.csv.7.part", "a.png", ".png"}
 
 
 def test_a_file_that_has_just_got_its_name_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import inspect
 import io
 import itertools
 import os
 import re
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -138,6 +140,8 @@ def exit_code(job: Callable[[], int | None]) -> int:
         # The latter of TensorFlow, which not every job loads.
         if not isinstance(error, MemoryError) and type(error).__name__ != "ResourceExhaustedError":
             raise
+        if (full := os.strerror(errno.ENOSPC)) in str(error):
+            return fail(full, 1)
         return fail("the memory does not suffice; ask for less at a time (--beam, --batch-size, --units)", 1)
 
 
@@ -146,6 +150,7 @@ def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str
 
     Raises:
         InputError: It is a folder, lies in a file, has another ending, or is there already and `overwrite` is off.
+        OSError: Nothing can be written there.
     """
     if path is None:
         return
@@ -157,6 +162,21 @@ def check_target(option: str, path: Path | None, *, overwrite: bool, ending: str
             raise InputError(f"{option} expects a file in a folder. Received: {path}; {parent} is a file.")
     if path.exists() and not overwrite:
         raise InputError(f"{path} is there already; add --overwrite to replace it, or name another {option}.")
+    check_writable(path)
+
+
+def check_writable(path: Path) -> None:
+    """Checks, before any work, that a file can be written to a path, whose folders may not be there yet.
+
+    Raises:
+        OSError: E.g. the file system is read-only; it names the path.
+    """
+    try:
+        with tempfile.TemporaryFile(dir=next(parent for parent in path.parents if parent.is_dir())):
+            pass
+    except OSError as error:
+        error.filename = str(path)
+        raise
 
 
 def tell(message: str) -> None:

@@ -56,3 +56,7 @@ class Events:
     def flush(self) -> None:
         """Flushes what has been written so far to the disk."""
         self.writer.flush()
+
+    def close(self) -> None:
+        """Closes the file: Windows cannot move one that is open."""
+        self.writer.close()

@@ -33,14 +33,15 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
     path.parent.mkdir(parents=True, exist_ok=True)
     rows = report.get("rows")
     content = {name: value for name, value in report.items() if name != "rows"}
-    write_json(path, content)
     if not rows:
         for beside in (PAGE, TABLE):  # of a report that this one replaces
             path.with_suffix(beside).unlink(missing_ok=True)
+        write_json(path, content)
         return [path]
     write_rows(path.with_suffix(TABLE), rows)
     page = report_page(task, content, title(path), views_of=views)
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
+    write_json(path, content)  # last: where it is, the others are
     return [path, path.with_suffix(PAGE), path.with_suffix(TABLE)]
 
 

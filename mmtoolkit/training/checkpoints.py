@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import zlib
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -16,7 +17,7 @@ from mmtoolkit.files import parse_json, write_atomically
 from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.training.validation import DecodedValidation
 
-FORMAT = 3  # 1 had other batches: of any length
+FORMAT = 4  # 1 had other batches: of any length; 3 had no checksum
 
 
 class Position(NamedTuple):
@@ -125,9 +126,11 @@ class Checkpoints(keras.callbacks.Callback):
             "stopped": bool(self.model.stop_training),
         }
         with h5py.File(file, "w") as content:
+            values = [keras.ops.convert_to_numpy(variable) for variable in variables(self.model)]
             content.attrs["format"], content.attrs["told"] = FORMAT, json.dumps(rest)
-            for number, variable in enumerate(variables(self.model)):
-                content[f"{number:04d}"] = keras.ops.convert_to_numpy(variable)
+            content.attrs["crc32"] = checksum(json.dumps(rest), values)
+            for number, value in enumerate(values):
+                content[f"{number:04d}"] = value
 
     def restore(self, model: keras.Model) -> None:
         """Restores everything from the file; without one, changes nothing.
@@ -139,15 +142,18 @@ class Checkpoints(keras.callbacks.Callback):
             return
         targets, most = variables(model), self.path.stat().st_size  # it is not compressed
         with open_h5(self.path, most=most, remedy="delete it and start again") as content:
-            rest = parse_json(content.attrs["told"])
-            self.compare(rest["settings"])
-            stored = [content[f"{number:04d}"] for number in range(len(content))]
+            told, stored = str(content.attrs["told"]), [content[f"{number:04d}"] for number in range(len(content))]
             shapes, wanted = ([tuple(each.shape) for each in group] for group in (stored, targets))
-            if content.attrs["format"] != FORMAT or shapes != wanted:
+            known, values = content.attrs["format"] == FORMAT, [entry[()] for entry in stored]
+            if known and checksum(told, values) != content.attrs["crc32"]:
+                raise ValueError("its bytes are not those that were written")
+            rest = parse_json(told)
+            if known:
+                self.compare(rest["settings"])
+            if not known or shapes != wanted:
                 raise InputError(
                     f"The checkpoint {self.path} is of another version of mmtoolkit; delete it and start again."
                 )
-            values = [entry[()] for entry in stored]
         for target, value in zip(targets, values, strict=True):
             target.assign(value)
         self.position, self.history = Position(*rest["position"]), rest["history"]
@@ -163,6 +169,14 @@ class Checkpoints(keras.callbacks.Callback):
                 f"Expected the settings that the checkpoint {self.path} was written with. Received others: "
                 f"{'; '.join(differing)}. Give the same, or start a new run in another folder."
             )
+
+
+def checksum(told: str, values: Sequence[Any]) -> int:
+    """Computes the CRC-32 of what a checkpoint holds."""
+    crc = zlib.crc32(told.encode())
+    for value in values:
+        crc = zlib.crc32(value.tobytes(), crc)
+    return crc
 
 
 def variables(model: keras.Model) -> list[keras.Variable]:

@@ -19,9 +19,8 @@ from mmtoolkit.models.vocabulary_extension import (
     with_trainable_vgg19,
 )
 from mmtoolkit.readers import Splits
-from mmtoolkit.records import digest
 from mmtoolkit.task import Task
-from mmtoolkit.training.fitting import Tell, fit, keep_distribution
+from mmtoolkit.training.fitting import Tell, data_digests, fit, keep_distribution
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import standing
 from mmtoolkit.vision import ImageSource
@@ -122,7 +121,7 @@ def fine_tune(
         **extension.as_json(),
         "best": best.name,
         "history": histories,
-        "train_sha256": digest(splits.train),
+        **data_digests(splits, source),
     }
     tell_choice(best, states, before, report, tell)
     return FineTuned(model, report, source)

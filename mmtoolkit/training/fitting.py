@@ -20,6 +20,7 @@ from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import DecodedValidation
 from mmtoolkit.vision import ImageSource
 from mmtoolkit.vision.image_distribution import LEAST
+from mmtoolkit.vision.sources import pictures_digest
 
 
 class Trained(NamedTuple):
@@ -90,13 +91,28 @@ def fit(
         card={**(card or {}), **model.provenance, "versions": versions()},
         watch=samples,
     )
-    lasting = {**(settings or {}), **model.provenance, "train_sha256": digest(splits.train)}
+    lasting = {**(settings or {}), **model.provenance, **data_digests(splits, source)}
     checkpoints = Checkpoints(
         checkpoint_in(out), steps=steps, settings=lasting, validation=validation, every=recipe.checkpoint_every
     )
     watched = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
+    events.close()
     return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1, validation.best)
+
+
+def data_digests(splits: Splits[Any], source: ImageSource | None, *, images: bool = False) -> dict[str, str]:
+    """Computes the digests of what a training sees: its texts, those that it is validated on, and the pictures of both.
+
+    Args:
+        splits: The records.
+        source: Where features or pixels come from; `None` for a model without images.
+        images: Whether the pictures are part of it although there is no source of them yet.
+    """
+    texts = {"train_sha256": digest(splits.train), "valid_sha256": digest(splits.valid)}
+    if source is None and not images:
+        return texts
+    return {**texts, "pictures_sha256": pictures_digest(images_of([*splits.train, *splits.valid]), source)}
 
 
 def keep_distribution(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
@@ -19,9 +19,9 @@ from mmtoolkit.evaluation import evaluate, images_of, out_of_distribution
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
 from mmtoolkit.records import digest
 from mmtoolkit.reports import save_report
-from mmtoolkit.run_folder import begin, checkpoint_in, forget_checkpoint, is_stopped, lasting
+from mmtoolkit.run_folder import REPORT, begin, checkpoint_in, is_stopped, lasting, tidy
 from mmtoolkit.task import Task
-from mmtoolkit.training.fitting import Tell, Trained, fit, keep_distribution, resumable
+from mmtoolkit.training.fitting import Tell, Trained, data_digests, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
 
@@ -93,17 +93,19 @@ def train(
     *,
     options: Options,
     settings: dict[str, Any],
+    out: Path,
     command: str,
     valid_share: float = 0.1,
     screen: Screen,
 ) -> dict[str, Any]:
-    """Trains a model on a data set, keeps its best state in OUT/preset, and writes OUT/report.json.
+    """Trains a model on a data set, keeps its best state in `out/preset`, and writes `out/report.json`.
 
     Args:
         task: The task of the model.
         blueprint: How the model is made.
         options: The options of the job.
         settings: The same as plain values, for config.yaml, the report and the recipe.
+        out: The folder that the run is written in, as `run_folder.claimed` yields it.
         command: The command line's name of the job, for the card.
         valid_share: Share of the training groups held out where the data names no validation split.
         screen: How progress is shown.
@@ -111,7 +113,7 @@ def train(
     Returns:
         The report.
     """
-    started, out, tell = time.perf_counter(), options.out, screen.tell
+    started, tell = time.perf_counter(), screen.tell
     if settings.get("deterministic"):
         tf.config.experimental.enable_op_determinism()
     keras.utils.set_random_seed(options.seed)
@@ -147,14 +149,40 @@ def train(
         if blueprint.companions:
             trained.model.save_preset(out / "preset")
         report = evaluated(task, trained, splits, source, options.seed)
-    for name in blueprint.companions:
-        shutil.rmtree(out / name, ignore_errors=True)
     report |= {"epoch": trained.epoch, "history": trained.history, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    report["train_sha256"] = digest(splits.train)
+    report |= data_digests(splits, source)
     save_report(out / "report.json", task, report, model=trained.model, records=splits.valid, source=source)
-    forget_checkpoint(out)
+    tidy(out, task.companions)
     return report
+
+
+def check_finished(
+    task: Task[Any], options: Options, *, valid_share: float = 0.1, others: Mapping[str, str] | None = None
+) -> None:
+    """Checks that a finished run, of which nothing is left to do, is of the same data.
+
+    Where rows or pictures were left out, or an older version wrote the report, it cannot know.
+
+    Args:
+        task: The task of the model.
+        options: The options of the job.
+        valid_share: Share of the training groups held out where the data names no validation split.
+        others: Further digests, by their names in the report.
+
+    Raises:
+        InputError: The data is other; the message says what of it.
+    """
+    report = json.loads((options.out / REPORT).read_text(encoding="utf-8"))
+    if "valid_sha256" not in report or report["left_out"]:
+        return
+    splits, _ = load_splits(task, options, valid_share=valid_share)
+    now = {**data_digests(splits, None, images="pictures_sha256" in report), **(others or {})}
+    if differing := [name for name, value in now.items() if name in report and report[name] != value]:
+        raise InputError(
+            f"{options.out} holds a finished run of other data: its {', '.join(differing)} differ from now. "
+            "Name another --out, or add --overwrite in place of --resume."
+        )
 
 
 def load_splits(task: Task[Any], options: Options, *, valid_share: float) -> tuple[Splits[Any], list[Fault]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 import zlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -13,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import delete_unfinished, write_atomically
+from mmtoolkit.files import STALE, delete_unfinished, write_atomically
 from mmtoolkit.image_files import read_picture
 from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
@@ -108,8 +109,7 @@ class FeatureStore:
     def digest(self, image: Path) -> str:
         """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded, once."""
         if image not in self._digests:
-            data = read_picture(image)
-            self._digests[image] = hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
+            self._digests[image] = picture_digest(image)
         return self._digests[image]
 
     def read(self, images: Sequence[Path]) -> np.ndarray:
@@ -176,6 +176,9 @@ class FeatureStore:
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
         delete_unfinished(self.folder)
+        for array in self.folder.glob("*.npy"):  # killed before it was listed, unless another run lists it now
+            if not array.with_suffix(".json").exists() and time.time() - array.stat().st_mtime > STALE:
+                array.unlink(missing_ok=True)
         forward = extractor_graph(network, self.key.side)
         entries: list[tuple[str, int]] = []
         rows = np.empty((SHARD, *self.shape), self.dtype)
@@ -211,6 +214,12 @@ class FeatureStore:
         write_atomically(self.folder / f"{name}.npy", lambda file: save_rows(file, rows[: len(entries)]))
         write_atomically(listing, lambda file: file.write(content))
         self._open(listing)
+
+
+def picture_digest(image: Path) -> str:
+    """Computes the SHA-256 of a picture's bytes and, where it may be transparent, of how it is decoded."""
+    data = read_picture(image)
+    return hashlib.sha256(data if data.startswith(JPEG) else data + DECODING).hexdigest()
 
 
 def read_row(shard: Path, offset: int, row: np.ndarray) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +12,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress
+from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress, picture_digest
 from mmtoolkit.vision.images import decode_ahead, read_image
 from mmtoolkit.vision.vgg import (
     VGG19Regions,
@@ -235,6 +236,12 @@ def stored_regions(
     for start in range(0, len(stored), BATCH):  # each row is checked when first read: now, not during training
         store.read(stored[start : start + BATCH])
     return store
+
+
+def pictures_digest(images: Iterable[Path], source: ImageSource | None = None) -> str:
+    """Computes the SHA-256 of pictures' files, in order; a feature store knows that of each already."""
+    digest = source.digest if isinstance(source, FeatureStore) else picture_digest
+    return hashlib.sha256("".join(map(digest, images)).encode()).hexdigest()
 
 
 def decoded_pictures(

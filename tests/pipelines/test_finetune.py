@@ -101,6 +101,7 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(
     """Stopped once in each stage; a new run over a stopped one goes on with nothing of it."""
     from mmtoolkit.training import Checkpoints
 
+    simple = shutil.copytree(simple, tmp_path / "simple")
     words = ("finetune", "--preset", simple, "--data", strange, "--checkpoint-every", 2, *QUICK)
     assert job(*words, "--out", tmp_path / "whole").code == 0
     save, stopped, begun = Checkpoints.save, list[Path](), list[tuple[int, int]]()
@@ -124,6 +125,11 @@ def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(
     assert [path.relative_to(out).parts[0] for path in stopped] == ["stage-1", "stage-2"]
     refused = job(*words, "--out", out)
     assert refused.code == 2 and "add --resume to go on with it" in refused.error
+    card = (simple / "card.json").read_bytes()
+    (simple / "card.json").write_bytes(card + b" ")
+    refused = job(*words, "--out", out, "--resume")
+    assert refused.code == 2 and "Received others: preset_sha256" in refused.error
+    (simple / "card.json").write_bytes(card)
     assert job(*words, "--out", out, "--resume").code == 0
     weights(tmp_path / "whole", out)
     assert job(*words, "--out", again, "--overwrite").code == 130

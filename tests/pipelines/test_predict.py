@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 from collections.abc import Callable
@@ -256,6 +257,32 @@ def test_an_interrupted_job_keeps_the_captions_that_it_has(
     assert [record.image.name for record in mm.read_captions(tmp_path / "captions.csv")] == [
         path.name for path in pictures[:4]
     ]
+
+
+@pytest.mark.parametrize("replaces", [False, True])
+def test_rows_are_on_the_disk_as_they_come(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaces: bool
+) -> None:
+    """What a kill would leave: nothing is done at the end, not even the lock is given back."""
+    out = tmp_path / "captions.csv"
+    if replaces:
+        out.write_text("image,caption\nold.png,an older caption\n")
+    monkeypatch.setattr("mmtoolkit.pipelines.predict.write_table", lambda *_: None)
+    monkeypatch.setattr("mmtoolkit.evaluation.prediction.BATCH", 2)
+    kept, decode = list[bytes](), mm.Captioner.decode
+
+    def watching(self: mm.Captioner, *arguments: Any) -> Any:
+        kept.extend(path.read_bytes() for path in tmp_path.glob("captions.csv*"))
+        return decode(self, *arguments)
+
+    monkeypatch.setattr(mm.Captioner, "decode", watching)
+    done = job("predict", *pictures[:6], "--preset", trained.preset, "--out", out, "--overwrite")
+    assert done.code == 0, done.err
+    named = [line.split("\t") for line in done.out.splitlines()]
+    rows = [f"{os.path.relpath(path, tmp_path)},{caption}" for path, caption in named]
+    seen = {text for text in map(bytes.decode, kept) if "older" not in text}
+    assert seen == {"\n".join(["image,caption", *rows[:count], ""]) for count in (2, 4)}
+    assert all("an older caption" in text for text in [out.read_text()] if replaces)
 
 
 @pytest.mark.parametrize(

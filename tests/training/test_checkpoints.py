@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import shutil
@@ -23,7 +24,7 @@ from mmtoolkit.cli.options import resolved
 from mmtoolkit.monitoring import Curves, Events, StopAtNaN
 from mmtoolkit.pipelines import caption
 from mmtoolkit.pipelines.__main__ import start
-from mmtoolkit.run_folder import checkpoint_in, may_begin
+from mmtoolkit.run_folder import checkpoint_in, claimed
 from mmtoolkit.scenes import write_scenes
 from mmtoolkit.training import job as training_job
 from mmtoolkit.training.checkpoints import Checkpoints, Position, variables
@@ -51,6 +52,8 @@ class StopAfter(keras.callbacks.Callback):
 @keras.saving.register_keras_serializable("mmtoolkit")
 class NoisyTable(ColourTable):
     """A table of colours with a layer above it, both behind dropout: four weights, and two states of random numbers."""
+
+    passes_on = (ColourTable,)
 
     def __init__(self, codec: mm.TextCodec, **options: Any) -> None:
         super().__init__(codec, **options)
@@ -201,6 +204,36 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
         Run(tmp_path).fit()
 
 
+def test_flipped_bits_are_refused_or_harmless(tmp_path: Path) -> None:
+    """Two bits anywhere in the file: what is restored is what was written, or nothing is."""
+    with pytest.raises(Stopped):
+        Run(tmp_path).fit(stop_after=2)
+    path, run, random = tmp_path / "checkpoints" / "last.h5", Run(tmp_path), np.random.default_rng(0)
+    run.checkpoints.restore(run.model)
+    whole, state = path.read_bytes(), run.state()
+    with h5py.File(path) as content:
+        weights = [content[name].id.get_offset() for name in content if content[name].size > 3]
+    refused = 0
+    for number in range(120):
+        damaged = bytearray(whole)
+        places = random.integers(len(whole), size=2) if number >= len(weights) else [weights[number]] * 2
+        for place, bit in zip(places, random.permutation(8)[:2], strict=True):
+            damaged[place] ^= 1 << bit
+        path.write_bytes(damaged)
+        for variable in variables(run.model):
+            variable.assign(variable * 0)
+        try:
+            run.checkpoints.restore(run.model)
+        except mm.InputError as error:
+            assert "is damaged; delete it" in str(error) or "another version of mmtoolkit" in str(error)
+            assert not any(value.any() for value in run.state())
+            refused += 1
+        else:
+            assert number >= len(weights)
+            assert_equal(run.state(), state)
+    assert refused > len(weights) > 3
+
+
 # --- the whole job: the folder as a kill at any moment leaves it ---
 
 
@@ -243,11 +276,15 @@ def train(
         seed=seed,
     )
     settings = resolved(options)
-    if not may_begin(out, settings, resume=options.resume, overwrite=overwrite):
-        return {}
     screen = training_job.Screen(lambda line: None, lambda label: lambda done, count: None, contextlib.nullcontext)
     blueprint = training_job.Blueprint(new_model, companions=dict.fromkeys(task.companions, new_model))
-    return training_job.train(task, blueprint, options=options, settings=settings, command="train", screen=screen)
+    run = {"resume": options.resume, "overwrite": overwrite, "companions": task.companions}
+    with claimed(out, settings, **run, tell=screen.tell) as place:
+        if place is None:
+            training_job.check_finished(task, options)
+            return {}
+        same = {"options": options, "settings": settings, "out": place}
+        return training_job.train(task, blueprint, **same, command="train", screen=screen)
 
 
 KILLS = ("step 1", "step 3", "write 2", "preset")
@@ -300,8 +337,8 @@ def ended(out: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
 def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Before the first checkpoint, between two, in the midst of writing one, and before a preset moves to its place."""
     data, copies = write_colours(tmp_path / "data"), tmp_path / "copies"
-    forget = training_job.forget_checkpoint
-    monkeypatch.setattr(training_job, "forget_checkpoint", lambda out: None)
+    tidy = training_job.tidy
+    monkeypatch.setattr(training_job, "tidy", lambda out, companions: None)
     with monkeypatch.context() as watched:
         copies_at(tmp_path / "whole", copies, watched)
         train(data, tmp_path / "whole")
@@ -322,11 +359,43 @@ def test_a_job_goes_on_from_whatever_a_kill_leaves(tmp_path: Path, monkeypatch: 
         for name, values in state.items():
             np.testing.assert_array_equal(again[name], values, err_msg=name)
         assert not list((copies / kill).rglob(".*"))
-    forget(copies / "preset")
+    tidy(copies / "preset")
     assert not (copies / "preset" / "checkpoints").exists()
     assert train(data, copies / "preset") == {}
     with pytest.raises(mm.InputError, match="a finished run of other options: epochs 2, now 3"):
         train(data, copies / "preset", epochs=3)
+
+
+@pytest.mark.usefixtures("eager")
+def test_changed_data_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and validation texts, of a stopped run and of a finished one; with the old ones it goes on."""
+    data, out = write_colours(tmp_path / "data"), tmp_path / "run"
+    table, red, blue = (data / name for name in ("colours.csv", "images/red-3.png", "images/blue-3.png"))
+    rows, pictures = table.read_text(), (red.read_bytes(), blue.read_bytes())
+
+    def stop(checkpoints: Checkpoints, save: Any = Checkpoints.save) -> None:
+        save(checkpoints)
+        raise KeyboardInterrupt
+
+    def changed(found: str) -> None:
+        red.write_bytes(pictures[1])
+        blue.write_bytes(pictures[0])
+        with pytest.raises(mm.InputError, match=found + ".*pictures_sha256"):
+            train(data, out)
+        red.write_bytes(pictures[0])
+        blue.write_bytes(pictures[1])
+        table.write_text(rows.replace("images/red-0.png,red,valid", "images/red-0.png,blue,valid"))
+        with pytest.raises(mm.InputError, match=found + ".*valid_sha256"):
+            train(data, out)
+        table.write_text(rows)
+
+    with monkeypatch.context() as stopping, pytest.raises(KeyboardInterrupt):
+        stopping.setattr(Checkpoints, "save", stop)
+        train(data, out)
+    changed("Received others")
+    train(data, out)
+    changed("a finished run of other data")
+    assert train(data, out) == {}
 
 
 @pytest.mark.usefixtures("eager")
@@ -360,6 +429,40 @@ def test_a_baseline_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: py
     assert (other / "blind" / "checkpoints").is_dir()
     train(data, other, task=task, epochs=1, overwrite=True)
     assert not (other / "blind").exists() and len(stopped) == 2
+
+
+@pytest.mark.usefixtures("eager")
+@pytest.mark.parametrize(
+    "end", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()], ids=lambda end: type(end).__name__
+)
+def test_a_finished_run_outlives_the_one_that_was_to_replace_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: BaseException
+) -> None:
+    """A full disk or Ctrl-C at the second checkpoint; resumed, it takes the place of the first."""
+    data, out = write_colours(tmp_path / "data"), tmp_path / "run"
+    train(data, out)
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    write, writes = Checkpoints.write, 0
+
+    def failing_write(checkpoints: Checkpoints, file: Any) -> None:
+        nonlocal writes
+        writes += 1
+        if writes == 2:
+            raise end
+        write(checkpoints, file)
+
+    with monkeypatch.context() as patched, pytest.raises(type(end)):
+        patched.setattr(Checkpoints, "write", failing_write)
+        train(data, out, seed=1, overwrite=True)
+    assert {path: path.read_bytes() for path in before} == before
+    assert checkpoint_in(out / ".new").is_file() and not list(out.rglob("*.part"))
+    train(data, out, seed=1)
+    train(data, tmp_path / "other", seed=1)
+    assert not (out / ".new").exists()
+    card, other = (json.loads((run / "preset" / "card.json").read_text()) for run in (out, tmp_path / "other"))
+    assert card["seed"] == 1 and card["valid_scores"] == other["valid_scores"]
+    presets = [mm.Model.from_preset(run / "preset") for run in (out, tmp_path / "other")]
+    assert_equal(*(preset.get_weights() for preset in presets))
 
 
 def test_the_random_numbers_of_every_layer_are_in_it() -> None:
@@ -397,7 +500,7 @@ def dying_write(self, file):
         file.flush()
         os.kill(os.getpid(), signal.SIGKILL)
 
-checkpoints.Checkpoints.write, job.forget_checkpoint = dying_write, lambda out: None
+checkpoints.Checkpoints.write, job.tidy = dying_write, lambda out, companions: None
 sys.exit(start("caption", ["--out", out, *sys.argv[3:]]))
 """
 

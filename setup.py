@@ -14,7 +14,7 @@ setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     license_files=["LICENSE"],
-    python_requires=">=3.11,<3.14",  # TensorFlow 2.21 has no wheel for 3.14
+    python_requires=">=3.11,<3.14",  # TensorFlow has no wheel for 3.14
     packages=[*find_packages(include=["mmtoolkit", "mmtoolkit.*"]), "mmtoolkit.pipelines", "mmtoolkit.pretrained"],
     package_dir={"mmtoolkit.pipelines": "pipelines", "mmtoolkit.pretrained": "pretrained"},
     package_data={

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,18 @@ def test_rows_come_back_to_the_last_digit(tmp_path: Path) -> None:
     write_rows(tmp_path / "r.csv", ROWS)
     assert read_rows(tmp_path / "r.csv", ["CIDEr", "words"]) == ROWS
     assert (tmp_path / "r.csv").read_bytes().startswith(b"\xef\xbb\xbfimage_id,caption")  # for spreadsheets
+
+
+def test_no_cell_is_a_formula(tmp_path: Path) -> None:
+    """A spreadsheet runs what begins with one of six characters; numbers stay numbers, and all is read as it was."""
+    texts = ["=cmd|' /C calc'!A0", "+1", "-2", "@SUM(1)", "\tx", "'=1", "''=1", "'quoted'", "a = b", ""]
+    rows = [{"input": text, "CIDEr": -0.5} for text in texts]
+    write_rows(tmp_path / "r.csv", rows)
+    with (tmp_path / "r.csv").open(encoding="utf-8-sig", newline="") as file:
+        cells = [row for row in csv.reader(file)][1:]
+    assert not [cell for cell, _ in cells if cell[:1] in tuple("=+-@\t\r")]
+    assert [number for _, number in cells] == ["-0.5"] * len(texts)
+    assert read_rows(tmp_path / "r.csv", ["CIDEr"]) == rows
 
 
 def test_half_a_character_spoils_no_table(tmp_path: Path) -> None:

@@ -65,7 +65,8 @@ class Golden:
         lengths = {len(value) for side in sides for value in side.values()}
         if not sides[0] or lengths != {len(others)}:
             raise ValueError("its inputs, outputs and others have not as many rows as each other")
-        if any(sides[1][text].shape != sides[1][score].shape for text, score in scored.items()):
+        pairs = [(sides[1][text], sides[1][score]) for text, score in scored.items() if text in sides[1]]
+        if any(texts.shape != scores.shape for texts, scores in pairs):
             raise ValueError("its strings have not as many scores")
         return cls(str(content["signature"]), sides[0], sides[1], others, scored)
 

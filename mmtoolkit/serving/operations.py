@@ -135,12 +135,11 @@ def called(node: node_def_pb2.NodeDef) -> list[str]:
 
     def named(attribute: attr_value_pb2.AttrValue) -> Iterator[str]:
         for function in (attribute.func, *attribute.list.func):
-            if function.name:
-                yield function.name
-                for inner in function.attr.values():
-                    yield from named(inner)
+            yield function.name
+            for inner in function.attr.values():
+                yield from named(inner)
 
-    return [name for attribute in node.attr.values() for name in named(attribute)]
+    return [name for attribute in node.attr.values() for name in named(attribute) if name]
 
 
 def tensor(name: str) -> str:

@@ -74,6 +74,8 @@ def read_model(folder: Path) -> meta_graph_pb2.MetaGraphDef:
         raise InputError(f"Expected the directory of an exported version. Received: {folder}; {hint}.") from error
     except DecodeError as error:
         raise InputError(f"{path} is damaged; export the preset again.") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read ({error.strerror}); export the preset again.") from error
     if [list(graph.meta_info_def.tags) for graph in saved.meta_graphs] != [[SERVE]]:
         raise InputError(f"{path} does not have one graph, with the tag {SERVE}; export the preset again.")
     (graph,) = saved.meta_graphs
@@ -92,7 +94,7 @@ def check_files(folder: Path) -> None:
     Raises:
         InputError: A file is a pipe, a device or a link to elsewhere, or there is a second graph.
     """
-    for path in folder.rglob("*") if folder.is_dir() else ():
+    for path in folder.rglob("*") if (folder / GRAPH).exists() else ():
         with contextlib.suppress(OSError, RuntimeError):  # of links that loop
             inside = path.resolve().is_relative_to(folder.resolve())
             if inside and (path.is_file() or path.is_dir()) and (path.stem != "saved_model" or path.name == GRAPH):

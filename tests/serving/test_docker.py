@@ -105,8 +105,7 @@ def test_the_server_is_well_once_the_model_of_its_config_is_there(compose: Any) 
             there = [*command[:-1], command[-1].replace("/8501", f"/{port}")]
             with subprocess.Popen(there) as asking:
                 line, _ = listening.accept()
-                with line:
-                    asked = line.makefile("rb")
+                with line, line.makefile("rb") as asked:
                     assert [asked.readline(), asked.readline()] == [b"GET /v1/models/captions HTTP/1.0\r\n", b"\r\n"]
                     line.sendall(f'HTTP/1.0 200 OK\r\n\r\n{{"state": "{state}"}}\n'.encode())
                 assert asking.wait(20) == expected

@@ -105,6 +105,23 @@ def test_wrong_options_are_refused_before_any_work(job: Job, tmp_path: Path) -> 
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
 
 
+def test_a_model_that_writes_files_is_refused_in_one_line(job: Job, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Evil(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+        def served(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            tf.io.write_file(str(tmp_path / "written"), tf.io.read_file("/etc/hostname"))
+            return {"caption": image_bytes}
+
+    module = Evil()
+    tf.saved_model.save(module, str(tmp_path / "evil" / "1"), signatures={"serving_default": module.served})
+    for words in (("verify", tmp_path / "evil"), ("serve", "--models", tmp_path)):
+        done = job(*words)
+        assert (done.code, done.out) == (2, "") and "Received: ReadFile, WriteFile; nothing of it was run" in done.error
+    assert [path.name for path in tmp_path.iterdir()] == ["evil"]
+
+
 def test_the_page_can_be_written_for_another_web_server(job: Job, once: Once, tmp_path: Path) -> None:
     """Of a table of colours, for what is written hangs on the names alone."""
 

@@ -18,11 +18,15 @@ from tensorflow.python.framework import op_def_registry
 
 import mmtoolkit as mm
 from mmtoolkit.files import write_json
+from mmtoolkit.serving import export as exporting
+from mmtoolkit.serving.export import Fixed
 from mmtoolkit.serving.golden import GOLDEN, Golden
 from mmtoolkit.serving.loaded import load_models
 from mmtoolkit.serving.operations import COMPUTING, SAVER_OPS, refused_ops
 from mmtoolkit.serving.savedmodel import EXTRA, MOST_BYTES, read_model
 from mmtoolkit.serving.verify import verify
+from mmtoolkit.tasks import task_of
+from mmtoolkit.vision.sources import extractor_key
 
 Graph = meta_graph_pb2.MetaGraphDef
 WITH_STATE = {  # what TensorFlow calls stateful among the operations that are let in: state of the session, or control
@@ -274,3 +278,37 @@ def test_a_version_has_one_graph_of_a_bounded_size_in_plain_files(scaled: Path, 
             read_model(folder)
         (folder / name).unlink()
     read_model(folder)
+
+
+FORMS: dict[str, tuple[dict[str, Any], dict[str, Any], Fixed]] = {
+    "question-only": ({}, {"question_only": True, "layers": 2, "bidirectional": False}, Fixed()),
+    "generate": ({}, {"head": "generate", "cell": "gru"}, Fixed()),
+    "gru, greedy, characters": ({"cell": "gru", "decoding": mm.Greedy()}, {}, Fixed(sample=mm.Sample(0.7, 5, 0.9))),
+    "vgg19 in bfloat16": (
+        {"encoder": "vgg19", "extractor": extractor_key("random", precision="bfloat16"), "pool": 2},
+        {},
+        Fixed("bfloat16", decoding=mm.BeamSearch(width=2, length_penalty=0.0, min_length=3)),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    "form", [pytest.param(form, marks=[pytest.mark.slow] * (form != "question-only")) for form in FORMS]
+)
+def test_exports_of_every_form_are_let_in(form: str, tmp_path: Path) -> None:
+    """Those of the shared models above are a captioner and an answerer that chooses, each with a small CNN in float32."""
+    captions, answers, fixed = FORMS[form]
+    small = {"units": 4, "attention_units": 4, "embedding_dim": 4, "filters": (2, 2, 2, 2), "image_size": 32}
+    model: Any
+    if captions:
+        codec = mm.TextCodec.fit(["a dog"], level="char", lower=False)
+        model = mm.Captioner(codec, **{"encoder": "small", "max_length": 4, **small, **captions})
+    else:
+        chosen = mm.TextCodec.fit(["yes, two", "no"], level="answer" if "head" in answers else "whole")
+        model = mm.VisualQA(mm.TextCodec.fit(["how many?"]), chosen, **{"encoder": "small", **small, **answers})
+    model.build(model.input_shapes())
+    ready = exporting.at_precision(model, fixed)
+    extractor = exporting.served_extractor(ready)
+    signatures = task_of(model).signatures(ready, extractor, n_best=2, sample=fixed.sample)
+    exporting.write_model(tmp_path / "1", ready, signatures)
+    assert refused_ops(read_model(tmp_path / "1")) == set()

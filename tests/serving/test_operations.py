@@ -296,7 +296,7 @@ FORMS: dict[str, tuple[dict[str, Any], dict[str, Any], Fixed]] = {
     "form", [pytest.param(form, marks=[pytest.mark.slow] * (form != "question-only")) for form in FORMS]
 )
 def test_exports_of_every_form_are_let_in(form: str, tmp_path: Path) -> None:
-    """Those of the shared models above are a captioner and an answerer that chooses, each with a small CNN in float32."""
+    """Those of `models` are a captioner and an answerer that chooses, each with a small CNN in float32."""
     captions, answers, fixed = FORMS[form]
     small = {"units": 4, "attention_units": 4, "embedding_dim": 4, "filters": (2, 2, 2, 2), "image_size": 32}
     model: Any

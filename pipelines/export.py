@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import aligned, run, tell, warn
+from mmtoolkit.cli.command import aligned, run, shown, tell, warn
 from mmtoolkit.cli.options import Beam, Preset, Printing, values
 from mmtoolkit.cli.ranges import Count, Positive, Probability, Whole
 from mmtoolkit.locks import locked
@@ -72,10 +72,10 @@ def exported(options: Options) -> int:
     try:
         folder, verdict = export(task, model, out, fixed=fixed, version=options.version)
     except NotServable as error:
-        tell(f"error: {error}")
+        tell(shown(f"error: {error}"))
         return 1
     tell(f"serve it: mmtoolkit serve --models {out.parent}")
-    rows = "\n".join(aligned(verdict.rows(folder)))
+    rows = "\n".join(map(shown, aligned(verdict.rows(folder))))
     print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 0
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.command import check_target, run, shown, tell
 from mmtoolkit.cli.options import Group
 from mmtoolkit.cli.ranges import Count, Port, Range
 from mmtoolkit.files import write_atomically
@@ -31,7 +31,8 @@ class Options(Group):
         versions: How many of a model's versions are loaded, the newest first, or all of them.
         labels: Names of versions, for /v1/models/NAME/labels/LABEL, e.g. stable=1 canary=2; stable is the newest one if
             it is not named.
-        origin: Addresses of the page behind a proxy that does not pass on the header Host, e.g. https://photos.example.
+        origin: Addresses of the page behind a proxy, e.g. https://photos.example. With the default --host only requests
+            to these names and to localhost are answered.
         page: Only write the page of the models to this HTML file, for a web server in front of TF Serving, and end.
     """
 
@@ -50,7 +51,8 @@ def main(options: Options) -> int:
     """Serves exported models on this machine, with TF Serving's REST interface and a page.
 
     This is the development server, for laptops, machines without Docker, and tests: it neither batches requests nor
-    loads new versions while it runs. In production the same directories go to TF Serving. Ctrl-C ends it.
+    loads new versions while it runs. In production the same directories go to TF Serving. Ctrl-C ends it. A model with
+    operations that do more than compute, e.g. read files, is refused before it is loaded.
     """
     page, host = options.page, options.host
     check_target("--page", page, ending=".html", overwrite=True)
@@ -81,7 +83,7 @@ def main(options: Options) -> int:
     address = f"http://{host}:{options.port or server.effective_port}"
     for name, served in loaded.items():
         numbers = ", ".join(map(str, served.models))
-        tell(f"{name}, version{'s' * (len(served.models) > 1)} {numbers}: {address}/v1/models/{name}")
+        tell(f"{shown(name)}, version{'s' * (len(served.models) > 1)} {numbers}: {address}/v1/models/{shown(name)}")
     tell(f"page: {address}/\nthis is the development server, without batching; Ctrl-C ends it")
     signal.signal(signal.SIGTERM, stop)
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import tyro
 
-from mmtoolkit.cli.command import aligned, run, tell
+from mmtoolkit.cli.command import aligned, run, shown, tell
 from mmtoolkit.cli.options import Printing
 from mmtoolkit.startup import start_tensorflow
 
@@ -30,7 +30,8 @@ def main(options: Options) -> int:
     """Verifies that an exported model answers as its preset did, loaded without Python or on a live server.
 
     The golden requests in the export are replayed and each answer is compared with the one that the preset gave. The
-    exit code is 1 where one differs; every difference is a line on stderr that names the signature and the input.
+    exit code is 1 where one differs; every difference is a line on stderr that names the signature and the input. A
+    model with operations that do more than compute, e.g. read files, is refused before it is loaded.
     """
     start_tensorflow()
     from mmtoolkit.serving.client import RestClient
@@ -40,8 +41,8 @@ def main(options: Options) -> int:
     folder = [options.folder, *versions_in(options.folder)][-1]
     verdict = replay(folder, RestClient(options.url).predict) if options.url else verify(folder)
     for problem in verdict.problems:
-        tell(f"error: {problem}")
-    rows = "\n".join(aligned(verdict.rows(folder)))
+        tell(shown(f"error: {problem}"))
+    rows = "\n".join(map(shown, aligned(verdict.rows(folder))))
     print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 1 if verdict.problems else 0
 

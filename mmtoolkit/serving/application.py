@@ -20,6 +20,7 @@ MEGABYTES, SECONDS = 32, 30
 PLACE = re.compile(  # of a model: its name, its version or a label, and what is asked of it
     r"/v1/models/([^/:]+)(?:/versions/(\d{1,19})|/labels/([^/:]+))?(:predict|/metadata)?", re.IGNORECASE
 )
+HOST = re.compile(r"(\[[^\[\]]*\]|[^:\[\]]+)(?::\d*)?")  # the header: a name or an address, and a port
 JSON = "application/json"
 CLOSED = 499  # TF Serving's status if the client closed the connection; the standard has no name for it
 
@@ -42,6 +43,7 @@ class Application:
         seconds: Longest time that a model may take for a request.
         megabytes: Largest body of a request, unpacked.
         origins: Origins of this server's page behind proxies that do not pass on `Host`.
+        hosts: Names and addresses under which this server may be asked; any if there are none.
     """
 
     def __init__(
@@ -51,8 +53,10 @@ class Application:
         seconds: float = SECONDS,
         megabytes: int = MEGABYTES,
         origins: Collection[str] = (),
+        hosts: Collection[str] = (),
     ) -> None:
         self.models, self.seconds, self.megabytes, self.origins = models, seconds, megabytes, origins
+        self.hosts = hosts
         self.metrics = prometheus.RequestMetrics()
 
     def __call__(self, environment: Environment, start: Callable[..., Any]) -> Iterable[bytes]:
@@ -88,6 +92,7 @@ class Application:
         Raises:
             Refused: The request is not valid.
         """
+        self.check_host(environment)
         if path == "/" and method in ("GET", "HEAD"):
             return "text/html; charset=utf-8", served_page(self.models)
         if path == prometheus.PATH and method == "GET":
@@ -106,6 +111,17 @@ class Application:
             model = self.model(place, missing=NO_STATUS)
             return JSON, model_status([model.version] if place[2] or place[3] else self.models[place[1]].models)
         raise Refused(400, f"Malformed request: {method} {path:.200}")
+
+    def check_host(self, environment: Environment) -> None:
+        """Refuses a request to another name of this machine, which a page elsewhere may have given to it."""
+        host = environment.get("HTTP_HOST", "")
+        match = HOST.fullmatch(host.lower())
+        if self.hosts and (match is None or match[1] not in self.hosts):
+            raise Refused(
+                403,
+                f"Expected a request to {', '.join(sorted(self.hosts))}. Received: one to {host!r:.200}; name the "
+                "address of the page with --origin.",
+            )
 
     def check_origin(self, environment: Environment) -> None:
         """Refuses a request that another page in a browser has made."""

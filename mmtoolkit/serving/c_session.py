@@ -41,7 +41,7 @@ def package_folder(name: str) -> Path | None:
 def load_library() -> ctypes.CDLL:
     """Loads TensorFlow's C API, with the types of the functions used here.
 
-    Of tensorflow-text it loads only `TEXT_OPS` of savedmodel.py: a graph that needs more must not load.
+    Of tensorflow-text it loads only `TEXT_OPS` of operations.py: a graph that needs more must not load.
     """
     folder = package_folder("tensorflow")
     if folder is None:

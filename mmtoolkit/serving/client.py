@@ -20,6 +20,7 @@ from mmtoolkit.installation import install_command
 
 AGAIN = (429, 502, 503, 504)  # status of a server that may soon recover
 BATCH, BYTES = 16, 10**7  # rows of a request, and bytes of its pictures, which a few photos of a telephone have
+MOST_REPLY = 2**26  # bytes, unpacked
 CONNECTIONS = 32  # kept open, for as many threads
 PAUSE = 0.3  # seconds before the second try; twice as long before each further one
 PLACE = re.compile(r"(/.*)?/v1/models/[^/:]+(/versions/\d+|/labels/[^/:]+)?")
@@ -81,7 +82,16 @@ class Client(ABC):
             given = f"{len(pictures)} pictures and {len(questions)} questions"
             raise InputError(f"Expected a question for each picture. Received: {given}.")
         for inputs in requests(pictures, questions, batch_size=batch_size):
-            yield from predictions(self.predict("serving_default", inputs), answers=bool(questions))
+            outputs = self.predict("serving_default", inputs)
+            try:
+                found = predictions(outputs, answers=bool(questions))
+            except InputError:
+                raise
+            except (ValueError, TypeError, AttributeError) as error:
+                raise InputError(f"Expected texts with their scores and status. Received: others ({error}).") from error
+            if len(found) != (rows := len(next(iter(inputs.values())))):
+                raise InputError(f"Expected {rows} rows, as many as were asked. Received: {len(found)}.")
+            yield from found
 
 
 def requests(
@@ -200,7 +210,10 @@ class RestClient(Client):
         outputs = self.send("POST", f"{self.url}:predict", body).get("outputs")
         if not isinstance(outputs, dict):
             raise InputError(f"{self.url} has no named outputs; ask a model that mmtoolkit export wrote.")
-        return {name: from_json(value) for name, value in outputs.items()}
+        try:
+            return {name: from_json(value) for name, value in outputs.items()}
+        except ValueError as error:
+            raise InputError(f"{self.url} answered with other than arrays of numbers or texts ({error}).") from error
 
     def metadata(self) -> dict[str, Any]:
         """Fetches the model's signatures from the server.
@@ -216,18 +229,23 @@ class RestClient(Client):
     def send(self, method: str, url: str, body: str | None = None) -> dict[str, Any]:
         """Sends a request and returns the JSON object of the reply."""
         try:
-            reply = self.pool.request(method, url, body=body, headers={"Content-Type": "application/json"})
+            headers = {"Content-Type": "application/json"}
+            reply = self.pool.request(method, url, body=body, headers=headers, preload_content=False)
+            data = reply.read(MOST_REPLY + 1)
+            reply.close() if len(data) > MOST_REPLY else reply.release_conn()
         except urllib3.exceptions.HTTPError as error:
             reason = getattr(error, "reason", None) or error
             raise InputError(f"{self.url} cannot be reached ({cause(reason)}); is the server running?") from error
+        if len(data) > MOST_REPLY:
+            raise InputError(f"{self.url} answered with more than {MOST_REPLY // 10**6} MB; ask for fewer at a time.")
         try:
-            content = json.loads(reply.data)
-        except ValueError:
+            content = json.loads(data)
+        except (ValueError, RecursionError):
             content = None
         if reply.status == 200 and isinstance(content, dict):
             return content
-        message = content.get("error") if isinstance(content, dict) else None
-        raise InputError(f"{self.url} answered {reply.status}: {message or reply.data[:200].decode(errors='replace')}")
+        message = str(content.get("error") or "")[:1000] if isinstance(content, dict) else ""
+        raise InputError(f"{self.url} answered {reply.status}: {message or data[:200].decode(errors='replace')}")
 
 
 def cause(reason: object) -> str:
@@ -245,8 +263,10 @@ def as_json(value: np.ndarray) -> Any:
 def from_json(value: Any) -> np.ndarray:
     """Converts JSON of the REST interface to an array; strings become bytes."""
     array = np.array(value)
-    if array.dtype.kind != "U":
+    if array.dtype.kind in "biuf":
         return array
+    if array.dtype.kind != "U":
+        raise ValueError(f"these are {array.dtype}")
     return strings(array.reshape(-1).tolist()).reshape(array.shape)
 
 
@@ -291,7 +311,7 @@ class GrpcClient(Client):
             target,
             options=[
                 ("grpc.service_config", config),
-                ("grpc.max_receive_message_length", -1),
+                ("grpc.max_receive_message_length", MOST_REPLY),
                 ("grpc.max_send_message_length", -1),
             ],
         )

@@ -23,6 +23,8 @@ from mmtoolkit.vision import ImageSource
 GOLDEN = "golden.json"  # in assets.extra
 TOLERANCE = {"float32": 1e-4, "bfloat16": 2e-2}  # of numbers; strings may differ within a tie of that size
 
+NUMBERS = ("float32", "int32", "int64")  # that signatures take and give
+
 Values = dict[str, Any]  # by name: arrays, strings as objects of bytes
 
 
@@ -52,10 +54,21 @@ class Golden:
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> Golden:
-        """Reads what `to_json` returned."""
+        """Reads what `to_json` returned.
+
+        Raises:
+            ValueError: It is something else, as is told by `KeyError`, `TypeError` or `AttributeError` too.
+        """
         sides = [{name: unpack(value) for name, value in content[side].items()} for side in ("inputs", "outputs")]
-        others = [[(text, score) for text, score in row] for row in content["others"]]
-        return cls(content["signature"], sides[0], sides[1], others, content.get("scored", {}))
+        others = [[(str(text), float(score)) for text, score in row] for row in content["others"]]
+        scored = dict(content.get("scored", {}))
+        lengths = {len(value) for side in sides for value in side.values()}
+        if not sides[0] or lengths != {len(others)}:
+            raise ValueError("its inputs, outputs and others have not as many rows as each other")
+        pairs = [(sides[1][text], sides[1][score]) for text, score in scored.items() if text in sides[1]]
+        if any(texts.shape != scores.shape for texts, scores in pairs):
+            raise ValueError("its strings have not as many scores")
+        return cls(str(content["signature"]), sides[0], sides[1], others, scored)
 
 
 def pack(array: Any) -> dict[str, Any]:
@@ -71,6 +84,8 @@ def unpack(value: Mapping[str, Any]) -> np.ndarray:
     """Reads the array that `pack` described; strings are bytes."""
     if value["dtype"] == "string":
         return strings(list(map(base64.b64decode, value["data"]))).reshape(value["shape"])
+    if value["dtype"] not in NUMBERS:
+        raise ValueError(f"numbers are one of {', '.join(NUMBERS)}, not {value['dtype']!r:.50}")
     return np.frombuffer(base64.b64decode(value["data"]), value["dtype"]).reshape(value["shape"])
 
 

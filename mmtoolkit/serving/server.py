@@ -5,20 +5,24 @@ It is no production server: it neither batches requests nor loads new versions w
 
 from __future__ import annotations
 
+import ipaddress
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from waitress.channel import HTTPChannel
 from waitress.server import BaseWSGIServer, create_server
-from waitress.task import ErrorTask
+from waitress.task import ErrorTask, ThreadedTaskDispatcher
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.serving.application import JSON, MEGABYTES, SECONDS, TOO_LARGE, Application
+from mmtoolkit.serving.application import HOST, JSON, MEGABYTES, SECONDS, TOO_LARGE, Application
 from mmtoolkit.serving.loaded import ServedVersions
 from mmtoolkit.serving.rest import error_body
 
 LOCAL, THREADS = "127.0.0.1", 4
+LOCAL_NAMES = {LOCAL, "localhost", "[::1]"}
+CONNECTIONS = 100  # that wait for a request; a further one replaces the one of which nothing has come for longest
+PATIENCE = 1.0  # seconds for which the server's end waits for replies
 ORIGIN = re.compile(r"https?://[^/?#@\s]+")
 
 
@@ -37,9 +41,27 @@ class JsonErrorTask(ErrorTask):
 
 
 class JsonChannel(HTTPChannel):
-    """A connection whose errors are JSON."""
+    """A connection whose errors are JSON, and which unfinished requests on others cannot keep out."""
 
     error_task_class = JsonErrorTask
+
+    def __init__(self, server: Any, *arguments: Any, **options: Any) -> None:
+        waiting = [
+            each
+            for each in list(server.active_channels.values())
+            if not (each.requests or each.total_outbufs_len or each.will_close)
+        ]
+        if len(waiting) >= CONNECTIONS:
+            min(waiting, key=lambda each: each.last_activity).will_close = True
+        super().__init__(server, *arguments, **options)
+
+
+class Workers(ThreadedTaskDispatcher):
+    """The threads that answer requests."""
+
+    def shutdown(self, cancel_pending: bool = True, timeout: float = PATIENCE) -> bool:
+        """Ends the threads; a model that takes longer is not waited for."""
+        return super().shutdown(cancel_pending, timeout)
 
 
 def origin_of(url: str) -> str:
@@ -57,6 +79,24 @@ def origin_of(url: str) -> str:
     if not ORIGIN.fullmatch(origin):
         raise InputError(f"--origin expects the address of a page, https://HOST[:PORT]. Received: {url!r}.")
     return origin
+
+
+def local_hosts(host: str, addresses: Iterable[str], origins: Collection[str]) -> set[str]:
+    """Lists the names under which a server of this machine may be asked; none where others reach it too.
+
+    A page from elsewhere can have its own name point to this machine (DNS rebinding), and browsers then take the server
+    for the page's own. They still send that name.
+
+    Args:
+        host: The address that was asked for.
+        addresses: Those that the server listens on.
+        origins: Addresses of the page behind proxies.
+    """
+    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+        return set()
+    written = f"[{host}]" if ":" in host else host
+    named = [HOST.match(origin.partition("://")[2]) for origin in origins]
+    return {*LOCAL_NAMES, written.lower(), *(match[1] for match in named if match)}
 
 
 def make_server(
@@ -80,20 +120,23 @@ def make_server(
         port: Port; 0 takes a free one.
         megabytes: Largest body; a larger one is refused before it is read.
         seconds: Longest time that a model may take for a request, and that a client may send nothing.
-        origins: Addresses under which browsers see the page, behind proxies that do not pass on `Host`.
+        origins: Addresses under which browsers see the page, behind proxies. A server that only this machine reaches
+            answers to these and its own names, whatever else a page makes point to it.
 
     Raises:
         InputError: The port is not available, or an origin is none.
     """
     named = {origin_of(url) for url in origins}
     sockets: dict[int, Any] = {}
+    application, workers = Application(models, seconds=seconds, megabytes=megabytes, origins=named), Workers()
     try:
         server = create_server(
-            Application(models, seconds=seconds, megabytes=megabytes, origins=named),
+            application,
             map=sockets,
+            _dispatcher=workers,
             host=host,
             port=port,
-            threads=THREADS,
+            connection_limit=2 * CONNECTIONS,
             max_request_body_size=megabytes * 10**6,
             channel_timeout=seconds,
             cleanup_interval=max(1, round(seconds / 3)),
@@ -102,7 +145,9 @@ def make_server(
         )
     except OSError as error:
         raise InputError(f"--port expects a free port. Received: {port} ({error.strerror}); name another.") from error
-    for each in sockets.values():  # of every address that the host has, e.g. localhost
-        if isinstance(each, BaseWSGIServer):
-            each.channel_class = JsonChannel
+    workers.set_thread_count(THREADS)
+    listening = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]  # e.g. two for localhost
+    for each in listening:
+        each.channel_class = JsonChannel
+    application.hosts = local_hosts(host, [each.effective_host for each in listening], named)
     return server

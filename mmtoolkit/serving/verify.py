@@ -13,12 +13,14 @@ from typing import Any
 import numpy as np
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import parse_json
-from mmtoolkit.serving.golden import GOLDEN, Golden, pack, unpack
+from mmtoolkit.files import parse_json, read_whole
+from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, pack, unpack
 from mmtoolkit.serving.savedmodel import EXTRA, ServedSignature, foreign_ops, read_model, served_signatures
 
 BATCHES = (1, 3)  # rows with which every signature is asked
 TIMES = 5  # runs of a request; the first warms up
+MOST_BYTES = 2**26  # of the golden requests
+LONGEST = 1800  # seconds that all of them may take
 RUNNER = Path(__file__).with_name("c_session.py")
 
 
@@ -58,7 +60,9 @@ class Verdict:
 
 
 def verify(folder: Path) -> Verdict:
-    """Loads a version without TensorFlow's Python, replays its golden requests, and checks its operations.
+    """Checks the operations of a version, loads it without TensorFlow's Python, and replays its golden requests.
+
+    A version with operations that exports do not have is not loaded: that alone runs a part of it.
 
     Example:
         >>> verify(Path("models/captioner/1")).problems
@@ -68,7 +72,7 @@ def verify(folder: Path) -> Verdict:
         folder: `DIR/<version>` that `export` wrote.
 
     Raises:
-        InputError: It is no SavedModel, or has no golden requests.
+        InputError: It is no SavedModel, has operations that do more than compute, or has no golden requests.
     """
     model = read_model(folder)
     signatures, golden, tolerance = served_signatures(model), *read_golden(folder)
@@ -115,17 +119,23 @@ def replay(folder: Path, predict: Callable[[str, Mapping[str, np.ndarray]], Mapp
 
 
 def read_golden(folder: Path) -> tuple[list[Golden], float]:
-    """Reads the golden requests of a version, and the tolerance of their numbers."""
+    """Reads the golden requests of a version, and the tolerance of their numbers.
+
+    Raises:
+        InputError: There are none, they are damaged or too large, or their tolerance is none of an export's.
+    """
     path = folder / EXTRA / GOLDEN
     try:
-        content = parse_json(path.read_text(encoding="utf-8"))
+        content = parse_json(read_whole(path, most=MOST_BYTES).decode("utf-8"))
+        if content["tolerance"] not in TOLERANCE.values():
+            raise ValueError(f"its tolerance is {content['tolerance']!r:.50}")
         return [Golden.from_json(request) for request in content["requests"]], content["tolerance"]
     except FileNotFoundError as error:
         raise InputError(
             f"Expected a version that mmtoolkit export wrote, with golden requests. Received: {folder}, without "
             f"{EXTRA}/{GOLDEN}; export the preset again."
         ) from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path} does not hold golden requests ({error}); export the preset again.") from error
 
 
@@ -166,9 +176,11 @@ def to_feed(request: Golden, signature: ServedSignature) -> dict[str, Any]:
 def run(folder: Path, requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     """Runs requests in a process that has TensorFlow's C library and none of its Python."""
     lines = "\n".join(map(json.dumps, requests))
-    done = subprocess.run(
-        [sys.executable, str(RUNNER), str(folder)], input=lines, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, str(RUNNER), str(folder)]
+    try:
+        done = subprocess.run(command, input=lines, capture_output=True, text=True, check=False, timeout=LONGEST)
+    except subprocess.TimeoutExpired:
+        return [{"error": f"its requests took longer than {LONGEST} seconds"}]
     replies = [json.loads(line) for line in done.stdout.splitlines()]
     if not replies or ("error" not in replies[0] and len(replies) <= len(requests)):
         last = (done.stderr.strip() or "nothing was said").splitlines()[-1]
@@ -197,6 +209,9 @@ def differences(request: Golden, found: Mapping[str, Any], tolerance: float) -> 
         expected, got = request.outputs[name], np.asarray(found.get(name))
         if got.shape != expected.shape:
             yield f"{named(request)}: {name} has the shape {list(got.shape)}, not {list(expected.shape)}"
+            continue
+        if (got.dtype == object) != (expected.dtype == object):
+            yield f"{named(request)}: {name} has {'text' if got.dtype == object else 'numbers'}, not the other"
             continue
         for row in range(rows(request)):
             if expected.dtype != object:

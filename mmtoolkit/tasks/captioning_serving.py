@@ -12,7 +12,7 @@ from mmtoolkit.decoding import Sample, Search, best_of
 from mmtoolkit.models import Captioner
 from mmtoolkit.serving.client import strings
 from mmtoolkit.serving.golden import Golden, Probes, Values, ok, with_unreadable_rows
-from mmtoolkit.serving.pictures import OK
+from mmtoolkit.serving.pictures import OK, UNREADABLE
 from mmtoolkit.serving.signatures import (
     IMAGES,
     SEEDS,
@@ -68,7 +68,9 @@ def signatures(
 
     def from_regions(regions: tf.Tensor) -> Outputs:
         stored = regions if captioner.encoder_name == "small" else tf.cast(regions, tf.float16)
-        return captions({"regions": stored}, tf.fill((tf.shape(regions)[0],), OK), one)[1]
+        finite = tf.reduce_all(tf.math.is_finite(stored), axis=(1, 2))
+        readable_ones = tf.where(finite[:, None, None], stored, tf.zeros((), stored.dtype))
+        return captions({"regions": readable_ones}, tf.where(finite, OK, UNREADABLE), one)[1]
 
     shape = captioner.regions_shape()
     found = {

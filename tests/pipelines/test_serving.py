@@ -17,7 +17,9 @@ from once import Once
 from playwright.sync_api import expect
 from tiny_task import colours, new_model, write_colours
 
+from mmtoolkit.pipelines.ask import show
 from mmtoolkit.scenes import write_scenes
+from mmtoolkit.serving.client import Prediction
 from mmtoolkit.serving.export import export
 
 Job = Callable[..., Any]
@@ -103,6 +105,32 @@ def test_wrong_options_are_refused_before_any_work(job: Job, tmp_path: Path) -> 
         done = job(*words)
         assert (done.code, done.out) == (2, "") and told in done.error
     assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_model_that_writes_files_is_refused_in_one_line(job: Job, tmp_path: Path) -> None:
+    import tensorflow as tf
+
+    class Evil(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None,), tf.string, name="image_bytes")])
+        def served(self, image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            tf.io.write_file(str(tmp_path / "written"), tf.io.read_file("/etc/hostname"))
+            return {"caption": image_bytes}
+
+    module = Evil()
+    tf.saved_model.save(module, str(tmp_path / "evil" / "1"), signatures={"serving_default": module.served})
+    for words in (("verify", tmp_path / "evil"), ("serve", "--models", tmp_path)):
+        done = job(*words)
+        assert (done.code, done.out) == (2, "") and "Received: ReadFile, WriteFile; nothing of it was run" in done.error
+    assert [path.name for path in tmp_path.iterdir()] == ["evil"]
+
+
+def test_texts_of_a_server_are_shown_and_not_obeyed(capsys: pytest.CaptureFixture[str]) -> None:
+    show("a.jpg", Prediction("\x1b[2J\nb.jpg\ta dog", -0.5, "ok"))
+    show("a.jpg", Prediction("red", 0.5, "ok", (("\u202eder", 0.25),)))
+    show("a.jpg", Prediction("", 0.0, "\x1b]0;title\x07"))
+    told = capsys.readouterr()
+    assert told.out == "a.jpg\t\\x1b[2J\\x0ab.jpg\\x09a dog\na.jpg\tred\t0.500\na.jpg\t\\u202eder\t0.250\n"
+    assert told.err == "error: a.jpg: \\x1b]0;title\\x07\n"
 
 
 def test_the_page_can_be_written_for_another_web_server(job: Job, once: Once, tmp_path: Path) -> None:

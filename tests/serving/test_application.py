@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import gzip
+import http.client
 import io
 import json
 import socket
 import threading
 import tracemalloc
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 from waitress.server import BaseWSGIServer
+from waitress.wasyncore import close_all
 
 import mmtoolkit as mm
 from mmtoolkit.serving.application import Application
@@ -20,7 +23,7 @@ from mmtoolkit.serving.loaded import ServedVersions
 from mmtoolkit.serving.prometheus import LIMITS, RequestMetrics
 from mmtoolkit.serving.rest import Refused
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
-from mmtoolkit.serving.server import make_server, origin_of
+from mmtoolkit.serving.server import CONNECTIONS, local_hosts, make_server, origin_of
 
 TEXT = ServedTensor("a:0", "string", (-1,))
 ROW = b'{"instances": ["a"]}'
@@ -140,6 +143,72 @@ def test_only_pages_of_this_server_and_named_origins_may_ask(origin: str, status
     assert found == status
     if status == 403:
         assert "pass on the header Host, or its address is named with --origin" in content["error"]
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("127.0.0.1:8501", 200),
+        ("localhost", 200),
+        ("LocalHost:9000", 200),  # a tunnel has another port
+        ("[::1]:8501", 200),
+        ("photos.example", 200),
+        ("evil.example:8501", 403),
+        ("localhost.evil.example", 403),
+        ("evil.example@localhost", 403),
+        ("127.0.0.1:8501:1", 403),
+        ("[localhost", 403),
+        ("\x1b[2J", 403),
+        ("", 403),
+    ],
+)
+@pytest.mark.parametrize("path", ["/", PREDICT, "/monitoring/prometheus/metrics"])
+def test_a_server_of_this_machine_answers_to_its_own_names(
+    application: Application, path: str, host: str, status: int
+) -> None:
+    """A page elsewhere that has its own name point here sends that name, and an Origin that fits it."""
+    application.hosts = local_hosts("127.0.0.1", ["127.0.0.1", "::1"], ["https://photos.example"])
+    method, body = ("POST", ROW) if path == PREDICT else ("GET", b"")
+    found, content = ask(application, method, path, body, HTTP_HOST=host, HTTP_ORIGIN=f"http://{host}")
+    assert found == status
+    if status == 403:
+        assert content["error"].startswith(
+            f"Expected a request to 127.0.0.1, [::1], localhost, photos.example. Received: one to {host!r}; "
+        )
+
+
+def test_a_server_of_a_network_answers_to_any_name() -> None:
+    assert local_hosts("0.0.0.0", ["0.0.0.0"], []) == local_hosts("here", ["127.0.0.1", "192.168.0.2"], []) == set()
+    assert local_hosts("::1", ["::1"], ["http://a.example:8080"]) == {"127.0.0.1", "localhost", "[::1]", "a.example"}
+    assert "this-pc" in local_hosts("This-PC", ["127.0.1.1"], [])
+
+
+@pytest.fixture
+def small_server(application: Application) -> Iterator[tuple[str, int]]:
+    """The address of a server of the stand-in."""
+    server = make_server(application.models, port=0, megabytes=1)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield "127.0.0.1", server.effective_port
+    server.trigger.pull_trigger(lambda: close_all(server._map))
+    thread.join(20)
+    assert not thread.is_alive()
+
+
+def test_unfinished_requests_keep_nobody_out(small_server: tuple[str, int]) -> None:
+    """Half a body on each of 300 connections, then on 300 half a header; those of which least came make room."""
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(ROW)}\r\n\r\n".encode()
+    for half in (head + ROW[:-1], head[:20]):
+        lines = [socket.create_connection(small_server, timeout=20) for _ in range(3 * CONNECTIONS)]
+        for line in lines:
+            line.sendall(half)
+        client = http.client.HTTPConnection(*small_server, timeout=20)
+        for _ in range(2):  # the connection stays
+            client.request("POST", PREDICT, ROW)
+            assert json.loads(client.getresponse().read()) == {"predictions": ["version 12"]}
+        client.close()
+        for line in lines:
+            line.close()
 
 
 def test_an_origin_is_written_as_browsers_send_it() -> None:

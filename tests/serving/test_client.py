@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import socket
 import threading
+import tracemalloc
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -192,15 +194,20 @@ def test_pictures_without_their_questions_are_not_sent() -> None:
     assert narrow.sent == []
 
 
-class Odd(BaseHTTPRequestHandler):
-    """Says what `body` holds, with `status`, whatever it is asked."""
+OUTPUTS = b'{"outputs": {"caption": [%s], "score": [%s], "status": [%s]}}'
 
-    status, body = 200, b""
+
+class Odd(BaseHTTPRequestHandler):
+    """Says what `body` holds, with `status`, whatever it is asked; `packed` by gzip."""
+
+    status, body, packed = 200, b"", False
 
     def do_POST(self) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
         self.send_response(Odd.status)
         self.send_header("Content-Length", str(len(Odd.body)))
+        if Odd.packed:
+            self.send_header("Content-Encoding", "gzip")
         self.end_headers()
         self.wfile.write(Odd.body)
 
@@ -216,9 +223,17 @@ class Odd(BaseHTTPRequestHandler):
         (
             200,
             b'{"outputs": {"answers": [["a"]]}}',
-            r"'score', 'status'\]\. Received: \['answers'\]",
+            r"^Expected a model that gives .*'score', 'status'\]\. Received: \['answers'\]",
         ),
         (400, b"[1]", r"answered 400: \[1\]"),
+        (200, b"[" * 100_000, r"answered 200: \[\["),
+        (200, b'{"outputs": {"caption": [["a"], "b"]}}', "with other than arrays of numbers or texts"),
+        (200, b'{"outputs": {"caption": [null]}}', "with other than arrays of numbers or texts"),
+        (200, b'{"outputs": {"caption": ["\\ud800"]}}', "with other than arrays of numbers or texts"),
+        (200, OUTPUTS % (b'"a", "b"', b"0, 0", b'"ok", "ok"'), r"Expected 1 rows, .*Received: 2\."),
+        (200, OUTPUTS % (b'"a"', b"0, 0", b'"ok"'), "Expected texts with their scores and status"),
+        (200, OUTPUTS % (b'"a"', b"0", b"1"), "Expected texts with their scores and status"),
+        (200, OUTPUTS % (b'"a"', b'"x"', b'"ok"'), "Expected texts with their scores and status"),
     ],
 )
 def test_what_is_no_server_of_models_is_said(status: int, body: bytes, told: str) -> None:
@@ -230,6 +245,18 @@ def test_what_is_no_server_of_models_is_said(status: int, body: bytes, told: str
         RestClient(f"http://127.0.0.1:{server.server_port}/v1/models/m").ask([b""])
     thread.join()
     server.server_close()
+
+
+def test_a_reply_is_unpacked_to_a_bounded_size(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clients, "MOST_REPLY", 10**6)
+    monkeypatch.setattr(Odd, "packed", True)
+    for size, told in ((10**6 - 10, "answered 200:  "), (60 * 10**6, "answered with more than 1 MB")):
+        packed = gzip.compress(b" " * size)
+        tracemalloc.start()
+        test_what_is_no_server_of_models_is_said(200, packed, told)
+        _, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        assert peak < 12 * 10**6
 
 
 def test_a_slow_server_is_not_given_the_same_work_again() -> None:

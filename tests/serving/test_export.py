@@ -108,6 +108,18 @@ def test_a_bad_picture_leaves_the_others_as_they_were(captions: ServedModel, pic
         assert not np.any(found[name][[0, 2]] != (b"" if found[name].dtype == object else 0))
 
 
+def test_regions_that_are_no_numbers_are_refused_in_their_row(captioner: mm.Captioner, captions: ServedModel) -> None:
+    shape = captions.signatures["from_regions"].inputs["regions"].shape[1:]
+    regions = np.random.default_rng(0).random((4, *shape), np.float32)
+    expected = ask(captions, "from_regions", regions=regions)
+    assert set(expected["status"]) == {b"ok"} and all(expected["caption"])
+    regions[1, 0, 0], regions[3, -1, -1] = np.nan, np.inf
+    found = ask(captions, "from_regions", regions=regions)
+    assert found["status"].tolist() == [b"ok", b"unreadable", b"ok", b"unreadable"]
+    assert found["caption"].tolist() == [expected["caption"][0], b"", expected["caption"][2], b""]
+    assert not found["score"][[1, 3]].any()
+
+
 def test_every_weight_is_stored_once(captioner: mm.Captioner, models: Path) -> None:
     reader: Any = tf.train.load_checkpoint(str(models / "captions" / "1" / "variables" / "variables"))
     sizes = [int(np.prod(shape)) for name, shape in reader.get_variable_to_shape_map().items() if "OBJECT" not in name]

@@ -53,8 +53,6 @@ class StopAfter(keras.callbacks.Callback):
 class NoisyTable(ColourTable):
     """A table of colours with a layer above it, both behind dropout: four weights, and two states of random numbers."""
 
-    passes_on = (ColourTable,)
-
     def __init__(self, codec: mm.TextCodec, **options: Any) -> None:
         super().__init__(codec, **options)
         self.mixing, self.below, self.above = None, keras.layers.Dropout(0.3), keras.layers.Dropout(0.2)

@@ -16,6 +16,7 @@ SAME = 12.0  # grey values of 255 by which any part of near duplicates may diffe
 DETAIL = 3.0  # grey values by which a part with detail varies; half of a photo's parts do, fewer of a drawing's
 PARTS = 8  # on each side of a picture
 BLOCK = 1024  # pictures whose floats are there at once
+ROWS = 256  # pictures that are compared with all others at once
 
 
 class Owner(NamedTuple):
@@ -82,8 +83,9 @@ def nearly_same(pictures: Mapping[Path, PictureInfo], progress: Progress | None 
 def near_pairs(small: np.ndarray, progress: Progress | None = None) -> Iterator[tuple[int, int]]:
     """Yields the index of the first picture of each group, and of each later picture that nearly equals it.
 
-    A picture that is in a group begins none. Candidates are the neighbours in two k-d trees: of the colours of the
-    parts, and of their unit vectors, whose distance is 2 - 2 x correlation.
+    A picture that is in a group begins none. Candidates are the neighbours in a k-d tree of the colours of the parts,
+    which part drawings well, and those whose parts correlate: of these no tree prunes any, so products of matrices
+    find them, a second for about 10,000 photos.
 
     Args:
         small: `<uint8>[pictures, side, side, 3]`, the pictures, squashed.
@@ -93,19 +95,16 @@ def near_pairs(small: np.ndarray, progress: Progress | None = None) -> Iterator[
 
     means = np.concatenate([part_means(block) for block in blocks(small)])
     detailed = np.flatnonzero(np.concatenate([has_detail(block) for block in blocks(small)]))
-    units, row_of = unit_vectors(means[detailed]), {index: row for row, index in enumerate(detailed.tolist())}
-    colours, forms = cKDTree(means), cKDTree(units)
-    free = np.ones(len(small), bool)
+    photos, correlating = set(detailed.tolist()), correlated(unit_vectors(means[detailed]))
+    colours, free = cKDTree(means), np.ones(len(small), bool)
     for first in range(len(small)):
         if progress and first and first % 100 == 0:
             progress(first, len(small))
+        rows = next(correlating) if first in photos else np.empty(0, int)
         if not free[first]:
             continue
         near = colours.query_ball_point(means[first], SAME + 0.01, p=np.inf)
-        if first in row_of:
-            rows = forms.query_ball_point(units[row_of[first]], (2 - 2 * ALIKE) ** 0.5 + 0.001)
-            near += detailed[rows].tolist()
-        others = np.unique(near)
+        others = np.unique(np.concatenate([np.array(near, int), detailed[rows]]))
         others = others[(others > first) & free[others]]
         for block in blocks(others):
             same = block[alike(small[block], small[first])]
@@ -113,6 +112,13 @@ def near_pairs(small: np.ndarray, progress: Progress | None = None) -> Iterator[
             yield from ((first, other) for other in same.tolist())
     if progress:
         progress(len(small), len(small))
+
+
+def correlated(units: np.ndarray) -> Iterator[np.ndarray]:
+    """Yields for each row of unit vectors those from it on that may correlate as near duplicates do."""
+    for start in range(0, len(units), ROWS):
+        products = units[start : start + ROWS] @ units[start:].T
+        yield from (start + np.flatnonzero(row >= ALIKE - 0.001) for row in products)
 
 
 def blocks(array: np.ndarray) -> Iterator[np.ndarray]:

@@ -11,7 +11,7 @@ class InputError(ValueError):
 
 
 def shortened(value: object) -> str:
-    """Formats a value of a stranger for an error, in one line and cut where it is long.
+    """Formats an untrusted value for an error, in one line and cut where it is long.
 
     Example:
         >>> shortened("a" * 1000)[-5:]

@@ -173,11 +173,11 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
     write_atomically(path, lambda file: file.write(text.encode("utf-8", "backslashreplace")))
 
 
-MOST_TEXT, DEEPEST = 2**23, 50  # bytes of a text file that a stranger wrote, and levels of its JSON
+MOST_TEXT, DEEPEST = 2**23, 50  # bytes of an untrusted text file, and levels of its JSON
 
 
 def read_text(path: Path) -> str:
-    """Reads a text file in UTF-8 that a stranger may have written, of no more than 8 MB.
+    """Reads an untrusted text file in UTF-8, of no more than 8 MB.
 
     Raises:
         OSError: It cannot be read.

@@ -1,4 +1,4 @@
-"""Opens HDF5 files that strangers may have written: they read no other file, and declare no more than they can hold."""
+"""Opens untrusted HDF5 files: they read no other file, and declare no more than they can hold."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
     """Opens an HDF5 file for reading, once all that it declares lies in it and is no larger than it may be.
 
     External storage, links other than hard ones and virtual data sets are refused: through them a file reads others.
-    So are data sets that are not numbers. Whatever h5py says while the file is open is told as its damage.
+    So are data sets that are not numbers. Any error of h5py while the file is open is raised as its damage.
 
     Example:
         >>> with open_h5(path, most=2**20, remedy="copy it again") as content:

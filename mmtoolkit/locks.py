@@ -1,4 +1,4 @@
-"""Locks between processes: one of them writes a folder or a table, the others are told who does."""
+"""Locks between processes: one of them writes a folder or a table, the others learn which."""
 
 from __future__ import annotations
 

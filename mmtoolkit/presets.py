@@ -3,7 +3,7 @@
 `config.json` (class, constructor arguments, default decoding), `model.weights.h5`, `codecs/NAME/`, `card.json`, and in
 some `seen_pictures.h5` (the distribution of the training images), `baselines.json` (data of the task's baselines), and
 a preset like this one in a folder for each further model. The card has the size and the SHA-256 of every other file, so
-that damage is told for what it is. A preset may come from a stranger: it reads nothing outside its folder.
+that damage is named for what it is. A preset is untrusted: it reads nothing outside its folder.
 """
 
 from __future__ import annotations
@@ -182,7 +182,7 @@ def check_files(folder: Path, files: Any) -> None:
     Args:
         folder: The preset.
         files: `{name: {"bytes": size, "sha256": digest}}`. A file of it that is not here is no damage: either nothing
-            needs it, or its absence is told by name.
+            needs it, or its absence is an error of its own.
 
     Raises:
         InputError: A file is empty, cut off, or has other bytes.

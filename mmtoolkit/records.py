@@ -172,11 +172,11 @@ def leads_out(name: str, image: Path) -> bool:
     """Checks whether the name of a picture in a table, where `image` was found, leads out of the table's folder.
 
     Example:
-        >>> leads_out("/home/me/1.png", Path("/home/me/1.png")), leads_out("images/1.png", Path("/a/images/1.png"))
+        >>> leads_out("/photos/1.png", Path("/photos/1.png")), leads_out("images/1.png", Path("/a/images/1.png"))
         (True, False)
     """
-    plain = os.path.normpath(name)
-    return plain.startswith(os.pardir) or (os.path.isabs(plain) and Path(plain) == image)
+    plain = Path(os.path.normpath(name))
+    return plain.parts[:1] == (os.pardir,) or (plain.is_absolute() and plain == image)
 
 
 def digest(records: Iterable[Any]) -> str:

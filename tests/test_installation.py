@@ -11,7 +11,7 @@ import pytest
 from mmtoolkit.installation import DISTRIBUTION, install_command, is_checkout
 
 CHECKOUT, INDEX = "pip install '.[plots]'", f"pip install '{DISTRIBUTION}[plots]'"
-EDITABLE = '{"dir_info": {"editable": true}, "url": "file:///home/me/mmtoolkit"}'
+EDITABLE = '{"dir_info": {"editable": true}, "url": "file:///code/mmtoolkit"}'
 ARCHIVE = '{"archive_info": {}, "url": "https://example.org/mmtoolkit.whl"}'
 
 

@@ -1,4 +1,4 @@
-"""Checks the arguments in a preset's `config.json` before anything is built of them: it comes from a stranger.
+"""Checks the arguments in a preset's `config.json` before anything is built: the file is untrusted.
 
 What a class takes, and of which type, its constructor says; the ranges and the choices of each name are listed here.
 """

@@ -1,4 +1,4 @@
-"""Reads the weights file of a preset, which may come from a stranger, and checks what it gives."""
+"""Reads the untrusted weights file of a preset, and checks what it gives."""
 
 from __future__ import annotations
 

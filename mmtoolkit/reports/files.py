@@ -78,7 +78,7 @@ def save_report(
 
 
 def is_outside(record: Any) -> bool:
-    """Checks whether a record's picture is outside of the data's folder: a stranger's table may name any file."""
+    """Checks whether a record's picture is outside of the data's folder: an untrusted table may name any file."""
     image = getattr(record, "image", None)
     return image is not None and leads_out(record.group, image)
 

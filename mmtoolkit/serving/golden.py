@@ -57,7 +57,7 @@ class Golden:
         """Reads what `to_json` returned.
 
         Raises:
-            ValueError: It is something else, as is told by `KeyError`, `TypeError` or `AttributeError` too.
+            ValueError: It is something else; also `KeyError`, `TypeError` or `AttributeError`.
         """
         sides = [{name: unpack(value) for name, value in content[side].items()} for side in ("inputs", "outputs")]
         others = [[(str(text), float(score)) for text, score in row] for row in content["others"]]

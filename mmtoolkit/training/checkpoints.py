@@ -127,8 +127,9 @@ class Checkpoints(keras.callbacks.Callback):
         }
         with h5py.File(file, "w") as content:
             values = [keras.ops.convert_to_numpy(variable) for variable in variables(self.model)]
-            content.attrs["format"], content.attrs["told"] = FORMAT, json.dumps(rest)
-            content.attrs["crc32"] = checksum(json.dumps(rest), values)
+            state = json.dumps(rest)
+            content.attrs["format"], content.attrs["told"] = FORMAT, state
+            content.attrs["crc32"] = checksum(state, values)
             for number, value in enumerate(values):
                 content[f"{number:04d}"] = value
 
@@ -142,12 +143,12 @@ class Checkpoints(keras.callbacks.Callback):
             return
         targets, most = variables(model), self.path.stat().st_size  # it is not compressed
         with open_h5(self.path, most=most, remedy="delete it and start again") as content:
-            told, stored = str(content.attrs["told"]), [content[f"{number:04d}"] for number in range(len(content))]
+            state, stored = str(content.attrs["told"]), [content[f"{number:04d}"] for number in range(len(content))]
             shapes, wanted = ([tuple(each.shape) for each in group] for group in (stored, targets))
             known, values = content.attrs["format"] == FORMAT, [entry[()] for entry in stored]
-            if known and checksum(told, values) != content.attrs["crc32"]:
+            if known and checksum(state, values) != content.attrs["crc32"]:
                 raise ValueError("its bytes are not those that were written")
-            rest = parse_json(told)
+            rest = parse_json(state)
             if known:
                 self.compare(rest["settings"])
             if not known or shapes != wanted:
@@ -171,9 +172,9 @@ class Checkpoints(keras.callbacks.Callback):
             )
 
 
-def checksum(told: str, values: Sequence[Any]) -> int:
+def checksum(state: str, values: Sequence[Any]) -> int:
     """Computes the CRC-32 of what a checkpoint holds."""
-    crc = zlib.crc32(told.encode())
+    crc = zlib.crc32(state.encode())
     for value in values:
         crc = zlib.crc32(value.tobytes(), crc)
     return crc

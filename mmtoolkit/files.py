@@ -8,7 +8,6 @@ import hashlib
 import io
 import json
 import os
-import re
 import secrets
 import shutil
 import sys
@@ -61,41 +60,23 @@ def keep_owner(old: Path, new: Path) -> None:
     new.chmod(status.st_mode & 0o777)
 
 
-def sweep(target: Path) -> None:
-    """Deletes the temporary files that killed processes left beside a target; those of living ones stay.
-
-    Whoever calls it holds the target's lock: a process on another machine then writes none.
-    """
-    name = re.compile(rf"\.{re.escape(target.name)}\.(\d+)(\.[0-9a-f]+)?\.part")
-    for path in target.parent.iterdir():
-        if (match := name.fullmatch(path.name)) and not is_running(int(match[1])):
-            with suppress(OSError):
-                path.unlink()
-
-
-def is_running(process: int) -> bool:
-    """Checks whether there is a process of this number on this machine."""
-    if sys.platform == "win32":  # where a file that is still written cannot be deleted
-        return False
-    try:
-        os.kill(process, 0)
-    except PermissionError:  # somebody else's
-        return True
-    except (OSError, OverflowError):
-        return False
-    return True
-
-
 def unfinished(target: Path) -> Path:
     """Returns a name beside a file, of this call alone, for what is written before it gets the file's name."""
     return target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
 
 
-def delete_unfinished(folder: Path) -> None:
-    """Deletes the `unfinished` files that killed processes left in a folder, not those that others write now."""
-    for partial in folder.glob(".*.part*"):
+def sweep(folder: Path, name: str = "*", *, idle: float = STALE) -> None:
+    """Deletes the `unfinished` files that killed processes left in a folder.
+
+    Args:
+        folder: The folder.
+        name: The name, a glob pattern, of the file that they were to become.
+        idle: Seconds since the last write to such a file. 0 is for the holder of the folder's or the file's lock: nobody
+            else writes there.
+    """
+    for partial in folder.glob(f".{name}.[0-9]*.part*"):
         with suppress(FileNotFoundError):  # its writer has just finished
-            if time.time() - partial.stat().st_mtime > STALE:
+            if time.time() - partial.stat().st_mtime >= idle:
                 partial.unlink()
 
 
@@ -124,12 +105,6 @@ def append_whole(target: Path, content: bytes) -> None:
         if file.write(content) < len(content):
             file.truncate(start)
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
-
-
-def sweep_folder(folder: Path, ending: str = "") -> None:
-    """Deletes the `unfinished` files in a folder of targets with some ending; whoever calls it holds its lock."""
-    for partial in folder.glob(f".*{ending}.*.part"):
-        partial.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -180,14 +155,10 @@ def read_text(path: Path) -> str:
     """Reads an untrusted text file in UTF-8, of no more than 8 MB.
 
     Raises:
-        OSError: It cannot be read.
-        ValueError: It is too long, or not in UTF-8.
+        OSError: It cannot be read, or is larger.
+        ValueError: It is not in UTF-8.
     """
-    with path.open("rb") as file:
-        content = file.read(MOST_TEXT + 1)
-    if len(content) > MOST_TEXT:
-        raise ValueError(f"it is longer than {MOST_TEXT:,} bytes")
-    return content.decode("utf-8")
+    return read_whole(path, most=MOST_TEXT).decode("utf-8")
 
 
 def parse_json(text: str) -> Any:

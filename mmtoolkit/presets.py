@@ -252,8 +252,9 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     path = own_file(folder, name)
     try:
         content = parse_json(read_text(path))
-    except ValueError as error:
-        raise InputError(f"{path} is not the JSON of a preset ({error}); copy the whole directory again.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} is not the JSON of a preset ({reason}); copy the whole directory again.") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold one JSON object. Received: {type(content).__name__}.")
     return content

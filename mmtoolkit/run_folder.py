@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import settle, sweep_folder, write_atomically
+from mmtoolkit.files import settle, sweep, write_atomically
 from mmtoolkit.locks import LOCK, locked
 from mmtoolkit.readers import Fault, write_quarantine
 
@@ -186,7 +186,7 @@ def sweep_run(out: Path, companions: Sequence[str] = ()) -> None:
     for folder in (out, *out.glob(STAGES), *(out / name for name in companions)):
         settle(folder / "preset")
         for place in (folder, folder / "checkpoints", folder / "samples"):
-            sweep_folder(place)
+            sweep(place, idle=0)
 
 
 def settle_run(out: Path, companions: Sequence[str] = ()) -> None:

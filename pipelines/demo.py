@@ -61,7 +61,7 @@ def main(options: Options) -> int:
     encoder = "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
     for language, name in LANGUAGES.items():
         started, folder = time.perf_counter(), out / language
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(folder / "scenes", ignore_errors=True)  # the models and reports stay until there are new ones
         data = write_scenes(folder / "scenes", count=options.scenes, seed=seed, language=language, size=SIZE)
         tell(f"{name}: training on {data}")
         fewer = max(1, epochs // 3)  # there are nine questions a picture
@@ -81,6 +81,7 @@ def train(job: str, settings: dict[str, Any]) -> int:
     from mmtoolkit.pipelines.__main__ import start
 
     words = [f"--{name.replace('_', '-')}={value}" for name, value in settings.items()]
+    words.append("--overwrite")  # `main` has asked whether it may
     with contextlib.redirect_stdout(sys.stderr):
         return start(job, words)
 

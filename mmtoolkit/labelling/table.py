@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -101,7 +102,7 @@ def hold(sheet: Sheet) -> Iterator[None]:
             expected = "expected a table in a folder that can be written"
             received = f"{sheet.target} ({error.strerror})"
             raise InputError(f"{expected}. Received: {received}; name another with --out.") from error
-        sweep(sheet.target)
+        sweep(sheet.target.parent, glob.escape(sheet.target.name), idle=0)
         yield
 
 

@@ -14,7 +14,7 @@ from typing import BinaryIO
 import numpy as np
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import STALE, delete_unfinished, write_atomically
+from mmtoolkit.files import STALE, sweep, write_atomically
 from mmtoolkit.image_files import read_picture
 from mmtoolkit.vision.images import decode_ahead, reason
 from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
@@ -175,7 +175,7 @@ class FeatureStore:
         """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
         write_atomically(self.folder / "key", lambda file: file.write(json.dumps(asdict(self.key)).encode()))
-        delete_unfinished(self.folder)
+        sweep(self.folder)
         for array in self.folder.glob("*.npy"):  # killed before it was listed, unless another run lists it now
             if not array.with_suffix(".json").exists() and time.time() - array.stat().st_mtime > STALE:
                 array.unlink(missing_ok=True)

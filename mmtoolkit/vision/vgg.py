@@ -18,7 +18,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import delete_unfinished, file_digest, unfinished, write_atomically
+from mmtoolkit.files import file_digest, sweep, unfinished, write_atomically
 from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.machine import instructions
 from mmtoolkit.vision.digests import remembered_digest
@@ -207,7 +207,7 @@ def download(target: Path, md5: str) -> None:
     folder = {"cache_dir": str(target.parent), "cache_subdir": ""}
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        delete_unfinished(target.parent)
+        sweep(target.parent)
         with contextlib.redirect_stdout(sys.stderr):  # stdout is for a command's results
             keras.utils.get_file(partial.name, URL + target.name, file_hash=md5, hash_algorithm="md5", **folder)
         os.replace(partial, target)
@@ -232,7 +232,7 @@ def cache_weights(path: Path, *, layer: str) -> str:
         return digest
     copy = unfinished(target).with_suffix(".part.h5")  # Keras goes by the ending
     target.parent.mkdir(parents=True, exist_ok=True)
-    delete_unfinished(target.parent)
+    sweep(target.parent)
     try:
         with path.open("rb") as weights:
             write_atomically(copy, lambda file: shutil.copyfileobj(weights, file))

@@ -55,3 +55,20 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
 
     again = job("demo", "--out", out, "--scenes", 20, "--epochs", 1)
     assert (again.code, again.out) == (2, "") and "--overwrite" in again.error
+
+
+def test_a_demo_that_is_stopped_leaves_the_one_before(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    out = tmp_path / "demo"
+    kept = {out / "en" / name: name for name in ("run/preset/config.json", "run/report.json", "report.html")}
+    for path, text in kept.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+
+    def stop(*_: object) -> int:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("mmtoolkit.pipelines.demo.train", stop)
+    assert job("demo", "--out", out, "--scenes", 20, "--overwrite").code == 130
+    assert {path: path.read_text() for path in kept} == kept

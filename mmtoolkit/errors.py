@@ -10,6 +10,16 @@ class InputError(ValueError):
     """
 
 
+def first_line(error: Exception) -> str:
+    """Returns the first line of an error of a library; its kind where it says nothing.
+
+    Example:
+        >>> first_line(ValueError("no such layer.\\nDid you mean"))
+        'no such layer'
+    """
+    return (str(error).strip() or type(error).__name__).splitlines()[0].strip("'\" .:")
+
+
 def shortened(value: object) -> str:
     """Formats an untrusted value for an error, in one line and cut where it is long.
 

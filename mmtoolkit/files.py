@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import errno
+import glob
 import hashlib
 import io
 import json
 import os
 import secrets
 import shutil
+import stat
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -71,8 +73,7 @@ def sweep(folder: Path, name: str = "*", *, idle: float = STALE) -> None:
     Args:
         folder: The folder.
         name: The name, a glob pattern, of the file that they were to become.
-        idle: Seconds since the last write to such a file. 0 is for the holder of the folder's or the file's lock: nobody
-            else writes there.
+        idle: Seconds since the last write to such a file; 0 is for the holder of the lock, beside whom nobody writes.
     """
     for partial in folder.glob(f".{name}.[0-9]*.part*"):
         with suppress(FileNotFoundError):  # its writer has just finished
@@ -84,14 +85,30 @@ def read_whole(path: Path, *, most: int) -> bytes:
     """Reads a file that is needed as a whole, if it has no more than `most` bytes.
 
     Raises:
-        OSError: It cannot be read, or is larger; `errno` is `EFBIG` then.
+        OSError: It cannot be read, is no file, or is larger; `errno` is `EFBIG` then.
     """
+    check_regular(path)
     with path.open("rb") as file:
         data = file.read(min(most, os.fstat(file.fileno()).st_size) + 1)
         data += file.read(most + 1 - len(data)) if data else b""  # the size of a device is 0
     if len(data) > most:
         raise OSError(errno.EFBIG, f"larger than {most // 10**6} MB", str(path))
     return data
+
+
+def check_regular(path: Path) -> None:
+    """Checks, before a file is opened, that it is one: opening a pipe may wait for ever, and some devices never end.
+
+    What is named in `/dev` is meant, such as `/dev/stdin` or the pipe of a shell's `<(…)`.
+
+    Raises:
+        OSError: It is a folder, a pipe, a socket or a device, or a link to one.
+    """
+    mode = path.stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not (stat.S_ISREG(mode) or path.is_relative_to("/dev")):
+        raise OSError(errno.EINVAL, "it is no file but a pipe, a socket or a device", str(path))
 
 
 def append_whole(target: Path, content: bytes) -> None:
@@ -108,17 +125,44 @@ def append_whole(target: Path, content: bytes) -> None:
 
 
 @contextmanager
-def write_folder_atomically(target: Path) -> Iterator[Path]:
-    """Yields a new folder, renamed to `target` on success and deleted on failure; `target` must be absent or empty."""
-    fresh = target.with_name(f".{target.name}.{os.getpid()}.new")
+def write_folder_atomically(target: Path, *, replace: bool = False) -> Iterator[Path]:
+    """Yields a new folder, renamed to `target` on success and deleted on failure.
+
+    Args:
+        target: The folder.
+        replace: Whether it replaces a folder that has files; otherwise that must be absent or empty.
+    """
+    fresh = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}.new")
+    old = target.with_name(f".{target.name}.old")
     try:
         fresh.mkdir(parents=True)
         yield fresh
-        if target.exists():
+        if replace and target.exists():
+            shutil.rmtree(old, ignore_errors=True)
+            os.replace(target, old)
+        elif target.exists():
             target.rmdir()  # Windows cannot replace a folder
         os.replace(fresh, target)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
+        if replace:
+            settle(target)
+
+
+def settle(folder: Path, *, idle: float = STALE) -> None:
+    """Restores the old folder after a replacement that was killed, and deletes the leftovers.
+
+    Args:
+        folder: The folder that was to be replaced.
+        idle: Seconds since something was added to a new one, as of `sweep`.
+    """
+    old = folder.with_name(f".{folder.name}.old")
+    if old.exists() and not folder.exists():  # killed between the two moves
+        os.replace(old, folder)
+    shutil.rmtree(old, ignore_errors=True)
+    for fresh in folder.parent.glob(f".{glob.escape(folder.name)}.*.new"):
+        if time.time() - fresh.stat().st_mtime >= idle:
+            shutil.rmtree(fresh, ignore_errors=True)
 
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"  # by which Excel knows UTF-8
@@ -188,12 +232,3 @@ def file_digest(path: Path, algorithm: str = "sha256") -> str:
     """Computes the digest of a file, in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, algorithm).hexdigest()
-
-
-def settle(folder: Path) -> None:
-    """Restores the old folder after a replacement that was killed, and deletes the leftovers."""
-    old = folder.with_name(f".{folder.name}.old")
-    if old.exists() and not folder.exists():  # killed between the two moves
-        os.replace(old, folder)
-    for leftover in (old, *folder.parent.glob(f".{folder.name}.*.new")):
-        shutil.rmtree(leftover, ignore_errors=True)

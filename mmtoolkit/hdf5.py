@@ -10,10 +10,13 @@ from typing import Any
 
 import h5py
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, first_line
 
 MOST_ENTRIES = 2000  # groups and data sets of a file
-FREE, DENSEST = 2**24, 32  # bytes that any file may declare, and bytes for each that it has: gzip halves real weights
+MIN_ALLOWED, MAX_COMPRESSION = (
+    2**24,
+    32,
+)  # bytes that any file may declare, and bytes for each that it has: gzip halves real weights
 
 
 @contextmanager
@@ -40,15 +43,14 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
             raise OSError("it is no regular file")
         with h5py.File(path, "r") as content:
             declared = sum(bytes_of(entry) for _, entry in datasets(content))
-            allowed = min(most, FREE + DENSEST * path.stat().st_size)
+            allowed = min(most, MIN_ALLOWED + MAX_COMPRESSION * path.stat().st_size)
             if declared > allowed:
                 raise ValueError(f"it declares {declared:,} bytes of numbers where {allowed:,} are the most")
             yield content
     except InputError:
         raise
     except (OSError, RuntimeError, LookupError, TypeError, ValueError, ArithmeticError) as error:
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0].strip("'\" .")
-        raise InputError(f"{path} is damaged; {remedy} ({reason}).") from error
+        raise InputError(f"{path} is damaged; {remedy} ({first_line(error)}).") from error
 
 
 def datasets(content: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:

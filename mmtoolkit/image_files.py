@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import errno
 import io
-import os
 import re
-import stat
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mmtoolkit.files import read_whole
+from mmtoolkit.files import check_regular, read_whole
 from mmtoolkit.installation import install_command
 
 if TYPE_CHECKING:
@@ -37,16 +35,21 @@ BITS_PER_SAMPLE = 258  # a tag of TIFF
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
 MOST_BYTES = 2**29  # of a picture's file: eight for each of those pixels
 MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
-TOO_LARGE = f"more than {MOST_PIXELS // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
+MOST_OF_JPEG2000 = MOST_PIXELS // 2  # its decoder takes 12 bytes a pixel besides
 
 
 class TooLargeError(OSError):
     """The header of a picture claims more pixels than are decoded."""
 
 
-def too_large_text(sides: Sequence[int]) -> str:
+def limits_text(most: int = MOST_PIXELS) -> str:
+    """Returns what a picture has that claims too many pixels."""
+    return f"more than {most // 10**6} megapixels, or {MOST_SIDE:,} pixels on a side"
+
+
+def too_large_text(sides: Sequence[int], most: int = MOST_PIXELS) -> str:
     """Returns what is wrong with a picture that claims too many pixels, by its sides."""
-    return f"{TOO_LARGE}: it has {' x '.join(f'{side:,}' for side in sides)}"
+    return f"{limits_text(most)}: it has {' x '.join(f'{side:,}' for side in sides)}"
 
 
 class UnscaledError(OSError):
@@ -63,7 +66,7 @@ def open_picture(source: Path | bytes) -> Image.Image:
         (4032, 3024)
 
     Raises:
-        TooLargeError: It claims more than `MOST_PIXELS`, or a side above `MOST_SIDE`.
+        TooLargeError: It claims more than `MOST_PIXELS`, of a JPEG 2000 half of them, or a side above `MOST_SIDE`.
         OSError: The file cannot be read, or is no such picture; HEIC needs the package pillow-heif.
     """
     from PIL import Image, UnidentifiedImageError
@@ -81,8 +84,9 @@ def open_picture(source: Path | bytes) -> Image.Image:
         raise TooLargeError(too_large_text([int(number) for number in pixels])) from error
     except Exception as error:  # Pillow's plug-ins raise many kinds
         raise UnidentifiedImageError(why_unreadable(start, reads_heif=reads_heif)) from error
-    if picture.width * picture.height > MOST_PIXELS or max(picture.size) > MOST_SIDE:
-        raise TooLargeError(too_large_text(picture.size))
+    most = MOST_OF_JPEG2000 if picture.format == "JPEG2000" else MOST_PIXELS
+    if picture.width * picture.height > most or max(picture.size) > MOST_SIDE:
+        raise TooLargeError(too_large_text(picture.size, most))
     return picture
 
 
@@ -104,17 +108,13 @@ def read_start(path: Path) -> bytes:
 
 
 def check_file(path: Path) -> None:
-    """Checks, before a picture file is opened, that it is a file, as opening a pipe may wait for ever.
+    """Checks, before a picture file is opened, that it is a file and not too large.
 
     Raises:
         OSError: It is none, or is larger than `MOST_BYTES`.
     """
-    status = path.stat()
-    if stat.S_ISDIR(status.st_mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-    if not stat.S_ISREG(status.st_mode):
-        raise OSError(errno.EINVAL, "it is no file but a pipe, a socket or a device", str(path))
-    if status.st_size > MOST_BYTES:
+    check_regular(path)
+    if path.stat().st_size > MOST_BYTES:
         raise OSError(errno.EFBIG, f"its file has more than {MOST_BYTES // 10**6} MB", str(path))
 
 
@@ -155,11 +155,12 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         raise UnscaledError(f"its pixels are {kind}, whose black and white are not known; save it as 8-bit")
     bits = getattr(picture, "tag_v2", {}).get(BITS_PER_SAMPLE, (16,))[0]
     try:
+        picture.load()
         ImageOps.exif_transpose(picture, in_place=True)
         if picture.mode.startswith("I;16"):  # which Pillow would cut at 255
             return Image.fromarray((np.asarray(picture) >> (bits - 8)).astype(np.uint8)).convert("RGB")
         if not picture.has_transparency_data:
-            return picture.convert("RGB")
+            return picture if picture.mode == "RGB" else picture.convert("RGB")
         picture = picture if picture.mode == "RGBA" else picture.convert("RGBA")
         white = Image.new("RGB", picture.size, "white")
         white.paste(picture, mask=picture)  # rounds as `decode_image` does

@@ -7,14 +7,16 @@ import os
 import socket
 import sys
 import time
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import read_whole
 
 LOCK = ".lock"  # in the folder that is locked
-FAR = 1 << 30  # Windows locks bytes, which others cannot read then: one that lies behind what is written
+LOCK_OFFSET = 1 << 30  # Windows locks bytes, which others cannot read then: one that lies behind what is written
 
 
 class BusyError(InputError):
@@ -23,10 +25,10 @@ class BusyError(InputError):
 
 @contextlib.contextmanager
 def locked(target: Path, doing: str) -> Iterator[None]:
-    """Holds the lock of a file, `.NAME.lock` beside it, or of a folder, `.lock` in it; who dies lets go of it.
+    """Holds the lock of a file, `.NAME.lock` beside it, or of a folder, `.lock` in it.
 
-    The operating system keeps the lock (`flock`, on Windows `msvcrt.locking`): one that a killed process left is free.
-    On a network drive it holds for the processes of one machine at least.
+    The operating system keeps the lock (`flock`, on Windows `msvcrt.locking`) and releases it when the process dies. On
+    a network drive it holds for the processes of one machine at least; a drive without locks is warned of.
 
     Example:
         >>> with locked(Path("runs/a"), "trains"):
@@ -38,6 +40,7 @@ def locked(target: Path, doing: str) -> Iterator[None]:
 
     Raises:
         BusyError: Another process, or another thread of this one, holds it.
+        InputError: There is a link or something else that is no file in its place.
         OSError: The lock file cannot be written.
     """
     path = target / LOCK if target.is_dir() else target.with_name(f".{target.name}{LOCK}")
@@ -62,20 +65,28 @@ def locked(target: Path, doing: str) -> Iterator[None]:
 
 def opened(path: Path) -> BinaryIO | None:
     """Opens and locks a lock file; returns `None` if another holds it."""
+    if path.is_symlink() or (path.exists() and not path.is_file()):  # what it leads to would be written
+        raise InputError(f"Expected {path}, a lock, to be a plain file. Received: a link or no file; delete it.")
     while True:
-        file = open(path, "a+b")  # noqa: SIM115 -- it is closed when the lock is let go of
+        file = open(path, "a+b", opener=open_itself)  # noqa: SIM115 -- it is closed when the lock is released
         try:
             lock(file)
-            if os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
+            if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):
                 return file
         except FileNotFoundError:
             pass  # its holder deleted it between the two: once more
         except (BlockingIOError, PermissionError):  # how Unix and Windows say that another holds it
             file.close()
             return None
-        except OSError:
-            return file  # a file system without locks
+        except OSError as error:
+            warnings.warn(f"{path.parent} has no locks ({error.strerror}): let one process write there", stacklevel=4)
+            return file
         file.close()
+
+
+def open_itself(path: str, flags: int) -> int:
+    """Opens a file that is not a link, for which the check before may have come too early."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)
 
 
 def lock(file: BinaryIO) -> None:
@@ -87,7 +98,7 @@ def lock(file: BinaryIO) -> None:
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(FAR)
+        file.seek(LOCK_OFFSET)
         msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
     else:
         import fcntl
@@ -96,11 +107,11 @@ def lock(file: BinaryIO) -> None:
 
 
 def release(file: BinaryIO) -> None:
-    """Lets go of the lock and closes the file."""
+    """Releases the lock and closes the file."""
     if sys.platform == "win32":
         import msvcrt
 
-        file.seek(FAR)
+        file.seek(LOCK_OFFSET)
         msvcrt.locking(file.fileno(), msvcrt.LK_UNLCK, 1)
     file.close()
 
@@ -108,6 +119,6 @@ def release(file: BinaryIO) -> None:
 def holder(path: Path) -> str:
     """Returns who holds a lock, as its file says; it may not have said so yet."""
     try:
-        return path.read_text(encoding="utf-8") or "another process"
+        return read_whole(path, most=1000).decode("utf-8", "replace") or "another process"
     except OSError:
         return "another process"

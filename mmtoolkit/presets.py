@@ -23,13 +23,14 @@ from typing import Any
 import h5py
 
 from mmtoolkit.errors import InputError, shortened
-from mmtoolkit.files import file_digest, parse_json, read_text, settle, write_json
+from mmtoolkit.files import file_digest, parse_json, read_text, write_folder_atomically, write_json
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
 IMAGE_DISTRIBUTION, BASELINES = "seen_pictures.h5", "baselines.json"  # not in every preset
+MOST_BYTES = 2**32  # of a file of a preset
 FILES = "preset_files"  # of the card: the size and the SHA-256 of each
 
 
@@ -187,18 +188,16 @@ def check_files(folder: Path, files: Any) -> None:
     Raises:
         InputError: A file is empty, cut off, or has other bytes.
     """
-    try:
-        listed = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()}
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    if not (isinstance(files, dict) and all(map(describes_file, files.values()))):
         raise InputError(
             f"{folder / CARD}: expected the bytes and the sha256 of each file for {FILES!r}. Received: "
             f"{shortened(files)}."
-        ) from error
-    for name, (size, digest) in listed.items():
-        if not has(folder, name):
-            continue
-        path = own_file(folder, name)
+        )
+    for name in files.keys() & set(file_names(folder)):
+        path, (size, digest) = own_file(folder, name), (files[name][field] for field in ("bytes", "sha256"))
         found = path.stat().st_size
+        if found > MOST_BYTES:
+            raise InputError(f"{path} has {found:,} bytes; a file of a preset has {MOST_BYTES:,} at most.")
         if found < size:
             damage = f"of its {size:,} bytes only {found:,} are here" if found else "it is empty"
         elif found > size or file_digest(path) != digest:
@@ -211,14 +210,23 @@ def check_files(folder: Path, files: Any) -> None:
 
 
 def described_files(folder: Path) -> dict[str, dict[str, Any]]:
-    """Describes the files of a preset for its card, without the card itself and the companions, which have cards."""
+    """Describes the files of a preset for its card."""
+    return {
+        name: {"bytes": (folder / name).stat().st_size, "sha256": file_digest(folder / name)}
+        for name in file_names(folder)
+    }
+
+
+def file_names(folder: Path) -> list[str]:
+    """Lists the files of a preset but the card itself and the companions, which have cards of their own."""
     paths = [folder / name for name in (CONFIG, WEIGHTS, IMAGE_DISTRIBUTION, BASELINES)]
     paths += sorted((folder / CODECS).glob("*/*"))
-    return {
-        path.relative_to(folder).as_posix(): {"bytes": path.stat().st_size, "sha256": file_digest(path)}
-        for path in paths
-        if path.is_file()
-    }
+    return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
+
+
+def describes_file(entry: Any) -> bool:
+    """Checks the size and the SHA-256 of a file in a card."""
+    return isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
 
 
 def seal(folder: Path) -> None:
@@ -293,10 +301,7 @@ def write_preset(
 
     Companions are models, which save themselves, or the folders of presets, which are copied.
     """
-    fresh, old = folder.with_name(f".{folder.name}.{os.getpid()}.new"), folder.with_name(f".{folder.name}.old")
-    shutil.rmtree(fresh, ignore_errors=True)
-    fresh.mkdir(parents=True)
-    try:
+    with write_folder_atomically(folder, replace=True) as fresh:
         write_json(fresh / CONFIG, {"format": FORMAT, **config, "codecs": sorted(codecs)})
         for name, codec in codecs.items():
             codec.save(fresh / CODECS / name)
@@ -311,9 +316,3 @@ def write_preset(
             else:
                 companion.save_preset(fresh / name)
         write_json(fresh / CARD, {**card, FILES: described_files(fresh)})
-        if folder.exists():
-            shutil.rmtree(old, ignore_errors=True)
-            os.replace(folder, old)
-        os.replace(fresh, folder)
-    finally:
-        settle(folder)

@@ -184,7 +184,7 @@ def parts(out: Path, companions: Sequence[str] = ()) -> list[Path]:
 def sweep_run(out: Path, companions: Sequence[str] = ()) -> None:
     """Removes what a killed run has half written; the lock says that no other one writes there."""
     for folder in (out, *out.glob(STAGES), *(out / name for name in companions)):
-        settle(folder / "preset")
+        settle(folder / "preset", idle=0)
         for place in (folder, folder / "checkpoints", folder / "samples"):
             sweep(place, idle=0)
 

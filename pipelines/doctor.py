@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
 from mmtoolkit import tasks
-from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, tell
+from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, shown, tell
 from mmtoolkit.cli.options import Exclusion, Printing, Replacing
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers import Excluded, Fault, write_quarantine
@@ -112,7 +112,7 @@ def report(health: Health) -> str:
         lines += [f"  and {count - SHOWN} more"] if count > SHOWN else []
     for name, rows in health.figures.items():
         lines += ["", name, *(f"  {line}" for line in aligned(rows))]
-    return "\n".join(lines)
+    return "\n".join(map(shown, lines))
 
 
 if __name__ == "__main__":

@@ -75,7 +75,7 @@ def exported(options: Options) -> int:
         tell(shown(f"error: {error}"))
         return 1
     tell(f"serve it: mmtoolkit serve --models {out.parent}")
-    rows = "\n".join(map(shown, aligned(verdict.rows(folder))))
+    rows = "\n".join(aligned(verdict.rows(folder)))
     print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 0
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import mmtoolkit as mm
-from mmtoolkit.cli.command import progress_bar, run, tell, warn
+from mmtoolkit.cli.command import progress_bar, run, shown, tell, warn
 from mmtoolkit.cli.model_options import VGG19
 from mmtoolkit.cli.options import Images
 from mmtoolkit.cli.ranges import Count
@@ -37,7 +37,7 @@ def main(options: Options) -> int:
     store, bar = open_store(key, options.features), progress_bar("features")
     failures = store.add(paths, lambda: load_extractor(key), batch_size=options.batch_size, progress=bar)
     for path, reason in failures.items():
-        tell(f"error: {path} cannot be read ({reason})")
+        tell(shown(f"error: {path} cannot be read ({reason})"))
     print(store.folder)
     return 1 if failures else 0
 

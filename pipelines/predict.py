@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import itertools
 import json as json_format
 import os
@@ -17,7 +18,7 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, check_writable, progress_bar, run, shown, tell, warn
 from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
 from mmtoolkit.cli.ranges import Count
-from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, sweep_folder, write_atomically
+from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, write_atomically
 from mmtoolkit.locks import locked
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Output, Task
@@ -73,7 +74,7 @@ def main(options: Options) -> int:
         if attention:
             attention.mkdir(parents=True, exist_ok=True)
             at_the_end.enter_context(locked(attention, "draws"))
-            sweep_folder(attention, ".png")
+            sweep(attention, "*.png", idle=0)
         add = at_the_end.enter_context(growing_table(task, out, results, len(paths), overwrite=overwrite))
         found = predictions(task, model, examples, source=source, search=search)
         for number, (name, path, prediction) in enumerate(zip(picture_names(paths), paths, found, strict=True), 1):
@@ -199,10 +200,10 @@ def note(path: Path, distance: float, threshold: float) -> str:
 def growing_table(
     task: Task[Any], target: Path | None, results: Sequence[Mapping[str, Any]], pictures: int, *, overwrite: bool
 ) -> Iterator[Callable[[Mapping[str, Any]], None]]:
-    """Yields a function that writes a result to the disk at once; at the end, an early one too, writes the whole table.
+    """Yields a function that writes a result to the disk at once; at the end writes the whole table.
 
-    A new table grows in its place, one that replaces another in `NAME.csv.partial`, until it is whole: whoever kills
-    the job loses no row.
+    A new table grows in its place, one that replaces another in `NAME.csv.partial`, until it is whole: whoever stops or
+    kills the job loses neither rows nor the table before.
     """
     if target is None:
         yield lambda result: None
@@ -210,7 +211,7 @@ def growing_table(
     target.parent.mkdir(parents=True, exist_ok=True)
     with locked(target, "predicts"):
         check_target("--out", target, overwrite=overwrite)  # another job may have written it meanwhile
-        sweep(target)
+        sweep(target.parent, glob.escape(target.name), idle=0)
         partial = target.with_name(f"{target.name}.partial")
         place = partial if target.exists() else target
         head = [csv_bytes([("image", *task.form.texts)])]
@@ -225,9 +226,12 @@ def growing_table(
 
         try:
             yield add
-        finally:
-            write_table(task, target, results, pictures)
-            partial.unlink(missing_ok=True)
+        except BaseException:
+            if results:
+                tell(f"{task.noun}s of {len(results)} of {pictures} pictures: {place}")
+            raise
+        write_table(task, target, results, pictures)
+        partial.unlink(missing_ok=True)
 
 
 def table_rows(

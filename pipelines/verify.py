@@ -42,7 +42,7 @@ def main(options: Options) -> int:
     verdict = replay(folder, RestClient(options.url).predict) if options.url else verify(folder)
     for problem in verdict.problems:
         tell(shown(f"error: {problem}"))
-    rows = "\n".join(map(shown, aligned(verdict.rows(folder))))
+    rows = "\n".join(aligned(verdict.rows(folder)))
     print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 1 if verdict.problems else 0
 

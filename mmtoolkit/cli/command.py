@@ -205,14 +205,15 @@ def print_report(metric: Metric, report: Mapping[str, Any], out: Path) -> None:
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Pads the cells of a table so that its columns align.
+    """Pads the cells of a table so that its columns align; control characters in them are shown.
 
     Example:
         >>> aligned([["words", "known"], ["1", "100 %"]])
         ['words  known', '1      100 %']
     """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    cells = [list(map(shown, row)) for row in rows]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
 
 
 def progress_bar(label: str, width: int = 30) -> Callable[[int, int], None]:

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, sweep, write_atomically
+from mmtoolkit.files import BYTE_ORDER_MARK, csv_bytes, read_whole, sweep, write_atomically
 from mmtoolkit.locks import locked
 from mmtoolkit.readers.columns import listed, spelling
 from mmtoolkit.readers.images import picture_finder
 from mmtoolkit.readers.rows import LONE_SURROGATE, is_placeholder, marks_of
-from mmtoolkit.readers.tables import csv_fields, csv_rows, decode, delimiter_of
+from mmtoolkit.readers.tables import MOST_BYTES, csv_fields, csv_rows, decode, delimiter_of
 from mmtoolkit.task import Form
 
 Label = tuple[str, ...]  # the texts of one row: a caption, or a question and its answer
@@ -108,7 +108,7 @@ def hold(sheet: Sheet) -> Iterator[None]:
 
 def read_rows(sheet: Sheet) -> Rows:
     """Reads the current rows of the file; an absent file is an empty table."""
-    content = sheet.path.read_bytes() if sheet.path.exists() else b""
+    content = read_whole(sheet.path, most=MOST_BYTES) if sheet.path.exists() else b""
     return rows_in(sheet, content)
 
 

@@ -13,9 +13,9 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, first_line
 from mmtoolkit.models.preset_config import check_arguments, check_widths
-from mmtoolkit.models.preset_weights import first_line, load_weights, not_finite, numbers_in
+from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in
 from mmtoolkit.presets import CARD, CONFIG, Preset, pack, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision

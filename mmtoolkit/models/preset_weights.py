@@ -10,8 +10,7 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.hdf5 import datasets, open_h5
-
-MOST_BYTES = 2**32  # of the weights of a model
+from mmtoolkit.presets import MOST_BYTES
 
 
 def not_finite(model: Any) -> str | None:
@@ -38,8 +37,3 @@ def load_weights(model: Any, weights: Path, numbers: int) -> None:
     if numbers > (count := sum(math.prod(weight.shape) for weight in model.weights)):
         raise ValueError(f"the file has {numbers:,} numbers, the model {count:,}")
     model.load_weights(str(weights))
-
-
-def first_line(error: Exception) -> str:
-    """Returns the first line of an error's message, to be quoted within a sentence."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(" .:")

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.files import read_whole
 from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.rows import RowT, nfc
+from mmtoolkit.readers.tables import MOST_BYTES
 
 ANYWHERE = frozenset((os.sep, ".", ".."))  # parts of a path before which its folders are unknown
 
@@ -82,7 +84,7 @@ def read_exclusions(path: str | os.PathLike[str] | None, faults: list[Fault]) ->
 def entries(path: Path) -> Iterator[tuple[str, str]]:
     """Yields the place and the picture of each line; one of them may be empty."""
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")  # a text may hold other ends of lines
+        lines = read_whole(path, most=MOST_BYTES).decode().split("\n")  # a text may hold other ends of lines
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"--exclude expects a list in JSON Lines. Received: {path}, which cannot be read.") from error
     for number, line in enumerate(lines, start=1):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically, write_json
+from mmtoolkit.files import file_digest, parse_json, read_whole, write_atomically, write_json
+from mmtoolkit.readers.tables import MOST_BYTES
 from mmtoolkit.records import digest, leads_out
 from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
@@ -16,6 +16,7 @@ from mmtoolkit.reports.rows import read_rows, write_rows
 from mmtoolkit.task import Metric, Task, View
 
 PAGE, TABLE = ".html", ".csv"  # beside the JSON file
+TABLE_SHA256 = "table_sha256"  # a report that is killed while it replaces another one has the table of neither
 
 
 def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, views: Mapping[str, View]) -> list[Path]:
@@ -41,6 +42,7 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
     write_rows(path.with_suffix(TABLE), rows)
     page = report_page(task, content, title(path), views_of=views)
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
+    content[TABLE_SHA256] = file_digest(path.with_suffix(TABLE))
     write_json(path, content)  # last: where it is, the others are
     return [path, path.with_suffix(PAGE), path.with_suffix(TABLE)]
 
@@ -91,7 +93,7 @@ def read_report(path: Path) -> dict[str, Any]:
     """
     file = report_file(path)
     try:
-        report = json.loads(file.read_text(encoding="utf-8"))
+        report = parse_json(read_whole(file, most=MOST_BYTES).decode())
     except (OSError, ValueError) as error:
         raise InputError(
             f"expected the folder of a finished run, or a report.json. Received: {path}, where no report can be read."
@@ -105,9 +107,14 @@ def read_table(path: Path, metric: Metric) -> list[dict[str, Any]]:
     """Reads the rows of a report, with the statistics of a metric as numbers.
 
     Raises:
-        InputError: They cannot be read, or there are none.
+        InputError: They cannot be read, there are none, or they are not those of the report's JSON file.
     """
     file = report_file(path).with_suffix(TABLE)
+    known = read_report(path).get(TABLE_SHA256)
+    if known and file.is_file() and file_digest(file) != known:
+        raise InputError(
+            f"expected the table of {report_file(path)}. Received: {file}, of another one; evaluate again."
+        )
     if not (rows := read_rows(file, metric.columns)):
         raise InputError(f"expected the table of a report. Received: {file}, which has no rows; evaluate again.")
     return [renamed(row) for row in rows]

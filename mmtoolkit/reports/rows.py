@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import write_atomically
+from mmtoolkit.files import read_whole, write_atomically
+from mmtoolkit.readers.tables import MOST_BYTES
 
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, or would after an apostrophe is taken away
 
@@ -49,8 +50,8 @@ def read_rows(path: Path, statistics: Sequence[str]) -> list[dict[str, Any]]:
         InputError: It cannot be read, or a statistic is no number; the message names file and line.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            rows = [{name: as_it_was(value) for name, value in row.items()} for row in csv.DictReader(file)]
+        text = io.StringIO(read_whole(path, most=MOST_BYTES).decode("utf-8-sig"), newline="")
+        rows = [{name: as_it_was(value) for name, value in row.items()} for row in csv.DictReader(text)]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(
             f"expected the table of a report. Received: {path}, which cannot be read; evaluate again."

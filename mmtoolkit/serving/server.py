@@ -81,8 +81,8 @@ def origin_of(url: str) -> str:
     return origin
 
 
-def local_hosts(host: str, addresses: Iterable[str], origins: Collection[str]) -> set[str]:
-    """Lists the names under which a server of this machine may be asked; none where others reach it too.
+def allowed_hosts(host: str, addresses: Iterable[str], origins: Collection[str]) -> set[str]:
+    """Lists the names under which a server may be asked; none, that is any, where others reach it and none is given.
 
     A page from elsewhere can have its own name point to this machine (DNS rebinding), and browsers then take the server
     for the page's own. They still send that name.
@@ -92,7 +92,7 @@ def local_hosts(host: str, addresses: Iterable[str], origins: Collection[str]) -
         addresses: Those that the server listens on.
         origins: Addresses of the page behind proxies.
     """
-    if not all(ipaddress.ip_address(address).is_loopback for address in addresses):
+    if not (origins or all(ipaddress.ip_address(address).is_loopback for address in addresses)):
         return set()
     written = f"[{host}]" if ":" in host else host
     named = [HOST.match(origin.partition("://")[2]) for origin in origins]
@@ -120,8 +120,8 @@ def make_server(
         port: Port; 0 takes a free one.
         megabytes: Largest body; a larger one is refused before it is read.
         seconds: Longest time that a model may take for a request, and that a client may send nothing.
-        origins: Addresses under which browsers see the page, behind proxies. A server that only this machine reaches
-            answers to these and its own names, whatever else a page makes point to it.
+        origins: Addresses under which browsers see the page. With one of them, or where only this machine reaches the
+            server, it answers to these and its own names, whatever else a page makes point to it.
 
     Raises:
         InputError: The port is not available, or an origin is none.
@@ -149,5 +149,5 @@ def make_server(
     listening = [each for each in sockets.values() if isinstance(each, BaseWSGIServer)]  # e.g. two for localhost
     for each in listening:
         each.channel_class = JsonChannel
-    application.hosts = local_hosts(host, [each.effective_host for each in listening], named)
+    application.hosts = allowed_hosts(host, [each.effective_host for each in listening], named)
     return server

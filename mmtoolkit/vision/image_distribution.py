@@ -137,7 +137,8 @@ class ImageDistribution:
             same_format = content.attrs["format"] == FORMAT
             values: dict[str, Any] = {name: float(content.attrs[name]) for name in ("residual", "threshold")}
             loaded = cls(**values, **{name: content[name][()] for name in ARRAYS})
-            fits = same_format and loaded.axes.shape == (len(loaded.variances), len(loaded.mean)) and loaded.is_finite()
+            fits = same_format and loaded.variances.ndim == loaded.mean.ndim == 1
+            fits = fits and loaded.axes.shape == loaded.variances.shape + loaded.mean.shape and loaded.is_finite()
         if not fits:
             raise InputError(f"{path} is damaged or of another version of mmtoolkit; copy the whole directory again.")
         return loaded

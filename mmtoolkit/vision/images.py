@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import re
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -12,15 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
+from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.image_files import DARK, SUFFIXES, TOO_LARGE, open_picture, read_picture, to_rgb, too_large_text
+from mmtoolkit.image_files import DARK, SUFFIXES, limits_text, open_picture, read_picture, to_rgb, too_large_text
 from mmtoolkit.vision.headers import claimed_sides, exceed, first_frame, has_alpha
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
 GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # it reads only some kinds of BMP
+ROWS = 256  # composed on white at a time, in numbers of 16 bits
 MOVING = 2  # a flag of WebP: TensorFlow decodes still ones only
+TOO_LARGE = limits_text()
 UNREADABLE = (OSError, tf.errors.InvalidArgumentError)
 
 
@@ -48,10 +50,7 @@ def decode_image(data: tf.Tensor, *, size: int) -> tf.Tensor:
 
 def decode_still(data: tf.Tensor, *, size: int) -> tf.Tensor:
     """Decodes like `decode_image` bytes that are not `too_large`."""
-    pixels = decode(data)
-    has_size = tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size))
-    squashed = tf.cond(has_size, lambda: pixels, lambda: squash(pixels, size))
-    return upright(squashed, exif_orientation(data))
+    return upright(squash(decode(data), size), exif_orientation(data))
 
 
 def decode(data: tf.Tensor) -> tf.Tensor:
@@ -83,19 +82,29 @@ def decode_gif(data: tf.Tensor) -> tf.Tensor:
 
 def on_white(pixels: tf.Tensor) -> tf.Tensor:
     """Composes `<uint8>[height, width, 4]`, the last channel its opacity, on white: `<uint8>[height, width, 3]`."""
-    colours, opacity = pixels[..., :3], pixels[..., 3:]
+    count = tf.shape(pixels)[0]
+
+    def compose(start: tf.Tensor, done: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        part = pixels[start : start + ROWS]
+        ink = (255 - tf.cast(part[..., :3], tf.uint16)) * tf.cast(part[..., 3:], tf.uint16)
+        return start + ROWS, done.write(start // ROWS, tf.cast(255 - (ink + 127) // 255, tf.uint8))
 
     def composed() -> tf.Tensor:
-        ink = (255 - tf.cast(colours, tf.uint16)) * tf.cast(opacity, tf.uint16)
-        return tf.cast(255 - (ink + 127) // 255, tf.uint8)
+        parts = tf.TensorArray(tf.uint8, -(-count // ROWS), infer_shape=False, element_shape=(None, None, 3))
+        _, parts = tf.while_loop(lambda start, _: start < count, compose, (0, parts), parallel_iterations=1)
+        return parts.concat()
 
-    return tf.cond(tf.reduce_all(tf.equal(opacity, 255)), lambda: colours, composed)
+    return tf.cond(tf.reduce_all(tf.equal(pixels[..., 3], 255)), lambda: pixels[..., :3], composed)
 
 
 def squash(pixels: tf.Tensor, size: int) -> tf.Tensor:
     """Resizes `<uint8>[height, width, 3]` to `<uint8>[size, size, 3]`, bilinear with antialiasing."""
-    resized = tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
-    return tf.saturate_cast(tf.round(resized), tf.uint8)
+
+    def resized() -> tf.Tensor:
+        values = tf.image.resize(pixels, (size, size), method="bilinear", antialias=True)
+        return tf.ensure_shape(tf.saturate_cast(tf.round(values), tf.uint8), (size, size, 3))
+
+    return tf.cond(tf.reduce_all(tf.equal(tf.shape(pixels)[:2], size)), lambda: pixels, resized)
 
 
 def upright(square: tf.Tensor, orientation: tf.Tensor) -> tf.Tensor:
@@ -174,8 +183,11 @@ def read_image(path: Path, *, size: int) -> np.ndarray:
 
 def decode_file(path: Path, *, size: int) -> np.ndarray:
     """Decodes a picture file to `<uint8>[size, size, 3]`; warns of one of 16 bits that is all but black."""
-    data = read_bytes(path)
-    pixels = image_decoder(size)(data).numpy()
+    data = read_picture(path)
+    if in_graph(data):
+        pixels = image_decoder(size)(data).numpy()
+    else:
+        pixels = squasher(size)(pixels_of(to_rgb(open_picture(data)))).numpy()
     is_deep = (data.startswith(b"\x89PNG") and data[24:25] == b"\x10") or path.suffix.lower() in SUFFIXES["TIFF"]
     if is_deep and pixels.max() < DARK:
         warnings.warn(  # always in the same words, and so once
@@ -191,6 +203,13 @@ def image_decoder(size: int) -> Callable[..., tf.Tensor]:
     """Compiles `decode_image` for one size, once."""
     signature = [tf.TensorSpec((), tf.string)]
     return tf.function(lambda data: decode_image(data, size=size), input_signature=signature, autograph=False)
+
+
+@cache
+def squasher(size: int) -> Callable[..., tf.Tensor]:
+    """Compiles `squash` for one size, once."""
+    signature = [tf.TensorSpec((None, None, 3), tf.uint8)]
+    return tf.function(lambda pixels: squash(pixels, size), input_signature=signature, autograph=False)
 
 
 def decode_ahead(
@@ -224,22 +243,19 @@ def decode_ahead(
             yield list(current)
 
 
-def read_bytes(path: Path) -> bytes:
-    """Reads a picture file in a format that `decode_image` decodes; Pillow converts others, e.g. HEIC, to BMP.
-
-    Raises:
-        OSError: The file cannot be read, or is no picture.
-    """
-    data = read_picture(path)
+def in_graph(data: bytes) -> bool:
+    """Checks whether the bytes of a picture are in a format that `decode_image` decodes; Pillow decodes others."""
     is_moving = data[12:16] == b"VP8X" and data[20:21] and data[20] & MOVING
-    return data if data.startswith(GRAPH_READS) and not is_moving else bmp_bytes(data)
+    return data.startswith(GRAPH_READS) and not is_moving
 
 
-def bmp_bytes(data: bytes) -> bytes:
-    """Converts a picture with Pillow to an uncompressed BMP that TensorFlow reads, turned upright."""
-    buffer = io.BytesIO()
-    to_rgb(open_picture(data)).save(buffer, "BMP")
-    return buffer.getvalue()
+def pixels_of(picture: Image.Image) -> np.ndarray:
+    """Copies the pixels of a picture in RGB, `<uint8>[height, width, 3]`, in parts: Pillow takes twice their memory."""
+    pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+    for top in range(0, picture.height, ROWS):
+        rows = pixels[top : top + ROWS]
+        rows[:] = np.asarray(picture.crop((0, top, picture.width, top + len(rows))))
+    return pixels
 
 
 def reason(error: Exception) -> str:

@@ -23,7 +23,7 @@ from mmtoolkit.serving.loaded import ServedVersions
 from mmtoolkit.serving.prometheus import LIMITS, RequestMetrics
 from mmtoolkit.serving.rest import Refused
 from mmtoolkit.serving.savedmodel import ServedSignature, ServedTensor
-from mmtoolkit.serving.server import CONNECTIONS, local_hosts, make_server, origin_of
+from mmtoolkit.serving.server import CONNECTIONS, allowed_hosts, make_server, origin_of
 
 TEXT = ServedTensor("a:0", "string", (-1,))
 ROW = b'{"instances": ["a"]}'
@@ -167,7 +167,7 @@ def test_a_server_of_this_machine_answers_to_its_own_names(
     application: Application, path: str, host: str, status: int
 ) -> None:
     """A page elsewhere that has its own name point here sends that name, and an Origin that fits it."""
-    application.hosts = local_hosts("127.0.0.1", ["127.0.0.1", "::1"], ["https://photos.example"])
+    application.hosts = allowed_hosts("127.0.0.1", ["127.0.0.1", "::1"], ["https://photos.example"])
     method, body = ("POST", ROW) if path == PREDICT else ("GET", b"")
     found, content = ask(application, method, path, body, HTTP_HOST=host, HTTP_ORIGIN=f"http://{host}")
     assert found == status
@@ -178,9 +178,9 @@ def test_a_server_of_this_machine_answers_to_its_own_names(
 
 
 def test_a_server_of_a_network_answers_to_any_name() -> None:
-    assert local_hosts("0.0.0.0", ["0.0.0.0"], []) == local_hosts("here", ["127.0.0.1", "192.168.0.2"], []) == set()
-    assert local_hosts("::1", ["::1"], ["http://a.example:8080"]) == {"127.0.0.1", "localhost", "[::1]", "a.example"}
-    assert "this-pc" in local_hosts("This-PC", ["127.0.1.1"], [])
+    assert allowed_hosts("0.0.0.0", ["0.0.0.0"], []) == allowed_hosts("here", ["127.0.0.1", "192.168.0.2"], []) == set()
+    assert allowed_hosts("::1", ["::1"], ["http://a.example:8080"]) == {"127.0.0.1", "localhost", "[::1]", "a.example"}
+    assert "this-pc" in allowed_hosts("This-PC", ["127.0.1.1"], [])
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@
 
 A mutant differs from the preset in one to three places of `config.json`, a codec's files or `card.json`: a value is
 replaced by one that has broken loaders before, a key is removed, renamed or doubled, or bytes of the text are changed.
+Every fourth preset has the sizes and SHA-256 of its files in the card; the others are as an older version wrote them.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Any
 import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.models import Captioner, Model
+from mmtoolkit.presets import seal
 
 JSON, TEXT = ("config.json", "card.json", "codecs/words/codec.json"), "codecs/words/vocabulary.txt"
 DEEP: Any = []
@@ -87,8 +89,11 @@ def main(*, mutations: int = 10_000, first: int = 0, seed: int = 0, seconds: int
     signal.signal(signal.SIGALRM, hung)
     with tempfile.TemporaryDirectory() as folder:
         preset = tiny_preset(Path(folder) / "preset")
-        contents = {name: (preset / name).read_bytes() for name in (*JSON, TEXT)}
+        older = {name: (preset / name).read_bytes() for name in (*JSON, TEXT)}
+        seal(preset)
+        sealed = {**older, JSON[1]: (preset / JSON[1]).read_bytes()}
         for number in range(first, first + mutations):
+            contents = sealed if number % 4 == 3 else older
             mutant = mutated(contents, random.Random(f"{seed}-{number}"))
             for name, content in {**contents, **mutant}.items():
                 (preset / name).write_bytes(content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import stat
 import sys
 import time
 import warnings
@@ -65,8 +66,9 @@ def locked(target: Path, doing: str) -> Iterator[None]:
 
 def opened(path: Path) -> BinaryIO | None:
     """Opens and locks a lock file; returns `None` if another holds it."""
-    if path.is_symlink() or (path.exists() and not path.is_file()):  # what it leads to would be written
-        raise InputError(f"Expected {path}, a lock, to be a plain file. Received: a link or no file; delete it.")
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):  # what a link leads to would be written
+            raise InputError(f"Expected {path}, a lock, to be a plain file. Received: a link or no file; delete it.")
     while True:
         file = open(path, "a+b", opener=open_itself)  # noqa: SIM115 -- it is closed when the lock is released
         try:

@@ -17,7 +17,7 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import h5py
@@ -188,7 +188,7 @@ def check_files(folder: Path, files: Any) -> None:
     Raises:
         InputError: A file is empty, cut off, or has other bytes.
     """
-    if not (isinstance(files, dict) and all(map(describes_file, files.values()))):
+    if not (isinstance(files, dict) and all(map(describes_file, files, files.values()))):
         raise InputError(
             f"{folder / CARD}: expected the bytes and the sha256 of each file for {FILES!r}. Received: "
             f"{shortened(files)}."
@@ -224,9 +224,12 @@ def file_names(folder: Path) -> list[str]:
     return [path.relative_to(folder).as_posix() for path in paths if path.is_file()]
 
 
-def describes_file(entry: Any) -> bool:
-    """Checks the size and the SHA-256 of a file in a card."""
-    return isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
+def describes_file(name: str, entry: Any) -> bool:
+    """Checks the entry of a file in a card: a plain path in the folder, its size and its SHA-256."""
+    plain = PurePosixPath(name).as_posix() == name and not name.startswith(("/", ".."))
+    return (
+        plain and isinstance(entry, dict) and type(entry.get("bytes")) is int and isinstance(entry.get("sha256"), str)
+    )
 
 
 def seal(folder: Path) -> None:

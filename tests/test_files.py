@@ -195,6 +195,29 @@ def test_a_file_that_has_just_got_its_name_is_no_error(tmp_path: Path, monkeypat
     assert not old.exists() and new.exists()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="pipes and devices of Unix")
+def test_what_is_no_file_is_not_read(tmp_path: Path) -> None:
+    """A pipe would be waited for, a device never ends; only those that a person names in /dev are read."""
+    os.mkfifo(tmp_path / "pipe.csv")
+    (tmp_path / "zero.csv").symlink_to("/dev/zero")
+    for name in ("pipe.csv", "zero.csv"):
+        with pytest.raises(OSError, match="it is no file but a pipe, a socket or a device"):
+            read_whole(tmp_path / name, most=10)
+    with pytest.raises(IsADirectoryError):
+        read_whole(tmp_path, most=10)
+    assert read_whole(Path("/dev/null"), most=10) == b""
+
+
+def test_two_that_write_one_folder_do_not_touch_what_the_other_writes(tmp_path: Path) -> None:
+    target = tmp_path / "preset"
+    with write_folder_atomically(target, replace=True) as first:
+        (first / "a").touch()
+        with write_folder_atomically(target, replace=True) as second:
+            (second / "b").touch()
+        assert [path.name for path in target.iterdir()] == ["b"] and (first / "a").is_file()
+    assert [path.name for path in target.iterdir()] == ["a"] and list(tmp_path.iterdir()) == [target]
+
+
 @pytest.mark.parametrize("size", [0, 9, 10, 11])
 def test_a_file_is_read_whole_or_not_at_all(tmp_path: Path, size: int) -> None:
     path = tmp_path / "a.txt"

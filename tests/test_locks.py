@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 import threading
@@ -9,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from mmtoolkit.locks import BusyError, locked
+from mmtoolkit.errors import InputError
+from mmtoolkit.locks import BusyError, locked, open_itself
 
 HOLD = """
 import sys
@@ -48,6 +51,33 @@ def test_a_killed_process_keeps_nothing(tmp_path: Path) -> None:
         other.wait()
     assert (tmp_path / ".run.lock").is_file()
     with locked(target, "trains"):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path, *, there: bool) -> None:
+    """It would be emptied, or made, by whoever locks."""
+    theirs = tmp_path / "theirs.txt"
+    if there:
+        theirs.write_text("mine")
+    (tmp_path / ".run.lock").symlink_to(theirs)
+    with (
+        pytest.raises(InputError, match=r"\.run\.lock, a lock, to be a plain file"),
+        locked(tmp_path / "run", "trains"),
+    ):
+        pass
+    with pytest.raises(OSError, match="symbolic links"):  # as the check is too early for one that is made after it
+        open_itself(str(tmp_path / ".run.lock"), os.O_RDWR | os.O_CREAT)
+    assert theirs.read_text() == "mine" if there else not theirs.exists()
+
+
+def test_a_drive_without_locks_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(file: object) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("mmtoolkit.locks.lock", refuse)
+    with pytest.warns(UserWarning, match=r"has no locks \(No locks available\)"), locked(tmp_path / "run", "trains"):
         pass
     assert list(tmp_path.iterdir()) == []
 

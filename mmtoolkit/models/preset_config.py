@@ -131,6 +131,8 @@ def mismatch(name: str, annotation: str, value: Any) -> str:
     if annotation.startswith("float"):
         fits = type(value) in (int, float) and least <= value <= most  # as no NaN is
         return "" if fits else f"a number from {least:g} to {most:g}"
+    if annotation.startswith("ExtractorKey"):
+        return "one JSON object"
     return "" if isinstance(value, str | int | float) else "a text or a number"
 
 

@@ -18,7 +18,7 @@ import mmtoolkit as mm
 from mmtoolkit.doctor import examine, health_html, health_page
 from mmtoolkit.doctor.duplicates import Owner, alike, duplicates, near_pairs, nearly_same
 from mmtoolkit.doctor.findings import USABLE, Finding
-from mmtoolkit.doctor.pictures import inspect_pictures
+from mmtoolkit.doctor.pictures import inspect_picture, inspect_pictures
 from mmtoolkit.doctor.texts import (
     Text,
     answer_table,
@@ -277,4 +277,11 @@ def test_the_page_names_a_picture_outside_of_the_data_and_does_not_embed_it(tmp_
     inside = Finding("cmyk", "odd", image="inside.png", path=tmp_path / "inside.png")
     outside = Finding("cmyk", "odd", image=str(tmp_path / "outside.png"), path=tmp_path / "outside.png")
     assert health_html.item(inside).count("data:image/jpeg") == 1
+    pair = {
+        "inside.png": Owner("inside.png", "", frozenset({"a"})),
+        "outside.png": Owner(outside.image, "", frozenset({"a"})),
+    }
+    pictures = {tmp_path / name: inspect_picture(tmp_path / name) for name in ("outside.png", "inside.png")}
+    (found,) = duplicates(pictures, {tmp_path / name: owner for name, owner in pair.items()})
+    assert health_html.item(found).count("data:image/jpeg") == 1 and outside.image in health_html.item(found)
     assert "data:image/jpeg" not in health_html.item(outside) and f"{tmp_path}/outside.png" in health_html.item(outside)

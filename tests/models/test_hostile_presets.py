@@ -223,6 +223,47 @@ def test_a_folder_elsewhere_is_no_part_of_a_preset(unsealed: Path, tiny: Path) -
     assert CODEC in refused(unsealed)
 
 
+ODD_LISTS: dict[str, Any] = {
+    "infinite": {CONFIG: {"bytes": float("inf"), "sha256": "0"}},
+    "a share": {CONFIG: {"bytes": 1.5, "sha256": "0"}},
+    "yes": {CONFIG: {"bytes": True, "sha256": "0"}},
+    "no digest": {CONFIG: {"bytes": 1}},
+    "a list": [CONFIG],
+    "text": {CONFIG: "0"},
+}
+
+
+@pytest.mark.parametrize("files", ODD_LISTS.values(), ids=ODD_LISTS)
+def test_the_list_of_the_files_is_checked(unsealed: Path, files: Any) -> None:
+    (unsealed / CARD).write_text(json.dumps({"preset_files": files}))
+    assert "expected the bytes and the sha256 of each file for 'preset_files'" in refused(unsealed)
+
+
+def test_nothing_is_hashed_that_is_no_file_of_a_preset(unsealed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not under other spellings, and not what is larger than any preset."""
+    seal(unsealed)
+    card = json.loads((unsealed / CARD).read_text())
+    entry = card["preset_files"][WEIGHTS]
+    (unsealed / "huge.bin").touch()
+    card["preset_files"]["huge.bin"] = entry
+    (unsealed / CARD).write_text(json.dumps(card))
+    Model.from_preset(unsealed)
+    (unsealed / CARD).write_text(json.dumps({"preset_files": {f"./{WEIGHTS}": entry}}))
+    refused(unsealed)
+    (unsealed / CARD).write_text(json.dumps(card))
+    monkeypatch.setattr("mmtoolkit.presets.MOST_BYTES", entry["bytes"] - 1)
+    assert f"{WEIGHTS} has {entry['bytes']:,} bytes; a file of a preset has " in refused(unsealed, WEIGHTS)
+
+
+def test_the_arrays_of_an_image_distribution_have_their_ranks(unsealed: Path) -> None:
+    """A square mean once gave distances that are tables."""
+    with h5py.File(unsealed / SEEN, "r+") as content:
+        mean = content["mean"][()]
+        del content["mean"]
+        content["mean"] = np.stack([mean] * len(mean))
+    refused(unsealed, SEEN)
+
+
 def test_links_within_a_preset_are_followed(unsealed: Path) -> None:
     (unsealed / CARD).rename(unsealed / "mine.json")
     (unsealed / CARD).symlink_to("mine.json")

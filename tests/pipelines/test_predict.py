@@ -285,6 +285,30 @@ def test_rows_are_on_the_disk_as_they_come(
     assert all("an older caption" in text for text in [out.read_text()] if replaces)
 
 
+@pytest.mark.parametrize("replaces", [False, True])
+def test_a_stopped_job_keeps_the_table_before_and_its_own_rows(
+    job: Job, trained: Any, pictures: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, replaces: bool
+) -> None:
+    out, old = tmp_path / "captions.csv", "image,caption\nold.png,an older caption\n"
+    if replaces:
+        out.write_text(old)
+    monkeypatch.setattr("mmtoolkit.evaluation.prediction.BATCH", 2)
+    decode, calls = mm.Captioner.decode, list[int]()
+
+    def stopping(self: mm.Captioner, *arguments: Any) -> Any:
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return decode(self, *arguments)
+
+    monkeypatch.setattr(mm.Captioner, "decode", stopping)
+    done = job("predict", *pictures[:4], "--preset", trained.preset, "--out", out, "--overwrite")
+    grown = tmp_path / "captions.csv.partial" if replaces else out
+    assert done.code == 130 and f"captions of 2 of 4 pictures: {grown}" in done.err
+    assert grown.read_text().startswith("image,caption\n") and grown.read_text().count("\n") == 3
+    assert out.read_text() == (old if replaces else grown.read_text())
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [

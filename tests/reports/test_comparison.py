@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ import pytest
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import fingerprint
+from mmtoolkit.files import write_json
 from mmtoolkit.metrics import AnswerMetric, Bootstrap, CaptionMetric, caption_statistics, corpus_scores, paired
 from mmtoolkit.metrics.captions import STATISTICS
 from mmtoolkit.reports import Comparison, compare, comparison_page, read_report, read_table
 from mmtoolkit.reports.comparison import change_rows
+from mmtoolkit.reports.rows import write_rows
 
 REFERENCES = {
     f"{n}.jpg": [f"a {colour} dog runs", f"one {colour} dog"] for n, colour in enumerate(["red", "blue", "tan"] * 8)
@@ -147,6 +150,18 @@ def test_the_page_shows_scores_and_records() -> None:
     page = comparison_page(compared({}, {}, rows(POOR), rows({**FAIR, "0.jpg": "<b>"})), ("runs/a", "runs/<b>"))
     assert "runs/&lt;b&gt;" in page and "<b>" not in page
     assert "Better in B" in page and "Worse in B" in page and "higher" in page
+
+
+def test_a_table_of_another_report_is_refused(tmp_path: Path) -> None:
+    """A kill between the two leaves the new table beside the old report."""
+    row = {"id": "a.jpg", "group": "a.jpg", "input": "", "output": "a dog", "grade": "right", "references": "f00"}
+    write_rows(tmp_path / "a.csv", [row | {"CIDEr": 0.5}])
+    known = hashlib.sha256((tmp_path / "a.csv").read_bytes()).hexdigest()
+    write_json(tmp_path / "a.json", {"scores": {"CIDEr": 0.5}, "table_sha256": known})
+    assert read_table(tmp_path / "a.json", CaptionMetric())[0]["CIDEr"] == 0.5
+    write_rows(tmp_path / "a.csv", [row | {"CIDEr": 0.75}])
+    with pytest.raises(InputError, match=r"expected the table of \S+a\.json\. Received: \S+a\.csv, of another one"):
+        read_table(tmp_path / "a.json", CaptionMetric())
 
 
 def test_reports_of_older_versions_are_read(tmp_path: Path) -> None:

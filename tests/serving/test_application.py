@@ -181,6 +181,8 @@ def test_a_server_of_a_network_answers_to_any_name() -> None:
     assert allowed_hosts("0.0.0.0", ["0.0.0.0"], []) == allowed_hosts("here", ["127.0.0.1", "192.168.0.2"], []) == set()
     assert allowed_hosts("::1", ["::1"], ["http://a.example:8080"]) == {"127.0.0.1", "localhost", "[::1]", "a.example"}
     assert "this-pc" in allowed_hosts("This-PC", ["127.0.1.1"], [])
+    known = {"127.0.0.1", "localhost", "[::1]", "0.0.0.0", "photos.example"}  # once a name is given, to no other
+    assert allowed_hosts("0.0.0.0", ["0.0.0.0"], ["https://photos.example"]) == known
 
 
 @pytest.fixture

@@ -82,6 +82,7 @@ def test_evaluate_report_and_compare(run: Run, tmp_path: Path) -> None:
         page = (tmp_path / f"{name}.html").read_text(encoding="utf-8")
         assert "error rate" in page and "different colours" in page and page.count("data-map=") == 4
     reports = tuple(read_report(tmp_path / f"{name}.json") for name in ("poor", "good"))
+    assert len(read_report(tmp_path / "good.json")["table_sha256"]) == 64  # by which `read_table` knows it
     tables = tuple(read_table(tmp_path / f"{name}.json", colours.metric) for name in ("poor", "good"))
     comparison = compare(colours.metric, reports, tables)  # type: ignore[arg-type]
     (change,) = [change for change in comparison.changes if change.name == "error rate"]

@@ -1,6 +1,6 @@
 """Kills jobs at random moments with SIGKILL and looks for what is lost, half written, or left over for ever.
 
-    python benchmarks/kill.py [--kills 100] [--jobs caption vqa finetune features export predict] [--seed 0]
+    python benchmarks/kill.py [--kills 100] [--jobs caption vqa finetune features export label predict] [--seed 0]
 
 Each job runs once undisturbed, which says how long it takes and what it leaves; then again and again in a place where
 something finished is, killed after a random part of that time. After each kill the finished thing must be whole (or the
@@ -13,17 +13,22 @@ from __future__ import annotations
 
 import csv
 import importlib
+import itertools
+import json
 import os
 import random
+import re
 import shutil
 import signal
 import sys
 import tempfile
+import threading
 import time
+import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import h5py
 import numpy as np
@@ -34,8 +39,8 @@ from mmtoolkit.machine import suited
 from mmtoolkit.pipelines.__main__ import start
 from mmtoolkit.scenes import write_scenes
 
-Name = Literal["caption", "vqa", "finetune", "features", "export", "predict"]
-NAMES: tuple[Name, ...] = ("caption", "vqa", "finetune", "features", "export", "predict")
+Name = Literal["caption", "vqa", "finetune", "features", "export", "label", "predict"]
+NAMES: tuple[Name, ...] = ("caption", "vqa", "finetune", "features", "export", "label", "predict")
 PATIENCE = 4  # kills from one undisturbed end to the next
 TINY = "--encoder small --units 16 --attention-units 8 --embedding-dim 8 --epochs 1 --batch-size 8 --checkpoint-every 2"
 MOVING = (".new", ".done", ".moving", ".lock")  # of a run that replaces another
@@ -55,6 +60,7 @@ class Attack:
         place: What it writes.
         before: Prepares the place.
         at_end: Looks at its place after an undisturbed end.
+        person: What somebody does meanwhile, with the path of the job's output, in a thread of it.
     """
 
     name: Name
@@ -63,6 +69,7 @@ class Attack:
     check: Callable[[], None]
     before: Callable[[], None]
     at_end: Callable[[], None]
+    person: Callable[[Path], None] | None = None
     counts: dict[str, int] = field(default_factory=lambda: {"kills": 0, "ends": 0})
 
 
@@ -104,16 +111,16 @@ def assail(attack: Attack, kills: int, chance: random.Random) -> None:
     attack.place.mkdir(parents=True)
     attack.before()
     began = time.monotonic()
-    ended(attack, wait(fork(attack.words()), None))
+    ended(attack, wait(fork(attack.words(), attack.person), None))
     lasts = time.monotonic() - began
     attack.before()
     while attack.counts["kills"] < kills:
-        code = wait(fork(attack.words()), chance.uniform(0, lasts))
+        code = wait(fork(attack.words(), attack.person), chance.uniform(0, lasts))
         if code is None:
             attack.counts["kills"] += 1
             attack.check()
         if code is not None or attack.counts["kills"] % PATIENCE == 0:
-            ended(attack, wait(fork(attack.words()), None) if code is None else code)
+            ended(attack, wait(fork(attack.words(), attack.person), None) if code is None else code)
             attack.before()
 
 
@@ -125,15 +132,18 @@ def ended(attack: Attack, code: int | None) -> None:
     attack.at_end()
 
 
-def fork(words: list[str]) -> int:
+def fork(words: list[str], person: Callable[[Path], None] | None = None) -> int:
     """Starts a job in a process of its own; returns its number."""
     if process := os.fork():
         return process
     code = 70
     try:
-        log = os.open(Path(os.environ["MMTOOLKIT_CACHE"]).parent / "log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+        output = Path(os.environ["MMTOOLKIT_CACHE"]).parent / "log"
+        log = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
         os.dup2(log, 1)
         os.dup2(log, 2)
+        if person:
+            threading.Thread(target=person, args=(output,), daemon=True).start()
         try:
             code = start(words[0], words[1:])
         except SystemExit as stopped:
@@ -271,10 +281,68 @@ def export(place: Path, data: Path) -> Attack:
     return Attack("export", place, lambda: words, check, lambda: None, at_end)
 
 
+def label(place: Path, data: Path) -> Attack:
+    """Of every picture the last label that was answered for is in the table, or the one after it."""
+    photos, answered = place / "photos", place / "answered"
+    names = [path.name for path in sorted((data / "images").iterdir())[:4]]
+
+    def before() -> None:
+        shutil.rmtree(photos, ignore_errors=True)
+        photos.mkdir()
+        for name in names:
+            shutil.copy(data / "images" / name, photos)
+        answered.write_text("")
+
+    def person(output: Path) -> None:
+        while not (page := re.search(r"(http://\S+/)(\?token=\S+)\n", output.read_text())):
+            time.sleep(0.01)
+
+        def ask(path: str, fields: dict[str, Any] | None = None) -> Any:
+            body = None if fields is None else json.dumps(fields).encode()
+            request = urllib.request.Request(page[1] + path + page[2], body, {"Content-Type": "application/json"})
+            with urllib.request.urlopen(request) as reply:
+                return json.load(reply)
+
+        table = ask("start")["table"]
+        with answered.open("a") as done:
+            for number in range(100):
+                labels = [[f"number {number}"], ["one more " * 50]]
+                ask("save", {"table": table, "image": names[number % 4], "labels": labels})
+                done.write(f"{number}\n")
+                done.flush()
+        ask("done", {"table": table})
+
+    def check() -> None:
+        sure: dict[str, int] = {}
+        for number in map(int, answered.read_text().split()):
+            sure[names[number % 4]] = number
+        if not sure and not (photos / "captions.csv").exists():
+            return
+        with (photos / "captions.csv").open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.reader(file))
+        if rows[0] != ["image", "caption"] or len(rows) % 2 == 0:
+            raise Harm(f"the table has {len(rows)} rows, from {rows[0]} to {rows[-1]}")
+        found = {name: int(text.removeprefix("number ")) for name, text in rows[1::2]}
+        lost = [name for name, number in sure.items() if found.get(name) not in (number, number + 4)]
+        if lost:
+            raise Harm(f"lost: {lost}; {sure} were answered for, {found} are there")
+        answered.write_text("")  # the next one begins anew
+
+    def at_end() -> None:
+        check()
+        if left := leftovers(photos):
+            raise Harm(f"left over: {left}")
+
+    words = ["label", str(photos), "--port", "0", "--no-browser"]
+    return Attack("label", place, lambda: words, check, before, at_end, person)
+
+
 def predict(place: Path, data: Path) -> Attack:
-    """The table has whole rows, the first ones of all; drawings are whole; a table that is to be replaced stays."""
+    """The table before stays until the new one is whole, and that has whole rows as they come; so have drawings."""
     pictures = sorted((data / "images").iterdir())[:8]
     table, drawn, whole = place / "captions.csv", place / "drawn", place / "whole.csv"
+    state = {"replaces": False}
+    older, turn = "image,caption\nold.png,an older caption\n", itertools.cycle((True, False))
 
     def rows(path: Path) -> list[list[str]]:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -285,12 +353,17 @@ def predict(place: Path, data: Path) -> Attack:
         return ["predict", *map(str, pictures), *options]
 
     def before() -> None:
-        if table.exists() and random.random() < 0.5:
-            table.unlink()
+        table.unlink(missing_ok=True)
+        if replaces := next(turn):
+            table.write_text(older)
+        state["replaces"] = replaces
 
     def check() -> None:
-        for path in (path for path in (table, table.with_name("captions.csv.partial")) if path.exists()):
-            found = rows(path)
+        if state["replaces"] and table.read_text() not in (older, whole.read_text()):
+            raise Harm("the table before is lost, and the new one is not whole")
+        grown = table.with_name("captions.csv.partial") if state["replaces"] else table
+        if grown.exists():
+            found, path = rows(grown), grown
             if found != rows(whole)[: len(found)] or not path.read_bytes().endswith(b"\n"):
                 raise Harm(f"{path.name} has other rows: {found[-1:]}")
         for path in drawn.glob("*.png"):
@@ -315,6 +388,7 @@ ATTACKS: dict[Name, Callable[[Path, Path], Attack]] = {
     "finetune": training("finetune", "--preset shapes_demo --epochs 1 --checkpoint-every 2 --stages decoder"),
     "features": features,
     "export": export,
+    "label": label,
     "predict": predict,
 }
 

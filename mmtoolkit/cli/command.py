@@ -21,7 +21,7 @@ import tyro
 
 from mmtoolkit.cli.arguments import Job, arguments_of, assembled
 from mmtoolkit.cli.config import expand_config
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, first_line
 from mmtoolkit.task import Metric
 
 LINES = "\n\t"  # what a message or a table may have
@@ -259,5 +259,6 @@ def sentence(error: OSError) -> str:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))
         'No space left on device: runs/a/report.json'
     """
-    reason = os.strerror(error.errno) if error.errno else (str(error) or type(error).__name__).splitlines()[0]
+    known = error.errno and error.errno != errno.EINVAL  # whose text, "Invalid argument", says nothing
+    reason = os.strerror(error.errno) if known else error.strerror or first_line(error)
     return f"{reason}: {error.filename}" if error.filename is not None else reason

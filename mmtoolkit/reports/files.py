@@ -8,11 +8,10 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import file_digest, parse_json, read_whole, write_atomically, write_json
-from mmtoolkit.readers.tables import MOST_BYTES
 from mmtoolkit.records import digest, leads_out
 from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
-from mmtoolkit.reports.rows import read_rows, write_rows
+from mmtoolkit.reports.rows import MOST_BYTES, read_rows, write_rows
 from mmtoolkit.task import Metric, Task, View
 
 PAGE, TABLE = ".html", ".csv"  # beside the JSON file

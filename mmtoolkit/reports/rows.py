@@ -11,8 +11,8 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import read_whole, write_atomically
-from mmtoolkit.readers.tables import MOST_BYTES
 
+MOST_BYTES = 2**29  # of a file of a report: some million rows
 FORMULA = re.compile(r"'*[=+\-@\t\r]")  # what a spreadsheet runs, or would after an apostrophe is taken away
 
 

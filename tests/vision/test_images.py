@@ -450,13 +450,13 @@ def test_pictures_are_decoded_ahead_in_order(batch_size: int, tmp_path: Path) ->
 def test_at_most_one_batch_is_decoded_ahead(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many pictures there are, two batches of them are in memory."""
     opened: list[Path] = []
-    read_bytes = images.read_bytes
+    read_picture = images.read_picture
 
     def note(path: Path) -> bytes:
         opened.append(path)
-        return read_bytes(path)
+        return read_picture(path)
 
-    monkeypatch.setattr(images, "read_bytes", note)
+    monkeypatch.setattr(images, "read_picture", note)
     paths = [tmp_path / f"{number}.png" for number in range(12)]
     for path in paths:
         PICTURE.save(path)

@@ -195,7 +195,7 @@ def write_json(path: Path, content: Mapping[str, Any] | list[Any]) -> None:
 MOST_TEXT, DEEPEST = 2**23, 50  # bytes of an untrusted text file, and levels of its JSON
 
 
-def read_text(path: Path) -> str:
+def read_short_text(path: Path) -> str:
     """Reads an untrusted text file in UTF-8, of no more than 8 MB.
 
     Raises:

@@ -23,7 +23,7 @@ from typing import Any
 import h5py
 
 from mmtoolkit.errors import InputError, shortened
-from mmtoolkit.files import file_digest, parse_json, read_text, write_folder_atomically, write_json
+from mmtoolkit.files import file_digest, parse_json, read_short_text, write_folder_atomically, write_json
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision.image_distribution import ImageDistribution
 
@@ -262,7 +262,7 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     """Reads one JSON object of a preset."""
     path = own_file(folder, name)
     try:
-        content = parse_json(read_text(path))
+        content = parse_json(read_short_text(path))
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise InputError(f"{path} is not the JSON of a preset ({reason}); copy the whole directory again.") from error

@@ -259,6 +259,8 @@ def sentence(error: OSError) -> str:
         >>> sentence(OSError(28, "No space left on device", "runs/a/report.json"))
         'No space left on device: runs/a/report.json'
     """
-    known = error.errno and error.errno != errno.EINVAL  # whose text, "Invalid argument", says nothing
-    reason = os.strerror(error.errno) if known else error.strerror or first_line(error)
+    if error.errno and error.errno != errno.EINVAL:  # whose text, "Invalid argument", says nothing
+        reason = os.strerror(error.errno)
+    else:
+        reason = error.strerror or first_line(error)
     return f"{reason}: {error.filename}" if error.filename is not None else reason

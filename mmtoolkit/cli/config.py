@@ -10,7 +10,7 @@ from typing import Any
 import yaml
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.files import read_text
+from mmtoolkit.files import read_short_text
 
 DEEPEST = 3  # lists and mappings within each other: options are a mapping, some of lists
 
@@ -25,7 +25,7 @@ def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     if path is None:
         return typed
     try:
-        text = read_text(path)
+        text = read_short_text(path)
         check_plain(text)
         options = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:

@@ -109,8 +109,17 @@ class Model(KerasModel):
     def sentences(
         self, inputs: Mapping[str, Any], decoding: Search | None, codec: TextCodec
     ) -> list[list[tuple[str, float]]]:
-        """Decodes what `searched` returns: each row's sentences with their scores, best first."""
+        """Decodes what `searched` returns: each row's sentences with their scores, best first.
+
+        Raises:
+            InputError: A row has none, for the numbers of the model have overflowed.
+        """
         ids, scores = self.searched(inputs, decoding)
+        if not np.all(np.any(scores > IMPOSSIBLE, axis=1)):
+            raise InputError(
+                f"Expected a {type(self).__name__} whose numbers stay finite. Received: one that computes NaN or "
+                "infinity, from weights or inputs that are far too large; use another preset, or train it again."
+            )
         texts = np.reshape(codec.decode_all(ids.reshape(-1, ids.shape[-1])), scores.shape)
         return [
             [(str(text), float(score)) for text, score in zip(*row, strict=True) if score > IMPOSSIBLE]

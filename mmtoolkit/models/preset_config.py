@@ -6,7 +6,6 @@ What a class takes, and of which type, its constructor says; the ranges and the 
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ from mmtoolkit.layers.forms import ATTENTIONS, GATES
 from mmtoolkit.layers.fusion import FUSIONS
 from mmtoolkit.layers.visual_encoder import KINDS
 from mmtoolkit.vision import SIDES, ExtractorKey
+from mmtoolkit.vision.digests import SHA256
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ATTENTIONS,
@@ -42,7 +42,6 @@ RANGES: dict[str, tuple[float, float]] = {
 ANY = (-(2**31), 2**31)  # of a number that only a class of another package has
 MOST_FILTERS, MOST_VALUES = 8, 2**23  # of the CNN, and of a layer of it for a picture: 512 x 512 in 32 channels
 SLACK = 16
-DIGEST = re.compile("[0-9a-f]{64}|random")
 
 
 def check_arguments(path: Path, kind: type, given: Mapping[str, Any]) -> None:
@@ -117,7 +116,7 @@ def mismatch(name: str, annotation: str, value: Any) -> str:
     if name in CHOICES:
         return "" if isinstance(value, str) and value in CHOICES[name] else f"one of {', '.join(CHOICES[name])}"
     if name == "weights":
-        fits = isinstance(value, str) and DIGEST.fullmatch(value) is not None
+        fits = isinstance(value, str) and (value == "random" or SHA256.fullmatch(value) is not None)
         return "" if fits else "random or the SHA-256 of a weights file, 64 hexadecimal digits"
     least, most = RANGES.get(name, ANY)
     if annotation.startswith("Sequence[int]"):

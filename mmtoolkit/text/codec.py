@@ -16,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 
 from mmtoolkit.errors import InputError, shortened
-from mmtoolkit.files import parse_json, read_text
+from mmtoolkit.files import parse_json, read_short_text
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
 LEVELS = ("word", "char", "whole", "answer")
@@ -259,7 +259,7 @@ def rows(values: Any, ragged: tf.RaggedTensor) -> list[Any]:
 def read_json(path: Path, *, whole: bool = False) -> list[tuple[int, Any]]:
     """Parses each line of a file, or the whole file, as JSON; returns line numbers and values."""
     try:
-        text = read_text(path)
+        text = read_short_text(path)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as UTF-8 text ({error}); copy the codec again.") from error
     values = []

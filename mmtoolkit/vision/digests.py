@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from pathlib import Path
 
 from mmtoolkit.files import file_digest, write_atomically
+
+SHA256 = re.compile("[0-9a-f]{64}")
 
 
 def remembered_digest(path: Path, algorithm: str = "sha256") -> str:

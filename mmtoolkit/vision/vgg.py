@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import shutil
 import sys
 import warnings
@@ -21,7 +20,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.files import file_digest, sweep, unfinished, write_atomically
 from mmtoolkit.hdf5 import open_h5
 from mmtoolkit.machine import instructions
-from mmtoolkit.vision.digests import remembered_digest
+from mmtoolkit.vision.digests import SHA256, remembered_digest
 
 IMAGE_SIZE = 224  # side of the square pictures
 SHAPES = {  # by layer: the regions and features that it gives
@@ -188,7 +187,7 @@ def whole_weights() -> list[Path]:
 def kept_weights(digest: str) -> Path | None:
     """Finds the weights file with a SHA-256 in the cache, if it is whole."""
     path = weights_by_digest(digest)
-    return path if re.fullmatch("[0-9a-f]{64}", digest) and is_whole(path, digest) else None
+    return path if SHA256.fullmatch(digest) and is_whole(path, digest) else None
 
 
 def is_whole(path: Path, digest: str, algorithm: str = "sha256") -> bool:

@@ -373,6 +373,21 @@ def test_weights_are_finite(unsealed: Path, number: float) -> None:
     assert "not a finite number, in " in refused(unsealed, WEIGHTS)
 
 
+def test_a_model_that_overflows_is_told(unsealed: Path) -> None:
+    """Each weight is finite; what is computed with them is not."""
+    with h5py.File(unsealed / WEIGHTS, "r+") as content:
+        content.visititems(
+            lambda _, each: (
+                each.write_direct(np.full(each.shape, 1e38, each.dtype))
+                if isinstance(each, h5py.Dataset) and each.shape
+                else None
+            )
+        )
+    model = Model.from_preset(unsealed)
+    with pytest.raises(mm.InputError, match="a Captioner whose numbers stay finite"):
+        model.decode({"images": np.full((1, *model.input_shapes()["images"][1:]), 255, np.uint8)})
+
+
 def test_a_weights_file_has_no_more_numbers_than_the_model(unsealed: Path) -> None:
     """Which Keras would read, set by set, though none fits."""
     with h5py.File(unsealed / WEIGHTS, "r+") as content:

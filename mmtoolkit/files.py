@@ -119,9 +119,13 @@ def append_whole(target: Path, content: bytes) -> None:
     """
     with target.open("ab", buffering=0) as file:
         start = file.tell()
-        if file.write(content) < len(content):
+        try:
+            if file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
             file.truncate(start)
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+            error.filename = str(target)
+            raise
 
 
 @contextmanager

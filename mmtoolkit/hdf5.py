@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,10 +14,8 @@ import h5py
 from mmtoolkit.errors import InputError, first_line
 
 MOST_ENTRIES = 2000  # groups and data sets of a file
-MIN_ALLOWED, MAX_COMPRESSION = (
-    2**24,
-    32,
-)  # bytes that any file may declare, and bytes for each that it has: gzip halves real weights
+MIN_ALLOWED, MAX_COMPRESSION = 2**24, 32  # bytes that any file may declare, and for each that it has
+SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
 
 @contextmanager
@@ -42,10 +41,13 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
         if not path.is_file():
             raise OSError("it is no regular file")
         with h5py.File(path, "r") as content:
-            declared = sum(bytes_of(entry) for _, entry in datasets(content))
+            entries = [entry for _, entry in datasets(content)]
+            declared = sum(map(bytes_of, entries))
             allowed = min(most, MIN_ALLOWED + MAX_COMPRESSION * path.stat().st_size)
             if declared > allowed:
                 raise ValueError(f"it declares {declared:,} bytes of numbers where {allowed:,} are the most")
+            for entry in entries:
+                check_chunks(entry)
             yield content
     except InputError:
         raise
@@ -80,3 +82,25 @@ def bytes_of(entry: Any) -> int:
     if entry.dtype.kind not in "fiub" and entry.dtype.str != "|V2":  # as which Keras stores bfloat16
         raise ValueError(f"its entry {entry.name} is not of numbers")
     return max(math.prod(entry.shape), math.prod(entry.chunks or ())) * entry.dtype.itemsize
+
+
+def check_chunks(entry: h5py.Dataset) -> None:
+    """Checks that each chunk of a compressed data set is unpacked to no more than a chunk.
+
+    HDF5 itself unpacks whatever comes, and doubles its memory until the end of it.
+
+    Raises:
+        ValueError: One is larger, or it is compressed in another way than by one gzip.
+    """
+    creation = entry.id.get_create_plist()
+    filters = [creation.get_filter(number)[0] for number in range(creation.get_nfilters())]
+    if filters not in ([], [DEFLATE], [SHUFFLE, DEFLATE]):
+        raise ValueError(f"its entry {entry.name} is compressed in a way that is not read")
+    size = math.prod(entry.chunks or ()) * entry.dtype.itemsize
+    for number in range(entry.id.get_num_chunks() if filters else 0):
+        mask, packed = entry.id.read_direct_chunk(entry.id.get_chunk_info(number).chunk_offset)
+        if mask:
+            raise ValueError(f"its entry {entry.name} has chunks that are not compressed")
+        unpacking = zlib.decompressobj()
+        if len(unpacking.decompress(packed, size + 1)) > size or unpacking.unconsumed_tail:
+            raise ValueError(f"its entry {entry.name} is unpacked to more than it declares")

@@ -71,6 +71,9 @@ def opened(path: Path) -> BinaryIO | None:
             raise InputError(f"Expected {path}, a lock, to be a plain file. Received: a link or no file; delete it.")
     while True:
         file = open(path, "a+b", opener=open_itself)  # noqa: SIM115 -- it is closed when the lock is released
+        if os.fstat(file.fileno()).st_nlink > 1:  # another name of somebody's file
+            file.close()
+            raise InputError(f"Expected {path}, a lock, to have this one name. Received: a hard link; delete it.")
         try:
             lock(file)
             if os.path.samestat(os.fstat(file.fileno()), os.lstat(path)):

@@ -168,15 +168,19 @@ class WordPair:
     score: float
 
 
-def leads_out(name: str, image: Path) -> bool:
-    """Checks whether the name of a picture in a table, where `image` was found, leads out of the table's folder.
+def is_inside(image: Path, data: Path) -> bool:
+    """Checks whether a picture is in the folder of the data, or below it; a link there counts as what it leads to.
 
     Example:
-        >>> leads_out("/photos/1.png", Path("/photos/1.png")), leads_out("images/1.png", Path("/a/images/1.png"))
-        (True, False)
+        >>> [is_inside(Path(image), Path("data")) for image in ("data/images/1.png", "data/../1.png")]
+        [True, False]
+
+    Args:
+        image: The picture's file.
+        data: The folder, or a table in it.
     """
-    plain = Path(os.path.normpath(name))
-    return plain.parts[:1] == (os.pardir,) or (plain.is_absolute() and plain == image)
+    folder = data.parent if data.is_file() or data.suffix else data
+    return Path(os.path.abspath(image)).is_relative_to(os.path.abspath(folder))
 
 
 def digest(records: Iterable[Any]) -> str:

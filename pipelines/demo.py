@@ -113,7 +113,9 @@ def show(
     (view,) = task.views(model, [records[right]], [report["rows"][right]["output"]], source)
     draw(view).save(picture)
     print(f"  attention: {picture}")
-    _, page, *_ = save_report(folder / f"{report_name}.json", task, report, model=model, records=records, source=source)
+    _, page, *_ = save_report(
+        folder / f"{report_name}.json", task, report, model=model, records=records, source=source, data=data
+    )
     print(f"  preset: {preset}\n  report: {page}")
 
 

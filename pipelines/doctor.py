@@ -59,7 +59,7 @@ def main(options: Options) -> int:
     health = examine(records, faults, folder=data, seed=options.seed, progress=progress_bar)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        page = health_page(health, f"{data}")
+        page = health_page(health, data)
         write_atomically(out, lambda file: file.write(page.encode()))
         tell(f"page: {out}")
     if quarantine:

@@ -42,8 +42,8 @@ class Options(Preset, Data, Store, Searching, Printing, Replacing):
             .html and .csv.
         results: JSON file for the answers in the form of the VQA evaluation server, also to questions whose answers
             are secret; it has all questions, those without a picture with the most frequent answer to their kind.
-        embed_outside: Put pictures into the page of --out that the data names by absolute paths, or by ones that
-            lead out of its folder; without it the page has their names only.
+        embed_outside: Put pictures into the page of --out that are not in the data's folder; without it the page has
+            their names only.
         on_error: What a bad row or picture does: fail ends the job, skip leaves it out, quarantine also writes it down
             in REPORT.quarantine.jsonl beside the report.
         exclude: A list of rows and pictures to leave out, as doctor --quarantine writes it. A split that the training
@@ -91,7 +91,8 @@ def main(options: Options) -> int:
     report |= out_of_distribution(model, records, source)
     report |= {"data": str(data), "split": options.split or "all", "left_out": len(faults), "preset": options.preset}
     if out:
-        save_report(out, task, report, model=model, records=records, source=source, embed_outside=options.embed_outside)
+        shown = None if options.embed_outside else data
+        save_report(out, task, report, model=model, records=records, source=source, data=shown)
         tell(f"report: {out}" + (f"; to look at: {out.with_suffix(PAGE)}" if report.get("rows") else ""))
         if on_error == "quarantine":
             write_quarantine(quarantine(out), faults)

@@ -121,7 +121,9 @@ def tuned(
     if old:
         report["kept"] = kept(task, options, out / "preset", old.valid)
     report["seconds"] = {"total": round(time.perf_counter() - started)}
-    save_report(out / "report.json", task, report, model=done.model, records=splits.valid, source=done.source)
+    save_report(
+        out / "report.json", task, report, model=done.model, records=splits.valid, source=done.source, data=options.data
+    )
     tidy(out)
     return report
 

@@ -72,6 +72,14 @@ def test_a_link_in_the_place_of_a_lock_is_not_followed(tmp_path: Path, *, there:
     assert theirs.read_text() == "mine" if there else not theirs.exists()
 
 
+def test_a_second_name_of_another_file_is_no_lock(tmp_path: Path) -> None:
+    (tmp_path / "theirs.txt").write_text("mine")
+    os.link(tmp_path / "theirs.txt", tmp_path / ".run.lock")
+    with pytest.raises(InputError, match="a hard link; delete it"), locked(tmp_path / "run", "trains"):
+        pass
+    assert (tmp_path / "theirs.txt").read_text() == "mine"
+
+
 def test_a_drive_without_locks_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(file: object) -> None:
         raise OSError(errno.ENOLCK, "No locks available")

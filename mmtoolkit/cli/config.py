@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,7 +38,7 @@ def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     check_names(named, defaults, path)
     kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
     # Behind the typed words: a list option in front of them would swallow the files that follow it.
-    return typed + option_words(kept, defaults)
+    return typed + option_words(kept, defaults, path)
 
 
 def check_plain(text: str) -> None:
@@ -98,7 +99,10 @@ def check_names(options: Mapping[str, Any], defaults: Mapping[str, Any], path: P
             raise InputError(f"{path}: expected a value or a list of values for {name!r}. Received: a mapping.")
 
 
-def option_words(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
+OPTION = re.compile("--?[A-Za-z]")
+
+
+def option_words(options: Mapping[str, Any], defaults: Mapping[str, Any], path: Path | str = "--config") -> list[str]:
     """Formats options as command-line words; those at their default are left out.
 
     Example:
@@ -116,6 +120,8 @@ def option_words(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> lis
         if isinstance(value, bool) and isinstance(default, bool):
             words.append(f"--{option}" if value else f"--no-{option}")
         elif isinstance(value, list):
+            if smuggled := next((each for each in value if OPTION.match(f"{each}")), None):
+                raise InputError(f"{path}: expected values for {option}. Received: {smuggled}, an option.")
             words += [f"--{option}", *map(str, value)]
         else:
             words.append(f"--{option}={value}")

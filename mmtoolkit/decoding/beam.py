@@ -12,6 +12,8 @@ from keras import ops
 from mmtoolkit.decoding.tokens import BANNED, IMPOSSIBLE, MINUS_INFINITY, Step, forbid, gather_rows, write
 from mmtoolkit.errors import InputError
 
+WIDEST = 1000  # sentences: a wider beam finds no better ones, and its memory grows with it
+
 
 @dataclass(frozen=True)
 class BeamSearch:
@@ -57,9 +59,9 @@ class BeamSearch:
     diversity: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.width < 1 or not 1 <= self.n_best <= self.width:
+        if not 1 <= self.n_best <= self.width <= WIDEST:
             raise InputError(
-                "A beam needs width >= 1 and 1 <= n_best <= width; choose a larger width or a smaller n_best. "
+                f"A beam needs 1 <= n_best <= width <= {WIDEST:,}; choose another width or a smaller n_best. "
                 f"Received: width={self.width}, n_best={self.n_best}."
             )
         if self.groups < 1 or self.width % self.groups:

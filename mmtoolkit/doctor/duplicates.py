@@ -10,7 +10,6 @@ import numpy as np
 
 from mmtoolkit.doctor.findings import OTHER_TEXTS, Finding
 from mmtoolkit.doctor.pictures import PictureInfo, Progress
-from mmtoolkit.records import leads_out
 
 ALIKE = 0.93  # least correlation of the parts of near duplicates, if they have detail
 SAME = 12.0  # grey values of 255 by which any part of near duplicates may differ, if they have none
@@ -57,8 +56,7 @@ def duplicates(
         advice = "keep both if the pictures differ" if within == OTHER_TEXTS else "keep one"
         kind = across if where else within
         message = f"{relation} {other.name}{where}; {advice}"
-        shown = None if leads_out(other.name, first) else first
-        findings.append(Finding(kind, message, owner.name, path=second, other=shown))
+        findings.append(Finding(kind, message, owner.name, path=second, other=first))
     return findings
 
 

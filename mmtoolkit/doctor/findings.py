@@ -51,7 +51,7 @@ class Finding:
         image: The picture, as the data set names it.
         source: The row, `FILE:LINE`, if it concerns one.
         path: The path of the picture, if there is one.
-        other: The path of the picture that it duplicates, unless its name leads out of the data.
+        other: The path of the picture that it duplicates.
     """
 
     kind: str

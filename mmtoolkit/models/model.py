@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
@@ -12,7 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding import IMPOSSIBLE, SEARCHES, Search
+from mmtoolkit.decoding import IMPOSSIBLE, Search, best_of, search_of
 from mmtoolkit.errors import InputError, first_line
 from mmtoolkit.models.preset_config import check_arguments, check_widths
 from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in
@@ -105,6 +104,17 @@ class Model(KerasModel):
         """Runs `search` in a graph that is made once for each search; the results are NumPy arrays."""
         fused = max(map(len, inputs.values())) >= MANY
         return self.search_graph(decoding or self.decoding, self.max_length, fused)(dict(inputs))
+
+    def searching(self, decoding: Search | str | None, n_best: int | None = None) -> Search | None:
+        """Returns the search of `generate`: the default one where none is given, for `n_best` sentences.
+
+        Raises:
+            InputError: It is no search, or `n_best` is below 1.
+        """
+        if n_best is not None and n_best < 1:
+            raise InputError(f"n_best is the number of sentences, 1 or more. Received: {n_best}.")
+        search = None if decoding is None else search_of(decoding)
+        return search if n_best is None else best_of(search or self.decoding, n_best)
 
     def sentences(
         self, inputs: Mapping[str, Any], decoding: Search | None, codec: TextCodec
@@ -274,7 +284,7 @@ class Companions:
     It is no dictionary, whose models Keras would track as layers of the model that has them.
 
     Example:
-        >>> model.companions.model("question_only")
+        >>> model.companions.model("question_only", VisualQA)
 
     Args:
         entries: Models, or the folders of their presets.
@@ -283,10 +293,14 @@ class Companions:
     def __init__(self, entries: Mapping[str, Model | Path] | None = None) -> None:
         self.entries: dict[str, Model | Path] = dict(entries or {})
 
-    def model(self, name: str) -> Any:
-        """Returns the model of that name, or `None`."""
+    def model(self, name: str, kind: type[Model]) -> Any:
+        """Returns the model of that name and class, or `None`.
+
+        Raises:
+            InputError: It is of another class, or cannot be loaded.
+        """
         if isinstance(entry := self.entries.get(name), Path):
-            self.entries[name] = Model.from_preset(entry)
+            self.entries[name] = kind.from_preset(entry)
         return self.entries.get(name)
 
 
@@ -325,22 +339,3 @@ class SearchGraph(KerasModel):
 def revived(codec: TextCodec | Mapping[str, Any]) -> TextCodec:
     """Restores a codec that Keras may have serialized."""
     return keras.saving.deserialize_keras_object(codec) if isinstance(codec, Mapping) else codec
-
-
-def search_config(search: Search) -> dict[str, Any]:
-    """Describes a search as JSON: its name and its options, and a generator of seeds by its first seed."""
-    options = {field.name: getattr(search, field.name) for field in fields(search)}
-    if isinstance(options.get("seed"), keras.random.SeedGenerator):
-        options["seed"] = options["seed"].get_config()["seed"]
-    return {"name": type(search).__name__, **options}
-
-
-def search_from_config(config: Mapping[str, Any] | Search) -> Search:
-    """Restores the search that `search_config` described."""
-    if not isinstance(config, Mapping):
-        return config
-    options = dict(config)
-    name = options.pop("name", None)
-    if name not in SEARCHES:
-        raise InputError(f"A decoding is one of {', '.join(SEARCHES)}. Received: {name!r}.")
-    return SEARCHES[name](**options)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import file_digest, parse_json, read_whole, write_atomically, write_json
-from mmtoolkit.records import digest, leads_out
+from mmtoolkit.records import digest, is_inside
 from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import MOST_BYTES, read_rows, write_rows
@@ -54,7 +54,7 @@ def save_report(
     model: Any,
     records: Sequence[Any],
     source: Any,
-    embed_outside: bool = False,
+    data: Path | None = None,
 ) -> list[Path]:
     """Writes a report on a model's records, with the views of its examples and what the result depends on.
 
@@ -65,23 +65,24 @@ def save_report(
         model: The model.
         records: What it was evaluated on.
         source: Where features or pixels come from; `None` for a model without images.
-        embed_outside: Whether the page also has the pictures whose names lead out of the data's folder.
+        data: The folder or file of the data: pictures outside of it are named on the page, and not embedded; `None`
+            embeds all.
 
     Returns:
         The files that were written.
     """
     whole = {**report, "data_sha256": digest(records), **model.provenance}
     held = {record.id: record for record in records}
-    shown = [row for row in examples_of(report) if embed_outside or not is_outside(held[row["id"]])]
+    shown = [row for row in examples_of(report) if is_embedded(held[row["id"]], data)]
     outputs = [row["output"] for row in shown]
     views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
     return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
 
 
-def is_outside(record: Any) -> bool:
-    """Checks whether a record's picture is outside of the data's folder: an untrusted table may name any file."""
+def is_embedded(record: Any, data: Path | None) -> bool:
+    """Checks whether a record's picture belongs on a page: an untrusted table may name any file."""
     image = getattr(record, "image", None)
-    return image is not None and leads_out(record.group, image)
+    return data is None or image is None or is_inside(image, data)
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -53,7 +53,10 @@ class ServedModel:
             self.session = tf.compat.v1.Session(graph=graph)
             try:
                 tf.compat.v1.saved_model.load(self.session, [SERVE], str(folder))
-            except (tf.errors.OpError, ValueError, OSError) as error:
+                for served in self.signatures.values():
+                    for tensor in (*served.inputs.values(), *served.outputs.values()):
+                        graph.get_tensor_by_name(tensor.tensor)
+            except (tf.errors.OpError, ValueError, KeyError, OSError) as error:
                 raise InputError(f"{folder} cannot be loaded ({reason(error)}); export the preset again.") from error
 
     def predict(self, signature: str, inputs: Mapping[str, np.ndarray], *, seconds: float) -> dict[str, np.ndarray]:

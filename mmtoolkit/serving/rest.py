@@ -17,6 +17,7 @@ DEFAULT = "serving_default"
 NUMBERS = {"float": np.float32, "int32": np.int32, "int64": np.int64}  # by their name in the metadata
 MOST_ROWS = 64  # of a request: every row takes memory, one without a picture too
 PARSER = json.JSONDecoder(object_pairs_hook=lambda pairs: dict(reversed(pairs)))  # the first of two equal names counts
+MOST_NESTED = 300_000  # lists and objects of a request: some hundred rows of regions
 ESCAPE = re.compile(r"\\u[dD][89abAB]..\\u[dD][c-fC-F]..|\\(u[dD][89a-fA-F])|\\.", re.DOTALL)  # a lone surrogate in [1]
 
 Arrays = Mapping[str, np.ndarray]
@@ -79,8 +80,10 @@ def parse(body: bytes) -> Any:
     """Parses the JSON value at the start of a body as the server does: in UTF-8; what follows it is not read.
 
     Raises:
-        Refused: There is none, or half of a surrogate pair is in it.
+        Refused: There is none, it has more lists and objects than any request, or half of a surrogate pair is in it.
     """
+    if (nested := body.count(b"{") + body.count(b"[")) > MOST_NESTED:  # each takes a hundred times its bytes
+        raise Refused(400, f"A request has at most {MOST_NESTED:,} lists and objects. Received: {nested:,}.")
     text = body.decode("utf-8-sig", "surrogateescape").lstrip(" \t\r\n")
     try:
         content, end = PARSER.raw_decode(text)

@@ -135,7 +135,7 @@ def read_golden(folder: Path) -> tuple[list[Golden], float]:
             f"Expected a version that mmtoolkit export wrote, with golden requests. Received: {folder}, without "
             f"{EXTRA}/{GOLDEN}; export the preset again."
         ) from error
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, OverflowError) as error:
         raise InputError(f"{path} does not hold golden requests ({error}); export the preset again.") from error
 
 

@@ -20,6 +20,7 @@ Content = gzip.GzipFile | io.BufferedReader
 
 GZIP, BYTE_ORDER_MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 WIDEST = 100_000  # numbers of a vector: more is a damaged first line
+MOST_BLANK = 1000  # lines without a word in a file
 NUMBER, WORD = 32, 10_000  # bytes at most: of a number as text, and of a word
 LONGEST = NUMBER * WIDEST  # bytes of a first line
 NUMERIC = frozenset(b"0123456789.+-eE \t\r\nnaifNAIF")  # bytes of numbers as text, also of nan and inf
@@ -113,11 +114,16 @@ def rows_of(file: Content, path: Path, count: int | None, dim: int) -> Iterator[
 
 def text_rows(file: Content, path: Path, dim: int, *, first: int) -> Iterator[Row]:
     """Yields the vectors of a text file: on each line a word and its numbers."""
-    longest = WORD + NUMBER * dim
+    longest, blank = WORD + NUMBER * dim, 0
     for number, line in enumerate(iter(partial(file.readline, longest), b""), start=first):
         if len(line) == longest:
             raise wrong_line(f"{path}:{number}", line, dim, f"a line of {longest:,} bytes or more")
         if not line.strip():
+            if (blank := blank + 1) > MOST_BLANK:
+                received = f"over {MOST_BLANK:,} blank lines"
+                raise InputError(
+                    f"{path}:{number}: expected a word and its numbers. Received: {received}; delete them."
+                )
             continue
         fields = line.rstrip().split(b" ")
         word, numbers = fields[:-dim], fields[-dim:]

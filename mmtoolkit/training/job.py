@@ -152,7 +152,9 @@ def train(
     report |= {"epoch": trained.epoch, "history": trained.history, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     report |= data_digests(splits, source)
-    save_report(out / "report.json", task, report, model=trained.model, records=splits.valid, source=source)
+    save_report(
+        out / "report.json", task, report, model=trained.model, records=splits.valid, source=source, data=options.data
+    )
     tidy(out, task.companions)
     return report
 

@@ -175,6 +175,7 @@ def test_a_list_in_a_config_does_not_swallow_the_files(config: Any) -> None:
         ("- batch_size\n- 8\n", "mapping of option names"),
         ("", "mapping of option names"),
         ("!!python/object/apply:os.getcwd []\n", "readable YAML file"),
+        ("references: [x, --out=there]\n", "expected values for references. Received: --out=there, an option"),
         ("batch_siez: 8\n", "Received: 'batch_siez'. Did you mean 'batch_size'?"),
         ("out: {folder: runs}\n", "a value or a list of values for 'out'. Received: a mapping"),
     ],

@@ -356,6 +356,7 @@ def test_in_a_graph_the_result_is_the_same(search: Any, jit_compile: bool) -> No
     ("options", "message"),
     [
         ({"width": 0}, "width=0, n_best=1"),
+        ({"width": 1001}, "1 <= n_best <= width <= 1,000; .*Received: width=1001"),
         ({"width": 2, "n_best": 3}, "width=2, n_best=3"),
         ({"n_best": 0}, "width=3, n_best=0"),
         ({"min_length": -1}, "min_length must not be negative. Received: -1"),

@@ -7,6 +7,7 @@ import itertools
 import json
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ import mmtoolkit as mm
 from mmtoolkit.doctor import examine, health_html, health_page
 from mmtoolkit.doctor.duplicates import Owner, alike, duplicates, near_pairs, nearly_same
 from mmtoolkit.doctor.findings import USABLE, Finding
-from mmtoolkit.doctor.pictures import inspect_picture, inspect_pictures
+from mmtoolkit.doctor.pictures import inspect_pictures
 from mmtoolkit.doctor.texts import (
     Text,
     answer_table,
@@ -263,8 +264,10 @@ def test_the_tables_by_hand() -> None:
 
 
 def test_the_page_shows_doubles_side_by_side(planted: Path, tmp_path: Path) -> None:
-    health = examine(*load_captions(planted, on_error="skip"), folder=planted)
-    page = health_page(health, "A title & more")
+    data = tmp_path / "A title & more"
+    data.symlink_to(planted)
+    health = examine(*load_captions(data, on_error="skip"), folder=data)
+    page = health_page(health, data)
     doubles = re.findall(r"<li class=pair>(.*?)</li>", page)
     assert len(doubles) == 4 and all(double.count("<img ") == 2 for double in doubles)
     assert "A title &amp; more" in page and not re.search(r'(src|href)="(?!data:)', page)
@@ -272,16 +275,13 @@ def test_the_page_shows_doubles_side_by_side(planted: Path, tmp_path: Path) -> N
 
 
 def test_the_page_names_a_picture_outside_of_the_data_and_does_not_embed_it(tmp_path: Path) -> None:
-    for place in ("inside.png", "outside.png"):
+    (tmp_path / "data").mkdir()
+    for place in ("data/inside.png", "outside.png"):
         Image.new("RGB", (40, 40), "red").save(tmp_path / place)
-    inside = Finding("cmyk", "odd", image="inside.png", path=tmp_path / "inside.png")
+    inside = Finding("cmyk", "odd", image="inside.png", path=tmp_path / "data" / "inside.png")
     outside = Finding("cmyk", "odd", image=str(tmp_path / "outside.png"), path=tmp_path / "outside.png")
-    assert health_html.item(inside).count("data:image/jpeg") == 1
-    pair = {
-        "inside.png": Owner("inside.png", "", frozenset({"a"})),
-        "outside.png": Owner(outside.image, "", frozenset({"a"})),
-    }
-    pictures = {tmp_path / name: inspect_picture(tmp_path / name) for name in ("outside.png", "inside.png")}
-    (found,) = duplicates(pictures, {tmp_path / name: owner for name, owner in pair.items()})
-    assert health_html.item(found).count("data:image/jpeg") == 1 and outside.image in health_html.item(found)
-    assert "data:image/jpeg" not in health_html.item(outside) and f"{tmp_path}/outside.png" in health_html.item(outside)
+    assert health_html.item(inside, tmp_path / "data").count("data:image/jpeg") == 1
+    pair = replace(inside, other=tmp_path / "outside.png")
+    assert health_html.item(pair, tmp_path / "data").count("data:image/jpeg") == 1
+    shown = health_html.item(outside, tmp_path / "data")
+    assert "data:image/jpeg" not in shown and f"{tmp_path}/outside.png" in shown

@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import time
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -353,6 +355,35 @@ def test_hdf5_files_read_no_others_and_declare_no_more_than_they_hold(
     refused(unsealed, file)
 
 
+def bomb(path: Path, filters: int) -> None:
+    """Makes the entry `mean` a file of some kilobytes that is unpacked to 2 GB, where it declares 64 numbers."""
+    with h5py.File(path, "r+") as content:
+        del content["mean"]
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((64,))
+        for _ in range(filters):
+            creation.set_deflate(9)
+        space = h5py.h5s.create_simple((64,))
+        entry = h5py.h5d.create(content.id, b"mean", h5py.h5t.IEEE_F32LE, space, creation)
+        packed = zlib.compressobj(9)
+        data = b"".join([*(packed.compress(bytes(2**24)) for _ in range(128)), packed.flush()])
+        entry.write_direct_chunk((0,), zlib.compress(data, 9) if filters == 2 else data)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs /proc for the memory of a process")
+@pytest.mark.parametrize("filters", [1, 2])
+def test_what_unpacks_to_more_than_it_declares_is_refused(unsealed: Path, filters: int) -> None:
+    bomb(unsealed / SEEN, filters)
+    before = peak_memory()
+    refused(unsealed, SEEN)
+    assert peak_memory() - before < 200e6
+
+
+def peak_memory() -> int:
+    """Returns the most bytes that this process has had."""
+    return 1000 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])
+
+
 def test_groups_in_a_circle_end(unsealed: Path) -> None:
     with h5py.File(unsealed / WEIGHTS, "r+") as content:
         content["decoder/again"] = content["decoder"]
@@ -443,11 +474,18 @@ def test_a_companion_has_a_card_of_its_own(preset: Path, tiny: Path, tmp_path: P
     model.companions.entries["question_only"] = tiny
     model.save_preset(tmp_path / "both")
     changed(tmp_path / "both" / "question_only", CARD, lambda card: card.update(limits="None."))
-    assert Model.from_preset(tmp_path / "both").companions.model("question_only").card["limits"] == "None."
+    assert Model.from_preset(tmp_path / "both").companions.model("question_only", Captioner).card["limits"] == "None."
     (tmp_path / "both" / "question_only" / WEIGHTS).write_bytes(b"")
     companions = Model.from_preset(tmp_path / "both").companions
     with pytest.raises(mm.InputError, match="question_only.*is damaged: it is empty"):
-        companions.model("question_only")
+        companions.model("question_only", Captioner)
+
+
+def test_a_companion_of_another_class_is_refused(preset: Path, tiny: Path) -> None:
+    model = Model.from_preset(preset)
+    model.companions.entries["question_only"] = tiny
+    with pytest.raises(mm.InputError, match="Expected a preset of the class VisualQA"):
+        model.companions.model("question_only", mm.VisualQA)
 
 
 def test_a_model_with_more_words_is_sealed_anew(preset: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ SCRIPT = Path(__file__).parents[2] / "benchmarks" / "kill.py"
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="it forks")
 def test_killed_jobs_lose_nothing() -> None:
-    jobs = ["caption", "features", "export", "predict"]
+    jobs = ["label", "features", "predict"]
     command = [sys.executable, str(SCRIPT), "--kills", "1", "--seed", "0", "--jobs", *jobs]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stderr

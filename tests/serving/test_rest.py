@@ -52,6 +52,7 @@ def test_numbers_have_the_shape_of_the_signature() -> None:
         (b'{"instances": [], "inputs": []}', "either 'instances' (rows) or 'inputs' (columns)"),
         (b"{}", "either 'instances'"),
         (b"", "JSON Parse error"),
+        (b'{"instances": [' + b"{}," * 300_000 + b"{}]}", "at most 300,000 lists and objects. Received: 300,003"),
         (
             b'{"signature_name": null, "instances": ["a"]}',
             "'signature_name' key must be a string value. Received: null",

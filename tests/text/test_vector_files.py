@@ -392,6 +392,16 @@ def test_a_line_without_an_end_is_not_read_to_it(tmp_path: Path, content: bytes)
         load_vectors(path)
 
 
+def test_blank_lines_without_an_end_are_not_read_to_it(tmp_path: Path) -> None:
+    """Gzipped, 300 MB of them take a third of a megabyte, and no vector comes by which their size would be checked."""
+    path = tmp_path / "a.vec"
+    path.write_bytes(b"2 3\ndog 1 2 3\n" + b"\n" * 1001)
+    with pytest.raises(InputError, match=rf"{path}:1003: expected a word .*Received: .*blank"):
+        load_vectors(path)
+    path.write_bytes(b"2 3\ndog 1 2 3\n" + b"\n" * 1000 + b"cat 4 5 6\n")
+    assert load_vectors(path).index_to_key == ["dog", "cat"]
+
+
 def test_a_word_without_an_end_is_not_read_to_it(tmp_path: Path) -> None:
     path = tmp_path / "a.bin"
     path.write_bytes(b"2 3\ndog " + np.full(3, 0.1, "<f4").tobytes() + b"\xff" * 50_000)

@@ -417,7 +417,7 @@ def test_a_baseline_goes_on_where_it_was_stopped(tmp_path: Path, monkeypatch: py
     other = shutil.copytree(out, tmp_path / "other")
     train(data, out, task=task)
     presets = [mm.Model.from_preset(folder / "preset") for folder in (tmp_path / "whole", out)]
-    blind = [preset.companions.model("blind") for preset in presets]
+    blind = [preset.companions.model("blind", type(preset)) for preset in presets]
     assert any(
         (one != other).any() for one, other in zip(presets[0].get_weights(), blind[0].get_weights(), strict=True)
     )

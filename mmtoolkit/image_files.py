@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import http.client
 import io
 import re
+import time
+import urllib.request
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mmtoolkit.errors import InputError, first_line
 from mmtoolkit.files import check_regular, read_whole
 from mmtoolkit.installation import install_command
 
@@ -33,6 +37,7 @@ PICTURE_SUFFIXES = tuple(dict.fromkeys(suffix for suffixes in SUFFIXES.values() 
 DARK = 16  # of 255: what is below it in a picture of 16 bits uses 12 of them at most
 BITS_PER_SAMPLE = 258  # a tag of TIFF
 MOST_PIXELS = 2**26  # of a picture that is decoded: 67 megapixels take 200 MB
+MOST_DOWNLOAD = 2**25  # bytes of a picture from the network
 MOST_BYTES = 2**29  # of a picture's file: eight for each of those pixels
 MOST_SIDE = 2**16 - 1  # as of a JPEG: while a picture is made small, all of a side is there in floats
 MOST_OF_JPEG2000 = MOST_PIXELS // 2  # its decoder takes 12 bytes a pixel besides
@@ -98,6 +103,37 @@ def read_picture(path: Path) -> bytes:
     """
     check_file(path)
     return read_whole(path, most=MOST_BYTES)
+
+
+def fetch_image(url: str, *, most: int = MOST_DOWNLOAD, seconds: float = 20.0) -> bytes:
+    """Downloads the bytes of a picture, which `generate` and `answer` take.
+
+    Example:
+        >>> captioner.generate(mm.fetch_image("https://example.org/dog.jpg"))  # doctest: +SKIP
+        'a dog runs'
+
+    Args:
+        url: The address, of `http` or `https`.
+        most: The most bytes that are taken.
+        seconds: How long it may take in all.
+
+    Raises:
+        InputError: It cannot be downloaded, is too large, or takes too long.
+    """
+    if not url.lower().startswith(("http://", "https://")):
+        raise InputError(f"Expected an address, https://…. Received: {url!r:.100}; name a file without this function.")
+    until, data = time.monotonic() + seconds, bytearray()
+    try:
+        with urllib.request.urlopen(url, timeout=seconds) as reply:
+            while part := reply.read(2**16):
+                data += part
+                if len(data) > most:
+                    raise OSError(f"it has more than {most // 10**6} MB")
+                if time.monotonic() > until:
+                    raise TimeoutError(f"it takes more than {seconds:g} seconds")
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise InputError(f"Expected a picture at {url}. Received: none ({first_line(error)}); try again.") from error
+    return bytes(data)
 
 
 def read_start(path: Path) -> bytes:

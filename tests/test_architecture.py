@@ -70,7 +70,7 @@ ARROWS: dict[str, set[str]] = {
     "losses": set(),
     "presets": {"text", "vision"},  # files only; a model turns them into itself
     "run_folder": {"readers"},
-    "models": BELOW_MODELS | {"presets"},
+    "models": BELOW_MODELS | {"presets", "readers", "pictures"},
     "data": {"readers", "text", "vision"},
     "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
     "monitoring": {"pictures", "vision"},  # not training: what is monitored and who monitors stay apart

@@ -20,10 +20,9 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.data import batch_plan, in_batches
-from mmtoolkit.decoding import best_of
+from mmtoolkit.decoding import best_of, search_config, search_from_config
 from mmtoolkit.labelling import Form
 from mmtoolkit.models import Model
-from mmtoolkit.models.model import search_config, search_from_config
 from mmtoolkit.readers import Fault
 from mmtoolkit.serving.client import strings
 from mmtoolkit.serving.golden import Golden, ok, with_unreadable_rows

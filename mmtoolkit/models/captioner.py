@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, ClassVar
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, overload
 
 import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding import BeamSearch, Search
+from mmtoolkit.decoding import BeamSearch, Search, search_config, search_from_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
+from mmtoolkit.models.image_arguments import Picture, list_images, one_of_list
 from mmtoolkit.models.image_inputs import ImageInputs
-from mmtoolkit.models.model import revived, search_config, search_from_config
+from mmtoolkit.models.look import Look
+from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Caption
+from mmtoolkit.task import PictureView
 from mmtoolkit.text import END, PAD, START, TextCodec
-from mmtoolkit.vision import ExtractorKey, ImageSource
+from mmtoolkit.vision import ExtractorKey, ImageSource, picture_view
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -66,7 +69,7 @@ class Captioner(ImageInputs):
         crop: float = 0.0,
         pool: int = 1,
         attention_penalty: float = 1.0,
-        decoding: Search | Mapping[str, Any] = BeamSearch(),  # noqa: B008  # frozen
+        decoding: Search | str | Mapping[str, Any] = BeamSearch(),  # noqa: B008  # frozen
         max_length: int = 25,
         name: str = "captioner",
         dtype: Any = None,
@@ -122,30 +125,109 @@ class Captioner(ImageInputs):
         """Decodes the captions of a batch of prepared images, best first."""
         return [[Caption(*each) for each in row] for row in self.sentences(inputs, decoding, self.codec)]
 
+    @overload
     def generate(
         self,
-        images: Sequence[str | Path],
+        images: str | os.PathLike[str] | bytes | np.ndarray,
         *,
-        decoding: Search | None = None,
+        decoding: Search | str | None = None,
+        n_best: int | None = None,
         source: ImageSource | None = None,
         batch_size: int = 32,
-    ) -> list[str]:
-        """Generates the best caption of each image file.
+    ) -> Any: ...
+    @overload
+    def generate(
+        self,
+        images: Iterable[Picture],
+        *,
+        decoding: Search | str | None = None,
+        n_best: None = None,
+        source: ImageSource | None = None,
+        batch_size: int = 32,
+    ) -> list[str]: ...
+    @overload
+    def generate(
+        self,
+        images: Iterable[Picture],
+        *,
+        decoding: Search | str | None = None,
+        n_best: int,
+        source: ImageSource | None = None,
+        batch_size: int = 32,
+    ) -> list[list[str]]: ...
+    def generate(
+        self,
+        images: Any,
+        *,
+        decoding: Search | str | None = None,
+        n_best: int | None = None,
+        source: ImageSource | None = None,
+        batch_size: int = 32,
+    ) -> Any:
+        """Generates the best caption of each picture.
+
+        Example:
+            >>> captioner = Captioner.from_preset("shapes_demo")
+            >>> captioner.generate("a.jpg")  # doctest: +SKIP
+            'a red circle above a blue square'
+            >>> len(captioner.generate([np.zeros((64, 64, 3), np.uint8)] * 2, n_best=3)[1])
+            3
 
         Args:
-            images: Picture files.
-            decoding: A search in place of the default one.
+            images: A picture or several, as of `list_images`: a path, bytes, a Pillow picture, an array, a folder, or a
+                list or dataset of them.
+            decoding: A search in place of the default one, or its name: `"greedy"`, `"beam"` or `"sample"`.
+            n_best: Number of captions of each picture, best first.
             source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
             batch_size: Pictures per batch.
+
+        Returns:
+            A caption, or with `n_best` a list of them, for a picture alone; a list of these for several.
 
         Raises:
             InputError: A picture cannot be read, or the weights of VGG19 are not in the cache.
         """
-        source, paths, captions = source or self.image_source(), [Path(image) for image in images], []
-        for start in range(0, len(paths), batch_size):
-            inputs = {source.input_name: source.read(paths[start : start + batch_size])}
-            captions += [best[0].text for best in self.decode(inputs, decoding)]
-        return captions
+        pictures, alone = list_images(images)
+        search = self.searching(decoding, n_best)
+        source, captions = source or self.image_source(), list[Any]()
+        for start in range(0, len(pictures), batch_size):
+            inputs = {source.input_name: source.read(pictures[start : start + batch_size])}
+            found = [[caption.text for caption in row] for row in self.decode(inputs, search)]
+            captions += found if n_best else [row[0] for row in found]
+        return captions[0] if alone else captions
+
+    def look(self, image: Picture, *, decoding: Search | str | None = None) -> Look:
+        """Captions a picture, with what the caption's words attend to; a notebook shows it.
+
+        Example:
+            >>> look = Captioner.from_preset("shapes_demo").look(np.zeros((64, 64, 3), np.uint8))
+            >>> look.attention.shape[1:]
+            (8, 8)
+
+        Raises:
+            InputError: The picture cannot be read, or there are several.
+        """
+        pictures, _ = list_images(image)
+        source = self.image_source()
+        inputs = {source.input_name: source.read(one_of_list(pictures))}
+        ((best, *_),) = self.decode(inputs, self.searching(decoding))
+        return Look(best.text, best.score, self.views(inputs, pictures, [best.text])[0])
+
+    def views(self, inputs: Mapping[str, Any], images: Sequence[Any], captions: Sequence[str]) -> list[PictureView]:
+        """Makes the views of pictures with the attention of each word of their captions.
+
+        Args:
+            inputs: The inputs of `decode`.
+            images: The pictures.
+            captions: A caption for each.
+        """
+        weights: list[Any] = [None] * len(images)
+        if images and self.has_attention:
+            weights = self.attention_weights(inputs, captions)
+        return [
+            picture_view(image, words, each, size=self.image_size, grid=self.grid)
+            for image, words, each in zip(images, self.codec.split(captions), weights, strict=True)
+        ]
 
     @property
     def has_attention(self) -> bool:

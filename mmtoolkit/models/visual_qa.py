@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, ClassVar
 
 import keras
 import numpy as np
 from keras import ops
 
-from mmtoolkit.decoding import BeamSearch, Search
+from mmtoolkit.decoding import BeamSearch, Search, search_config, search_from_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
+from mmtoolkit.models.image_arguments import Picture, Pictures, list_images, one_of_list, pairs
 from mmtoolkit.models.image_inputs import ImageInputs
-from mmtoolkit.models.model import revived, search_config, search_from_config
+from mmtoolkit.models.look import Look
+from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Answer
+from mmtoolkit.task import PictureView
 from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
-from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
+from mmtoolkit.vision import ExtractorKey, ImageSource, picture_view, shared_pictures
 
 HEADS = ("classify", "generate")
 OPTIONS = (
@@ -39,8 +41,8 @@ class VisualQA(ImageInputs):
         >>> model = VisualQA(codec, answers, fusion="attention")
         >>> model.compile("adam", loss=model.answer_loss())
         >>> model.fit(question_dataset(records, codec, answers, features=store))
-        >>> model.answer(["a.jpg"], ["what is on the table?"])
-        [[Answer(text='a lamp', probability=0.41)]]
+        >>> model.answer("a.jpg", "what is on the table?")
+        Answer(text='a lamp', probability=0.41)
 
     Inputs: `{"regions": <float>[batch, regions, features], "question": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model; neither with
@@ -104,7 +106,7 @@ class VisualQA(ImageInputs):
         freeze_embeddings: bool = False,
         dropout: float = 0.5,
         word_dropout: float = 0.0,
-        decoding: Search | Mapping[str, Any] = BeamSearch(length_penalty=0.0, min_length=1),  # noqa: B008  # frozen
+        decoding: Search | str | Mapping[str, Any] = BeamSearch(length_penalty=0.0, min_length=1),  # noqa: B008  # frozen
         max_length: int = 12,
         max_question: int = 60,
         name: str = "visual_qa",
@@ -243,49 +245,88 @@ class VisualQA(ImageInputs):
         return [[Answer(text, float(np.exp(score))) for text, score in row] for row in sentences]
 
     def inputs_for(
-        self, images: Sequence[Path], questions: Sequence[str], source: ImageSource | None
+        self, images: Sequence[Any], questions: Sequence[str], source: ImageSource | None
     ) -> dict[str, np.ndarray]:
-        """Makes the inputs of `decode` and `attention_weights` for questions about image files."""
+        """Makes the inputs of `decode` and `attention_weights` for questions about pictures."""
         asked = {"question": self.codec.encode_batch(questions, self.max_question)}
         return asked if self.question_only or not source else {**shared_pictures(source, images), **asked}
 
     def answer(
         self,
-        images: Sequence[str | Path],
-        questions: Sequence[str],
+        images: Pictures,
+        questions: str | Sequence[str],
         *,
-        top: int = 1,
+        n_best: int | None = None,
         source: ImageSource | None = None,
         batch_size: int = 32,
-    ) -> list[list[Answer]]:
-        """Answers a question about each image file with the likeliest answers, best first.
+    ) -> Any:
+        """Answers questions about pictures.
+
+        Example:
+            >>> model = VisualQA.from_preset("shapes_demo_vqa")  # doctest: +SKIP
+            >>> model.answer("a.jpg", "what is on the table?").text  # doctest: +SKIP
+            'a lamp'
 
         Args:
-            images: Picture files.
-            questions: One question for each picture.
-            top: Number of answers to each.
+            images: A picture or several, as of `list_images`. One picture alone is that of every question.
+            questions: A question for each picture. One question alone is asked about every picture.
+            n_best: Number of likeliest answers to each question.
             source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
             batch_size: Questions per batch.
+
+        Returns:
+            An `Answer`, or with `n_best` a list of them, best first, for one question about one picture; a list of
+            these for several.
 
         Raises:
             InputError: The numbers of pictures and questions differ, a picture cannot be read, or the weights of VGG19
                 are not in the cache.
         """
-        if len(images) != len(questions):
-            raise InputError(
-                f"expected a question for each picture. Received: {len(images)} pictures, {len(questions)} questions."
-            )
+        pictures, asked, alone = pairs(images, questions)
         if not self.question_only:
             source = source or self.image_source()
-        paths, answers = [Path(image) for image in images], list[list[Answer]]()
-        for start in range(0, len(paths), batch_size):
+        answers = list[Any]()
+        for start in range(0, len(pictures), batch_size):
             part = slice(start, start + batch_size)
-            answers += self.decode(self.inputs_for(paths[part], questions[part], source), self.best(top))
-        return answers
+            found = self.decode(self.inputs_for(pictures[part], asked[part], source), self.best(n_best or 1))
+            answers += found if n_best else [row[0] for row in found]
+        return answers[0] if alone else answers
 
-    def best(self, top: int) -> Search:
-        """Returns the default search, for `top` answers."""
-        return replace(self.decoding, width=max(top, self.decoding.width), n_best=top)
+    def look(self, image: Picture, question: str) -> Look:
+        """Answers a question about a picture, with what each step of the attention is on; a notebook shows it.
+
+        Raises:
+            InputError: The picture cannot be read, or there are several.
+        """
+        pictures, _ = list_images(image)
+        inputs = self.inputs_for(one_of_list(pictures), [question], None if self.question_only else self.image_source())
+        ((best, *_),) = self.decode(inputs, self.best(1))
+        return Look(best.text, best.score, self.views(inputs, pictures, [question], [best.text])[0])
+
+    def views(
+        self, inputs: Mapping[str, Any], images: Sequence[Any], questions: Sequence[str], answers: Sequence[str]
+    ) -> list[PictureView]:
+        """Makes the views of pictures with the attention of each step; the answer belongs to the last one.
+
+        Args:
+            inputs: The inputs of `decode`.
+            images: The picture of each question.
+            questions: The questions.
+            answers: An answer to each.
+        """
+        attended = bool(images) and self.has_attention
+        grid, weights = (self.grid, self.attention_weights(inputs)) if attended else ((1, 1), [None] * len(images))
+        words = [[*(f"hop {number}" for number in range(1, self.fusion.hops)), answer] for answer in answers]
+        return [
+            picture_view(
+                image, steps if attended else steps[-1:], each, size=self.image_size, grid=grid, title=question
+            )
+            for image, question, steps, each in zip(images, questions, words, weights, strict=True)
+        ]
+
+    def best(self, n_best: int) -> Search:
+        """Returns the default search, for `n_best` answers."""
+        return replace(self.decoding, width=max(n_best, self.decoding.width), n_best=n_best)
 
     @property
     def has_attention(self) -> bool:

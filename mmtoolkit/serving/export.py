@@ -10,11 +10,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from mmtoolkit.decoding import Sample, Search
+from mmtoolkit.decoding import Sample, Search, search_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import versions
 from mmtoolkit.files import write_folder_atomically, write_json
-from mmtoolkit.models.model import search_config
 from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
 from mmtoolkit.serving.signatures import Signature

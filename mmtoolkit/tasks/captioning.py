@@ -117,7 +117,7 @@ class Captioning(Task[CaptionRecord]):
         return caption_grades(evaluation.outputs, evaluation.references, seed=evaluation.seed)
 
     def details(self, evaluation: Evaluation) -> dict[str, Any]:
-        from mmtoolkit.models.model import search_config
+        from mmtoolkit.decoding import search_config
 
         captions, references = list(evaluation.outputs.values()), evaluation.references.values()
         people = [caption for given in references for caption in given]
@@ -143,15 +143,8 @@ class Captioning(Task[CaptionRecord]):
     def views(
         self, model: Captioner, examples: Sequence[CaptionRecord], outputs: Sequence[str], source: Any
     ) -> list[View]:
-        from mmtoolkit.vision import picture_view
-
-        weights: list[Any] = [None] * len(examples)
-        if examples and model.has_attention:
-            weights = model.attention_weights(self.inputs(model, examples, source), outputs)
-        return [
-            picture_view(example.image, words, each, size=model.image_size, grid=model.grid)
-            for example, words, each in zip(examples, model.codec.split(outputs), weights, strict=True)
-        ]
+        inputs = self.inputs(model, examples, source) if examples else {}
+        return [*model.views(inputs, [example.image for example in examples], outputs)]
 
     def sample(self, record: CaptionRecord, output: str) -> str:
         """Formats a caption under the name of its image and above what people wrote.

@@ -131,7 +131,9 @@ class QuestionAnswering(Task[QuestionRecord]):
         if usual := most_frequent_kept(model):
             outputs[MOST_FREQUENT] = {record.id: usual[""] for record in records}
             outputs[f"{MOST_FREQUENT} per question type"] = per_kind(usual, records)
-        if baseline := model.companions.model(COMPANION):
+        if baseline := model.companions.model(COMPANION, type(model)):
+            if baseline.uses_images:
+                raise InputError(f"Expected a preset whose {COMPANION} has no pictures. Received: one with; delete it.")
             outputs[QUESTION_ONLY] = evaluation.predict(baseline, records, None)
         if model.uses_images and len({record.image for record in records}) > 1:
             outputs[OTHER_IMAGES] = evaluation.predict(model, deranged_images(records, evaluation.seed), source)
@@ -182,18 +184,9 @@ class QuestionAnswering(Task[QuestionRecord]):
     def views(
         self, model: VisualQA, examples: Sequence[QuestionRecord], outputs: Sequence[str], source: Any
     ) -> list[View]:
-        from mmtoolkit.vision import picture_view
-
-        weights: list[Any] = [None] * len(examples)
-        if examples and model.has_attention:
-            weights = list(model.attention_weights(self.inputs(model, examples, source)))
-        views: list[View] = []
-        for example, output, each in zip(examples, outputs, weights, strict=True):
-            hops = 1 if each is None else len(each)  # the answer belongs to the last one
-            words = [*(f"hop {number}" for number in range(1, hops)), output]
-            size, grid = model.image_size, (1, 1) if each is None else model.grid
-            views.append(picture_view(example.image, words, each, size=size, grid=grid, title=example.question))
-        return views
+        inputs = self.inputs(model, examples, source) if examples else {}
+        images, questions = [example.image for example in examples], [example.question for example in examples]
+        return [*model.views(inputs, images, questions, outputs)]
 
     def sample(self, record: QuestionRecord, output: str) -> str:
         """Formats an answer behind its question.

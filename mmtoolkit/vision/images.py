@@ -162,32 +162,45 @@ def tiff_orientation(block: tf.Tensor) -> tf.Tensor:
     return tf.where((first >= 1) & (first <= 8), first, 1)
 
 
-def read_image(path: Path, *, size: int) -> np.ndarray:
-    """Reads one picture file as `<uint8>[size, size, 3]`.
+def read_image(image: Path | bytes | Image.Image | np.ndarray, *, size: int) -> np.ndarray:
+    """Reads one picture as `<uint8>[size, size, 3]`.
 
     Example:
-        >>> read_image(Path("a.jpg"), size=224).shape
+        >>> read_image(np.zeros((300, 400, 3), np.uint8), size=224).shape
         (224, 224, 3)
 
+    Args:
+        image: A file, the bytes of one, a Pillow picture, or an array as of `pixels_in`.
+        size: Side of the result in pixels.
+
     Raises:
-        InputError: The file is missing, is no picture, or is cut off.
+        InputError: It is missing, is no picture, or is cut off.
     """
     try:
-        return decode_file(path, size=size)
+        if isinstance(image, Path):
+            return decode_file(image, size=size)
+        if isinstance(image, bytes):
+            return decode_bytes(image, size=size)
+        return squasher(size)(pixels_in(image)).numpy()
     except UNREADABLE as error:
+        given = image if isinstance(image, Path) else "bytes" if isinstance(image, bytes) else "a Pillow picture"
         raise InputError(
-            f"Expected a picture (JPEG, PNG, GIF, BMP or WebP). Received: {path}, which cannot be read "
+            f"Expected a picture (JPEG, PNG, GIF, BMP or WebP). Received: {given}, which cannot be read "
             f"({reason(error)}); replace the file or leave it out."
         ) from error
+
+
+def decode_bytes(data: bytes, *, size: int) -> np.ndarray:
+    """Decodes the bytes of a picture file to `<uint8>[size, size, 3]`, in the graph or, what that cannot, by Pillow."""
+    if in_graph(data):
+        return image_decoder(size)(data).numpy()
+    return squasher(size)(pixels_in(open_picture(data))).numpy()
 
 
 def decode_file(path: Path, *, size: int) -> np.ndarray:
     """Decodes a picture file to `<uint8>[size, size, 3]`; warns of one of 16 bits that is all but black."""
     data = read_picture(path)
-    if in_graph(data):
-        pixels = image_decoder(size)(data).numpy()
-    else:
-        pixels = squasher(size)(pixels_of(to_rgb(open_picture(data)))).numpy()
+    pixels = decode_bytes(data, size=size)
     is_deep = (data.startswith(b"\x89PNG") and data[24:25] == b"\x10") or path.suffix.lower() in SUFFIXES["TIFF"]
     if is_deep and pixels.max() < DARK:
         warnings.warn(  # always in the same words, and so once
@@ -249,7 +262,40 @@ def in_graph(data: bytes) -> bool:
     return data.startswith(GRAPH_READS) and not is_moving
 
 
-def pixels_of(picture: Image.Image) -> np.ndarray:
+def pixels_in(image: Image.Image | np.ndarray) -> np.ndarray:
+    """Returns the colours of a picture in memory, `<uint8>[height, width, 3]`, what is transparent composed on white.
+
+    Example:
+        >>> pixels_in(np.full((2, 2), 255.0)).tolist()
+        [[[255, 255, 255], [255, 255, 255]], [[255, 255, 255], [255, 255, 255]]]
+
+    Args:
+        image: A Pillow picture, or an array `[height, width]` of grey or `[height, width, channels]` of grey, RGB or
+            RGBA, with numbers from 0 to 255, as `keras.utils.load_img` and `img_to_array` give them.
+
+    Raises:
+        InputError: The array is something else.
+        OSError: The picture cannot be decoded.
+    """
+    if isinstance(image, Image.Image):
+        return copied(to_rgb(image.copy()))  # which turns it upright in place
+    array = np.asarray(image)
+    flat = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
+    fits = flat.ndim == 2 or (flat.ndim == 3 and flat.shape[2] in (3, 4))
+    if not (fits and flat.size and array.dtype.kind in "uif"):
+        raise InputError(
+            "Expected a picture as <uint8>[height, width, 3]. Received: an array "
+            f"<{array.dtype}>{list(array.shape)}; bring the channels to the end, and name one picture at a time."
+        )
+    low, high = float(flat.min()), float(flat.max())
+    if not 0 <= low <= high <= 255 or (array.dtype.kind == "f" and 0 < high <= 1):
+        raise InputError(
+            f"Expected a picture with numbers from 0 to 255. Received: an array from {low:g} to {high:g}; scale it."
+        )
+    return copied(to_rgb(Image.fromarray(np.rint(flat).astype(np.uint8))))
+
+
+def copied(picture: Image.Image) -> np.ndarray:
     """Copies the pixels of a picture in RGB, `<uint8>[height, width, 3]`, in parts: Pillow takes twice their memory."""
     pixels = np.empty((picture.height, picture.width, 3), np.uint8)
     for top in range(0, picture.height, ROWS):

@@ -63,9 +63,12 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
         source: Source of the pictures.
         images: Paths, which may repeat.
     """
-    places = {image: place for place, image in enumerate(dict.fromkeys(images))}
-    index = np.array([places[image] for image in images], np.int32)
-    return {source.input_name: source.read(list(places)), "image_index": index}
+    known: dict[Any, Any] = {}
+    index = []
+    for image in images:
+        known.setdefault(key := image if isinstance(image, Path) else id(image), image)
+        index.append(list(known).index(key))
+    return {source.input_name: source.read(list(known.values())), "image_index": np.array(index, np.int32)}
 
 
 class Pictures:

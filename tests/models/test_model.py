@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
+from mmtoolkit.decoding import search_config, search_from_config
 from mmtoolkit.models import Captioner, Model
-from mmtoolkit.models.model import search_config, search_from_config
 from mmtoolkit.presets import seal
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.image_distribution import ImageDistribution

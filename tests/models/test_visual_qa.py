@@ -64,7 +64,7 @@ def learnt(request: pytest.FixtureRequest, asked: list[mm.QuestionRecord], once:
 def test_what_was_learnt_by_heart_is_answered(learnt: Learnt) -> None:
     records = learnt.records
     images, questions = [record.image for record in records], [record.question for record in records]
-    answers = [best[0] for best in learnt.model.answer(images, questions, source=learnt.source)]
+    answers = learnt.model.answer(images, questions, source=learnt.source)
     right = [answer.text == record.answers[0] for answer, record in zip(answers, records, strict=True)]
     assert np.mean(right) > 0.95
     assert np.mean([answer.probability for answer in answers]) > 0.7
@@ -86,7 +86,7 @@ def test_a_preset_answers_alike(learnt: Learnt, tmp_path: Path) -> None:
     learnt.model.save_preset(tmp_path / "preset")
     again = mm.VisualQA.from_preset(tmp_path / "preset")
     images, questions = [learnt.records[0].image] * 2, [learnt.records[0].question, learnt.records[1].question]
-    ours, theirs = (model.answer(images, questions, top=3) for model in (learnt.model, again))
+    ours, theirs = (model.answer(images, questions, n_best=3) for model in (learnt.model, again))
     assert [[answer.text for answer in best] for best in ours] == [[answer.text for answer in best] for best in theirs]
     probabilities = [[[answer.probability for answer in best] for best in found] for found in (ours, theirs)]
     np.testing.assert_allclose(*probabilities, rtol=1e-5)
@@ -94,7 +94,7 @@ def test_a_preset_answers_alike(learnt: Learnt, tmp_path: Path) -> None:
 
 def test_several_answers_come_best_first(learnt: Learnt) -> None:
     record = learnt.records[0]
-    (best,) = learnt.model.answer([record.image], [record.question], top=4)
+    (best,) = learnt.model.answer([record.image], [record.question], n_best=4)
     assert len(best) == 4 == len({answer.text for answer in best})
     assert [a.probability for a in best] == sorted((a.probability for a in best), reverse=True)
     assert sum(answer.probability for answer in best) <= 1.0 + 1e-5
@@ -111,18 +111,31 @@ def test_any_question_gets_an_answer(learnt: Learnt, question: str) -> None:
     known = {record.answers[0] for record in learnt.records}
     if learnt.model.head == "generate":
         known = {word for answer in known for word in answer.split()}
-        assert best[0].text and set(best[0].text.split()) <= known
+        assert best.text and set(best.text.split()) <= known
     else:
-        assert best[0].text in known
-    assert np.isfinite(best[0].probability)
+        assert best.text in known
+    assert np.isfinite(best.probability)
     if len(question) > 100:  # cut to `max_question` words
         (same,) = learnt.model.answer([learnt.records[0].image], [question + "and blue?"])
-        assert same[0].probability == pytest.approx(best[0].probability, rel=1e-5)
+        assert same.probability == pytest.approx(best.probability, rel=1e-5)
 
 
 def test_pictures_and_questions_come_in_pairs(learnt: Learnt) -> None:
     with pytest.raises(mm.InputError, match="Received: 2 pictures, 1 questions"):
         learnt.model.answer([learnt.records[0].image] * 2, ["what?"])
+    with pytest.raises(mm.InputError, match="Expected questions as texts. Received: int"):
+        learnt.model.answer(learnt.records[0].image, [3])
+
+
+def test_one_picture_or_one_question_goes_with_all_the_others(learnt: Learnt) -> None:
+    """What is alone and in no list gives one answer, or one list of them."""
+    image, question = learnt.records[0].image, learnt.records[0].question
+    other = next(record.image for record in learnt.records if record.image != image)
+    alone, answer = learnt.model.answer(image, question), learnt.model.answer
+    assert isinstance(alone, mm.Answer) and answer([image], [question]) == [alone]
+    assert answer(image, question, n_best=2)[0] == alone and len(answer(image, question, n_best=2)) == 2
+    assert answer(image, [question, "is it red?"]) == answer([image] * 2, [question, "is it red?"])
+    assert answer([image, other], question) == answer([image, other], [question] * 2)
 
 
 def test_attention_is_over_the_regions(learnt: Learnt) -> None:
@@ -174,7 +187,7 @@ def test_a_model_of_questions_alone_sees_no_picture(asked: list[mm.QuestionRecor
     model.build(model.input_shapes())
     assert set(model.input_shapes()) == {"question"}
     both = model.answer([asked[0].image, asked[-1].image], ["how many shapes are there?"] * 2)
-    assert both[0][0].text == both[1][0].text and both[0][0].probability == pytest.approx(both[1][0].probability)
+    assert both[0].text == both[1].text and both[0].probability == pytest.approx(both[1].probability)
     with pytest.raises(mm.InputError, match="question_only=True"):
         model.attention_weights(model.inputs_for([], ["what?"], None))
     with pytest.raises(mm.InputError, match="reads questions alone"):

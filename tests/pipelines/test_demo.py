@@ -47,7 +47,7 @@ def test_the_demo_shows_captions_of_unseen_scenes_in_both_languages(job: Job, tm
         model = mm.VisualQA.from_preset(folder / "answers" / "preset")
         with (folder / "answers.csv").open(encoding="utf-8-sig", newline="") as file:
             first = next(csv.DictReader(file))
-        assert model.answer([folder / "scenes" / first["group"]], [first["input"]])[0][0].text == first["output"]
+        assert model.answer([folder / "scenes" / first["group"]], [first["input"]])[0].text == first["output"]
         assert f"  {first['group']}  {first['input']}\n    reference: " in done.out
         assert f"\n    generated: {first['output']}\n" in done.out
         assert set(report["baselines"]) >= {"question only", "most frequent answer per question type"}

@@ -88,7 +88,7 @@ def test_results_are_in_the_form_of_the_evaluation_server(job: Job, answerer: An
     rows = json.loads((tmp_path / "out" / "results.json").read_text())
     images = [tmp_path / "test2015" / f"COCO_test2015_{number:012d}.jpg" for number in (1, 2)]
     said = mm.VisualQA.from_preset(answerer.preset).answer(images, ["how many shapes are there?"] * 2)
-    expected = [{"question_id": 10 * n, "answer": best[0].text} for n, best in zip((1, 2), said, strict=True)]
+    expected = [{"question_id": 10 * n, "answer": best.text} for n, best in zip((1, 2), said, strict=True)]
     assert rows == expected
     assert "add --results" in job("evaluate", *words).error
     done = job("evaluate", *words, "--results", tmp_path / "again.json", "--json")
@@ -111,7 +111,7 @@ def test_results_have_an_answer_to_every_question(job: Job, answerer: Any, tmp_p
     assert done.code == 0, done.err
     (said,) = mm.VisualQA.from_preset(answerer.preset).answer([first], [texts[10]])
     usual = json.loads((answerer.preset / "baselines.json").read_text(encoding="utf-8"))["most_frequent_answers"]
-    expected = {10: said[0].text, 20: usual.get("what color", usual[""]), 21: usual[""], 30: usual["how many"]}
+    expected = {10: said.text, 20: usual.get("what color", usual[""]), 21: usual[""], 30: usual["how many"]}
     assert {row["question_id"]: row["answer"] for row in json.loads(out.read_text())} == expected
     left_out = f"3 of 4 questions are left out here; {out} has the most frequent answer to each: a server wants all"
     assert f"warning: {left_out}\n" in done.err
@@ -125,7 +125,7 @@ def test_predict_prints_answers_with_probabilities(job: Job, answerer: Any, tmp_
     done = job("predict", *words, "--attention", tmp_path / "looks", "--out", tmp_path / "answers.csv")
     assert done.code == 0, done.err
     lines = [line.split("\t") for line in done.out.splitlines()]
-    ((*best,),) = mm.VisualQA.from_preset(answerer.preset).answer([image], [question], top=5)
+    ((*best,),) = mm.VisualQA.from_preset(answerer.preset).answer([image], [question], n_best=5)
     assert lines == [[str(image), answer.text, f"{answer.probability:.3f}"] for answer in best]
     with Image.open(tmp_path / "looks" / "000001.png") as sheet:
         assert sheet.width > 2 * 224  # the picture, and a look for each hop

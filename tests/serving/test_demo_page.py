@@ -35,7 +35,7 @@ def test_a_question_is_answered_with_bars_and_where_the_model_looked(
     page: Any, answerer: mm.VisualQA, pictures: list[Path]
 ) -> None:
     question = "how many circles are there?"
-    (expected,) = answerer.answer(pictures[:1], [question], top=5)
+    (expected,) = answerer.answer(pictures[:1], [question], n_best=5)
     page.locator("#model").select_option("answers")
     page.locator("#file").set_input_files(pictures[0])
     expect(page.locator("#status")).to_have_text("Type a question.")

@@ -85,7 +85,7 @@ def test_the_answers_are_those_of_the_preset_also_to_a_question_without_words(
     answerer: mm.VisualQA, answers: ServedModel, pictures: list[Path]
 ) -> None:
     questions = ["how many circles are there?", "", "원이 몇 개 있나요?", "what " * 200]
-    expected = answerer.answer(pictures[:4], questions, top=5)
+    expected = answerer.answer(pictures[:4], questions, n_best=5)
     data = [path.read_bytes() for path in pictures[:4]]
     found = ask(answers, "serving_default", image_bytes=data, question=[question.encode() for question in questions])
     assert found["answers"].tolist() == [[answer.text.encode() for answer in row] for row in expected]

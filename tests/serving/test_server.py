@@ -188,7 +188,7 @@ def test_many_clients_get_their_own_answers(address: str, captioner: mm.Captione
 
 def test_a_question_and_its_picture_are_answered(address: str, answerer: mm.VisualQA, pictures: list[Path]) -> None:
     question = "how many circles are there?"
-    (expected,) = answerer.answer(pictures[:1], [question], top=5)
+    (expected,) = answerer.answer(pictures[:1], [question], n_best=5)
     (found,) = RestClient(f"{address}/v1/models/answers").ask(pictures[:1], [question])
     assert found.text == expected[0].text and found.score == pytest.approx(expected[0].probability, abs=1e-5)
     assert [text for text, _ in found.others] == [answer.text for answer in expected[1:]]

@@ -9,7 +9,7 @@ BIN := .venv/bin
 PYTEST = TF_NUM_INTRAOP_THREADS=1 $(BIN)/python -m pytest -n 2 --dist worksteal  # a thread for each of the two
 TESTS :=  # a part of the tests: make slow TESTS=tests/labelling
 
-.PHONY: demo test slow lowest lint clean
+.PHONY: demo test slow lowest lint docs clean
 
 demo: .venv/demo.stamp  ## trains on drawn scenes and shows what it says
 	$(BIN)/mmtoolkit demo --overwrite
@@ -30,6 +30,11 @@ lint: .venv/test.stamp
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+docs: .venv/docs.stamp  ## the documentation as a site, docs/site/index.html; a link that leads nowhere ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs/mkdocs.yml
+	rm -rf docs/site
+	mv build/docs docs/site  # mkdocs does not write into the folder that it reads
+
 .venv/demo.stamp: setup.py pyproject.toml
 	$(call install,.venv,plots)
 	@touch $@
@@ -38,12 +43,16 @@ lint: .venv/test.stamp
 	$(call install,.venv,test$(comma)plots)
 	@touch .venv/demo.stamp $@
 
+.venv/docs.stamp: setup.py pyproject.toml
+	$(call install,.venv,docs)
+	@touch $@
+
 .venv-lowest/test.stamp: setup.py pyproject.toml tests/lowest.txt
 	$(call install,.venv-lowest,test$(comma)plots,--constraint tests/lowest.txt)
 	@touch $@
 
 clean:
-	rm -rf .venv .venv-lowest build dist *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf .venv .venv-lowest build dist docs/site *.egg-info .pytest_cache .ruff_cache .mypy_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 comma := ,

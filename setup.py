@@ -58,5 +58,6 @@ setup(
         "heic": ["pillow-heif>=0.20"],
         "serving": ["tensorflow-serving-api>=2.19", "waitress>=3"],  # gRPC and the warm-up, and the development server
         "metrics-java": ["pycocoevalcap>=1.2"],
+        "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocs-static-i18n>=1.3", "mkdocstrings[python]>=1"],
     },
 )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 HEAD = """# Licences of what is installed with mmtoolkit
 
-mmtoolkit is Apache-2.0. These are the packages of [constraints.txt](../docker/constraints.txt), with the licences that
+mmtoolkit is Apache-2.0. These are the packages of `docker/constraints.txt`, with the licences that
 their metadata state; a note is where one is not permissive, or not the whole truth. Where they are installed,
 `python docker/licences.py > docs/licences.md` makes this list anew.
 

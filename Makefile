@@ -31,7 +31,7 @@ lint: .venv/test.stamp
 	$(BIN)/mypy
 
 docs: .venv/docs.stamp  ## the documentation as a site, docs/site/index.html; a link that leads nowhere ends it
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --config-file docs/mkdocs/mkdocs.yml
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --config-file docs/mkdocs/mkdocs.yml
 	rm -rf docs/site
 	mv build/docs docs/site  # mkdocs does not write into the folder that it reads
 

@@ -141,6 +141,13 @@ def test_commands_exist_with_their_options(page: Path) -> None:
     assert [(words[0], name) for words in commands(text) for name in missing_in(words)] == []
 
 
+@pytest.mark.parametrize("page", [*FIRST, *GUIDES], ids=str)
+def test_options_named_by_themselves_are_some_job_s(page: Path) -> None:
+    known = {name.replace("_", "-") for options in OPTIONS.values() for name in options} | {"config", "help"}
+    named = " ".join(re.findall(r"`(--[a-z][^`_]*)`", prose(text_of(ROOT / page))))
+    assert sorted(set(re.findall(r"--([a-z][a-z0-9-]*)", named)) - known) == []
+
+
 def test_a_wrong_command_is_found() -> None:
     assert wrong_in(["caption", "--data", "x", "--beams", "3"]) == ["caption has no --beams"]
     assert wrong_in(["caption", "--cell", "rnn"]) == ["--cell rnn"] and wrong_in(["captions"]) == ["no job captions"]

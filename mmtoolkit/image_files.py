@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import errno
-import http.client
 import io
 import re
 import time
-import urllib.request
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -120,6 +118,9 @@ def fetch_image(url: str, *, most: int = MOST_DOWNLOAD, seconds: float = 20.0) -
     Raises:
         InputError: It cannot be downloaded, is too large, or takes too long.
     """
+    import http.client
+    import urllib.request
+
     if not url.lower().startswith(("http://", "https://")):
         raise InputError(f"Expected an address, https://…. Received: {url!r:.100}; name a file without this function.")
     until, data = time.monotonic() + seconds, bytearray()

@@ -14,12 +14,22 @@ import tensorflow as tf
 from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.image_files import DARK, SUFFIXES, limits_text, open_picture, read_picture, to_rgb, too_large_text
+from mmtoolkit.image_files import (
+    DARK,
+    SUFFIXES,
+    TooLargeError,
+    limits_text,
+    open_picture,
+    read_picture,
+    to_rgb,
+    too_large_text,
+)
 from mmtoolkit.vision.headers import claimed_sides, exceed, first_frame, has_alpha
 
 EXIF_SEARCH = 65536  # bytes: the EXIF block is one JPEG segment near the start of the file
 ORIENTATION, MOST_TAGS = 0x0112, 512
 GRAPH_READS = (b"\xff\xd8\xff", b"\x89PNG", b"GIF8", b"RIFF")  # it reads only some kinds of BMP
+FEW = 16  # pictures of a process before the decoder is compiled
 ROWS = 256  # composed on white at a time, in numbers of 16 bits
 MOVING = 2  # a flag of WebP: TensorFlow decodes still ones only
 TOO_LARGE = limits_text()
@@ -194,7 +204,7 @@ def decode_bytes(data: bytes, *, size: int) -> np.ndarray:
     """Decodes the bytes of a picture file to `<uint8>[size, size, 3]`, in the graph or, what that cannot, by Pillow."""
     if in_graph(data):
         return image_decoder(size)(data).numpy()
-    return squasher(size)(pixels_in(open_picture(data))).numpy()
+    return squasher(size)(copied(to_rgb(open_picture(data)))).numpy()
 
 
 def decode_file(path: Path, *, size: int) -> np.ndarray:
@@ -213,9 +223,19 @@ def decode_file(path: Path, *, size: int) -> np.ndarray:
 
 @cache
 def image_decoder(size: int) -> Callable[..., tf.Tensor]:
-    """Compiles `decode_image` for one size, once."""
+    """Returns `decode_image` for one size, compiled once there are some pictures: that takes as long as sixty do."""
     signature = [tf.TensorSpec((), tf.string)]
-    return tf.function(lambda data: decode_image(data, size=size), input_signature=signature, autograph=False)
+    compiled = tf.function(lambda data: decode_image(data, size=size), input_signature=signature, autograph=False)
+    first = iter(range(FEW))
+
+    def decode(data: bytes) -> tf.Tensor:
+        if next(first, None) is None:
+            return compiled(data)
+        if exceed(sides := claimed_sides(tf.constant(data))):
+            raise TooLargeError(too_large_text(sides.numpy().tolist()))
+        return decode_still(tf.constant(data), size=size)
+
+    return decode
 
 
 @cache
@@ -278,7 +298,8 @@ def pixels_in(image: Image.Image | np.ndarray) -> np.ndarray:
         OSError: The picture cannot be decoded.
     """
     if isinstance(image, Image.Image):
-        return copied(to_rgb(image.copy()))  # which turns it upright in place
+        is_turned = image.getexif().get(ORIENTATION, 1) != 1  # `to_rgb` turns it upright in place
+        return copied(to_rgb(image.copy() if is_turned else image))
     array = np.asarray(image)
     flat = array[..., 0] if array.ndim == 3 and array.shape[-1] == 1 else array
     fits = flat.ndim == 2 or (flat.ndim == 3 and flat.shape[2] in (3, 4))

@@ -141,7 +141,7 @@ def read_start(path: Path) -> bytes:
     """Reads the first bytes of a picture file, as `check_file` allows."""
     check_file(path)
     with path.open("rb") as file:
-        return file.read(16)
+        return file.read(32)
 
 
 def check_file(path: Path) -> None:

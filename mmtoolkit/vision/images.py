@@ -21,6 +21,7 @@ from mmtoolkit.image_files import (
     limits_text,
     open_picture,
     read_picture,
+    read_start,
     to_rgb,
     too_large_text,
 )
@@ -202,16 +203,19 @@ def read_image(image: Path | bytes | Image.Image | np.ndarray, *, size: int) -> 
 
 def decode_bytes(data: bytes, *, size: int) -> np.ndarray:
     """Decodes the bytes of a picture file to `<uint8>[size, size, 3]`, in the graph or, what that cannot, by Pillow."""
-    if in_graph(data):
-        return image_decoder(size)(data).numpy()
-    return squasher(size)(copied(to_rgb(open_picture(data)))).numpy()
+    return image_decoder(size)(data).numpy() if in_graph(data) else decode_by_pillow(data, size=size)
+
+
+def decode_by_pillow(source: Path | bytes, *, size: int) -> np.ndarray:
+    """Decodes a picture file, or the bytes of one, with Pillow: HEIC, TIFF and the like."""
+    return squasher(size)(copied(to_rgb(open_picture(source)))).numpy()
 
 
 def decode_file(path: Path, *, size: int) -> np.ndarray:
     """Decodes a picture file to `<uint8>[size, size, 3]`; warns of one of 16 bits that is all but black."""
-    data = read_picture(path)
-    pixels = decode_bytes(data, size=size)
-    is_deep = (data.startswith(b"\x89PNG") and data[24:25] == b"\x10") or path.suffix.lower() in SUFFIXES["TIFF"]
+    start = read_start(path)
+    pixels = decode_bytes(read_picture(path), size=size) if in_graph(start) else decode_by_pillow(path, size=size)
+    is_deep = (start.startswith(b"\x89PNG") and start[24:25] == b"\x10") or path.suffix.lower() in SUFFIXES["TIFF"]
     if is_deep and pixels.max() < DARK:
         warnings.warn(  # always in the same words, and so once
             "a picture of 16 bits a pixel is all but black, as it uses the lowest 12 at most; scale such pictures "

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import functools
 import importlib
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -32,3 +33,7 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted(["__version__", *_homes()])
+
+
+if "keras" in sys.modules:  # so that `keras.models.load_model` finds the models' classes
+    importlib.import_module("mmtoolkit.models")

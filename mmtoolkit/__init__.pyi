@@ -6,10 +6,12 @@ from mmtoolkit.data import question_dataset as question_dataset
 from mmtoolkit.decoding import BeamSearch as BeamSearch
 from mmtoolkit.decoding import Greedy as Greedy
 from mmtoolkit.decoding import Sample as Sample
+from mmtoolkit.doctor import examine as examine
 from mmtoolkit.errors import InputError as InputError
 from mmtoolkit.evaluation import evaluate as evaluate
 from mmtoolkit.evaluation import predict as predict
 from mmtoolkit.evaluation import versions as versions
+from mmtoolkit.image_files import fetch_image as fetch_image
 from mmtoolkit.losses import token_loss as token_loss
 from mmtoolkit.metrics import confidence_intervals as confidence_intervals
 from mmtoolkit.metrics import score_captions as score_captions
@@ -17,9 +19,11 @@ from mmtoolkit.metrics import unique_share as unique_share
 from mmtoolkit.models import Answer as Answer
 from mmtoolkit.models import Caption as Caption
 from mmtoolkit.models import Captioner as Captioner
+from mmtoolkit.models import Look as Look
 from mmtoolkit.models import Model as Model
 from mmtoolkit.models import VisualQA as VisualQA
 from mmtoolkit.models import load as load
+from mmtoolkit.pictures import attention_picture as attention_picture
 from mmtoolkit.readers import find_images as find_images
 from mmtoolkit.readers import read_captions as read_captions
 from mmtoolkit.readers import read_questions as read_questions
@@ -28,6 +32,13 @@ from mmtoolkit.readers import split as split
 from mmtoolkit.records import CaptionRecord as CaptionRecord
 from mmtoolkit.records import QuestionRecord as QuestionRecord
 from mmtoolkit.records import texts as texts
+from mmtoolkit.reports import compare as compare
+from mmtoolkit.reports import read_report as read_report
+from mmtoolkit.reports import save_report as save_report
+from mmtoolkit.serving.client import GrpcClient as GrpcClient
+from mmtoolkit.serving.client import RestClient as RestClient
+from mmtoolkit.serving.export import export as export
+from mmtoolkit.serving.verify import verify as verify
 from mmtoolkit.tasks import captioning as captioning
 from mmtoolkit.tasks import question_answering as question_answering
 from mmtoolkit.tasks import task_of as task_of
@@ -46,8 +57,10 @@ from mmtoolkit.training import adam as adam
 from mmtoolkit.training import fine_tune as fine_tune
 from mmtoolkit.training import fit as fit
 from mmtoolkit.vision import FeatureStore as FeatureStore
+from mmtoolkit.vision import ImageSource as ImageSource
 from mmtoolkit.vision import Pictures as Pictures
 from mmtoolkit.vision import VGG19Regions as VGG19Regions
 from mmtoolkit.vision import extractor_key as extractor_key
+from mmtoolkit.word_map import word_map_picture as word_map_picture
 
 __version__: str

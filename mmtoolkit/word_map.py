@@ -64,14 +64,14 @@ def principal_plane(vectors: ArrayLike) -> Plane:
     return Plane(centred @ first.T, float((spread[:2] ** 2).sum() / max((spread**2).sum(), 1e-12)))
 
 
-def word_map(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
+def word_map_picture(words: Sequence[str], vectors: ArrayLike) -> Image.Image:
     """Draws words as labelled dots on the two principal axes of their vectors.
 
     Each label takes the nearest free place around its dot, the first words first; a thin line joins distant labels to
     their dots.
 
     Example:
-        >>> word_map(["dog", "cat", "run"], [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]).size
+        >>> word_map_picture(["dog", "cat", "run"], [[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]).size
         (640, 640)
 
     Args:

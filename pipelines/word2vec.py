@@ -211,9 +211,9 @@ def number(value: float | None, digits: int) -> str:
 
 def draw(vectors: KeyedVectors, count: int, path: Path) -> None:
     """Writes the map of the most frequent words."""
-    from mmtoolkit.word_map import word_map
+    from mmtoolkit.word_map import word_map_picture
 
-    picture = word_map(vectors.index_to_key[:count], vectors.vectors[:count])
+    picture = word_map_picture(vectors.index_to_key[:count], vectors.vectors[:count])
     path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, lambda file: picture.save(file, format="PNG"))
     tell(f"map: {path}")

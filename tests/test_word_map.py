@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.word_map import DOT, DOT_RADIUS, fitted, overlap, placed, principal_plane, word_map
+from mmtoolkit.word_map import DOT, DOT_RADIUS, fitted, overlap, placed, principal_plane, word_map_picture
 
 VECTORS = np.random.default_rng(0).normal(size=(60, 8)) * np.linspace(3, 0.5, 8)
 
@@ -34,7 +34,7 @@ def test_the_example_of_the_docstring() -> None:
 def test_words_that_are_all_alike_are_at_one_point(vectors: np.ndarray) -> None:
     plane = principal_plane(vectors)
     np.testing.assert_allclose(plane.points, 0, atol=1e-12)
-    assert word_map([f"w{i}" for i in range(len(vectors))], vectors).size == (640, 640)
+    assert word_map_picture([f"w{i}" for i in range(len(vectors))], vectors).size == (640, 640)
 
 
 @pytest.mark.parametrize("shape", [(2, 5), (5, 1), (0, 0), (4,)])
@@ -74,21 +74,21 @@ def test_without_room_the_least_covering_place_is_taken() -> None:
 
 def test_every_word_has_a_dot_and_more_words_a_larger_sheet() -> None:
     words = [f"word{number}" for number in range(60)]
-    sheet = word_map(words, VECTORS)
+    sheet = word_map_picture(words, VECTORS)
     dots = (np.asarray(sheet) == DOT).all(axis=-1).sum()
     assert 0.7 * 60 * 29 < dots <= 60 * 49  # each a disc of radius 3, some on top of each other
     assert sheet.width == sheet.height == 96 * 60**0.5 // 1 + 1
-    assert np.array_equal(word_map(words, VECTORS), sheet)
+    assert np.array_equal(word_map_picture(words, VECTORS), sheet)
 
 
 def test_hangul_renders_whole_or_in_letters() -> None:
     words = ["개", "고양이", "사람"]
-    sheet = np.asarray(word_map(words, VECTORS[:3]))
+    sheet = np.asarray(word_map_picture(words, VECTORS[:3]))
     apart = ["\u1100\u1162", "\u1100\u1169\u110b\u1163\u11bc\u110b\u1175", "\u1109\u1161\u1105\u1161\u11b7"]
-    assert np.array_equal(word_map(apart, VECTORS[:3]), sheet)
-    assert not np.array_equal(word_map(["새", "고양이", "사람"], VECTORS[:3]), sheet)
+    assert np.array_equal(word_map_picture(apart, VECTORS[:3]), sheet)
+    assert not np.array_equal(word_map_picture(["새", "고양이", "사람"], VECTORS[:3]), sheet)
     with pytest.warns(UserWarning, match="\U00012000 is drawn as boxes"):
-        word_map(["\U00012000", "a", "b"], VECTORS[:3])
+        word_map_picture(["\U00012000", "a", "b"], VECTORS[:3])
 
 
 def test_drawing_imports_neither_matplotlib_nor_tensorflow() -> None:

@@ -6,6 +6,7 @@ picture. It reorders the rows of all of them alike.
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
@@ -49,9 +50,10 @@ def search_of(decoding: Search | str) -> Search:
         return decoding
     if isinstance(decoding, str) and decoding in NAMED:
         return NAMED[decoding]
+    near = [repr(name) for name in difflib.get_close_matches(f"{decoding}", NAMED, n=1)]
     raise InputError(
         f"Expected a decoding: {', '.join(map(repr, NAMED))}, or a {', '.join(SEARCHES)} with its options. Received: "
-        f"{shortened(decoding)}."
+        f"{shortened(decoding)}." + "".join(f" Did you mean {name}?" for name in near)
     )
 
 

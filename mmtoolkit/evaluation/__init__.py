@@ -1,9 +1,9 @@
 """Predictions for data sets, and reports on them, over any task."""
 
+from mmtoolkit.evaluation.environment import versions
 from mmtoolkit.evaluation.out_of_distribution import drawn, images_of, out_of_distribution
 from mmtoolkit.evaluation.prediction import Prediction, predict, predictions
 from mmtoolkit.evaluation.report import evaluate, fingerprint
-from mmtoolkit.evaluation.versions import versions
 
 __all__ = [
     "Prediction",

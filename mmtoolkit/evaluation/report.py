@@ -9,8 +9,8 @@ from functools import partial
 from typing import Any
 
 from mmtoolkit.decoding import Search
+from mmtoolkit.evaluation.environment import versions
 from mmtoolkit.evaluation.prediction import predict, texts
-from mmtoolkit.evaluation.versions import versions
 from mmtoolkit.metrics import Bootstrap, paired
 from mmtoolkit.task import Evaluation, Example, Grades, Metric, Output, Statistics, Task, summed
 from mmtoolkit.vision import ImageSource

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.bleu import bleu_scores, bleu_statistics
@@ -30,7 +30,10 @@ TOKENIZERS: dict[str, Callable[[str], list[str]]] = {"ptb": ptb_tokenize, "char"
 
 
 def score_captions(
-    hypotheses: Mapping[Id, str], references: Mapping[Id, Sequence[str]], *, tokenize: str = "ptb"
+    hypotheses: Mapping[Id, str] | Sequence[str],
+    references: Mapping[Id, Sequence[str]] | Sequence[Sequence[str]],
+    *,
+    tokenize: str = "ptb",
 ) -> dict[str, float]:
     """Computes BLEU-1 to BLEU-4 and ROUGE-L in percent, and CIDEr on its usual scale (e.g. 0.9).
 
@@ -40,15 +43,31 @@ def score_captions(
         (['BLEU-1', 'BLEU-2', 'BLEU-3', 'BLEU-4', 'ROUGE-L', 'CIDEr'], 100)
 
     Args:
-        hypotheses: The generated caption of each image.
-        references: The reference captions of each image; one or more.
+        hypotheses: The generated caption of each image, by image or in a list.
+        references: The reference captions of each image, one or more, by image or in a list of as many.
         tokenize: `"ptb"` as in coco-caption (lower case, no punctuation), `"char"` with each character of scripts
             without spaces apart, or `"none"` for sentences that are words between blanks already.
 
     Raises:
         InputError: Nothing to score, an image on one side only, an image without references, an unknown `tokenize`.
     """
-    return corpus_scores(summed(caption_statistics(hypotheses, references, tokenize=tokenize)))
+    given, wanted = by_image(hypotheses), by_image(references)
+    if any(isinstance(each, str) for each in wanted.values()):
+        raise InputError("Expected a list of references for each image. Received: a text; put it into a list.")
+    return corpus_scores(summed(caption_statistics(given, wanted, tokenize=tokenize)))
+
+
+def by_image(texts: Any) -> Mapping[Any, Any]:
+    """Numbers texts that are in a list.
+
+    Raises:
+        InputError: They are something else.
+    """
+    if isinstance(texts, Mapping):
+        return texts
+    if isinstance(texts, str) or not isinstance(texts, Iterable):
+        raise InputError(f"Expected texts by image, or a list of them. Received: {type(texts).__name__}.")
+    return dict(enumerate(texts))
 
 
 def confidence_intervals(

@@ -16,12 +16,12 @@ from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
 from mmtoolkit.models.image_arguments import Picture, list_images, one_of_list
 from mmtoolkit.models.image_inputs import ImageInputs
-from mmtoolkit.models.look import Look
+from mmtoolkit.models.look import Look, caption_views
 from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Caption
-from mmtoolkit.task import PictureView
+from mmtoolkit.models.preset_config import check_names
 from mmtoolkit.text import END, PAD, START, TextCodec
-from mmtoolkit.vision import ExtractorKey, ImageSource, picture_view
+from mmtoolkit.vision import ExtractorKey, ImageSource
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -75,6 +75,7 @@ class Captioner(ImageInputs):
         dtype: Any = None,
         **decoder: Any,
     ) -> None:
+        check_names(decoder, AttentionDecoder, "Captioner")
         vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
         super().__init__(**vision, filters=filters, crop=crop, pool=pool, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}
@@ -211,23 +212,7 @@ class Captioner(ImageInputs):
         source = self.image_source()
         inputs = {source.input_name: source.read(one_of_list(pictures))}
         ((best, *_),) = self.decode(inputs, self.searching(decoding))
-        return Look(best.text, best.score, self.views(inputs, pictures, [best.text])[0])
-
-    def views(self, inputs: Mapping[str, Any], images: Sequence[Any], captions: Sequence[str]) -> list[PictureView]:
-        """Makes the views of pictures with the attention of each word of their captions.
-
-        Args:
-            inputs: The inputs of `decode`.
-            images: The pictures.
-            captions: A caption for each.
-        """
-        weights: list[Any] = [None] * len(images)
-        if images and self.has_attention:
-            weights = self.attention_weights(inputs, captions)
-        return [
-            picture_view(image, words, each, size=self.image_size, grid=self.grid)
-            for image, words, each in zip(images, self.codec.split(captions), weights, strict=True)
-        ]
+        return Look(best.text, best.score, caption_views(self, inputs, pictures, [best.text])[0])
 
     @property
     def has_attention(self) -> bool:

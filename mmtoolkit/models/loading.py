@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
+
 from mmtoolkit.errors import InputError
 from mmtoolkit.models.model import Model, on_this_machine
 from mmtoolkit.presets import read_preset
@@ -14,14 +16,14 @@ from mmtoolkit.vision import ExtractorKey, block5_weights, extractor_key, has_we
 
 
 def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[str], Any] = warnings.warn) -> Any:
-    """Loads a preset as the class that it names.
+    """Loads a preset, or a model that Keras saved, as the class that it names.
 
     Example:
         >>> load("shapes_demo").generate(["drawing.png"])  # doctest: +SKIP
         ['a red circle left of a blue square']
 
     Args:
-        name: The name of a shipped preset, or the path of one.
+        name: The name of a shipped preset, the path of one, or of a `.keras` file.
         vgg19_weights: `"imagenet"`, a file, or `"random"`; by default the weights that the preset was trained with or,
             where the cache lacks them, the published ones.
         warn: Called with a warning if other weights than the preset's own are used.
@@ -30,6 +32,8 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
         InputError: The preset cannot be loaded, weights are given for one without VGG19, or there are none and they
             cannot be downloaded.
     """
+    if Path(name).suffix == ".keras":
+        return keras.models.load_model(name)
     preset = read_preset(name)
     Model.class_of(preset)  # checks its config
     stored = preset.config["model"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,7 @@ from mmtoolkit.files import write_atomically
 from mmtoolkit.installation import install_command
 from mmtoolkit.pictures import draw
 from mmtoolkit.task import PictureView
+from mmtoolkit.vision import picture_view
 
 
 @dataclass(frozen=True)
@@ -84,3 +86,42 @@ class Look:
 
     def __repr__(self) -> str:
         return f"Look({self.text!r}, score={self.score:.3f})"
+
+
+def caption_views(
+    model: Any, inputs: Mapping[str, Any], images: Sequence[Any], captions: Sequence[str]
+) -> list[PictureView]:
+    """Makes the views of pictures with the attention of each word of their captions.
+
+    Args:
+        model: A captioner.
+        inputs: The inputs of its `decode`.
+        images: The pictures.
+        captions: A caption for each.
+    """
+    weights = model.attention_weights(inputs, captions) if images and model.has_attention else [None] * len(images)
+    return [
+        picture_view(image, words, each, size=model.image_size, grid=model.grid)
+        for image, words, each in zip(images, model.codec.split(captions), weights, strict=True)
+    ]
+
+
+def question_views(
+    model: Any, inputs: Mapping[str, Any], images: Sequence[Any], questions: Sequence[str], answers: Sequence[str]
+) -> list[PictureView]:
+    """Makes the views of pictures with the attention of each hop; the answer belongs to the last one.
+
+    Args:
+        model: A question-answerer.
+        inputs: The inputs of its `decode`.
+        images: The picture of each question.
+        questions: The questions.
+        answers: An answer to each.
+    """
+    attended = bool(images) and model.has_attention
+    grid, weights = (model.grid, model.attention_weights(inputs)) if attended else ((1, 1), [None] * len(images))
+    hops = [f"hop {number}" for number in range(1, model.fusion.hops)] if attended else []
+    return [
+        picture_view(image, [*hops, answer], each, size=model.image_size, grid=grid, title=question)
+        for image, question, answer, each in zip(images, questions, answers, weights, strict=True)
+    ]

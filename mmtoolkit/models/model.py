@@ -12,7 +12,8 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, Search, best_of, search_of
-from mmtoolkit.errors import InputError, first_line
+from mmtoolkit.errors import InputError, first_line, shortened
+from mmtoolkit.models.companions import Companions
 from mmtoolkit.models.preset_config import check_arguments, check_widths
 from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in
 from mmtoolkit.presets import CARD, CONFIG, Preset, pack, read_preset, write_preset
@@ -59,6 +60,29 @@ class Model(KerasModel):
         # `max_length`, as the graph does.
         self.search_graph = lru_cache(maxsize=4)(
             lambda decoding, max_length, fused: SearchGraph(self, decoding, fused=fused).predict_on_batch
+        )
+
+    def compile(self, optimizer: Any = "rmsprop", loss: Any = None, *arguments: Any, **options: Any) -> None:
+        """Configures training as Keras does, but refuses a loss that expects probabilities: models give logits.
+
+        Raises:
+            InputError: The loss has `from_logits=False`.
+        """
+        known = keras.losses.get(loss) if isinstance(loss, str) else loss
+        function = getattr(known, "fn", known)
+        takes = "from_logits" in getattr(getattr(function, "__code__", None), "co_varnames", ())
+        if takes and not getattr(known, "_fn_kwargs", {}).get("from_logits", False):
+            raise InputError(
+                f"Expected a loss of logits, such as mmtoolkit.token_loss(). Received: {shortened(loss)}, which "
+                "expects probabilities; give it from_logits=True."
+            )
+        super().compile(optimizer, loss, *arguments, **options)
+
+    def export(self, *arguments: Any, **options: Any) -> None:
+        """Refuses Keras' own export, which has neither the decoder of pictures nor the search."""
+        raise InputError(
+            f"A {type(self).__name__} is exported with its pictures' decoder and its search. Received: Keras' own "
+            "export; write mmtoolkit.export(mmtoolkit.task_of(model), model, folder)."
         )
 
     @property
@@ -276,32 +300,6 @@ class Model(KerasModel):
     def input_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the shapes of the inputs, for building without data."""
         raise NotImplementedError
-
-
-class Companions:
-    """Holds further models of a preset by name; those on disk are loaded when first used.
-
-    It is no dictionary, whose models Keras would track as layers of the model that has them.
-
-    Example:
-        >>> model.companions.model("question_only", VisualQA)
-
-    Args:
-        entries: Models, or the folders of their presets.
-    """
-
-    def __init__(self, entries: Mapping[str, Model | Path] | None = None) -> None:
-        self.entries: dict[str, Model | Path] = dict(entries or {})
-
-    def model(self, name: str, kind: type[Model]) -> Any:
-        """Returns the model of that name and class, or `None`.
-
-        Raises:
-            InputError: It is of another class, or cannot be loaded.
-        """
-        if isinstance(entry := self.entries.get(name), Path):
-            self.entries[name] = kind.from_preset(entry)
-        return self.entries.get(name)
 
 
 def concrete(kind: type[ModelT]) -> list[type[ModelT]]:

@@ -16,6 +16,7 @@ from mmtoolkit.layers.cells import CELLS
 from mmtoolkit.layers.forms import ATTENTIONS, GATES
 from mmtoolkit.layers.fusion import FUSIONS
 from mmtoolkit.layers.visual_encoder import KINDS
+from mmtoolkit.readers.tables import did_you_mean
 from mmtoolkit.vision import SIDES, ExtractorKey
 from mmtoolkit.vision.digests import SHA256
 
@@ -163,3 +164,14 @@ def check_widths(path: Path, given: Mapping[str, Any], words: int, numbers: int)
             f"{path} describes a CNN of {pixels:,} values for a picture; expected at most {MOST_VALUES:,}: give a "
             "smaller image_size or fewer filters."
         )
+
+
+def check_names(given: Mapping[str, Any], taker: type, name: str) -> None:
+    """Checks the names of arguments that a model passes on to one of its layers.
+
+    Raises:
+        TypeError: The layer has no argument of a name; similar ones are named.
+    """
+    known = list(inspect.signature(taker).parameters)
+    for wrong in given.keys() - set(known):
+        raise TypeError(f"{name} has no argument {wrong!r}.{did_you_mean(wrong, known)}")

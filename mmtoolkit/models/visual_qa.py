@@ -17,12 +17,11 @@ from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.image_arguments import Picture, Pictures, list_images, one_of_list, pairs
 from mmtoolkit.models.image_inputs import ImageInputs
-from mmtoolkit.models.look import Look
+from mmtoolkit.models.look import Look, question_views
 from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Answer
-from mmtoolkit.task import PictureView
 from mmtoolkit.text import END, PAD, SPECIAL, START, TextCodec
-from mmtoolkit.vision import ExtractorKey, ImageSource, picture_view, shared_pictures
+from mmtoolkit.vision import ExtractorKey, ImageSource, shared_pictures
 
 HEADS = ("classify", "generate")
 OPTIONS = (
@@ -263,7 +262,6 @@ class VisualQA(ImageInputs):
         """Answers questions about pictures.
 
         Example:
-            >>> model = VisualQA.from_preset("shapes_demo_vqa")  # doctest: +SKIP
             >>> model.answer("a.jpg", "what is on the table?").text  # doctest: +SKIP
             'a lamp'
 
@@ -301,28 +299,7 @@ class VisualQA(ImageInputs):
         pictures, _ = list_images(image)
         inputs = self.inputs_for(one_of_list(pictures), [question], None if self.question_only else self.image_source())
         ((best, *_),) = self.decode(inputs, self.best(1))
-        return Look(best.text, best.score, self.views(inputs, pictures, [question], [best.text])[0])
-
-    def views(
-        self, inputs: Mapping[str, Any], images: Sequence[Any], questions: Sequence[str], answers: Sequence[str]
-    ) -> list[PictureView]:
-        """Makes the views of pictures with the attention of each step; the answer belongs to the last one.
-
-        Args:
-            inputs: The inputs of `decode`.
-            images: The picture of each question.
-            questions: The questions.
-            answers: An answer to each.
-        """
-        attended = bool(images) and self.has_attention
-        grid, weights = (self.grid, self.attention_weights(inputs)) if attended else ((1, 1), [None] * len(images))
-        words = [[*(f"hop {number}" for number in range(1, self.fusion.hops)), answer] for answer in answers]
-        return [
-            picture_view(
-                image, steps if attended else steps[-1:], each, size=self.image_size, grid=grid, title=question
-            )
-            for image, question, steps, each in zip(images, questions, words, weights, strict=True)
-        ]
+        return Look(best.text, best.score, question_views(self, inputs, pictures, [question], [best.text])[0])
 
     def best(self, n_best: int) -> Search:
         """Returns the default search, for `n_best` answers."""

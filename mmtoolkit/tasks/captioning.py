@@ -143,8 +143,10 @@ class Captioning(Task[CaptionRecord]):
     def views(
         self, model: Captioner, examples: Sequence[CaptionRecord], outputs: Sequence[str], source: Any
     ) -> list[View]:
+        from mmtoolkit.models.look import caption_views
+
         inputs = self.inputs(model, examples, source) if examples else {}
-        return [*model.views(inputs, [example.image for example in examples], outputs)]
+        return [*caption_views(model, inputs, [example.image for example in examples], outputs)]
 
     def sample(self, record: CaptionRecord, output: str) -> str:
         """Formats a caption under the name of its image and above what people wrote.

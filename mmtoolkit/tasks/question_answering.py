@@ -184,9 +184,11 @@ class QuestionAnswering(Task[QuestionRecord]):
     def views(
         self, model: VisualQA, examples: Sequence[QuestionRecord], outputs: Sequence[str], source: Any
     ) -> list[View]:
+        from mmtoolkit.models.look import question_views
+
         inputs = self.inputs(model, examples, source) if examples else {}
         images, questions = [example.image for example in examples], [example.question for example in examples]
-        return [*model.views(inputs, images, questions, outputs)]
+        return [*question_views(model, inputs, images, questions, outputs)]
 
     def sample(self, record: QuestionRecord, output: str) -> str:
         """Formats an answer behind its question.

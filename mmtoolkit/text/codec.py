@@ -107,6 +107,10 @@ class TextCodec:
         with tf.init_scope():
             self.tables = CodecTables(vocabulary)
 
+    def __repr__(self) -> str:
+        case = "lower-cased" if self.lower else "as written"
+        return f"TextCodec({self.level} level, {case}, {self.vocabulary!r})"
+
     @classmethod
     def fit(
         cls,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 from mmtoolkit.errors import InputError, shortened
@@ -31,7 +31,7 @@ class Vocabulary:
         InputError: The special tokens are not the first four, or a token comes twice.
     """
 
-    tokens: tuple[str, ...] = field(repr=False)
+    tokens: tuple[str, ...]
 
     def __post_init__(self) -> None:
         if self.tokens[:4] != SPECIAL:
@@ -39,6 +39,10 @@ class Vocabulary:
         twice = [token for token, count in Counter(self.tokens).items() if count > 1]
         if twice:
             raise InputError(f"Every token of a vocabulary comes once. Received twice: {shortened(twice[:5])}.")
+
+    def __repr__(self) -> str:
+        some = ", ".join([*map(repr, self.tokens[4:9]), *["…"][: len(self.tokens) > 9]])
+        return f"Vocabulary({len(self.tokens):,} tokens: {some})"
 
     @classmethod
     def count(

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from mmtoolkit.evaluation import drawn, images_of
-from mmtoolkit.evaluation.versions import versions
+from mmtoolkit.evaluation.environment import versions
 from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
 from mmtoolkit.monitoring.callbacks import Tell
 from mmtoolkit.readers import Splits

@@ -113,12 +113,11 @@ class Pictures:
 
     def picture(self, path: Path) -> np.ndarray:
         """Reads one picture, `<uint8>[size, size, 3]`."""
-        if path in self.decoded:
-            return self.decoded[path]
-        pixels = read_image(path, size=self.size)
-        if self.keep:
-            self.decoded[path] = pixels
-        return pixels
+        if not self.keep:
+            return read_image(path, size=self.size)
+        if path not in self.decoded:
+            self.decoded[path] = read_image(path, size=self.size)
+        return self.decoded[path]
 
 
 class ReadImages:

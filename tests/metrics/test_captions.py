@@ -245,3 +245,15 @@ def test_importing_the_metrics_loads_no_arrays_and_no_tensorflow() -> None:
 def test_examples_in_docstrings(name: str) -> None:
     result = doctest.testmod(importlib.import_module(f"mmtoolkit.metrics.{name}"))
     assert result.attempted and not result.failed
+
+
+def test_texts_in_lists_are_scored_as_those_by_image() -> None:
+    hypotheses, references = ["a dog runs", "a cat"], [["a dog runs fast", "one dog"], ["the cat sits"]]
+    numbered = score_captions(dict(enumerate(hypotheses)), dict(enumerate(references)))
+    assert score_captions(hypotheses, references) == numbered
+    with pytest.raises(InputError, match="Expected a list of references for each image. Received: a text"):
+        score_captions(["a dog"], ["a dog"])
+    with pytest.raises(InputError, match="Expected texts by image, or a list of them. Received: str"):
+        score_captions("a dog", ["a dog"])
+    with pytest.raises(InputError, match="references"):
+        score_captions(["a dog", "a cat"], [["a dog"]])

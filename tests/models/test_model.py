@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,11 @@ def inputs(learnt: Any) -> dict[str, np.ndarray]:
     """The learnt drawings with words to read."""
     tokens = np.random.default_rng(0).integers(1, len(learnt.captioner.codec.vocabulary), (8, 6)).astype(np.int32)
     return {"images": learnt.images, "tokens": tokens}
+
+
+@pytest.fixture(scope="module")
+def shapes() -> mm.Captioner:
+    return mm.Captioner.from_preset("shapes_demo")
 
 
 @pytest.fixture
@@ -374,3 +381,58 @@ def test_an_unknown_search_lists_the_known_ones() -> None:
 def test_a_preset_can_be_moved(preset: Path, tmp_path: Path, inputs: Any, learnt: Any) -> None:
     moved = shutil.move(preset, tmp_path / "elsewhere")
     np.testing.assert_array_equal(Captioner.from_preset(str(moved))(inputs), learnt.captioner(inputs))
+
+
+# --- what a person of Keras tries ---
+
+
+def test_a_misspelt_argument_is_named(shapes: mm.Captioner) -> None:
+    with pytest.raises(TypeError, match="Captioner has no argument 'unit'. Did you mean 'units'?"):
+        mm.Captioner(shapes.codec, unit=3)
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        "sparse_categorical_crossentropy",
+        keras.losses.SparseCategoricalCrossentropy(),
+        keras.losses.CategoricalCrossentropy(from_logits=False),
+        keras.losses.sparse_categorical_crossentropy,
+    ],
+    ids=str,
+)
+def test_a_loss_of_probabilities_is_refused(shapes: mm.Captioner, loss: Any) -> None:
+    with pytest.raises(mm.InputError, match="Expected a loss of logits, such as .*; give it from_logits=True"):
+        shapes.compile("adam", loss=loss)
+
+
+@pytest.mark.parametrize(
+    "loss", [mm.token_loss(), keras.losses.SparseCategoricalCrossentropy(from_logits=True), "mse", None], ids=str
+)
+def test_other_losses_are_taken(shapes: mm.Captioner, loss: Any) -> None:
+    shapes.compile("adam", loss=loss)
+
+
+def test_keras_own_export_says_which_one_to_use(shapes: mm.Captioner, tmp_path: Path) -> None:
+    with pytest.raises(mm.InputError, match=r"write mmtoolkit\.export\("):
+        shapes.export(tmp_path)
+    assert callable(mm.export) and not list(tmp_path.iterdir())
+
+
+def test_a_saved_model_is_loaded_in_a_fresh_process(shapes: mm.Captioner, tmp_path: Path) -> None:
+    path = tmp_path / "b.keras"
+    shapes.save(path)
+    picture = np.zeros((64, 64, 3), np.uint8)
+    assert mm.load(path).generate(picture) == shapes.generate(picture)
+    program = (
+        "import sys, keras, mmtoolkit as mm, numpy as np\n"
+        "print(keras.models.load_model(sys.argv[1]).generate(np.zeros((64, 64, 3), np.uint8)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == shapes.generate(picture), done.stderr
+
+
+def test_what_is_printed_of_a_codec_says_what_it_knows(shapes: mm.Captioner) -> None:
+    words = "Vocabulary(43 tokens: 'a', 'the', 'is', 'triangle', 'square', …)"
+    assert repr(shapes.codec) == f"TextCodec(word level, lower-cased, {words})"
+    assert repr(mm.Vocabulary(("[PAD]", "[START]", "[END]", "[UNK]", "a"))) == "Vocabulary(5 tokens: 'a')"

@@ -11,7 +11,7 @@ import pytest
 
 import mmtoolkit as mm
 from mmtoolkit.evaluation import evaluate, predict
-from mmtoolkit.models.model import Companions
+from mmtoolkit.models.companions import Companions
 from mmtoolkit.tasks import question_answering
 from mmtoolkit.tasks.question_answering import deranged_images, most_frequent_answers
 

@@ -1,0 +1,36 @@
+"""Further models of a preset, each a preset in a folder of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mmtoolkit.models.model import Model
+
+
+class Companions:
+    """Holds further models of a preset by name; those on disk are loaded when first used.
+
+    It is no dictionary, whose models Keras would track as layers of the model that has them.
+
+    Example:
+        >>> model.companions.model("question_only", VisualQA)
+
+    Args:
+        entries: Models, or the folders of their presets.
+    """
+
+    def __init__(self, entries: Mapping[str, Model | Path] | None = None) -> None:
+        self.entries: dict[str, Model | Path] = dict(entries or {})
+
+    def model(self, name: str, kind: type[Model]) -> Any:
+        """Returns the model of that name and class, or `None`.
+
+        Raises:
+            InputError: It is of another class, or cannot be loaded.
+        """
+        if isinstance(entry := self.entries.get(name), Path):
+            self.entries[name] = kind.from_preset(entry)
+        return self.entries.get(name)

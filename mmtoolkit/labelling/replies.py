@@ -13,7 +13,8 @@ from threading import Event, Lock
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.html import jpeg, upright
+from mmtoolkit.html import jpeg
+from mmtoolkit.image_files import upright
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
 from mmtoolkit.labelling.table import LONGEST, Sheet, check_name, labels, save

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -39,7 +40,7 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
         write_json(path, content)
         return [path]
     write_rows(path.with_suffix(TABLE), rows)
-    page = report_page(task, content, title(path), views_of=views)
+    page = report_page(task, content, title(path), views_of=views, date=f"{datetime.date.today()}")
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
     content[TABLE_SHA256] = file_digest(path.with_suffix(TABLE))
     write_json(path, content)  # last: where it is, the others are

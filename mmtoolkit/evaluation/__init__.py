@@ -2,14 +2,13 @@
 
 from mmtoolkit.evaluation.out_of_distribution import drawn, images_of, out_of_distribution
 from mmtoolkit.evaluation.prediction import Prediction, predict, predictions
-from mmtoolkit.evaluation.report import evaluate, fingerprint
+from mmtoolkit.evaluation.report import evaluate
 from mmtoolkit.evaluation.versions import versions
 
 __all__ = [
     "Prediction",
     "drawn",
     "evaluate",
-    "fingerprint",
     "images_of",
     "out_of_distribution",
     "predict",

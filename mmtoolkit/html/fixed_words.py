@@ -51,7 +51,7 @@ KOREAN = {
     "epoch": "에포크",
     "training": "학습",
     "validation": "검증",
-    "best {value} after epoch {epoch} of {count}": "가장 좋은 값 {value} ({count}에포크 중 {epoch})",
+    "best {value} after epoch {epoch} of {count}": "가장 좋은 값 {value} ({count}에포크 중 {epoch}번째)",
     (
         "Right: scores like the median of people's captions in CIDEr, or is one of them. Unrelated: scores no more "
         "than three in four captions of other pictures do, and people used few of its words for the picture."

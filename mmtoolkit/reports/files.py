@@ -9,7 +9,7 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import file_digest, parse_json, read_whole, write_atomically, write_json
-from mmtoolkit.records import digest, leads_out
+from mmtoolkit.records import digest, is_outside
 from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import MOST_BYTES, read_rows, write_rows
@@ -77,12 +77,6 @@ def save_report(
     outputs = [row["output"] for row in shown]
     views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
     return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
-
-
-def is_outside(record: Any) -> bool:
-    """Checks whether a record's picture is outside of the data's folder: an untrusted table may name any file."""
-    image = getattr(record, "image", None)
-    return image is not None and leads_out(record.group, image)
 
 
 def read_report(path: Path) -> dict[str, Any]:

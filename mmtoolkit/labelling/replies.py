@@ -5,12 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, NamedTuple
+
+from PIL import Image
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.html import jpeg
@@ -20,6 +24,7 @@ from mmtoolkit.labelling.proposals import Proposer
 from mmtoolkit.labelling.table import LONGEST, Sheet, check_name, labels, save
 
 SIDE = 1600  # pixels: the longer side of a picture on the page, at most
+SMALL = 96  # of one to jump to
 AHEAD = 8  # proposals made for the pictures after the current one
 Fields = Mapping[str, Any]
 
@@ -129,11 +134,14 @@ def item_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def picture_reply(work: Labelling, fields: Fields) -> Reply:
-    """Returns a picture in a form that every browser shows."""
+    """Returns a picture in a form that every browser shows; a small one that cannot be read is grey."""
     name, path = picture(work, fields)
+    small = bool(fields.get("small"))
     try:
-        return Reply(200, "image/jpeg", browser_jpeg(work, path))
+        return Reply(200, "image/jpeg", browser_jpeg(work, path, small=small))
     except Exception as error:
+        if small:
+            return Reply(200, "image/jpeg", jpeg(Image.new("RGB", (SMALL, SMALL), "grey")))
         return as_json({"error": unreadable_message(name, error)}, 415)
 
 
@@ -166,7 +174,40 @@ def save_reply(work: Labelling, fields: Fields) -> Reply:
         if work.ended.is_set():
             raise InputError("expected a labelling that goes on. Received: one that has ended; start it again.")
         save(work.sheet, name, given)
-        return as_json({"labelled": list(labels(work.sheet))})
+        saved = labels(work.sheet)
+        return as_json({"labelled": list(saved), "doubled": doubled(saved, name, given)})
+
+
+def doubled(saved: Mapping[str, Any], name: str, given: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Lists the captions of a picture that are there twice, each with the name of the picture that has it too.
+
+    A question is listed where its picture has it twice; other pictures may have the same question and answer.
+
+    Example:
+        >>> doubled({"1.jpg": [["A dog."]], "2.jpg": [["a dog"]]}, "2.jpg", [["a dog"]])
+        [['a dog', '1.jpg']]
+    """
+    own, found = Counter(alike(label[0]) for label in given), []
+    others = {
+        alike(label[0]): other for other, held in saved.items() if other != name for label in held if len(label) == 1
+    }
+    for label in given:
+        text = alike(label[0])
+        if own[text] > 1:
+            found.append([label[0], name])
+        elif text in others:
+            found.append([label[0], others[text]])
+    return found
+
+
+def alike(text: str) -> str:
+    """Returns a text without what does not make it another one: case, blanks and the point at its end.
+
+    Example:
+        >>> alike(" A  dog .")
+        'a dog'
+    """
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split()).rstrip(" .")
 
 
 def is_label(given: object, width: int) -> bool:
@@ -182,20 +223,26 @@ def picture(work: Labelling, fields: Fields) -> tuple[str, Path]:
     return name, work.sheet.pictures[name]
 
 
-def browser_jpeg(work: Labelling, path: Path) -> bytes:
+def browser_jpeg(work: Labelling, path: Path, *, small: bool = False) -> bytes:
     """Returns a picture as JPEG; one is decoded at a time.
 
     Raises:
         OSError: It cannot be read, or has become a pipe, whose reader would wait.
     """
     with work.decoding:
-        return decoded_jpeg(path, path.stat().st_mtime_ns)
+        return (small_jpeg if small else large_jpeg)(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def decoded_jpeg(path: Path, changed: int) -> bytes:
+def large_jpeg(path: Path, changed: int) -> bytes:
     """Returns a picture as JPEG; `changed`, its modification time, keeps the cache from an old version."""
     return jpeg(upright(path, SIDE))
+
+
+@lru_cache(maxsize=512)
+def small_jpeg(path: Path, changed: int) -> bytes:
+    """Returns a small picture as JPEG, as `large_jpeg` does a large one."""
+    return jpeg(upright(path, SMALL))
 
 
 def unreadable_message(name: str, error: Exception) -> str:

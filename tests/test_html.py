@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import re
 import string
 
 import pytest
 
-from mmtoolkit.html import Words, contents, page, sections
+from mmtoolkit.html import Words, bars, contents, page, sections, shares
 from mmtoolkit.html.fixed_words import KOREAN
 from mmtoolkit.html.page import STYLE
 from mmtoolkit.scripts import is_korean
@@ -78,3 +80,23 @@ def test_contents_name_the_parts_that_there_are() -> None:
     assert contents(parts, "all").count("<a ") == 2 and sections(parts).count("<section") == 2
     assert "<a href=#part2>C</a>" in contents(parts, "all") and "<section id=part2><h2>C</h2>c" in sections(parts)
     assert "&lt;A&gt;" in sections(parts)
+
+
+def test_bars_are_as_long_as_their_values() -> None:
+    drawn = bars([("<a>", 5.0, "5", ""), ("b", 20.0, "20", "n = 2"), ("c", 99.0, "99", "")], 20, own=1)
+    assert re.findall(r'<rect( class=own)? width="([^"]+)"', drawn) == [
+        ("", "25.0"),
+        (" class=own", "100.0"),
+        ("", "100.0"),
+    ]
+    assert "&lt;a&gt;" in drawn and "<a>" not in drawn
+
+
+def test_shares_fill_the_whole_in_their_order() -> None:
+    drawn = re.findall(r'x="([^"]+)" width="([^"]+)"', shares({"right": 62.5, "none": 0.0, "wrong": 37.5}))
+    assert [tuple(map(float, each)) for each in drawn] == [(0, 62.5), (62.5, 0), (62.5, 37.5)]
+
+
+@pytest.mark.parametrize("module", ["bars", "fixed_words"])
+def test_examples_in_docstrings(module: str) -> None:
+    assert not doctest.testmod(importlib.import_module(f"mmtoolkit.html.{module}")).failed

@@ -239,6 +239,8 @@ function lineUp() { // some pictures around this one, to jump to
     button.addEventListener("click", () => visit(first + number, 1));
     return button;
   }));
+  const strip = element("strip"), here = strip.querySelector("[aria-current]");
+  if (here) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;
 }
 
 const address = (name) => `/picture?${new URLSearchParams({ image: name })}`;

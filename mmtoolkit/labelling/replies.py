@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import unicodedata
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -187,17 +186,17 @@ def doubled(saved: Mapping[str, Any], name: str, given: Sequence[Sequence[str]])
         >>> doubled({"1.jpg": [["A dog."]], "2.jpg": [["a dog"]]}, "2.jpg", [["a dog"]])
         [['a dog', '1.jpg']]
     """
-    own, found = Counter(alike(label[0]) for label in given), []
-    others = {
-        alike(label[0]): other for other, held in saved.items() if other != name for label in held if len(label) == 1
-    }
-    for label in given:
-        text = alike(label[0])
-        if own[text] > 1:
-            found.append([label[0], name])
-        elif text in others:
-            found.append([label[0], others[text]])
-    return found
+    captions = [
+        (other, label[0]) for other, held in saved.items() if other != name for label in held if len(label) == 1
+    ]
+    others = {alike(text): other for other, text in captions}
+    found: dict[str, list[str]] = {}
+    for count, (text, *_) in enumerate(given):
+        if alike(text) in map(alike, (before[0] for before in given[:count])):
+            found[alike(text)] = [text, name]
+        elif alike(text) in others:
+            found[alike(text)] = [text, others[alike(text)]]
+    return list(found.values())
 
 
 def alike(text: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from mmtoolkit.html import Words, contents, escape, page, sections, table
-from mmtoolkit.reports import charts, views
+from mmtoolkit.html import Words, bars, contents, escape, page, sections, table
+from mmtoolkit.reports import views
+from mmtoolkit.reports.charts import diagonal
 from mmtoolkit.reports.curves import curves
 from mmtoolkit.task import Bars, Diagonal, Part, Section, Task, View
 
@@ -113,7 +114,7 @@ def scores(task: Task[Any], report: Report, words: Words) -> str:
         values = {words("this model"): report["scores"][name]}
         values |= {words(other): given[name] for other, given in others.items() if name in given}
         rows = [(other, value, task.metric.printed(name, value), "") for other, value in values.items()]
-        drawn = charts.bars(rows, max(values.values()), own=0) if len(rows) > 1 else ""
+        drawn = bars(rows, max(values.values()), own=0) if len(rows) > 1 else ""
         ends = interval(task, name, report)
         ends = f"<small>{escape(words('95 % interval'))} {ends}</small>" if ends else ""
         kind = " class=main" if name == decisive else ""
@@ -152,10 +153,10 @@ def part_html(part: Part, words: Words) -> str:
         case Bars(_, rows, most, heads, unit):
             shown = [(name, value, f"{value:.3g}{unit}", note) for name, value, note in rows]
             lead = f"<p class=soft>{escape(words(heads))}</p>" if heads else ""
-            return lead + charts.bars(shown[:MOST_BARS], most) + more_bars(shown[MOST_BARS:], most, words)
+            return lead + bars(shown[:MOST_BARS], most) + more_bars(shown[MOST_BARS:], most, words)
         case Diagonal():
             note = f"<p>{escape(words(part.note, **part.noted))}</p>" if part.note else ""
-            return charts.diagonal(part, words) + note
+            return diagonal(part, words) + note
         case Section(_, lines, note):
             remark = f"<p>{escape(words(note))}</p>" if note else ""
             return table([[words(line[0]), *line[1:]] for line in lines]) + remark
@@ -164,7 +165,7 @@ def part_html(part: Part, words: Words) -> str:
 def more_bars(rows: Sequence[tuple[str, float, str, str]], most: float, words: Words) -> str:
     """Renders the bars that are shown when they are asked for."""
     name = escape(words("{count} more", count=len(rows)))
-    return f"<details><summary>{name}</summary>{charts.bars(rows, most)}</details>" if rows else ""
+    return f"<details><summary>{name}</summary>{bars(rows, most)}</details>" if rows else ""
 
 
 def learning(task: Task[Any], history: Mapping[str, Any], words: Words) -> str:

@@ -11,10 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmtoolkit.html import Words, escape, inlined
+from mmtoolkit.html import Words, escape, inlined, shares
 from mmtoolkit.html.fixed_words import ENGLISH
 from mmtoolkit.pictures import HEAT, draw
-from mmtoolkit.reports import charts
 from mmtoolkit.task import MatrixView, PictureView, SeriesView, View, WordsView
 
 SIDE = 224  # pixels of the longer side of a picture on the page
@@ -67,7 +66,7 @@ def examples(
         items = "".join(item(row, views.get(row["id"]), percent=percent, words=words) for row in group["examples"])
         title = f"{words(name)}: {group['share']:.1f} %{cut}"
         parts.append(f"<h3>{escape(title)}</h3><ul class=looks>{items}</ul>")
-    drawn = charts.shares({words(name): group["share"] for name, group in groups.items()})
+    drawn = shares({words(name): group["share"] for name, group in groups.items()})
     attended = any(isinstance(view, PictureView) and view.maps is not None for view in views.values())
     lead = f"<p class=soft>{escape(words(rule))}</p>" if rule and "group_marks" in report else ""
     return drawn + lead + (f"<p class=soft>{escape(words(HINT))}</p>" if attended else "") + "".join(parts)

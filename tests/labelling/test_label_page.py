@@ -166,6 +166,7 @@ def test_three_proposals_are_chosen_from_and_pictures_jumped_to(serve: Any, look
 @pytest.mark.parametrize(("locale", "told"), [("en-GB", "is also the text of 1.jpg"), ("ko-KR", "1.jpg에도 같은 글이")])
 def test_a_text_that_is_there_already_is_warned_of(serve: Any, look: Look, locale: str, told: str) -> None:
     seen = look(serve().page, locale=locale)
+    seen.wait("place", "1")
     seen.type("a red dog")
     seen.press("Enter")
     seen.wait("place", "2")

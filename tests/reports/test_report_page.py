@@ -170,16 +170,6 @@ def test_points_lie_where_their_values_are() -> None:
     assert large == pytest.approx(2 * small)
 
 
-def test_bars_are_as_long_as_their_values() -> None:
-    drawn = charts.bars([("<a>", 5.0, "5", ""), ("b", 20.0, "20", "n = 2"), ("c", 99.0, "99", "")], 20, own=1)
-    assert re.findall(r'<rect( class=own)? width="([^"]+)"', drawn) == [
-        ("", "25.0"),
-        (" class=own", "100.0"),
-        ("", "100.0"),
-    ]
-    assert "&lt;a&gt;" in drawn and "<a>" not in drawn
-
-
 def test_the_fixed_words_follow_the_texts() -> None:
     korean = DOG | {"output": "빨간 <개>가 달린다", "references": ["개 한 마리가 있다"]}
     report = REPORT | {"groups": {"right": {"share": 100.0, "examples": [korean]}}}

@@ -186,10 +186,8 @@ def doubled(saved: Mapping[str, Any], name: str, given: Sequence[Sequence[str]])
         >>> doubled({"1.jpg": [["A dog."]], "2.jpg": [["a dog"]]}, "2.jpg", [["a dog"]])
         [['a dog', '1.jpg']]
     """
-    captions = [
-        (other, label[0]) for other, held in saved.items() if other != name for label in held if len(label) == 1
-    ]
-    others = {alike(text): other for other, text in captions}
+    captions = [(other, label) for other, held in saved.items() for label in held if other != name and len(label) == 1]
+    others = {alike(text): other for other, (text,) in captions}
     found: dict[str, list[str]] = {}
     for count, (text, *_) in enumerate(given):
         if alike(text) in map(alike, (before[0] for before in given[:count])):

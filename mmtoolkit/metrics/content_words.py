@@ -23,7 +23,7 @@ def content_words(words: Iterable[str]) -> set[str]:
         >>> sorted(content_words("there are two red stars and a star".split()))
         ['red', 'star', 'two']
     """
-    return {singular(word) for word in words} - FUNCTION_WORDS
+    return {singular(word) for word in words if word not in FUNCTION_WORDS}
 
 
 def singular(word: str) -> str:

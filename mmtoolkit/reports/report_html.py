@@ -116,7 +116,7 @@ def scores(task: Task[Any], report: Report, words: Words) -> str:
         rows = [(other, value, task.metric.printed(name, value), "") for other, value in values.items()]
         drawn = bars(rows, max(values.values()), own=0) if len(rows) > 1 else ""
         ends = interval(task, name, report)
-        ends = f"<small>{escape(words('95 % interval'))} {ends}</small>" if ends else ""
+        ends = f"<small>{escape(words('95 % interval'))} <span class=range>{ends}</span></small>" if ends else ""
         kind = " class=main" if name == decisive else ""
         number = f"<span class=number>{task.metric.printed(name, report['scores'][name])}</span>"
         tiles.append(f"<li{kind}><strong>{escape(name)}</strong>{number}{ends}{drawn}</li>")

@@ -79,7 +79,8 @@ REDDISH = "a red circle is above a blue square"
         ("red circles", "related"),
         ("circle star red", "related"),  # two of three
         ("circle star green red", "unrelated"),  # two of four
-        ("the picture is of a", "unrelated"),  # nothing is said
+        ("this picture shows it", "unrelated"),  # nothing is said
+        ("this picture shows two circles and squares", "related"),  # two of three
         ("green star", "unrelated"),
     ],
 )

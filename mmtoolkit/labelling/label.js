@@ -38,8 +38,8 @@ const WORDS = {
     twice: (text) => `같은 글이 두 번 있습니다: “${text}”`, elsewhere: (text, name) => `${name}에도 같은 글이 있습니다: “${text}”`,
   },
 };
-const language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) || "en";
-const words = WORDS[language];
+let language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) || "en";
+let words = WORDS[language]; // of the browser, until it is known what the table is in
 const element = (id) => document.getElementById(id);
 const BEFORE = 4, SHOWN = 12; // small pictures: before this one, and all
 const PAUSE = 300, AGAIN = 1000; // milliseconds: of typing before it is saved; between two tries to reach the server
@@ -446,11 +446,13 @@ function leave(event) {
 }
 
 async function begin() {
+  start = await ask("/start");
+  language = start.language || language;
+  words = WORDS[language];
   document.documentElement.lang = language;
   for (const each of document.querySelectorAll("[data-word]")) each.textContent = words[each.dataset.word];
   element("keys").innerHTML = words.keys;
   element("strip").setAttribute("aria-label", words.jump);
-  start = await ask("/start");
   labelled = new Set(start.labelled);
   element("next").addEventListener("click", next);
   element("back").addEventListener("click", () => step(-1));

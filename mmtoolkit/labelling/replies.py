@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.html import jpeg
+from mmtoolkit.html import Words, jpeg
 from mmtoolkit.image_files import upright
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
@@ -104,15 +104,18 @@ def page_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def start_reply(work: Labelling, fields: Fields) -> Reply:
-    """Returns the initial data of the page: the names of the pictures, and which of them have labels."""
+    """Returns the initial data of the page: the names of the pictures, which have labels, and in what language."""
+    saved = labels(work.sheet)
+    texts = [text for held in saved.values() for label in held for text in label]
     return as_json(
         {
             "table": work.table,
+            "language": Words.of(texts).language if texts else "",
             "file": work.sheet.path.name,
             "fields": work.sheet.texts,
             "longest": LONGEST,
             "names": list(work.sheet.pictures),
-            "labelled": list(labels(work.sheet)),
+            "labelled": list(saved),
             "proposes": work.proposer is not None,
         }
     )

@@ -273,6 +273,13 @@ def test_a_korean_browser_gets_korean(serve: Any, look: Look) -> None:
     seen.wait("status", "captions.csv에 저장했습니다: 1.jpg")
 
 
+def test_the_words_follow_the_labels_that_there_are(serve: Any, look: Look, photos: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption\n1.jpg,빨간 벽\n", encoding="utf-8")
+    seen = look(serve().page, locale="en-GB")
+    seen.wait("place", "^4장 중 2번째$")
+    assert seen.page.locator("html").get_attribute("lang") == "ko" and seen.text("count") == "1장 완료"
+
+
 def test_a_syllable_of_hangul_that_is_ended_with_enter_does_not_leave(serve: Any, look: Look) -> None:
     seen = look(serve().page)
     seen.wait("place", "^1 of 4$")

@@ -41,6 +41,7 @@ def test_the_page_is_told_what_there_is(serve: Any, photos: Path) -> None:
         "longest": 2000,
         "names": list(NAMES),
         "labelled": ["2.jpg"],
+        "language": "en",
         "proposes": False,
     }
     assert fetch(server.address + "item?image=2.jpg").json == {"labels": [["green"]], "fault": ""}

@@ -89,6 +89,7 @@ KOREAN = {
     "Captions side by side": "나란히 보기",
     "Different settings": "다른 설정",
     "{count} records": "{count}개 비교",
+    "{grade} (share)": "{grade} (비율)",
     "B is better": "B가 더 좋음",
     "A is better": "A가 더 좋음",
     "no difference beyond noise": "오차 범위를 넘는 차이 없음",

@@ -40,7 +40,10 @@ def comparison_page(
         told = words("{shown} of {count} are shown.", shown=len(pairs), count=f"{comparison.records:,}")
         lead += f"<p class=soft>{escape(told)}</p>"
     head, *lines = change_rows(comparison)
-    changed = [[words(cell) for cell in head], *([*line[:-1], words(line[-1])] for line in lines)]
+    changed = [
+        [words(cell) for cell in head],
+        *([score_name(line[0], words), *line[1:-1], words(line[-1])] for line in lines),
+    ]
     parts = [
         (words("What changed"), table(changed)),
         (words("Captions side by side"), f"{lead}<ul class=pairs>{items}</ul>" if items else ""),
@@ -49,6 +52,12 @@ def comparison_page(
     body = f"{about(comparison, names, words)}{verdict(comparison, words)}{sections(parts)}"
     title = " · ".join(filter(None, (words("Two runs compared"), date)))
     return whole_page(title, body, script=SCRIPT, language=words.language)
+
+
+def score_name(name: str, words: Words) -> str:
+    """Returns the name of a score, or of the share of a grade, in the language of the page."""
+    grade = name.removesuffix(" (share)")
+    return name if grade == name else words("{grade} (share)", grade=words(grade))
 
 
 def about(comparison: Comparison, names: tuple[str, str], words: Words) -> str:

@@ -20,6 +20,7 @@ setup(
     package_data={
         "mmtoolkit": ["py.typed", "*.pyi"],
         "mmtoolkit.models": ["*.pyi"],
+        "mmtoolkit.html": ["*.css"],
         "mmtoolkit.labelling": ["label.html", "label.js"],
         "mmtoolkit.serving": ["page.html", "page.js"],
         "mmtoolkit.pretrained": ["README.md", "*/*", "*/*/*", "*/*/*/*"],

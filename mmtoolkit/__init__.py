@@ -36,4 +36,4 @@ def __dir__() -> list[str]:
 
 
 if "keras" in sys.modules:  # so that `keras.models.load_model` finds the models' classes
-    importlib.import_module("mmtoolkit.models")
+    __getattr__("Model")

@@ -204,3 +204,12 @@ def to_rgb(picture: Image.Image) -> Image.Image:
         return white
     except Exception as error:  # Pillow's plug-ins raise many kinds
         raise UnidentifiedImageError("damaged or cut off") from error
+
+
+def upright(path: Path, side: int) -> Image.Image:
+    """Reads a picture file as `to_rgb` converts it, no side over `side`."""
+    with open_picture(path) as picture:
+        picture.draft("RGB", (2 * side, 2 * side))
+        small = to_rgb(picture)
+    small.thumbnail((side, side))
+    return small

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -197,3 +197,19 @@ def texts(records: Iterable[CaptionRecord]) -> list[str]:
         ['a dog', 'a cat']
     """
     return [caption for record in records for caption in record.captions]
+
+
+def is_embedded(record: Any, data: Path | None) -> bool:
+    """Checks whether a record's picture belongs on a page: an untrusted table may name any file."""
+    image = getattr(record, "image", None)
+    return data is None or image is None or is_inside(image, data)
+
+
+def fingerprint(references: Sequence[str]) -> str:
+    """Hashes the references of a record, by which two reports recognise it as the same.
+
+    Example:
+        >>> fingerprint(["a dog runs"])
+        'b92d2d94a4'
+    """
+    return hashlib.sha256(json.dumps(list(references)).encode()).hexdigest()[:10]

@@ -1,4 +1,4 @@
-"""Scripts that are written without spaces between words."""
+"""Scripts of texts: those without spaces between words, and Hangul."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 UNSPACED = "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u1950-\u19df\u3041-\u30ff\u31f0-\u31ff\u3400-\u4dbf\u4e00-\u9fff"
 UNSPACED += "\uf900-\ufaff\uff66-\uff9f\U00020000-\U0003ffff"
 LETTER = re.compile(f"[{UNSPACED}]")
+HANGUL = re.compile("[\u1100-\u11ff\u3131-\u318e\uac00-\ud7a3]")
 LONGEST_WORD = 6.0  # letters: words that somebody has put spaces between are shorter on average
 NAMES = {"CJK": "Chinese characters", "HIRAGANA": "Japanese", "KATAKANA": "Japanese"}
 
@@ -44,3 +45,14 @@ def level_warning(texts: Iterable[str], level: str) -> str:
         f"the texts are in {script} without spaces between words, so that each is one word to the model; "
         "add --level char, or put spaces between the words"
     )
+
+
+def is_korean(texts: Iterable[str]) -> bool:
+    """Checks whether more letters of the texts are Hangul than not.
+
+    Example:
+        >>> is_korean(["빨간 원 A"]), is_korean(["a red circle", "원"]), is_korean([])
+        (True, False, False)
+    """
+    letters = [letter for text in texts for letter in unicodedata.normalize("NFC", text) if letter.isalpha()]
+    return 2 * sum(map(bool, map(HANGUL.match, letters))) > len(letters)

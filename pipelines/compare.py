@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json as json_format
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +15,13 @@ from mmtoolkit.cli.command import aligned, check_target, run, tell
 from mmtoolkit.cli.options import Printing, Replacing
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
+from mmtoolkit.records import fingerprint, is_embedded
 from mmtoolkit.reports import Comparison, compare, comparison_page, read_report, read_table
 from mmtoolkit.reports.comparison import change_rows
+from mmtoolkit.task import Task
 from mmtoolkit.tasks import task_named
+
+NAMED = 8  # of the records that became better, and of those that became worse
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,11 +32,13 @@ class Options(Printing, Replacing):
         first: Run A: the folder of a training, or the JSON file of evaluate --out.
         second: Run B.
         out: HTML page of the comparison.
+        data: The data set of both, whose pictures and references the page of --out shows.
     """
 
     first: tyro.conf.Positional[Path]
     second: tyro.conf.Positional[Path]
     out: Path | None = None
+    data: Path | None = None
 
 
 def main(options: Options) -> int:
@@ -50,7 +58,9 @@ def main(options: Options) -> int:
     tables = read_table(options.first, task.metric), read_table(options.second, task.metric)
     comparison = compare(task.metric, (first, second), tables)
     if out := options.out:
-        page = comparison_page(comparison, (str(options.first), str(options.second)))
+        records = records_of(task, options.data, tables[0]) if options.data else {}
+        names = (str(options.first), str(options.second))
+        page = comparison_page(comparison, names, records=records, date=f"{datetime.date.today()}")
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, lambda file: file.write(page.encode()))
         tell(f"page: {out}")
@@ -61,10 +71,26 @@ def main(options: Options) -> int:
     tell(f"{comparison.records} records" + (f", {comparison.left_out} left out" if comparison.left_out else ""))
     for name, a, b in comparison.settings:
         tell(f"differs: {name}: {a or 'none'} and {b or 'none'}")
-    for name, records in moved(comparison).items():
-        if records:
-            tell(f"{name} in B: {', '.join(records)}")
+    for name, ids in moved(comparison).items():
+        if ids:
+            tell(f"{name} in B: {', '.join(ids)}")
     return 0
+
+
+def records_of(task: Task[Any], data: Path, rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Loads the records that a table of rows is about, by id; a picture that is missing costs its record only.
+
+    Raises:
+        InputError: There is none with the references of its row.
+    """
+    records, _ = task.load(data, on_error="skip")
+    wanted = {row["id"]: row["references"] for row in rows}
+    found = {each.id: each for each in records if wanted.get(each.id) == fingerprint(each.references)}
+    if not found:
+        raise InputError(
+            f"--data expects the data set of both reports. Received: {data}, which has none of their rows."
+        )
+    return {key: each if is_embedded(each, data) else replace(each, image=None) for key, each in found.items()}
 
 
 def as_json(comparison: Comparison) -> dict[str, Any]:
@@ -85,7 +111,7 @@ def as_json(comparison: Comparison) -> dict[str, Any]:
 
 def moved(comparison: Comparison) -> dict[str, list[str]]:
     """Lists the records that became better and those that became worse, the most changed first."""
-    return {name: [str(row["id"]) for row, _ in getattr(comparison, name)] for name in ("better", "worse")}
+    return {name: [str(row["id"]) for row, _ in getattr(comparison, name)[:NAMED]] for name in ("better", "worse")}
 
 
 if __name__ == "__main__":

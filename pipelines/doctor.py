@@ -15,6 +15,7 @@ from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, show
 from mmtoolkit.cli.options import Exclusion, Printing, Replacing
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers import Excluded, Fault, write_quarantine
+from mmtoolkit.scripts import is_korean
 
 if TYPE_CHECKING:
     from mmtoolkit.doctor import Health
@@ -59,7 +60,8 @@ def main(options: Options) -> int:
     health = examine(records, faults, folder=data, seed=options.seed, progress=progress_bar)
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
-        page = health_page(health, data)
+        korean = is_korean(text for record in records for text, _ in record.texts)
+        page = health_page(health, data, language="ko" if korean else "en")
         write_atomically(out, lambda file: file.write(page.encode()))
         tell(f"page: {out}")
     if quarantine:

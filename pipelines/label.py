@@ -21,6 +21,7 @@ from mmtoolkit.labelling import Labelling, LabelServer, Proposal, Proposer, Shee
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
 
+PROPOSALS = 3  # texts to choose from, at least
 WANTED = 20  # pictures: with fewer, fine-tuning has too little to train on and to choose by
 
 
@@ -100,7 +101,7 @@ def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callabl
     """Makes the function that proposes texts for a picture, or for a question about it."""
     from mmtoolkit.evaluation import predictions
 
-    search = task.choose_search(model, None, {})
+    search = task.choose_search(model, max(PROPOSALS, task.best_shown), {})
     source = model.image_source() if model.uses_images else None
 
     def ask(name: str, question: str) -> Proposal:

@@ -75,7 +75,7 @@ ARROWS: dict[str, set[str]] = {
     "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
     "monitoring": {"pictures", "vision"},  # not training: what is monitored and who monitors stay apart
     "training": {"data", "evaluation", "models", "monitoring", "presets", "readers", "reports", "vision", "run_folder"},
-    "serving": {"decoding", "evaluation", "html", "models", "text", "vision"},
+    "serving": {"decoding", "evaluation", "html", "models", "scenes", "text", "vision"},
     "tasks": BELOW_TASKS,
     "pipelines": BELOW_TASKS | {"tasks", "cli", "startup", "run_folder"},
 }

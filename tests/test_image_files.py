@@ -172,7 +172,7 @@ for name in sys.argv[2:]:
             read_image(Path(name), size=224)
         else:
             from mmtoolkit.doctor.pictures import inspect_picture
-            from mmtoolkit.html import upright
+            from mmtoolkit.image_files import upright
             inspect_picture(Path(name))
             upright(Path(name), 160)
         print("read")

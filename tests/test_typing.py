@@ -43,7 +43,7 @@ several: list[list[str]] = loaded.generate([b"", Path("b.jpg")], decoding="beam"
 shown: str = loaded.look("a.jpg").text
 loaded.look(3)  # error: Argument 1 to "look" of "Captioner" has incompatible type "int"
 loaded.generat(["a.jpg"])  # error: "Captioner" has no attribute "generat"; maybe "generate"?
-loaded.generate(["a.jpg"], nonsense=1)  # error: Unexpected keyword argument "nonsense" for "generate" of "Captioner"
+loaded.generate(["a.jpg"], nonsense=1)  # error: Unexpected keyword argument "nonsense" for overloaded function "generate"
 loaded.codec.vocabulary.token  # error: "Vocabulary" has no attribute "token"; maybe "tokens"?
 
 answerer = mm.VisualQA.from_preset("shapes_demo_vqa")

@@ -3,13 +3,12 @@
 from mmtoolkit.evaluation.environment import versions
 from mmtoolkit.evaluation.out_of_distribution import drawn, images_of, out_of_distribution
 from mmtoolkit.evaluation.prediction import Prediction, predict, predictions
-from mmtoolkit.evaluation.report import evaluate, fingerprint
+from mmtoolkit.evaluation.report import evaluate
 
 __all__ = [
     "Prediction",
     "drawn",
     "evaluate",
-    "fingerprint",
     "images_of",
     "out_of_distribution",
     "predict",

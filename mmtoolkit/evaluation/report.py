@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -12,6 +10,7 @@ from mmtoolkit.decoding import Search
 from mmtoolkit.evaluation.environment import versions
 from mmtoolkit.evaluation.prediction import predict, texts
 from mmtoolkit.metrics import Bootstrap, paired
+from mmtoolkit.records import fingerprint
 from mmtoolkit.task import Evaluation, Example, Grades, Metric, Output, Statistics, Task, summed
 from mmtoolkit.vision import ImageSource
 
@@ -98,16 +97,6 @@ def row_of(task: Task[Any], record: Example, output: Output, grades: Grades, sta
         "references": list(record.references),
         **dict(zip(task.metric.columns, statistics[record.id], strict=False)),
     }
-
-
-def fingerprint(references: Sequence[str]) -> str:
-    """Hashes the references of a record, by which two reports recognise it as the same.
-
-    Example:
-        >>> fingerprint(["a dog runs"])
-        'b92d2d94a4'
-    """
-    return hashlib.sha256(json.dumps(list(references)).encode()).hexdigest()[:10]
 
 
 def by_group(groups: Mapping[str, str], *tables: Statistics) -> list[list[float]]:

@@ -17,7 +17,8 @@ const WORDS = {
     total: (some, all) => `${some} of ${all} pictures are labelled.`, run: "Run next:",
     none: "Nothing is labelled yet: there is nothing to learn from.",
     few: (wanted) => `Fine-tuning wants ${wanted} labelled pictures or more.`,
-    ended: "mmtoolkit label has ended. You can close this page.",
+    ended: "mmtoolkit label has ended. You can close this page.", jump: "Pictures",
+    twice: (text) => `“${text}” is there twice.`, elsewhere: (text, name) => `“${text}” is also the text of ${name}.`,
   },
   ko: {
     caption: "설명", question: "질문", answer: "답",
@@ -33,12 +34,14 @@ const WORDS = {
     long: (some, most) => `글은 ${most}자까지 쓸 수 있는데 ${some}자입니다. 줄여 주세요.`,
     total: (some, all) => `사진 ${all}장 중 ${some}장을 마쳤습니다.`, run: "다음에 실행할 명령:",
     none: "아직 저장된 것이 없어서 학습할 수 없습니다.", few: (wanted) => `미세 조정에는 사진이 ${wanted}장 이상 필요합니다.`,
-    ended: "mmtoolkit label이 끝났습니다. 이 페이지를 닫아도 됩니다.",
+    ended: "mmtoolkit label이 끝났습니다. 이 페이지를 닫아도 됩니다.", jump: "사진 목록",
+    twice: (text) => `같은 글이 두 번 있습니다: “${text}”`, elsewhere: (text, name) => `${name}에도 같은 글이 있습니다: “${text}”`,
   },
 };
-const language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) || "en";
-const words = WORDS[language];
+let language = navigator.languages.map((tag) => tag.slice(0, 2)).find((tag) => tag in WORDS) || "en";
+let words = WORDS[language]; // of the browser, until it is known what the table is in
 const element = (id) => document.getElementById(id);
+const BEFORE = 4, SHOWN = 12; // small pictures: before this one, and all
 const PAUSE = 300, AGAIN = 1000; // milliseconds: of typing before it is saved; between two tries to reach the server
 
 let start; // what the server said first
@@ -133,7 +136,14 @@ async function send(name, labels) {
   if (waiting.get(name) === labels) waiting.delete(name); // else it was written in meanwhile
   labelled = new Set(answer.labelled);
   progress();
+  if (name === start.names[at]) warn(answer.doubled);
   if (!changed) tell("saved", name, start.file);
+}
+
+function warn(doubled) { // of texts that are there already
+  const texts = doubled.map(([text, name]) => name === start.names[at] ? words.twice(text) : words.elsewhere(text, name));
+  element("doubled").textContent = [...new Set(texts)].join(" ");
+  element("doubled").hidden = !texts.length;
 }
 
 function keep() { // what is written here waits for the server from now on
@@ -213,7 +223,24 @@ function show(index, saved) {
   labels.forEach((label) => add(label, "typed"));
   if (!labels.length) add(start.fields.map((field) => (field === "question" ? question : "")), "proposed");
   focus(element("entries").firstChild);
+  warn([]);
+  lineUp();
   progress();
+}
+
+function lineUp() { // some pictures around this one, to jump to
+  const first = Math.max(0, Math.min(at - BEFORE, start.names.length - SHOWN));
+  element("strip").hidden = start.names.length < 2;
+  element("strip").replaceChildren(...start.names.slice(first, first + SHOWN).map((name, number) => {
+    const button = document.createElement("button"), small = button.appendChild(new Image());
+    small.src = `${address(name)}&small=1`;
+    small.alt = button.title = button.dataset.name = name;
+    if (first + number === at) button.setAttribute("aria-current", "true");
+    button.addEventListener("click", () => visit(first + number, 1));
+    return button;
+  }));
+  const strip = element("strip"), here = strip.querySelector("[aria-current]");
+  if (here) strip.scrollLeft = here.offsetLeft - (strip.clientWidth - here.offsetWidth) / 2;
 }
 
 const address = (name) => `/picture?${new URLSearchParams({ image: name })}`;
@@ -230,6 +257,7 @@ function add(label, origin) {
     area.classList.toggle("last", place === start.fields.length - 1);
     area.addEventListener("focus", () => enter(entry));
     area.addEventListener("input", () => field === "question" ? asking(entry) : typed(entry));
+    area.addEventListener("input", showChosen);
     if (field === "question") area.addEventListener("change", () => asked(entry));
   });
   if (label.every(Boolean)) entry.dataset.old = "yes";
@@ -283,6 +311,7 @@ function progress() {
   const all = start.names.length;
   element("place").textContent = at < all ? words.place(at + 1, all) : "";
   element("count").textContent = words.count(labelled.size);
+  for (const each of element("strip").children) each.classList.toggle("done", labelled.has(each.dataset.name));
 }
 
 // --- what the model says ---
@@ -317,6 +346,7 @@ function offer(answer) {
   element("texts").replaceChildren(...answer.texts.map(([text, probability]) => {
     const button = document.createElement("button");
     button.append(text);
+    button.dataset.text = text;
     if (probability !== null) {
       button.appendChild(document.createElement("small")).textContent = `${Math.round(100 * probability)} %`;
     }
@@ -325,12 +355,19 @@ function offer(answer) {
   }));
   const repeated = start.fields.length === 1 && element("entries").children.length > 1;
   if (current.dataset.origin === "proposed" && !current.querySelector(".last").value && !repeated) putBack();
+  showChosen();
+}
+
+function showChosen() { // which proposal is the text
+  const text = current.querySelector(".last").value.trim();
+  for (const each of element("texts").children) each.setAttribute("aria-pressed", each.dataset.text === text);
 }
 
 function take(text) {
   const area = current.querySelector(".last");
   area.value = text;
   typed(current);
+  showChosen();
   area.focus();
 }
 
@@ -340,6 +377,7 @@ function putBack() {
   if (current.dataset.origin === "proposed") {
     current.querySelector(".last").value = text;
     mark(current, "proposed");
+    showChosen();
   } else take(text);
 }
 
@@ -352,7 +390,7 @@ async function showEnd(mine) {
   at = start.names.length;
   current = null;
   summarise(summary);
-  element("work").hidden = true;
+  element("work").hidden = element("strip").hidden = true;
   element("end").hidden = false;
   element("done").focus();
 }
@@ -408,10 +446,13 @@ function leave(event) {
 }
 
 async function begin() {
+  start = await ask("/start");
+  language = start.language || language;
+  words = WORDS[language];
   document.documentElement.lang = language;
   for (const each of document.querySelectorAll("[data-word]")) each.textContent = words[each.dataset.word];
   element("keys").innerHTML = words.keys;
-  start = await ask("/start");
+  element("strip").setAttribute("aria-label", words.jump);
   labelled = new Set(start.labelled);
   element("next").addEventListener("click", next);
   element("back").addEventListener("click", () => step(-1));

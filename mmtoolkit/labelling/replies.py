@@ -5,20 +5,25 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+import unicodedata
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from threading import Event, Lock
 from typing import Any, NamedTuple
 
+from PIL import Image
+
 from mmtoolkit.errors import InputError
-from mmtoolkit.html import jpeg, upright
+from mmtoolkit.html import Words, jpeg
+from mmtoolkit.image_files import upright
 from mmtoolkit.labelling.label_html import label_page
 from mmtoolkit.labelling.proposals import Proposer
 from mmtoolkit.labelling.table import LONGEST, Sheet, check_name, labels, save
 
 SIDE = 1600  # pixels: the longer side of a picture on the page, at most
+SMALL = 96  # of one to jump to
 AHEAD = 8  # proposals made for the pictures after the current one
 Fields = Mapping[str, Any]
 
@@ -99,15 +104,18 @@ def page_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def start_reply(work: Labelling, fields: Fields) -> Reply:
-    """Returns the initial data of the page: the names of the pictures, and which of them have labels."""
+    """Returns the initial data of the page: the names of the pictures, which have labels, and in what language."""
+    saved = labels(work.sheet)
+    texts = [text for held in saved.values() for label in held for text in label]
     return as_json(
         {
             "table": work.table,
+            "language": Words.of(texts).language if texts else "",
             "file": work.sheet.path.name,
             "fields": work.sheet.texts,
             "longest": LONGEST,
             "names": list(work.sheet.pictures),
-            "labelled": list(labels(work.sheet)),
+            "labelled": list(saved),
             "proposes": work.proposer is not None,
         }
     )
@@ -128,11 +136,14 @@ def item_reply(work: Labelling, fields: Fields) -> Reply:
 
 
 def picture_reply(work: Labelling, fields: Fields) -> Reply:
-    """Returns a picture in a form that every browser shows."""
+    """Returns a picture in a form that every browser shows; a small one that cannot be read is grey."""
     name, path = picture(work, fields)
+    small = bool(fields.get("small"))
     try:
-        return Reply(200, "image/jpeg", browser_jpeg(work, path))
+        return Reply(200, "image/jpeg", browser_jpeg(work, path, small=small))
     except Exception as error:
+        if small:
+            return Reply(200, "image/jpeg", jpeg(Image.new("RGB", (SMALL, SMALL), "grey")))
         return as_json({"error": unreadable_message(name, error)}, 415)
 
 
@@ -165,7 +176,38 @@ def save_reply(work: Labelling, fields: Fields) -> Reply:
         if work.ended.is_set():
             raise InputError("expected a labelling that goes on. Received: one that has ended; start it again.")
         save(work.sheet, name, given)
-        return as_json({"labelled": list(labels(work.sheet))})
+        saved = labels(work.sheet)
+        return as_json({"labelled": list(saved), "doubled": doubled(saved, name, given)})
+
+
+def doubled(saved: Mapping[str, Any], name: str, given: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Lists the captions of a picture that are there twice, each with the name of the picture that has it too.
+
+    A question is listed where its picture has it twice; other pictures may have the same question and answer.
+
+    Example:
+        >>> doubled({"1.jpg": [["A dog."]], "2.jpg": [["a dog"]]}, "2.jpg", [["a dog"]])
+        [['a dog', '1.jpg']]
+    """
+    captions = [(other, label) for other, held in saved.items() for label in held if other != name and len(label) == 1]
+    others = {alike(text): other for other, (text,) in captions}
+    found: dict[str, list[str]] = {}
+    for count, (text, *_) in enumerate(given):
+        if alike(text) in map(alike, (before[0] for before in given[:count])):
+            found[alike(text)] = [text, name]
+        elif alike(text) in others:
+            found[alike(text)] = [text, others[alike(text)]]
+    return list(found.values())
+
+
+def alike(text: str) -> str:
+    """Returns a text without what does not make it another one: case, blanks and the point at its end.
+
+    Example:
+        >>> alike(" A  dog .")
+        'a dog'
+    """
+    return " ".join(unicodedata.normalize("NFC", text).casefold().split()).rstrip(" .")
 
 
 def is_label(given: object, width: int) -> bool:
@@ -181,20 +223,26 @@ def picture(work: Labelling, fields: Fields) -> tuple[str, Path]:
     return name, work.sheet.pictures[name]
 
 
-def browser_jpeg(work: Labelling, path: Path) -> bytes:
+def browser_jpeg(work: Labelling, path: Path, *, small: bool = False) -> bytes:
     """Returns a picture as JPEG; one is decoded at a time.
 
     Raises:
         OSError: It cannot be read, or has become a pipe, whose reader would wait.
     """
     with work.decoding:
-        return decoded_jpeg(path, path.stat().st_mtime_ns)
+        return (small_jpeg if small else large_jpeg)(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=16)
-def decoded_jpeg(path: Path, changed: int) -> bytes:
+def large_jpeg(path: Path, changed: int) -> bytes:
     """Returns a picture as JPEG; `changed`, its modification time, keeps the cache from an old version."""
     return jpeg(upright(path, SIDE))
+
+
+@lru_cache(maxsize=512)
+def small_jpeg(path: Path, changed: int) -> bytes:
+    """Returns a small picture as JPEG, as `large_jpeg` does a large one."""
+    return jpeg(upright(path, SMALL))
 
 
 def unreadable_message(name: str, error: Exception) -> str:

@@ -51,10 +51,8 @@ def score_captions(
     Raises:
         InputError: Nothing to score, an image on one side only, an image without references, an unknown `tokenize`.
     """
-    given, wanted = by_image(hypotheses), by_image(references)
-    if any(isinstance(each, str) for each in wanted.values()):
-        raise InputError("Expected a list of references for each image. Received: a text; put it into a list.")
-    return corpus_scores(summed(caption_statistics(given, wanted, tokenize=tokenize)))
+    statistics = caption_statistics(by_image(hypotheses), by_image(references), tokenize=tokenize)
+    return corpus_scores(summed(statistics))
 
 
 def by_image(texts: Any) -> Mapping[Any, Any]:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from mmtoolkit.models.model import Model
+from typing import Any
 
 
 class Companions:
@@ -22,10 +19,10 @@ class Companions:
         entries: Models, or the folders of their presets.
     """
 
-    def __init__(self, entries: Mapping[str, Model | Path] | None = None) -> None:
-        self.entries: dict[str, Model | Path] = dict(entries or {})
+    def __init__(self, entries: Mapping[str, Any] | None = None) -> None:
+        self.entries: dict[str, Any] = dict(entries or {})
 
-    def model(self, name: str, kind: type[Model]) -> Any:
+    def model(self, name: str, kind: Any) -> Any:
         """Returns the model of that name and class, or `None`.
 
         Raises:

@@ -101,7 +101,7 @@ def caption_views(
     """
     weights = model.attention_weights(inputs, captions) if images and model.has_attention else [None] * len(images)
     return [
-        picture_view(image, words, each, size=model.image_size, grid=model.grid)
+        picture_view(image, words, each, grid=model.grid)
         for image, words, each in zip(images, model.codec.split(captions), weights, strict=True)
     ]
 
@@ -122,6 +122,6 @@ def question_views(
     grid, weights = (model.grid, model.attention_weights(inputs)) if attended else ((1, 1), [None] * len(images))
     hops = [f"hop {number}" for number in range(1, model.fusion.hops)] if attended else []
     return [
-        picture_view(image, [*hops, answer], each, size=model.image_size, grid=grid, title=question)
+        picture_view(image, [*hops, answer], each, grid=grid, title=question)
         for image, question, answer, each in zip(images, questions, answers, weights, strict=True)
     ]

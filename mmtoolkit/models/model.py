@@ -78,6 +78,12 @@ class Model(KerasModel):
             )
         super().compile(optimizer, loss, *arguments, **options)
 
+    def compile_from_config(self, config: dict[str, Any]) -> None:
+        """Compiles a loaded model as it was when it was saved; Keras asks for this where `compile` is a class's own."""
+        self.compile(**keras.saving.deserialize_keras_object(config))
+        if self.optimizer and self.built:
+            self.optimizer.build(self.trainable_variables)
+
     def export(self, *arguments: Any, **options: Any) -> None:
         """Refuses Keras' own export, which has neither the decoder of pictures nor the search."""
         raise InputError(

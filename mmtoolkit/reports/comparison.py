@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.html import escape, page, table
 from mmtoolkit.metrics import Bootstrap, paired
 from mmtoolkit.metrics.intervals import Interval
 from mmtoolkit.reports.report_html import flat
@@ -15,7 +14,7 @@ from mmtoolkit.task import Metric, summed
 SETTINGS = (
     *("data_sha256", "train_sha256", "vgg19_sha256", "precision", "split", "epoch", "decoding", "options", "versions"),
 )
-SHOWN = 8  # of the records that became better, and of those that became worse
+SHOWN = 24  # of the records that became better, of those that became worse, and of the others
 
 Row = Mapping[str, Any]
 
@@ -56,7 +55,9 @@ class Comparison(NamedTuple):
         changes: The scores, and the shares of the grades.
         settings: Options, hashes and versions that differ: the name, A's value and B's.
         better: Records whose output is better in B than in A, the largest gain first, as pairs of rows.
-        worse: The others, the largest loss first.
+        worse: Those whose output is worse, the largest loss first.
+        equal: Some of the others.
+        counts: How many records are better in B, worse, and equal.
     """
 
     metric: Metric
@@ -66,6 +67,22 @@ class Comparison(NamedTuple):
     settings: list[list[str]]
     better: list[tuple[Row, Row]]
     worse: list[tuple[Row, Row]]
+    equal: list[tuple[Row, Row]]
+    counts: tuple[int, int, int]
+
+    @property
+    def verdict(self) -> str:
+        """`"A"` or `"B"`, which is better in the score that decides; empty where the difference is noise."""
+        decisive = self.decisive
+        if decisive is None or not decisive.beyond_noise:
+            return ""
+        return "B" if self.metric.is_better(decisive.name, decisive.second, decisive.first) else "A"
+
+    @property
+    def decisive(self) -> Change | None:
+        """The change of the score that decides, or of the first one that both have."""
+        named = {change.name: change for change in self.changes}
+        return next((named[name] for name in self.metric.names if name in named), None)
 
 
 def compare(metric: Metric, reports: tuple[Row, Row], tables: tuple[Sequence[Row], Sequence[Row]]) -> Comparison:
@@ -131,16 +148,18 @@ def different(first: Row, second: Row) -> list[list[str]]:
 
 def moved(
     metric: Metric, pairs: Sequence[tuple[Row, Row]], name: str
-) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]]]:
-    """Lists the records whose statistic of that name improved most, and those that lost most."""
+) -> tuple[list[tuple[Row, Row]], list[tuple[Row, Row]], list[tuple[Row, Row]], tuple[int, int, int]]:
+    """Lists the records whose statistic of that name improved most, those that lost most, others, and counts them."""
     sign = 1 if metric.better(name) == "higher" else -1
 
     def gain(pair: tuple[Row, Row]) -> float:
         return sign * float(pair[1][name] - pair[0][name])
 
     ordered = sorted(pairs, key=gain, reverse=True)
-    better = [pair for pair in ordered[:SHOWN] if gain(pair) > 0]
-    return better, [pair for pair in ordered[::-1][:SHOWN] if gain(pair) < 0]
+    better = [pair for pair in ordered if gain(pair) > 0]
+    worse = [pair for pair in ordered[::-1] if gain(pair) < 0]
+    equal = [pair for pair in pairs if gain(pair) == 0]
+    return better[:SHOWN], worse[:SHOWN], equal[:SHOWN], (len(better), len(worse), len(equal))
 
 
 def change_rows(comparison: Comparison) -> list[list[str]]:
@@ -153,23 +172,3 @@ def change_rows(comparison: Comparison) -> list[list[str]]:
         values = (change.first, change.second, change.difference)
         rows.append([change.name, *(printed(change.name, value) for value in values), f"{low} to {high}", mark])
     return rows
-
-
-def comparison_page(comparison: Comparison, names: tuple[str, str]) -> str:
-    """Renders a comparison of two runs of some names as a self-contained page."""
-    weighted = comparison.metric.corpus_weighted
-    why = "".join(f", and {name} with them: it weighs words by all records of a report" for name in sorted(weighted))
-    left = f", {comparison.left_out} that only one has are left out{why}" if comparison.left_out else ""
-    lead = f"<p class=lead>A: {escape(names[0])}<br>B: {escape(names[1])}<br>{comparison.records:,} records{left}</p>"
-    sections = [("What changed", table(change_rows(comparison)))]
-    for title, pairs in (("Better in B", comparison.better), ("Worse in B", comparison.worse)):
-        rows = [["", "A", "B"]]
-        for a, b in pairs:
-            name = f"{a['group']}: {a['input']}" if a["input"] else a["id"]
-            rows.append([name, a["output"], b["output"]])
-        if pairs:
-            sections.append((title, table(rows)))
-    if comparison.settings:
-        sections.append(("Different settings", table([["", "A", "B"], *comparison.settings])))
-    body = "".join(f"<section><h2>{title}</h2>{content}</section>" for title, content in sections)
-    return page("Two runs compared", lead + body)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import datetime
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import file_digest, parse_json, read_whole, write_atomically, write_json
-from mmtoolkit.records import digest, is_inside
+from mmtoolkit.records import digest, is_embedded
 from mmtoolkit.reports.older import renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import MOST_BYTES, read_rows, write_rows
@@ -39,7 +40,7 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
         write_json(path, content)
         return [path]
     write_rows(path.with_suffix(TABLE), rows)
-    page = report_page(task, content, title(path), views_of=views)
+    page = report_page(task, content, title(path), views_of=views, date=f"{datetime.date.today()}")
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
     content[TABLE_SHA256] = file_digest(path.with_suffix(TABLE))
     write_json(path, content)  # last: where it is, the others are
@@ -77,12 +78,6 @@ def save_report(
     outputs = [row["output"] for row in shown]
     views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
     return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
-
-
-def is_embedded(record: Any, data: Path | None) -> bool:
-    """Checks whether a record's picture belongs on a page: an untrusted table may name any file."""
-    image = getattr(record, "image", None)
-    return data is None or image is None or is_inside(image, data)
 
 
 def read_report(path: Path) -> dict[str, Any]:

@@ -11,25 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mmtoolkit.html import escape, inlined
+from mmtoolkit.html import Words, escape, inlined, shares
+from mmtoolkit.html.fixed_words import ENGLISH
 from mmtoolkit.pictures import HEAT, draw
 from mmtoolkit.task import MatrixView, PictureView, SeriesView, View, WordsView
 
-SIDE = 224  # pixels of a picture on the page
-STYLE = """
-ul.looks{list-style:none;margin:0;padding:0;display:grid;gap:.8rem;
-grid-template-columns:repeat(auto-fill,minmax(min(47%,15rem),1fr))}
-ul.looks>li{background:var(--card);border-radius:.5rem;padding:.7rem;min-width:0}
-.look{position:relative}.look img,.look canvas{display:block;width:100%;border-radius:.3rem}
-.look canvas{position:absolute;inset:0;height:100%;pointer-events:none}
-.words{margin:.5rem 0}.words button{font:inherit;color:inherit;background:none;border:0;padding:.1rem .2rem;
-border-radius:.25rem;border-bottom:2px solid var(--line);cursor:pointer}
-.words button:hover,.words button:focus-visible,.words button[aria-pressed=true]{
-background:var(--good);color:var(--paper)}
-.weighed span,.matrix td{background:color-mix(in srgb,var(--good) calc(100%*var(--w)),transparent)}
-.matrix{overflow-x:auto}.matrix td{width:2rem;height:2rem}
-ul.looks p{margin:.3rem 0;overflow-wrap:anywhere}
-"""
+SIDE = 224  # pixels of the longer side of a picture on the page
 HINT = "Point at a word, tap it or choose it with Tab to see what the model attended to."
 # Lays the attention of the word that is pointed at, or chosen by keyboard or finger, over the picture.
 SCRIPT = """
@@ -50,7 +37,15 @@ item.addEventListener('pointerleave',()=>show());item.addEventListener('keydown'
 """.replace("HEAT", json.dumps(HEAT.tolist()))
 
 
-def examples(report: Mapping[str, Any], views: Mapping[str, View], *, rule: str, score: str, percent: bool) -> str:
+def examples(
+    report: Mapping[str, Any],
+    views: Mapping[str, View],
+    *,
+    rule: str,
+    score: str,
+    percent: bool,
+    words: Words = ENGLISH,
+) -> str:
     """Renders the examples of each grade with their views.
 
     Args:
@@ -59,26 +54,32 @@ def examples(report: Mapping[str, Any], views: Mapping[str, View], *, rule: str,
         rule: How grades are cut, in a sentence.
         score: The name of the score by which they are cut.
         percent: Whether an output's score is a probability, to be shown beside it.
+        words: The language of the page.
     """
+    groups = report.get("groups", {})
+    if not groups:
+        return ""
     parts = []
-    for name, group in report.get("groups", {}).items():
+    for name, group in groups.items():
         mark = report.get("group_marks", {}).get(name)
-        cut = f", {score} from {mark:.2f}" if mark is not None else ""
-        items = "".join(item(row, views.get(row["id"]), percent=percent) for row in group["examples"])
-        parts.append(f"<h3>{escape(name)}: {group['share']:.1f} %{escape(cut)}</h3><ul class=looks>{items}</ul>")
+        cut = ", " + words("{score} from {mark}", score=score, mark=f"{mark:.2f}") if mark is not None else ""
+        items = "".join(item(row, views.get(row["id"]), percent=percent, words=words) for row in group["examples"])
+        title = f"{words(name)}: {group['share']:.1f} %{cut}"
+        parts.append(f"<h3>{escape(title)}</h3><ul class=looks>{items}</ul>")
+    drawn = shares({words(name): group["share"] for name, group in groups.items()})
     attended = any(isinstance(view, PictureView) and view.maps is not None for view in views.values())
-    lead = f"<p class=soft>{escape(rule)}</p>" if rule and "group_marks" in report else ""
-    return lead + (f"<p class=soft>{HINT}</p>" if attended else "") + "".join(parts)
+    lead = f"<p class=soft>{escape(words(rule))}</p>" if rule and "group_marks" in report else ""
+    return drawn + lead + (f"<p class=soft>{escape(words(HINT))}</p>" if attended else "") + "".join(parts)
 
 
-def item(row: Mapping[str, Any], view: View | None, *, percent: bool) -> str:
+def item(row: Mapping[str, Any], view: View | None, *, percent: bool, words: Words = ENGLISH) -> str:
     """Renders one example: its view, the input, the output, and what people gave."""
-    asked = f"<p><b>{escape(row['input'])}</b></p>" if row.get("input") else ""
+    asked = f"<p><strong>{escape(row['input'])}</strong></p>" if row.get("input") else ""
     odds = f" <small>{100 * row['score']:.0f} %</small>" if percent else ""
-    given = " · ".join(dict.fromkeys(row["references"]))
+    given = words("people: {texts}", texts=" · ".join(dict.fromkeys(row["references"])))
     return (
         f"<li>{figure(view, row['group'])}{asked}<p class=words>{output(view, row['output'])}{odds}</p>"
-        f"<p><small>people: {escape(given)}</small></p>"
+        f"<p><small>{escape(given)}</small></p>"
         f"<p><small><code>{escape(row['group'])}</code></small></p></li>"
     )
 
@@ -87,8 +88,11 @@ def figure(view: View | None, name: str) -> str:
     """Renders the view above the output of an example."""
     match view:
         case PictureView(pixels):
-            picture = Image.fromarray(pixels).resize((SIDE, SIDE), Image.Resampling.LANCZOS)
-            return f'<div class=look>{inlined(picture, alt=name)}<canvas width="{SIDE}" height="{SIDE}"></canvas></div>'
+            picture = Image.fromarray(pixels)
+            wide, high = (max(1, round(SIDE * side / max(picture.size))) for side in picture.size)
+            picture = picture.resize((wide, high), Image.Resampling.LANCZOS)
+            canvas = f'<canvas width="{wide}" height="{high}"></canvas>'
+            return f"<div class=look style=--sides:{wide / high:.4f}>{inlined(picture, alt=name)}{canvas}</div>"
         case MatrixView(rows, columns, weights):
             head = "".join(f"<th>{escape(word)}</th>" for word in columns)
             lines = "".join(

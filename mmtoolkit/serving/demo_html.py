@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
+import random
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 from mmtoolkit.html import page
+from mmtoolkit.scenes import draw_scene, sample_scene
 from mmtoolkit.serving.loaded import ServedModel, ServedVersions
 
 FOLDER = Path(__file__).parent
+SAMPLES, SAMPLE_SEED, SAMPLE_SIDE = 3, 27, 160  # pictures to try, drawn anew and embedded in the page
 PAGE_HEADERS = [
     (
         "Content-Security-Policy",
@@ -26,8 +32,14 @@ def served_page(models: Mapping[str, ServedVersions]) -> bytes:
     """Builds the page on which a person asks the models."""
     body, script = ((FOLDER / name).read_text(encoding="utf-8") for name in ("page.html", "page.js"))
     known = {name: capabilities(served.newest) for name, served in models.items()}
-    described = json.dumps(known).replace("<", "\\u003c")
-    return page("mmtoolkit", body, script=f"const MODELS = {described};\n{script}").encode()
+    constants = {"MODELS": known, "SAMPLES": sample_pictures()}
+    given = "".join(f"const {name} = {embedded(value)};\n" for name, value in constants.items())
+    return page("mmtoolkit", body, script=given + script).encode("utf-8", "replace")
+
+
+def embedded(value: object) -> str:
+    """Returns a value as JSON that ends no script."""
+    return json.dumps(value).replace("<", "\\u003c")
 
 
 def capabilities(model: ServedModel) -> dict[str, object]:
@@ -37,4 +49,16 @@ def capabilities(model: ServedModel) -> dict[str, object]:
         "signatures": list(model.signatures),
         "questions": "question" in inputs,
         "pictures": "image_bytes" in inputs,
+        "card": model.card,
     }
+
+
+@cache
+def sample_pictures() -> list[str]:
+    """Draws scenes to try, as `data:` addresses."""
+    generator, pictures = random.Random(SAMPLE_SEED), []
+    for _ in range(SAMPLES):
+        buffer = io.BytesIO()
+        draw_scene(sample_scene(generator), size=SAMPLE_SIDE).save(buffer, "PNG")
+        pictures.append(f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode()}")
+    return pictures

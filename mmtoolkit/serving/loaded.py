@@ -14,6 +14,7 @@ import tensorflow_text  # noqa: F401  # its operations, which the stock server h
 from mmtoolkit.errors import InputError
 from mmtoolkit.serving.rest import Refused
 from mmtoolkit.serving.savedmodel import SERVE, read_model, served_signatures, versions_in
+from mmtoolkit.serving.served_card import read_card
 
 STATUS = {  # HTTP status by error code, as of TensorFlow Serving; others are 500
     tf.errors.CANCELLED: 499,
@@ -49,6 +50,7 @@ class ServedModel:
     def __init__(self, folder: Path) -> None:
         self.name, self.version = model_name(folder.parent), int(folder.name)
         self.signatures = served_signatures(read_model(folder))
+        self.card = read_card(folder)
         with tf.Graph().as_default() as graph:
             self.session = tf.compat.v1.Session(graph=graph)
             try:

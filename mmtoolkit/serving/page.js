@@ -6,6 +6,8 @@ const WORDS = {
       "where the model looked.", others: "It could also be", looking: "Looking …", question_first: "Type a question.",
     gone: "The server does not answer. Is it running?", failed: (why) => `The server says: ${why}`, other: "한국어",
     look: (n) => `look ${n}`, score: (s) => `score ${s}`, nothing: "The model says nothing.",
+    samples: "or try one of these:", sample: (n) => `sample ${n}`, about: "What this model is", programs: "Ask it from a program",
+    copy: "Copy", copied: "Copied.", data: "trained on", limits: "limits", licence: "licence", scores: "scores",
     bad: { empty: "The file is empty.", "too large": "The picture has too many pixels.",
       unreadable: "This is no picture that can be read: JPEG, PNG, GIF, BMP or WebP (neither transparent nor moving) are." },
   },
@@ -15,6 +17,8 @@ const WORDS = {
     others: "다른 후보", looking: "보는 중 …", question_first: "질문을 적어 주세요.",
     gone: "서버가 대답하지 않습니다. 실행 중인가요?", failed: (why) => `서버의 말: ${why}`, other: "English",
     look: (n) => `${n}번째 눈길`, score: (s) => `점수 ${s}`, nothing: "모델이 아무 말도 하지 않습니다.",
+    samples: "아니면 이 그림으로 해 보세요.", sample: (n) => `예시 ${n}`, about: "이 모델에 대하여", programs: "프로그램에서 묻기",
+    copy: "복사", copied: "복사했습니다.", data: "학습 데이터", limits: "한계", licence: "이용 허락", scores: "점수",
     bad: { empty: "빈 파일입니다.", "too large": "사진의 화소가 너무 많습니다.",
       unreadable: "읽을 수 있는 사진이 아닙니다. JPEG, PNG, GIF, BMP, (투명하거나 움직이지 않는) WebP를 읽습니다." },
   },
@@ -26,7 +30,43 @@ function speak() {
   document.documentElement.lang = language;
   for (const each of document.querySelectorAll("[data-word]")) each.textContent = WORDS[language][each.dataset.word];
   $("language").textContent = WORDS[language].other;
+  describe();
 }
+
+function describe() { // what the model is, from its card, and how a program asks it
+  const { card } = model(), rows = ["data", "limits", "licence"].filter((name) => card[name]).map((name) => [name, card[name]]);
+  const scores = Object.entries(card.scores || {}).map(([name, value]) => `${name} ${Number(value.toFixed(2))}`);
+  if (scores.length) rows.push(["scores", scores.join(" · ")]);
+  $("card").replaceChildren(...rows.flatMap(([name, text]) => [["dt", WORDS[language][name]], ["dd", text]]).map(([tag, text]) => {
+    const part = document.createElement(tag);
+    part.textContent = text;
+    return part;
+  }));
+  $("about").hidden = !rows.length;
+  $("snippet").textContent = PROGRAMS[document.querySelector("[data-program][aria-pressed=true]").dataset.program]();
+}
+
+const place = () => (location.protocol === "file:" ? "http://localhost:8501/" : location.href.replace(/[?#].*/, ""));
+const address = () => `${place()}v1/models/${encodeURIComponent($("model").value)}:predict`.replace(/'/g, "%27");
+const asked = () => model().questions && `"question": [${JSON.stringify($("question").value.trim() || "how many?")}]`;
+const result = () => (model().questions ? "answers" : "caption");
+const quoted = (text) => `'${text.replace(/'/g, "'\\''")}'`; // for a shell
+const PROGRAMS = {
+  curl: () => {
+    const send = `curl -s -H 'Content-Type: application/json' -d @- \\\n  ${quoted(address())}`;
+    if (!model().pictures) return `printf %s ${quoted(`{"inputs": {${asked()}}}`)} |\n${send}`;
+    const start = quoted('{"inputs": {"image_bytes": [{"b64": "'), end = quoted(`"}]${asked() ? `, ${asked()}` : ""}}}`);
+    return `(printf %s ${start}\n base64 < photo.jpg | tr -d '\\n'\n printf %s ${end}) |\n${send}`;
+  },
+  python: () => [
+    "import base64, json, urllib.request", "",
+    ...(model().pictures ? ['picture = base64.b64encode(open("photo.jpg", "rb").read()).decode()'] : []),
+    `inputs = {${[model().pictures && '"image_bytes": [{"b64": picture}]', asked()].filter(Boolean).join(", ")}}`,
+    'body, kind = json.dumps({"inputs": inputs}).encode(), {"Content-Type": "application/json"}',
+    "request = urllib.request.Request(", `    "${address()}", body, kind)`,
+    `print(json.load(urllib.request.urlopen(request))["outputs"]["${result()}"][0])`,
+  ].join("\n"),
+};
 
 function say(text, bad = false) {
   $("status").textContent = text;
@@ -39,6 +79,7 @@ function clear() {
   $("heat").getContext("2d").clearRect(0, 0, 448, 448);
   for (const id of ["words", "answers", "others"]) $(id).replaceChildren();
   for (const id of ["hint", "score", "more"]) $(id).hidden = true;
+  $("words").className = "";
 }
 
 async function predict(signature, inputs) {
@@ -136,6 +177,7 @@ async function answer(inputs, looks, mine) {
     if (maps.length > 1) {
       const buttons = maps.map((map, i) => wordButton(WORDS[language].look(i + 1), map));
       $("words").replaceChildren(...buttons);
+      $("words").className = "hops";
     }
     show(maps[maps.length - 1]);
   }
@@ -162,23 +204,26 @@ async function look() {
 function take(file) {
   if (!file) return;
   const reader = new FileReader();
-  reader.onload = () => {
-    bytes = reader.result.slice(reader.result.indexOf(",") + 1);
-    if ($("picture").src) URL.revokeObjectURL($("picture").src);
-    $("picture").src = URL.createObjectURL(file);
-    $("picture").alt = file.name;
-    $("picture").onload = ({ target: { naturalWidth: wide, naturalHeight: high, style } }) => {
-      style.minWidth = high < 1.5 * wide ? "min(100%, 18rem)" : ""; // small pictures are shown large
-    };
-    $("figure").hidden = false;
-    look();
-  };
+  reader.onload = () => put(reader.result, URL.createObjectURL(file), file.name);
   reader.readAsDataURL(file);
+}
+
+function put(data, source, name) { // a picture as a data: address, and where it is shown from
+  bytes = data.slice(data.indexOf(",") + 1);
+  if ($("picture").src.startsWith("blob:")) URL.revokeObjectURL($("picture").src);
+  $("picture").src = source;
+  $("picture").alt = name;
+  $("picture").onload = ({ target: { naturalWidth: wide, naturalHeight: high, style } }) => {
+    style.minWidth = high < 1.5 * wide ? "min(80vw, 18rem)" : ""; // small pictures are shown large
+  };
+  $("figure").hidden = false;
+  look();
 }
 
 function chosen() {
   $("asking").hidden = !model().questions;
   $("drop").hidden = !model().pictures;
+  describe();
   look();
 }
 
@@ -204,5 +249,25 @@ $("language").addEventListener("click", () => { language = language === "en" ? "
 $("model").replaceChildren(...Object.keys(MODELS).map((name) => new Option(name)));
 $("model").addEventListener("change", chosen);
 $("choice").hidden = Object.keys(MODELS).length < 2;
+$("samples").replaceChildren(...SAMPLES.map((data, i) => {
+  const button = document.createElement("button"), picture = button.appendChild(new Image());
+  button.type = "button";
+  picture.src = data;
+  picture.alt = WORDS[language].sample(i + 1);
+  button.addEventListener("click", () => put(data, data, picture.alt));
+  return button;
+}));
+for (const button of document.querySelectorAll("[data-program]")) {
+  button.addEventListener("click", () => {
+    for (const each of document.querySelectorAll("[data-program]")) each.setAttribute("aria-pressed", each === button);
+    describe();
+  });
+}
+$("question").addEventListener("change", describe);
+$("copy").addEventListener("click", async () => {
+  await navigator.clipboard.writeText($("snippet").textContent);
+  say(WORDS[language].copied);
+});
+$("copy").hidden = !navigator.clipboard; // a page that came without encryption from elsewhere has none
 speak();
 chosen();

@@ -1,10 +1,12 @@
 """The vocabulary of every job: a task, its examples, its outputs, its metric and its views."""
 
 from mmtoolkit.task.metric import Direction, Metric, Statistics, Texts, summed
-from mmtoolkit.task.task import Evaluation, Example, Form, Grades, OnError, Output, Section, Task
+from mmtoolkit.task.task import Bars, Diagonal, Evaluation, Example, Form, Grades, OnError, Output, Part, Section, Task
 from mmtoolkit.task.views import MatrixView, PictureView, SeriesView, View, WordsView
 
 __all__ = [
+    "Bars",
+    "Diagonal",
     "Direction",
     "Evaluation",
     "Example",
@@ -14,6 +16,7 @@ __all__ = [
     "Metric",
     "OnError",
     "Output",
+    "Part",
     "PictureView",
     "Section",
     "SeriesView",

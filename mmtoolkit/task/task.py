@@ -87,6 +87,49 @@ class Section(NamedTuple):
     note: str = ""
 
 
+class Bars(NamedTuple):
+    """One part of a report's page: a heading, and a bar for each of some values.
+
+    Args:
+        title: The heading.
+        rows: What each bar is for, its value, and a remark.
+        most: The value of a full bar.
+        heads: What the bars are for, where the heading does not say it.
+        unit: What is written behind each value.
+    """
+
+    title: str
+    rows: Sequence[tuple[str, float, str]]
+    most: float = 100.0
+    heads: str = ""
+    unit: str = ""
+
+
+class Diagonal(NamedTuple):
+    """One part of a report's page: a heading, and points that lie on the diagonal where all is well.
+
+    Args:
+        title: The heading.
+        x: What is measured to the right, in percent.
+        y: What is measured upwards, in percent.
+        points: Both values of each point, and how many cases it stands for.
+        diagonal: What the diagonal means.
+        note: A remark, with the values of `noted` in it.
+        noted: Numbers of the remark by name.
+    """
+
+    title: str
+    x: str
+    y: str
+    points: Sequence[tuple[float, float, int]]
+    diagonal: str
+    note: str = ""
+    noted: Mapping[str, str] = {}
+
+
+Part = Section | Bars | Diagonal
+
+
 class Evaluation(NamedTuple):
     """What a task is given of an evaluation to compute its baselines, grades and details.
 
@@ -262,7 +305,7 @@ class Task(ABC, Generic[RecordT]):
         """Computes what else a report of this task has, as JSON."""
         return {}
 
-    def sections(self, report: Mapping[str, Any]) -> list[Section]:
+    def sections(self, report: Mapping[str, Any]) -> Sequence[Part]:
         """Formats the details of a report for its page."""
         return []
 

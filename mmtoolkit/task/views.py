@@ -16,7 +16,7 @@ class PictureView:
     """A picture with attention over it, e.g. a map for each word of a caption.
 
     Args:
-        pixels: `<uint8>[height, width, 3]`, as the model saw the picture.
+        pixels: `<uint8>[height, width, 3]`, with the sides of the file; a model may have seen a square.
         words: What each map belongs to.
         maps: `<float32>[words, rows, columns]`, not negative; `None` of a model without attention.
         title: The heading of a drawing; the words, joined, by default.

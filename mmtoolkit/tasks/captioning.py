@@ -21,6 +21,7 @@ from mmtoolkit.metrics import (
     unique_share,
 )
 from mmtoolkit.metrics.cider import cider_by_image
+from mmtoolkit.metrics.content_words import known_content
 from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.signature import signature
 from mmtoolkit.readers import OnError, load_captions
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 PER_IMAGE = 8  # captions of an image in one batch where images go through the encoder: they share its work
 CHANCE = 0.75  # share of the captions of other images that score lower than a related one
+KNOWN = 2 / 3  # share of the content words of a related caption that people used for the picture, whatever its CIDEr
 PERFECT = 10.0  # CIDEr of a caption that equals all its references
 STYLE = {  # details about the captions, and what they are called on a page
     "unique_captions": "different captions, of 100",
@@ -57,8 +59,8 @@ class Captioning(Task[CaptionRecord]):
     metric: ClassVar[CaptionMetric] = CaptionMetric()
     grades = ("right", "minor errors", "related", "unrelated")
     grade_rule = (
-        "Groups are cut by CIDEr: what is right scores like the median of people's captions or is one of them; what is "
-        "unrelated scores no more than three in four captions of other pictures do."
+        "Right: scores like the median of people's captions in CIDEr, or is one of them. Unrelated: scores no more "
+        "than three in four captions of other pictures do, and people used few of its words for the picture."
     )
 
     def files(self, folder: Path) -> list[Path]:
@@ -184,11 +186,12 @@ captioning = Captioning()
 
 
 def caption_grades(captions: Texts, references: Mapping[str, Sequence[str]], *, seed: int = 0) -> Grades:
-    """Grades captions by CIDEr.
+    """Grades captions by CIDEr, and by which of their content words are right.
 
     What people wrote sets the upper mark: a right caption scores at least as the median reference does against the
     other references of its image, or is one of its references. Chance sets the lower one: an unrelated caption scores
-    no more than three in four captions of other images. The others are halved between the marks.
+    no more than three in four captions of other images, and its references have fewer than two thirds of its content
+    words: what is named rightly, but in other words, is related. The others are halved between the marks.
 
     Args:
         captions: By image, its caption.
@@ -201,7 +204,9 @@ def caption_grades(captions: Texts, references: Mapping[str, Sequence[str]], *, 
     Source: Vinyals et al., "Show and Tell", 2015, figure 5, where people graded.
     """
     right, minor, related, unrelated = Captioning.grades
-    hypotheses, wanted = in_words(captions, references, tokenize=tokenizer_of(references.values()))
+    tokenize = tokenizer_of(references.values())
+    hypotheses, wanted = in_words(captions, references, tokenize=tokenize)
+    spaced = tokenize != "char"  # single characters are in many references
     scores = cider_by_image(hypotheses, wanted)
     words_of, others = dict(zip(captions, hypotheses, strict=True)), derangement(list(captions), seed)
     by_chance = cider_by_image([words_of[others[name]] for name in captions], wanted)
@@ -214,7 +219,12 @@ def caption_grades(captions: Texts, references: Mapping[str, Sequence[str]], *, 
     def grade(words: list[str], texts: list[list[str]], score: float) -> str:
         if words in texts or score >= high > low:
             return right
-        return minor if score >= middle > low else related if score > low else unrelated
+        if score > low:
+            return minor if score >= middle else related
+        return related if is_known(words, texts) else unrelated
+
+    def is_known(words: list[str], texts: list[list[str]]) -> bool:
+        return spaced and known_content(words, texts) >= KNOWN
 
     grades = map(grade, hypotheses, wanted, scores)
     marks = {right: high, minor: middle, related: low}

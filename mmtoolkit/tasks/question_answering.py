@@ -18,7 +18,7 @@ from mmtoolkit.metrics.vqa import parts
 from mmtoolkit.readers import OnError, load_asked, load_questions
 from mmtoolkit.readers.question_files import questions_files
 from mmtoolkit.records import QuestionRecord
-from mmtoolkit.task import Evaluation, Grades, Output, Section, Statistics, Task, Texts, View, summed
+from mmtoolkit.task import Bars, Diagonal, Evaluation, Grades, Output, Part, Statistics, Task, Texts, View, summed
 
 if TYPE_CHECKING:
     from mmtoolkit.models import VisualQA
@@ -161,25 +161,23 @@ class QuestionAnswering(Task[QuestionRecord]):
         ordered = sorted(groups.items(), key=lambda group: -len(group[1]))
         return {kind: {"questions": len(rows), **self.metric.scores(summed(rows))} for kind, rows in ordered}
 
-    def sections(self, report: Mapping[str, Any]) -> list[Section]:
-        sections = []
-        for key, what in (("question_types", "question"), ("answer_types", "answer")):
-            if kinds := report.get(key):
-                names = [name for name in next(iter(kinds.values())) if name != "questions"]
-                rows = [[f"kind of {what}", "questions", *names]]
-                for kind, row in list(kinds.items())[:KINDS]:
-                    rows.append([kind, str(row["questions"]), *(f"{row[name]:.1f}" for name in names)])
-                sections.append(Section(f"Kinds of {what}s", rows))
+    def sections(self, report: Mapping[str, Any]) -> list[Part]:
+        parts: list[Part] = []
+        for key, title in (("question_types", "Kinds of questions"), ("answer_types", "Kinds of answers")):
+            rows = [kind_row(kind, row) for kind, row in list(report.get(key, {}).items())[:KINDS]]
+            parts += [Bars(title, rows, heads=self.metric.names[0], unit=" %")] if rows else []
         if pairs := report.get("confused"):
-            rows = [[each["right"], each["given"], str(each["questions"])] for each in pairs]
-            sections.append(Section("Most confused answers", [["right", "given instead", "questions"], *rows]))
+            rows = [(f"{each['right']} → {each['given']}", each["questions"], "") for each in pairs]
+            most = max(count for _, count, _ in rows)
+            parts.append(Bars("Most confused answers", rows, most, heads="right, and what was given instead"))
         if measured := report.get("calibration"):
-            rows = [["probability it gave", "right", "answers"]]
-            for each in measured["bins"]:
-                rows.append([f"{each['confidence']:.0f} %", f"{each['accuracy']:.0f} %", str(each["answers"])])
-            note = f"Probability and accuracy are {measured['error']:.1f} points apart on average."
-            sections.append(Section("Is it as often right as it is sure?", rows, note))
-        return sections
+            points = [(each["confidence"], each["accuracy"], each["answers"]) for each in measured["bins"]]
+            note = "Probability and accuracy are {error} points apart on average."
+            axes = ("probability it gave", "right (%)")
+            noted = {"error": f"{measured['error']:.1f}"}
+            title = "Is it as often right as it is sure?"
+            parts.append(Diagonal(title, *axes, points, "as sure as right", note, noted))
+        return parts
 
     def views(
         self, model: VisualQA, examples: Sequence[QuestionRecord], outputs: Sequence[str], source: Any
@@ -212,6 +210,17 @@ class QuestionAnswering(Task[QuestionRecord]):
 
 
 question_answering = QuestionAnswering()
+
+
+def kind_row(kind: str, row: Mapping[str, float]) -> tuple[str, float, str]:
+    """Returns the bar of one kind: its first score, and besides it the others and how many questions are of it.
+
+    Example:
+        >>> kind_row("how many", {"questions": 5, "accuracy": 40.0, "vqa_accuracy": 42.5})
+        ('how many', 40.0, 'vqa_accuracy 42.5 · n = 5')
+    """
+    first, *others = (name for name in row if name != "questions")
+    return kind, row[first], " · ".join([*(f"{name} {row[name]:.1f}" for name in others), f"n = {row['questions']}"])
 
 
 def kind_of_question(record: QuestionRecord) -> str:

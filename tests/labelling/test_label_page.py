@@ -138,6 +138,46 @@ def test_captions_by_keys_alone(serve: Any, look: Look, photos: Path) -> None:
     assert all(url.startswith((server.address, "data:")) for url in seen.asked) and len(seen.asked) > 20
 
 
+def test_three_proposals_are_chosen_from_and_pictures_jumped_to(serve: Any, look: Look, photos: Path) -> None:
+    def three(name: str, question: str) -> Proposal:
+        return Proposal(tuple((f"{each} of {name}", None) for each in ("a dog", "two dogs", "no dog")))
+
+    seen = look(serve(proposer=Proposer(three)).page)
+    seen.wait_written("a dog of 1.jpg")
+    buttons, chosen = seen.page.locator("#texts button"), seen.page.locator("#texts [aria-pressed=true]")
+    assert buttons.all_inner_texts() == [f"{each} of 1.jpg" for each in ("a dog", "two dogs", "no dog")]
+    assert chosen.all_inner_texts() == ["a dog of 1.jpg"]
+    buttons.nth(1).click()
+    seen.saved("1.jpg")
+    assert chosen.all_inner_texts() == ["two dogs of 1.jpg"] and captions_of(photos) == {
+        "1.jpg": ("two dogs of 1.jpg",)
+    }
+    strip = seen.page.locator("#strip button")
+    assert [each.get_attribute("title") for each in strip.all()] == list(NAMES)
+    strip.nth(2).click()
+    seen.wait("place", "^3 of 4$")
+    seen.wait_written("a dog of 3.png")
+    current, done = seen.page.locator("#strip [aria-current]"), seen.page.locator("#strip .done")
+    assert [each.get_attribute("title") for each in (current, done)] == ["3.png", "1.jpg"]
+    assert strip.nth(2).locator("img").evaluate("image => image.naturalWidth") == 96
+    assert seen.complaints == []
+
+
+@pytest.mark.parametrize(("locale", "told"), [("en-GB", "is also the text of 1.jpg"), ("ko-KR", "1.jpg에도 같은 글이")])
+def test_a_text_that_is_there_already_is_warned_of(serve: Any, look: Look, locale: str, told: str) -> None:
+    seen = look(serve().page, locale=locale)
+    seen.wait("place", "1")
+    seen.type("a red dog")
+    seen.press("Enter")
+    seen.wait("place", "2")
+    assert seen.page.locator("#doubled").is_hidden()
+    seen.type("A red dog.")
+    seen.wait("doubled", told)
+    seen.press("Control+a")
+    seen.type("a blue dog")
+    seen.page.locator("#doubled").wait_for(state="hidden")
+
+
 def test_questions_by_keys_alone(serve: Any, look: Look, photos: Path) -> None:
     """A typed question is answered, kept for the next picture, and its answer corrected or chosen."""
 
@@ -231,6 +271,13 @@ def test_a_korean_browser_gets_korean(serve: Any, look: Look) -> None:
     assert seen.page.locator("html").get_attribute("lang") == "ko"
     seen.type("빨강")
     seen.wait("status", "captions.csv에 저장했습니다: 1.jpg")
+
+
+def test_the_words_follow_the_labels_that_there_are(serve: Any, look: Look, photos: Path) -> None:
+    (photos / "captions.csv").write_text("image,caption\n1.jpg,빨간 벽\n", encoding="utf-8")
+    seen = look(serve().page, locale="en-GB")
+    seen.wait("place", "^4장 중 2번째$")
+    assert seen.page.locator("html").get_attribute("lang") == "ko" and seen.text("count") == "1장 완료"
 
 
 def test_a_syllable_of_hangul_that_is_ended_with_enter_does_not_leave(serve: Any, look: Look) -> None:

@@ -41,6 +41,7 @@ def test_the_page_is_told_what_there_is(serve: Any, photos: Path) -> None:
         "longest": 2000,
         "names": list(NAMES),
         "labelled": ["2.jpg"],
+        "language": "en",
         "proposes": False,
     }
     assert fetch(server.address + "item?image=2.jpg").json == {"labels": [["green"]], "fault": ""}
@@ -50,9 +51,37 @@ def test_the_page_is_told_what_there_is(serve: Any, photos: Path) -> None:
 
 def test_what_is_saved_is_on_disk_before_the_answer(serve: Any, photos: Path) -> None:
     server = serve()
-    assert post(server, "해변/4.jpg", [["노란색"]]).json == {"labelled": ["해변/4.jpg"]}
-    assert post(server, "1.jpg", [["red"], ["crimson"]]).json == {"labelled": ["해변/4.jpg", "1.jpg"]}
+    assert post(server, "해변/4.jpg", [["노란색"]]).json == {"labelled": ["해변/4.jpg"], "doubled": []}
+    both = {"labelled": ["해변/4.jpg", "1.jpg"], "doubled": []}
+    assert post(server, "1.jpg", [["red"], ["crimson"]]).json == both
     assert [record.captions for record in mm.read_captions(photos)] == [("노란색",), ("red", "crimson")]
+
+
+def test_a_text_that_is_there_already_is_told(serve: Any) -> None:
+    """Case, blanks and the last point make no other text; it is saved all the same."""
+    server = serve()
+    assert post(server, "1.jpg", [["A red  dog."], ["one dog"]]).json["doubled"] == []
+    assert post(server, "2.jpg", [["a red dog"], ["two dogs"]]).json["doubled"] == [["a red dog", "1.jpg"]]
+    assert post(server, "3.png", [["a cat"], ["a Cat ."]]).json["doubled"] == [["a Cat .", "3.png"]]
+    assert fetch(server.address + "item?image=2.jpg").json["labels"] == [["a red dog"], ["two dogs"]]
+
+
+def test_a_question_is_double_in_one_picture_only(serve: Any) -> None:
+    server = serve(QUESTIONS)
+    assert post(server, "1.jpg", [["what?", "red"]]).json["doubled"] == []
+    assert post(server, "2.jpg", [["what?", "red"]]).json["doubled"] == []
+    twice = [["what?", "red"], ["What?", "blue"]]
+    assert post(server, "3.png", twice).json["doubled"] == [["What?", "3.png"]]
+
+
+def test_small_pictures_are_small_and_one_that_cannot_be_read_is_grey(serve: Any, photos: Path) -> None:
+    (photos / "3.png").write_bytes(b"no picture")
+    address = serve().address
+    small = Image.open(io.BytesIO(fetch(f"{address}picture?image=1.jpg&small=1").content))
+    assert small.size == (96, 64) and np.abs(np.subtract(small.getpixel((48, 32)), COLOURS[0])).max() < 8
+    assert Image.open(io.BytesIO(fetch(f"{address}picture?image=3.png&small=1").content)).getpixel((9, 9)) == (128,) * 3
+    assert fetch(f"{address}picture?image=3.png").status == 415
+    assert fetch(f"{address}picture?image=9.png&small=1").status == 404
 
 
 def test_pictures_are_upright_and_bounded(serve: Any, photos: Path) -> None:

@@ -251,7 +251,7 @@ def test_texts_in_lists_are_scored_as_those_by_image() -> None:
     hypotheses, references = ["a dog runs", "a cat"], [["a dog runs fast", "one dog"], ["the cat sits"]]
     numbered = score_captions(dict(enumerate(hypotheses)), dict(enumerate(references)))
     assert score_captions(hypotheses, references) == numbered
-    with pytest.raises(InputError, match="Expected a list of references for each image. Received: a text"):
+    with pytest.raises(InputError, match="Image 0 expects a list"):
         score_captions(["a dog"], ["a dog"])
     with pytest.raises(InputError, match="Expected texts by image, or a list of them. Received: str"):
         score_captions("a dog", ["a dog"])

@@ -399,7 +399,7 @@ def test_a_misspelt_argument_is_named(shapes: mm.Captioner) -> None:
         keras.losses.CategoricalCrossentropy(from_logits=False),
         keras.losses.sparse_categorical_crossentropy,
     ],
-    ids=str,
+    ids=["name", "sparse", "categorical", "function"],
 )
 def test_a_loss_of_probabilities_is_refused(shapes: mm.Captioner, loss: Any) -> None:
     with pytest.raises(mm.InputError, match="Expected a loss of logits, such as .*; give it from_logits=True"):
@@ -407,7 +407,9 @@ def test_a_loss_of_probabilities_is_refused(shapes: mm.Captioner, loss: Any) -> 
 
 
 @pytest.mark.parametrize(
-    "loss", [mm.token_loss(), keras.losses.SparseCategoricalCrossentropy(from_logits=True), "mse", None], ids=str
+    "loss",
+    [mm.token_loss(), keras.losses.SparseCategoricalCrossentropy(from_logits=True), "mse", None],
+    ids=["ours", "logits", "mse", "none"],
 )
 def test_other_losses_are_taken(shapes: mm.Captioner, loss: Any) -> None:
     shapes.compile("adam", loss=loss)

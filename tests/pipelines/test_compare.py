@@ -41,7 +41,19 @@ def test_a_run_and_a_report_are_compared(job: Job, trained: Any, narrow: Path, t
     assert moved["better"] or moved["worse"]
     for name in ("better", "worse"):
         assert (f"{name} in B: {', '.join(moved[name])}\n" in done.err) == bool(moved[name])
-    assert "What changed" in page.read_text(encoding="utf-8")
+    told = page.read_text(encoding="utf-8")
+    assert "What changed" in told and "data:image/jpeg" not in told
+
+
+def test_the_page_shows_the_pictures_of_the_data(job: Job, trained: Any, narrow: Path, tmp_path: Path) -> None:
+    page = tmp_path / "c.html"
+    assert job("compare", trained.out, narrow, "--data", trained.data, "--out", page).code == 0
+    told = page.read_text(encoding="utf-8")
+    assert told.count("data:image/jpeg;base64,") == told.count("<li data-group=") == 4  # of the validation split
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "captions.csv").write_text("image,caption\nx.jpg,a dog\n")
+    again = job("compare", trained.out, narrow, "--data", tmp_path / "other", "--out", tmp_path / "d.html")
+    assert again.code == 2 and not (tmp_path / "d.html").exists()
 
 
 def test_json_has_the_scores_first(job: Job, trained: Any) -> None:

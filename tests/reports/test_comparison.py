@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation import fingerprint
 from mmtoolkit.files import write_json
 from mmtoolkit.metrics import AnswerMetric, Bootstrap, CaptionMetric, caption_statistics, corpus_scores, paired
 from mmtoolkit.metrics.captions import STATISTICS
+from mmtoolkit.records import CaptionRecord, fingerprint
 from mmtoolkit.reports import Comparison, compare, comparison_page, read_report, read_table
 from mmtoolkit.reports.comparison import change_rows
 from mmtoolkit.reports.rows import write_rows
@@ -149,7 +150,8 @@ def test_nothing_in_common_is_said(other: list[dict[str, Any]]) -> None:
 def test_the_page_shows_scores_and_records() -> None:
     page = comparison_page(compared({}, {}, rows(POOR), rows({**FAIR, "0.jpg": "<b>"})), ("runs/a", "runs/<b>"))
     assert "runs/&lt;b&gt;" in page and "<b>" not in page
-    assert "Better in B" in page and "Worse in B" in page and "higher" in page
+    assert page.count('data-group="B better"') == 12 and page.count('data-group="A better"') == 1
+    assert "B is better" in page and "higher" in page and "B better 12" in page and "equal 11" in page
 
 
 def test_a_table_of_another_report_is_refused(tmp_path: Path) -> None:
@@ -182,3 +184,36 @@ def test_reports_of_older_versions_are_read(tmp_path: Path) -> None:
     (answer,) = read_table(tmp_path / "answers.json", AnswerMetric())
     assert caption == shared | {"id": "a.jpg", "input": "", "CIDEr": 0.5}
     assert answer == shared | {"id": "7", "input": "what?", "score": "0.9", "questions": 1.0, "accuracy": 1.0}
+
+
+def test_the_page_shows_pictures_references_and_both_captions(tmp_path: Path) -> None:
+    """A picture that the table names outside of the data is not put into the page."""
+    found = compared({}, {}, rows(POOR), rows(FAIR))
+    ids = [pair[0]["id"] for pair in found.better][:3]
+    records = {name: CaptionRecord(tmp_path / name, name, tuple(REFERENCES[name])) for name in ids}
+    for name in ids:
+        Image.new("RGB", (40, 20), "red").save(tmp_path / name)
+    outside = "/elsewhere/9.png"
+    records[ids[2]] = CaptionRecord(Path(outside), outside, ("a",))
+    page = comparison_page(found, ("a", "b"), records=records, date="2026-01-31")
+    items = {name: next(each for each in page.split("<li ") if f"<code>{name}</code>" in each) for name in ids}
+    assert [items[name].count("data:image/jpeg;base64,") for name in ids] == [1, 1, 0]
+    assert all(text in items[ids[0]] for text in (POOR[ids[0]], FAIR[ids[0]], *REFERENCES[ids[0]]))
+    assert "--data" not in page and "--data" in comparison_page(found, ("a", "b")) and "2026-01-31" in page
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "verdict"), [(POOR, FAIR, "B"), (FAIR, POOR, "A"), (FAIR, FAIR, "")], ids=["B", "A", "noise"]
+)
+def test_the_verdict_is_that_of_the_score_that_decides(first: Any, second: Any, verdict: str) -> None:
+    found = compared({}, {}, rows(first), rows(second))
+    (bleu,) = [change for change in found.changes if change.name == "BLEU-4"]
+    low, high = bleu.interval
+    assert found.decisive == bleu and found.verdict == verdict == ("B" if low > 0 else "A" if high < 0 else "")
+    assert sum(found.counts) == 24 and found.counts[2] == (24 if first is second else 12)
+
+
+def test_the_comparison_of_korean_captions_is_korean() -> None:
+    both = [{**row, "output": "빨간 개가 달린다"} for row in rows(FAIR)]
+    page = comparison_page(compared({}, {}, both, both), ("a", "b"))
+    assert '<html lang="ko">' in page and "오차 범위를 넘는 차이 없음" in page

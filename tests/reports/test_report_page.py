@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import doctest
+import io
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,9 +15,10 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.html import Words
 from mmtoolkit.records import CaptionRecord, is_inside
-from mmtoolkit.reports import curves, files, report_html, report_page, views
-from mmtoolkit.task import MatrixView, PictureView, SeriesView, WordsView
+from mmtoolkit.reports import charts, curves, files, report_html, report_page, views
+from mmtoolkit.task import Diagonal, MatrixView, PictureView, SeriesView, WordsView
 from mmtoolkit.tasks import captioning, question_answering
 
 PLAIN = np.full((32, 32, 3), (200, 30, 30), np.uint8)
@@ -52,7 +54,8 @@ def test_it_says_what_the_report_says() -> None:
     assert "a &lt;dog&gt; runs" in text and "people: 개 &amp; cat · x" in text
     assert "2.5 % of the pictures are unlike those of the training" in text
     assert "different captions, of 100 81.5" in text
-    assert "loss 3 → 2, best 1 after epoch 2 of 3" in text and "val_seconds" not in text
+    assert "loss training: 3 → 2, best 1 after epoch 2 of 3" in text and "val_seconds" not in text
+    assert "BLEU-4 validation: 1 → 5, best 20 after epoch 2 of 3" in text
     assert "options seed 7" in text and "Before and after" not in text and "Kinds of questions" not in text
 
 
@@ -84,7 +87,7 @@ def test_a_fine_tuning_shows_before_after_and_each_stage() -> None:
     text = text_of(report_page(captioning, tuned, "mine", views_of={}))
     assert "BLEU-4 2.00 20.00 (18.50–21.50)" in text and "BLEU-4 on the old data 30.00 29.00" in text
     assert "new words: cyan, kite" in text and "Best state: decoder." in text
-    assert "decoder loss 2 → 2" in text and "encoder loss 1 → 1" in text
+    assert "decoder loss training: 2 → 2" in text and "encoder loss training: 1 → 1" in text
 
 
 def test_answers_have_kinds_confusions_and_calibration() -> None:
@@ -105,7 +108,9 @@ def test_answers_have_kinds_confusions_and_calibration() -> None:
     )
     text = text_of(shown)
     assert "accuracy 50.00 on 8 questions about 4 images" in text and "12.2 points above question only" in text
-    assert "how many 5 40.0" in text and "2 3 4" in text and "58 % 50 % 8" in text and "7.5 points apart" in text
+    assert "how many 40 % n = 5" in text and "2 → 3 4" in text and "7.5 points apart" in text
+    assert re.search(r"how many</span><svg.*?<rect class=own width=\"40.0\"", shown)
+    assert "probability it gave 58 %, right (%) 50, n = 8" in shown
     assert "how many? hop 1 3 25 % people: 2" in text and shown.count("data-map=") == 2
 
 
@@ -127,12 +132,72 @@ def test_every_kind_of_view_is_shown() -> None:
 
 @pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 5.0, 3.0]])
 def test_curves_stay_in_their_frame(values: list[float]) -> None:
-    found = curves.places(values)
+    low, high, ticks = curves.scale(values)
+    assert low <= min(values) and high >= max(values) and 2 <= len(ticks) <= 6
+    assert np.diff(ticks) == pytest.approx(np.full(len(ticks) - 1, ticks[1] - ticks[0]))  # even, from end to end
+    found = curves.places(values, low, high, len(values))
     assert all(0 <= x <= curves.WIDTH and 0 <= y <= curves.HEIGHT for x, y in found)
     assert min(found, key=lambda place: place[1]) == found[values.index(max(values))]
 
 
-@pytest.mark.parametrize("module", [curves, files, report_html, views])
+def test_training_and_validation_share_a_chart() -> None:
+    """Three quantities, two of them with both lines; each chart has numbers on both axes."""
+    history = {"loss": [4.0, 2.0, 1.5], "val_loss": [4.5, 3.0, 3.5], "val_CIDEr": [0.1, 0.3, 0.2], "accuracy": [0.5]}
+    drawn = re.findall(r"<li>.*?</li>", curves.curves(history, lower={"loss", "val_loss"}))
+    assert [re.findall(r"<strong>(.*?)</strong>", each) for each in drawn] == [["loss"], ["CIDEr"], ["accuracy"]]
+    assert [each.count("<polyline") for each in drawn] == [2, 1, 1]
+    assert re.findall(r"text-anchor=(?:end|middle)>([^<]+)<", drawn[0]) == [
+        "1",
+        "2",
+        "3",
+        "4",
+        "5",
+        "1",
+        "2",
+        "3",
+        "epoch",
+    ]
+    assert "best 1.5 after epoch 3 of 3" in drawn[0] and "best 3 after epoch 2 of 3" in drawn[0]
+
+
+def test_points_lie_where_their_values_are() -> None:
+    """A point at (75, 25) is three quarters to the right and one quarter up; four times the cases, twice the radius."""
+    part = Diagonal("sure?", "p", "right", [(75.0, 25.0, 1), (100.0, 100.0, 4)], "even")
+    found = re.findall(r'<circle cx="([^"]+)" cy="([^"]+)" r="([^"]+)"', charts.diagonal(part, Words()))
+    (x, y, small), (right, top, large) = (tuple(map(float, each)) for each in found)
+    assert right - x == pytest.approx(charts.SIDE / 4, abs=0.1) and y - top == pytest.approx(
+        3 * charts.SIDE / 4, abs=0.1
+    )
+    assert large == pytest.approx(2 * small)
+
+
+def test_the_fixed_words_follow_the_texts() -> None:
+    korean = DOG | {"output": "빨간 <개>가 달린다", "references": ["개 한 마리가 있다"]}
+    report = REPORT | {"groups": {"right": {"share": 100.0, "examples": [korean]}}}
+    shown = report_page(captioning, report, "dev", views_of={}, date="2026-01-31")
+    text = text_of(shown)
+    assert '<html lang="ko">' in shown and "맞음: 100.0 %" in text and "사람: 개 한 마리가 있다" in text
+    assert "valid 분할의 사진 1,234장에서 BLEU-4 20.00 (18.50–21.50)" in text and "dev · 2026-01-31" in text
+    assert "BLEU-4 20.00 (18.50–21.50) on" in text_of(
+        report_page(captioning, report, "dev", views_of={}, language="en")
+    )
+
+
+def test_the_contents_lead_to_every_section() -> None:
+    shown = report_page(captioning, REPORT, "dev", views_of={})
+    links, parts = (re.findall(found, shown) for found in (r"<a href=#(\w+)>([^<]+)", r"<section id=(\w+)><h2>([^<]+)"))
+    assert links == parts and len(links) == 5
+
+
+def test_a_picture_keeps_its_sides() -> None:
+    """One of 64 by 32 pixels is twice as wide as high, and so is what is laid over it."""
+    shown = views.figure(PictureView(PLAIN[:16], [], None), "wide")
+    assert '<canvas width="224" height="112">' in shown and "--sides:2.0000" in shown
+    data = re.findall(r"base64,([^\"]+)", shown)[0]
+    assert Image.open(io.BytesIO(base64.b64decode(data))).size == (224, 112)
+
+
+@pytest.mark.parametrize("module", [charts, curves, files, report_html, views])
 def test_examples_in_docstrings(module: Any) -> None:
     assert not doctest.testmod(module).failed
 

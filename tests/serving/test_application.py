@@ -33,7 +33,7 @@ PREDICT = "/v1/models/m:predict"
 class StandIn:
     """A version of the model `m` that says its number; it refuses the text `busy`."""
 
-    name = "m"
+    name, card = "m", {"limits": "Says its number."}
     signatures = {"serving_default": ServedSignature({"text": TEXT}, {"caption": TEXT})}
 
     def __init__(self, version: int) -> None:

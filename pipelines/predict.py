@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, check_writable, progress_bar, run, shown, tell, warn
-from mmtoolkit.cli.options import Images, Preset, Printing, Replacing, Searching, values
+from mmtoolkit.cli.options import Images, Printing, Replacing, Searching, Weights, values
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, write_atomically
 from mmtoolkit.locks import locked
@@ -26,14 +26,16 @@ from mmtoolkit.task import Output, Task
 if TYPE_CHECKING:
     from mmtoolkit.evaluation import Prediction
 
+DEFAULTS = ("flickr8k_lstm", "shapes_vqa")  # the presets for captions and for answers
 NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Images, Preset, Searching, Printing, Replacing):
+class Options(Images, Weights, Searching, Printing, Replacing):
     """The options of `mmtoolkit predict`.
 
     Args:
+        preset: Name of a shipped preset, or the path of one; by default flickr8k_lstm, with --question shapes_vqa.
         question: Question about each picture, for a preset that answers questions.
         out: CSV file for the captions or the best answers, which `--data` of the training jobs and `score` read.
         n_best: Captions per picture, for which the preset's own beam widens where it must but that of --beam does not,
@@ -42,6 +44,7 @@ class Options(Images, Preset, Searching, Printing, Replacing):
             (NAME.png; further pictures of that name become NAME-2.png and so on).
     """
 
+    preset: str | None = None
     question: str | None = None
     out: Path | None = None
     n_best: Count | None = None
@@ -62,9 +65,12 @@ def main(options: Options) -> int:
     start_tensorflow()
     from mmtoolkit.evaluation.prediction import BATCH, predictions
 
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
+    preset = options.preset or DEFAULTS[options.question is not None]
+    if not options.preset:
+        tell(f"--preset {preset}, as none is given")
+    model = mm.load(preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task = mm.task_of(model)
-    search = search_for(task, model, options)
+    search = search_for(task, model, preset, options)
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
     source = model.image_source() if model.uses_images else None
@@ -139,9 +145,9 @@ def check_drawings(folder: Path, paths: Sequence[Path], *, overwrite: bool) -> N
             )
 
 
-def search_for(task: Task[Any], model: Any, options: Options) -> Any:
+def search_for(task: Task[Any], model: Any, preset: str, options: Options) -> Any:
     """Returns the search of the options; checks that they fit the task, and warns of unknown words in the question."""
-    preset, question = options.preset, options.question
+    question = options.question
     if question is not None and not task.asks:
         raise mm.InputError(
             f"--question is for presets that answer questions. Received: {preset}, of {task.name}; leave it out."

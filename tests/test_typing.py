@@ -43,10 +43,10 @@ several: list[list[str]] = loaded.generate([b"", Path("b.jpg")], decoding="beam"
 shown: str = loaded.look("a.jpg").text
 loaded.look(3)  # error: Argument 1 to "look" of "Captioner" has incompatible type "int"
 loaded.generat(["a.jpg"])  # error: "Captioner" has no attribute "generat"; maybe "generate"?
-loaded.generate(["a.jpg"], nonsense=1)  # error: Unexpected keyword argument "nonsense" for overloaded function "generate"
+loaded.generate(["a.jpg"], nonsense=1)  # error: Unexpected keyword argument "nonsense" for
 loaded.codec.vocabulary.token  # error: "Vocabulary" has no attribute "token"; maybe "tokens"?
 
-answerer = mm.VisualQA.from_preset("shapes_demo_vqa")
+answerer = mm.VisualQA.from_preset("shapes_vqa")
 probability: float = answerer.answer(["a.jpg"], ["what is it?"], n_best=2)[0][0].probability
 answers: list[mm.Answer] = answerer.answer(["a.jpg"], "what is it?")
 answerer.answer(["a.jpg"], [], best=2)  # error: Unexpected keyword argument "best" for "answer" of "VisualQA"

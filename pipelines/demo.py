@@ -15,7 +15,7 @@ from mmtoolkit.cli.command import run, tell
 from mmtoolkit.cli.options import Seeded
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.run_folder import check_free
-from mmtoolkit.scenes import Language, write_scenes
+from mmtoolkit.scenes import Language, evaluate_pointing, pointing_text, write_scenes
 from mmtoolkit.startup import start_tensorflow
 from mmtoolkit.task import Task
 
@@ -107,6 +107,9 @@ def show(
     for name, scores in report["baselines"].items():
         decisive = task.metric.names[0]
         print(f"    {name}: {decisive} {task.metric.printed(decisive, scores[decisive])}")
+    outputs = {row["id"]: row["output"] for row in report["rows"]}
+    if pointing := evaluate_pointing(task, model, records, outputs, source=source, data=data):
+        print(f"  {pointing_text(pointing)}")
     picture = folder / f"{picture_name}.png"
     rows = zip(report["rows"], records, strict=True)
     right = next((number for number, (row, record) in enumerate(rows) if row["output"] in record.references), 0)

@@ -70,6 +70,7 @@ def main(options: Options) -> int:
     from mmtoolkit.data.image_sources import readable
     from mmtoolkit.evaluation import out_of_distribution
     from mmtoolkit.reports import save_report
+    from mmtoolkit.scenes import evaluate_pointing, pointing_text
 
     model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
     task = mm.task_of(model)
@@ -89,6 +90,11 @@ def main(options: Options) -> int:
         write_results(options.results, task, model, predictions, asked, bad_rows)
     report = report_on(task, model, records, source, search, train_records, predictions, options.results)
     report |= out_of_distribution(model, records, source)
+    outputs = {row["id"]: row["output"] for row in report.get("rows", ())}
+    scored = [record for record in records if record.id in outputs]
+    if pointing := evaluate_pointing(task, model, scored, outputs, source=source, data=data):
+        report["pointing"] = pointing
+        tell(pointing_text(pointing))
     report |= {"data": str(data), "split": options.split or "all", "left_out": len(faults), "preset": options.preset}
     if out:
         shown = None if options.embed_outside else data

@@ -352,7 +352,11 @@ def test_same_seed_same_bytes_and_same_pictures_in_both_languages(tmp_path):
     korean = contents(write_scenes(tmp_path / "c", count=20, seed=7, language="ko"))
     other = contents(write_scenes(tmp_path / "d", count=20, seed=8))
     assert english == again
-    assert {name for name in english if english[name] != korean[name]} == {"captions.csv", "questions.csv"}
+    assert {name for name in english if english[name] != korean[name]} == {
+        "captions.csv",
+        "questions.csv",
+        "shapes.csv",
+    }
     assert [row["split"] for row in read(tmp_path / "a/captions.csv")] == [
         row["split"] for row in read(tmp_path / "c/captions.csv")
     ]

@@ -5,6 +5,7 @@ picture, so that a small model can learn it.
 """
 
 from mmtoolkit.scenes.files import write_scenes
+from mmtoolkit.scenes.pointing import evaluate_pointing, pointing_game, pointing_text, read_boxes
 from mmtoolkit.scenes.sentences import Language, captions, questions
 from mmtoolkit.scenes.shapes import NEW_COLOURS, NEW_KINDS, Scene, Shape, draw_scene, sample_scene
 
@@ -16,7 +17,11 @@ __all__ = [
     "Shape",
     "captions",
     "draw_scene",
+    "evaluate_pointing",
+    "pointing_game",
+    "pointing_text",
     "questions",
+    "read_boxes",
     "sample_scene",
     "write_scenes",
 ]

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import csv_bytes, write_folder_atomically
-from mmtoolkit.scenes.sentences import FORMS, Language, captions, questions
-from mmtoolkit.scenes.shapes import COLOURS, KINDS, Scene, draw_scene, one_of, sample_scene
+from mmtoolkit.scenes.pointing import BOX, SHAPES
+from mmtoolkit.scenes.sentences import FORMS, KOREAN, Language, captions, questions
+from mmtoolkit.scenes.shapes import COLOURS, KINDS, Scene, box_of, draw_scene, one_of, sample_scene
 
 MOST_SCENES = 100_000
 
@@ -25,6 +26,8 @@ def write_scenes(
     colours: Sequence[str] = COLOURS,
 ) -> Path:
     """Writes different scenes as a data set: `images/`, `captions.csv` and `questions.csv`, split 80/10/10 by image.
+
+    `shapes.csv` has the boxes around the shapes, by which `pointing_game` tells whether attention is on them.
 
     The same arguments give the same bytes; another language gives the same pictures. `kinds` and `colours` are those of
     `sample_scene`: `NEW_KINDS` and `NEW_COLOURS` make scenes that a model has not seen. The folder appears when it is
@@ -61,11 +64,16 @@ def _write_all(
     splits = ["valid"] * held + ["test"] * held + ["train"] * (count - 2 * held)
     generator.shuffle(splits)
     described, asked = [("image", "caption", "split")], [("image", "question", "answer", "split")]
+    placed: list[tuple[object, ...]] = [("image", *BOX)]
     for number, (scene, split) in enumerate(zip(scenes, splits, strict=True), start=1):
         image = f"images/{number:06d}.png"
         draw_scene(scene, size=size).save(folder / image)
         seed_here = generator.getrandbits(32)
         described += [(image, caption, split) for caption in captions(scene, language=language, seed=seed_here)]
         asked += [(image, *pair, split) for pair in questions(scene, language=language)]
+        for shape in scene.shapes:
+            name = KOREAN[shape.kind] if language == "ko" else shape.kind
+            placed.append((image, name, *(f"{side:.4f}" for side in box_of(shape))))
     (folder / "captions.csv").write_bytes(csv_bytes(described))
     (folder / "questions.csv").write_bytes(csv_bytes(asked))
+    (folder / SHAPES).write_bytes(csv_bytes(placed))

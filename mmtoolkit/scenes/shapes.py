@@ -131,6 +131,18 @@ def draw_scene(scene: Scene, *, size: int = 96) -> Image.Image:
     return canvas.reduce(scale)
 
 
+def box_of(shape: Shape) -> tuple[float, float, float, float]:
+    """Computes the box around a shape, left, top, right and bottom, as shares of the picture's side.
+
+    Example:
+        >>> [round(side, 3) for side in box_of(Shape("square", "red", 1, 1, "large"))]
+        [0.392, 0.392, 0.608, 0.608]
+    """
+    points = _outline(shape.kind, ((shape.column + 0.5) / 3, (shape.row + 0.5) / 3), RADII[shape.size] / 3)
+    columns, rows = zip(*points, strict=True)
+    return min(columns), min(rows), max(columns), max(rows)
+
+
 def _outline(kind: str, centre: tuple[float, float], radius: float) -> list[tuple[float, float]]:
     corners = {"circle": 64, "square": 4, "triangle": 3, "star": 10, "hexagon": 6, "diamond": 4}[kind]
     turn = math.pi / 4 if kind == "square" else 0.0

@@ -25,7 +25,7 @@ class VisualEncoder(keras.layers.Layer):
     Args:
         kind: `"vgg19"`: the input is stored regions, which stay as they are; `"vgg19-block5"`: it is stored regions
             from before VGG19's last block, which is trained; `"small"`: it is pixels, and a small CNN is trained.
-        filters: Channels after each convolution of the small CNN.
+        filters: Channels after each convolution of the small CNN, and `kernels` their sides (`SmallCNN`).
         crop: Largest share of the sides of an image that is cut off while training (`RegionCrop`).
         pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
 
@@ -38,6 +38,7 @@ class VisualEncoder(keras.layers.Layer):
         kind: str = "vgg19",
         *,
         filters: Sequence[int] = (16, 32, 64, 128),
+        kernels: Sequence[int] | None = None,
         crop: float = 0.0,
         pool: int = 1,
         **kwargs: Any,
@@ -51,7 +52,7 @@ class VisualEncoder(keras.layers.Layer):
         self.crop = RegionCrop(crop, name="crop", **same)
         self.network: Any = None
         if kind == "small":
-            self.network = SmallCNN(self.filters, name="encoder", **same)
+            self.network = SmallCNN(self.filters, kernels, name="encoder", **same)
         elif kind == "vgg19-block5":
             self.network = VGG19Block5(name="encoder", **same)
 
@@ -87,4 +88,5 @@ class VisualEncoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         own = {"kind": self.kind, "filters": list(self.filters), "crop": self.crop.share, "pool": self.pool.side}
-        return {**super().get_config(), **own}
+        kernels = {"kernels": list(self.network.kernels)} if self.kind == "small" else {}
+        return {**super().get_config(), **own, **kernels}

@@ -15,7 +15,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
 from mmtoolkit.models.image_arguments import Picture, list_images, one_of_list
-from mmtoolkit.models.image_inputs import ImageInputs
+from mmtoolkit.models.image_inputs import ImageInputs, completed
 from mmtoolkit.models.look import Look, caption_views
 from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Caption
@@ -45,7 +45,7 @@ class Captioner(ImageInputs):
         encoder: `"vgg19"`: the input is stored regions; `"small"`: a small CNN is trained with the decoder.
         extractor: Key of what extracted the stored regions, with which `generate` extracts those of other files.
         image_size: Side of the square pictures.
-        filters: Channels after each convolution of the small CNN.
+        filters: Channels after each convolution of the small CNN, and `kernels` their sides (`SmallCNN`).
         crop: Largest share of the sides of a picture that is cut off while training (`RegionCrop`).
         pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
         attention_penalty: Weight of the penalty that brings the weights of each region to a sum of about 1.
@@ -66,6 +66,7 @@ class Captioner(ImageInputs):
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
+        kernels: Sequence[int] | None = None,
         crop: float = 0.0,
         pool: int = 1,
         attention_penalty: float = 1.0,
@@ -77,7 +78,7 @@ class Captioner(ImageInputs):
     ) -> None:
         check_names(decoder, AttentionDecoder, "Captioner")
         vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
-        super().__init__(**vision, filters=filters, crop=crop, pool=pool, name=name, dtype=dtype)
+        super().__init__(**vision, filters=filters, kernels=kernels, crop=crop, pool=pool, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)
         self.decoder = AttentionDecoder(len(codec.vocabulary), name="decoder", dtype=self.dtype_policy, **decoder)
@@ -240,7 +241,7 @@ class Captioner(ImageInputs):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Captioner:
-        return cls(**{**config, "codec": revived(config["codec"])})
+        return cls(**{**completed(config), "codec": revived(config["codec"])})
 
     def get_config(self) -> dict[str, Any]:
         decoder = self.decoder.get_config()

@@ -27,7 +27,7 @@ class ImageInputs(Model):
         encoder: Kind of the `VisualEncoder`.
         extractor: Key of what extracted the stored regions, with which those of other files are extracted.
         image_size: Side of the square images.
-        filters: As of `VisualEncoder`, with `crop` and `pool`.
+        filters: As of `VisualEncoder`, with `kernels`, `crop` and `pool`.
         uses_images: Whether there are images; without them there is no encoder.
 
     Raises:
@@ -41,6 +41,7 @@ class ImageInputs(Model):
         extractor: ExtractorKey | Mapping[str, Any] | None,
         image_size: int,
         filters: Sequence[int],
+        kernels: Sequence[int] | None,
         crop: float,
         pool: int,
         uses_images: bool = True,
@@ -50,6 +51,7 @@ class ImageInputs(Model):
         self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
         self.encoder_name, self.image_size = encoder, image_size
         self.encoder_options: dict[str, Any] = {"filters": list(filters), "crop": crop, "pool": pool}
+        self.encoder_options["kernels"] = kernels and list(kernels)
         visual_encoder = VisualEncoder(encoder, **self.encoder_options, name="visual_encoder", dtype=self.dtype_policy)
         if encoder == "vgg19-block5" and (self.extractor is None or self.extractor.layer != "block4_pool"):
             raise InputError(
@@ -57,6 +59,8 @@ class ImageInputs(Model):
                 f"Received: {self.extractor}."
             )
         self.visual_encoder = visual_encoder if uses_images else None
+        if encoder == "small":
+            self.encoder_options["kernels"] = list(visual_encoder.network.kernels)
 
     @property
     def encoder(self) -> Any:
@@ -184,3 +188,10 @@ class ImageInputs(Model):
         extractor = self.extractor and asdict(self.extractor)
         own = {"encoder": self.encoder_name, "extractor": extractor, "image_size": self.image_size}
         return {**own, **self.encoder_options}
+
+
+def completed(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Adds to a config what those of older versions leave unsaid: the convolutions of a small CNN had a side of 3."""
+    if config.get("encoder") == "small" and "kernels" not in config:
+        return {**config, "kernels": [3] * len(config["filters"])}
+    return dict(config)

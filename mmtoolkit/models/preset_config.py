@@ -34,7 +34,14 @@ CHOICES: dict[str, tuple[str, ...]] = {
 RANGES: dict[str, tuple[float, float]] = {
     **dict.fromkeys(("units", "embedding_dim", "attention_units"), (1, 8192)),
     **dict.fromkeys(("dropout", "word_dropout", "memory_dropout", "crop"), (0.0, 1.0)),
-    **{"filters": (1, 1024), "layers": (1, 8), "hops": (1, 2), "image_size": (8, 512), "pool": (1, 32)},
+    **{
+        "filters": (1, 1024),
+        "kernels": (1, 15),
+        "layers": (1, 8),
+        "hops": (1, 2),
+        "image_size": (8, 512),
+        "pool": (1, 32),
+    },
     **{"max_length": (1, 1000), "max_question": (1, 10_000), "attention_penalty": (0.0, 1e6)},
     **{"width": (1, 256), "n_best": (1, 256), "groups": (1, 256), "min_length": (0, 1000), "no_repeat_ngram": (0, 64)},
     **{"length_penalty": (0.0, 100.0), "diversity": (0.0, 1e6), "temperature": (1e-6, 1e6), "top_p": (0.0, 1.0)},

@@ -16,7 +16,7 @@ from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, 
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.image_arguments import Picture, Pictures, list_images, one_of_list, pairs
-from mmtoolkit.models.image_inputs import ImageInputs
+from mmtoolkit.models.image_inputs import ImageInputs, completed
 from mmtoolkit.models.look import Look, question_views
 from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Answer
@@ -56,7 +56,7 @@ class VisualQA(ImageInputs):
         fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
         hops: Number of attention steps, 1 or 2.
         question_only: Whether the model gets no picture, as a baseline for one that does.
-        encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `crop` and `pool`.
+        encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `kernels`, `crop` and `pool`.
         cell: Recurrent cell of the question encoder and of the decoder: `"lstm"` or `"gru"`.
         units: Width of the states, of the fusion's layers and of the hidden one.
         layers: Number of stacked cells of the question encoder.
@@ -93,6 +93,7 @@ class VisualQA(ImageInputs):
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
         filters: Sequence[int] = (16, 32, 64, 128),
+        kernels: Sequence[int] | None = None,
         crop: float = 0.0,
         pool: int = 1,
         cell: str = "lstm",
@@ -112,7 +113,7 @@ class VisualQA(ImageInputs):
         dtype: Any = None,
     ) -> None:
         vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
-        vision |= {"filters": filters, "crop": crop, "pool": pool, "uses_images": not question_only}
+        vision |= {"filters": filters, "kernels": kernels, "crop": crop, "pool": pool, "uses_images": not question_only}
         super().__init__(**vision, name=name, dtype=dtype)
         if head not in HEADS:
             raise InputError(f"A question-answerer's head is one of {', '.join(HEADS)}. Received: {head!r}.")
@@ -273,8 +274,7 @@ class VisualQA(ImageInputs):
             batch_size: Questions per batch.
 
         Returns:
-            An `Answer`, or with `n_best` a list of them, best first, for one question about one picture; a list of
-            these for several.
+            An `Answer`, or with `n_best` a list of the best, to one question about one picture; a list for several.
 
         Raises:
             InputError: The numbers of pictures and questions differ, a picture cannot be read, or the weights of VGG19
@@ -333,7 +333,7 @@ class VisualQA(ImageInputs):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> VisualQA:
-        return cls(**{**config, **{name: revived(config[name]) for name in ("codec", "answers_codec")}})
+        return cls(**{**completed(config), **{name: revived(config[name]) for name in ("codec", "answers_codec")}})
 
     def get_config(self) -> dict[str, Any]:
         named = {"cell": self.reader.cell_name, "layers": self.reader.layers, "fusion": self.fusion.kind}

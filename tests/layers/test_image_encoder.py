@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.layers import SmallCNN, VGG19Block5
 from mmtoolkit.layers.image_encoder import coordinates
 
@@ -35,6 +38,29 @@ def test_regions_come_row_by_row() -> None:
     assert difference[15] > 0 and not difference[:4].any()
 
 
+@pytest.mark.parametrize(("kernels", "reach"), [(None, 8), ((3, 3, 3, 3), 15), ((3, 3, 3, 1), 7)])
+def test_a_region_sees_no_farther_than_its_convolutions_reach(kernels: Any, reach: int) -> None:
+    """Their sides added up at the scale of each: pixels beyond the region's own eight on each side."""
+    keras.utils.set_random_seed(0)
+    encoder = SmallCNN((4, 4, 4, 6), kernels)
+    images = np.random.default_rng(1).integers(0, 256, (1, 64, 64, 3)).astype("uint8")
+    before = np.asarray(encoder(images)).reshape(8, 8, 6)[4, 4]  # of the pixels 32 to 39
+    seen = []
+    for column in range(64):
+        changed = images.copy()
+        changed[:, :, column] = 255 - changed[:, :, column]
+        if np.abs(np.asarray(encoder(changed)).reshape(8, 8, 6)[4, 4] - before).max() > 0:
+            seen.append(column)
+    assert (min(seen), max(seen)) == (32 - reach, 39 + reach)
+
+
+def test_each_filter_has_a_kernel() -> None:
+    assert SmallCNN((4, 4, 4, 6)).kernels == (5, 3, 3, 1) and SmallCNN((4, 6)).kernels == (5, 1)
+    assert SmallCNN.from_config(SmallCNN((4, 6), (3, 3)).get_config()).kernels == (3, 3)
+    with pytest.raises(InputError, match=r"Received: kernels=\[3\], filters=\[4, 6\]"):
+        SmallCNN((4, 6), (3,))
+
+
 def test_equal_pixels_in_different_places_look_different() -> None:
     keras.utils.set_random_seed(0)
     flat = np.asarray(SmallCNN((4, 4, 4, 16))(np.full((1, 64, 64, 3), 100, "uint8")))[0]
@@ -44,7 +70,7 @@ def test_equal_pixels_in_different_places_look_different() -> None:
 
 def test_pixels_are_scaled_around_zero() -> None:
     """0 becomes -1 and 255 becomes 1: seen with a single 1x1-like convolution of known weights."""
-    encoder = SmallCNN((1,))
+    encoder = SmallCNN((1,), kernels=(3,))
     encoder.build((None, 8, 8, 3))
     kernel = np.zeros((3, 3, 5, 1), "float32")
     kernel[1, 1, 0] = 1.0  # the red channel of the pixel itself

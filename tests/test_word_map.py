@@ -92,6 +92,6 @@ def test_hangul_renders_whole_or_in_letters() -> None:
 
 
 def test_drawing_imports_neither_matplotlib_nor_tensorflow() -> None:
-    code = "import sys, mmtoolkit.word_map as m; m.word_map(list('abc'), [[1, 0], [0, 1], [1, 1]])\n"
+    code = "import sys, mmtoolkit.word_map as m; m.word_map_picture(list('abc'), [[1, 0], [0, 1], [1, 1]])\n"
     code += "print([name for name in ('matplotlib', 'tensorflow', 'gensim') if name in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "[]"

@@ -92,7 +92,7 @@ def scale(values: Sequence[float]) -> tuple[float, float, list[float]]:
     size = 10 ** math.floor(math.log10(span / 2))
     step = next(size * part for part in (1, 2, 5, 10) if span / (size * part) <= 4)
     first, last = math.floor(low / step), max(math.ceil(high / step), math.floor(low / step) + 1)
-    ticks = [round(float(number * step), 12) for number in range(first, last + 1)]
+    ticks = [float(f"{number * step:.12g}") for number in range(first, last + 1)]
     return ticks[0], ticks[-1], ticks
 
 

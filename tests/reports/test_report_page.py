@@ -130,7 +130,7 @@ def test_every_kind_of_view_is_shown() -> None:
     assert "data:image/jpeg;base64," in shown["series"]
 
 
-@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 5.0, 3.0]])
+@pytest.mark.parametrize("values", [[1.0], [2.0, 2.0], [0.0, 5.0, 3.0], [1e-16, 3e-15], [0.0, 0.0], [1e9, 1e9 + 1]])
 def test_curves_stay_in_their_frame(values: list[float]) -> None:
     low, high, ticks = curves.scale(values)
     assert low <= min(values) and high >= max(values) and 2 <= len(ticks) <= 6

@@ -54,6 +54,8 @@ def pairs(images: Any, questions: str | Sequence[str]) -> tuple[list[Any], list[
         InputError: Their numbers differ, or one is something else.
     """
     pictures, one_picture = list_images(images)
+    if not isinstance(questions, Iterable):
+        raise InputError(f"Expected questions as texts. Received: {type(questions).__name__}.")
     asked, one_question = ([questions], True) if isinstance(questions, str) else (list(questions), False)
     if wrong := next((each for each in asked if not isinstance(each, str)), None):
         raise InputError(f"Expected questions as texts. Received: {type(wrong).__name__}.")

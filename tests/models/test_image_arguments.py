@@ -137,6 +137,8 @@ def test_questions_and_pictures_are_paired() -> None:
         assert (len(found), len(asked), is_alone) == (count, count, alone)
     with pytest.raises(mm.InputError, match="Received: 2 pictures, 3 questions"):
         pairs(two, ["a?", "b?", "c?"])
+    with pytest.raises(mm.InputError, match="Expected questions as texts. Received: int"):
+        pairs(one, 3)
     assert list_images(one)[1] and not list_images([one])[1]
 
 

@@ -1,6 +1,7 @@
 """mmtoolkit: pictures and sentences in, captions and answers out, on Keras.
 
-The public names, which `__init__.pyi` lists, are loaded when first used, so that importing the package costs nothing.
+The public names, which `__init__.pyi` lists, are loaded when first used, so that importing the package costs nothing;
+TensorFlow, where one of them needs it, without its start-up notes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,8 @@ import importlib
 import sys
 from pathlib import Path
 from typing import Any
+
+from mmtoolkit.startup import quiet_tensorflow
 
 __version__ = "0.1.0"
 
@@ -23,12 +26,19 @@ def _homes() -> dict[str, str]:
     return {alias.name: node.module or "" for node in imports for alias in node.names}
 
 
+def _module(name: str) -> Any:
+    if name in sys.modules or "tensorflow" in sys.modules:  # whose notes are out, and who loaded it may want its log
+        return importlib.import_module(name)
+    with quiet_tensorflow():
+        return importlib.import_module(name)
+
+
 def __getattr__(name: str) -> Any:
     if name == "__all__":  # of `from mmtoolkit import *`
         return ["__version__", *_homes()]
     if name not in _homes():
         raise AttributeError(f"module 'mmtoolkit' has no attribute {name!r}")
-    return getattr(importlib.import_module(_homes()[name]), name)
+    return getattr(_module(_homes()[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -91,7 +91,7 @@ for name, call in wrong.items():
         assert "\\n" not in str(error) and len(str(error)) < 400, error
 """
 
-# What loads TensorFlow through the package, each in its own process.
+# Loads TensorFlow through the package.
 QUIET = "import mmtoolkit as mm, sys; mm.load; print('tensorflow' in sys.modules)"
 
 

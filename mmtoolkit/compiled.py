@@ -28,6 +28,8 @@ def compiled(function: Callable[..., Any]) -> Callable[..., Any]:
         >>> @compiled
         ... def squares(x):
         ...     return keras.ops.sum(x * x)
+        >>> float(squares(keras.ops.array([1.0, 2.0])))
+        5.0
     """
     if not can_compile():
         return function
@@ -43,8 +45,9 @@ def scan(move: Callable[[Any, Any], Any], state: Any, inputs: Any) -> tuple[Any,
     of steps is such a bound, as XLA compiles a graph anew for every shape.
 
     Example:
-        >>> scan(lambda total, x: total + x, zeros((1,)), ops.array([[1.0], [2.0]]))
-        ([[1.], [3.]], [3.])
+        >>> states, last = scan(lambda total, x: total + x, ops.zeros((1,)), ops.array([[1.0], [2.0]]))
+        >>> np.asarray(states).tolist(), np.asarray(last).tolist()
+        ([[1.0], [3.0]], [3.0])
 
     Args:
         move: From a state and the inputs of one step to the next state, of the same structure, shapes and types.

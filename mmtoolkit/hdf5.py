@@ -26,8 +26,11 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
     So are data sets that are not numbers. Any error of h5py while the file is open is raised as its damage.
 
     Example:
-        >>> with open_h5(path, most=2**20, remedy="copy it again") as content:
-        ...     mean = content["mean"][()]
+        >>> with h5py.File("seen.h5", "w") as file:
+        ...     file["mean"] = [1.0, 2.0]
+        >>> with open_h5(Path("seen.h5"), most=2**20, remedy="copy it again") as content:
+        ...     content["mean"][()].tolist()
+        [1.0, 2.0]
 
     Args:
         path: The file.

@@ -65,8 +65,8 @@ def open_picture(source: Path | bytes) -> Image.Image:
     Pillow knows 40 formats more, by a file's content: one of them starts Ghostscript. None of them is tried.
 
     Example:
-        >>> open_picture(Path("a.heic")).size  # doctest: +SKIP
-        (4032, 3024)
+        >>> open_picture(Path("a.jpg")).size
+        (96, 96)
 
     Raises:
         TooLargeError: It claims more than `MOST_PIXELS`, of a JPEG 2000 half of them, or a side above `MOST_SIDE`.
@@ -107,8 +107,8 @@ def fetch_image(url: str, *, most: int = MOST_DOWNLOAD, seconds: float = 20.0) -
     """Downloads the bytes of a picture, which `generate` and `answer` take.
 
     Example:
-        >>> captioner.generate(mm.fetch_image("https://example.org/dog.jpg"))  # doctest: +SKIP
-        'a dog runs'
+        >>> captioner.generate(fetch_image("https://example.org/a.jpg"))  # doctest: +SKIP
+        'a purple triangle is to the left of a red square'
 
     Args:
         url: The address, of `http` or `https`.

@@ -32,7 +32,7 @@ def locked(target: Path, doing: str) -> Iterator[None]:
     a network drive it holds for the processes of one machine at least; a drive without locks is warned of.
 
     Example:
-        >>> with locked(Path("runs/a"), "trains"):
+        >>> with locked(Path("my_photos"), "labels"):
         ...     pass
 
     Args:

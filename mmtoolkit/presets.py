@@ -236,7 +236,8 @@ def seal(folder: Path) -> None:
     """Writes the sizes and the SHA-256 of a preset's files into its card, e.g. after one was changed by hand.
 
     Example:
-        >>> seal(Path("runs/flickr8k/preset"))
+        >>> captioner.save_preset("mine")
+        >>> seal(Path("mine"))
     """
     card = read_json(folder, CARD)
     write_json(folder / CARD, {**card, FILES: described_files(folder)})

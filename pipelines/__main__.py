@@ -15,8 +15,9 @@ def jobs(folder: Path) -> dict[str, str]:
     """Lists the scripts in a folder that have a `main`, with the first line of its docstring; nothing is imported.
 
     Example:
-        >>> jobs(Path("pipelines"))["score"]  # doctest: +SKIP
-        'Scores captions against their references.'
+        >>> from mmtoolkit import pipelines
+        >>> jobs(Path(pipelines.__path__[0]))["score"]
+        'Scores captions against their references: ...'
     """
     found = {}
     for path in sorted(folder.glob("*.py")):

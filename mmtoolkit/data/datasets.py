@@ -44,9 +44,10 @@ def caption_dataset(
     is not counted. The weights of a batch sum to 1, so a summed loss is the mean over its real tokens.
 
     Example:
-        >>> inputs, targets, weights = next(iter(caption_dataset(records, codec, features=store, batch_size=64)))
-        >>> inputs["regions"], inputs["tokens"]        # <float16>[64, 196, 512], <int32>[64, time]
-        >>> targets, weights                           # <int32>[64, time], <float32>[64, time]
+        >>> data = caption_dataset(records, codec, features=mm.Pictures(64), batch_size=8)
+        >>> inputs, targets, weights = next(iter(data))
+        >>> inputs["images"].shape, inputs["tokens"].shape == targets.shape == weights.shape
+        (TensorShape([8, 64, 64, 3]), True)
 
     Args:
         records: Pictures with captions.
@@ -109,10 +110,12 @@ def question_dataset(
     answer that most of them gave. A question without a known answer has the weight 0.
 
     Example:
-        >>> inputs, targets, weights = next(iter(question_dataset(records, codec, answers, features=store)))
-        >>> inputs["question"]                          # <int32>[64, time]
-        >>> inputs["regions"], inputs["image_index"]    # <float16>[pictures, 196, 512], <int32>[64]
-        >>> targets, weights                            # <float32>[64, answers], <float32>[64]
+        >>> data = question_dataset(questions, codec, answers, features=mm.Pictures(64), batch_size=8)
+        >>> inputs, targets, weights = next(iter(data))
+        >>> len(inputs["question"]), len(inputs["image_index"]), len(inputs["images"]) < 8
+        (8, 8, True)
+        >>> targets.shape, weights.shape      # 43 known answers
+        (TensorShape([8, 43]), TensorShape([8]))
 
     Args:
         records: Questions with answers.
@@ -286,8 +289,8 @@ def token_batch(captions: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray,
     """Pads captions on the right, and returns input tokens, the next tokens as targets, and weights.
 
     Example:
-        >>> token_batch([np.array([1, 5, 2])])
-        (array([[1, 5]]), array([[5, 2]]), array([[0.5, 0.5]]))
+        >>> [part.tolist() for part in token_batch([np.array([1, 5, 2])])]
+        [[[1, 5]], [[5, 2]], [[0.5, 0.5]]]
     """
     ids = padded(captions)
     targets = ids[:, 1:]

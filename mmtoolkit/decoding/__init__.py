@@ -40,8 +40,8 @@ def search_of(decoding: Search | str) -> Search:
     """Returns a search, that of the name `"greedy"`, `"beam"` or `"sample"` where a name is given.
 
     Example:
-        >>> search_of("beam").width
-        5
+        >>> search_of("beam") == BeamSearch()
+        True
 
     Raises:
         InputError: It is no search.

@@ -24,7 +24,10 @@ class BeamSearch:
     unfinished sentence can still win.
 
     Example:
-        >>> ids, scores = BeamSearch(width=3, length_penalty=0.7)(step, state, start=1, end=2, max_length=20)
+        >>> search = BeamSearch(width=3, length_penalty=0.7)
+        >>> ids, scores = search(step, ops.zeros((1, 1)), start=1, end=2, max_length=5)
+        >>> np.asarray(ids).tolist()
+        [[[5, 4, 2, 0, 0]]]
 
     Args:
         width: Number of unfinished sentences kept.

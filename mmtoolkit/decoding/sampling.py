@@ -19,7 +19,9 @@ class Greedy:
     """Takes the likeliest token at every step.
 
     Example:
-        >>> ids, scores = Greedy()(step, state, start=1, end=2, max_length=20)
+        >>> ids, scores = Greedy()(step, ops.zeros((1, 1)), start=1, end=2, max_length=5)
+        >>> np.asarray(ids).tolist()
+        [[[5, 4, 2, 0, 0]]]
 
     Returns:
         `ids <int32>[batch, 1, max_length]`, padded with 0 after `end`, and `scores <float32>[batch, 1]`, the sum of the
@@ -41,7 +43,10 @@ class Sample:
     """Samples each token from the model's distribution.
 
     Example:
-        >>> ids, scores = Sample(temperature=0.7, top_p=0.9)(step, state, start=1, end=2, max_length=20)
+        >>> search = Sample(temperature=0.7, top_p=0.9)
+        >>> ids, scores = search(step, ops.zeros((1, 1)), start=1, end=2, max_length=5)
+        >>> np.asarray(ids).tolist()
+        [[[5, 4, 2, 0, 0]]]
 
     Args:
         temperature: Divides the logits; below 1 likely tokens become likelier, near 0 it is greedy search.
@@ -164,7 +169,7 @@ def draw(logits: Any, uniforms: Any) -> Any:
 
     Example:
         Probabilities 0.25 and 0.75:
-        >>> draw(log([[1.0, 3.0], [1.0, 3.0]]), [0.2, 0.3])
+        >>> np.asarray(draw(ops.log([[1.0, 3.0], [1.0, 3.0]]), ops.array([0.2, 0.3]))).tolist()
         [0, 1]
 
     Args:

@@ -45,8 +45,8 @@ def predict(
     """Predicts the outputs of all examples, best first, by id.
 
     Example:
-        >>> predict(mm.captioning, captioner, records, source=store)["1.jpg"][0].text  # doctest: +SKIP
-        'a dog runs'
+        >>> predict(mm.captioning, captioner, records[:2], source=source)["images/000002.png"][0].text
+        'a purple triangle is to the left of a red square'
 
     Args:
         task: The task of the model.

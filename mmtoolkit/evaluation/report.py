@@ -34,8 +34,9 @@ def evaluate(
     """Evaluates a model on records with references.
 
     Example:
-        >>> evaluate(mm.captioning, captioner, records, source=store)["scores"]["BLEU-4"]  # doctest: +SKIP
-        22.06
+        >>> report = evaluate(mm.captioning, captioner, records[:8], source=source)
+        >>> report["scores"]["BLEU-1"] > report["baselines"]["captions of other pictures"]["BLEU-1"]
+        True
 
     Args:
         task: The task of the model.

@@ -134,8 +134,10 @@ def labels(sheet: Sheet) -> dict[str, list[Label]]:
     """Returns the labels of each picture that has any.
 
     Example:
-        >>> labels(sheet)  # doctest: +SKIP
-        {'1.jpg': [('a dog',), ('a pup',)]}
+        >>> sheet = open_sheet(Path("captions.csv"), CAPTIONS, [Path("a.jpg")])
+        >>> save(sheet, "a.jpg", [["a dog"], ["a pup"]])
+        >>> labels(sheet)
+        {'a.jpg': [('a dog',), ('a pup',)]}
     """
     content = read_rows(sheet)
     labelled: dict[str, list[Label]] = {}
@@ -156,7 +158,9 @@ def save(sheet: Sheet, name: str, given: Sequence[Sequence[str]]) -> None:
     """Replaces a picture's labels and keeps all other rows; the file is on disk on return.
 
     Example:
-        >>> save(sheet, "1.jpg", [["a dog"], ["a pup"]])  # doctest: +SKIP
+        >>> save(open_sheet(Path("captions.csv"), CAPTIONS, [Path("a.jpg")]), "a.jpg", [["a dog"]])
+        >>> Path("captions.csv").read_text()
+        'image,caption\\na.jpg,a dog\\n'
 
     Args:
         sheet: The table.

@@ -22,8 +22,10 @@ def additive_attention(query: Any, keys: Any, values: Any, v: Any, mask: Any = N
 
     Example:
         One region always gets all the attention:
-        >>> additive_attention(ones((1, 2)), ones((1, 1, 2)), 5 * ones((1, 1, 3)), ones((2,)))
-        ([[5., 5., 5.]], [[1.]])
+        >>> query, keys, values = ops.ones((1, 2)), ops.ones((1, 1, 2)), 5 * ops.ones((1, 1, 3))
+        >>> context, weights = additive_attention(query, keys, values, ops.ones((2,)))
+        >>> np.asarray(context).tolist(), np.asarray(weights).tolist()
+        ([[5.0, 5.0, 5.0]], [[1.0]])
 
     Args:
         query: `<float>[rows, units]`, already projected.
@@ -56,8 +58,10 @@ class BahdanauAttention(keras.layers.Layer):
 
     Example:
         >>> attention = BahdanauAttention(units=512)
-        >>> memory = attention.prepare(regions)              # regions: <float>[batch, 196, 512]
-        >>> context, weights = attention(state, memory)      # state: <float>[rows, 512]
+        >>> memory = attention.prepare(regions)                          # regions: <float>[batch, 196, 512]
+        >>> context, weights = attention(ops.ones((2, 512)), memory)     # the state: <float>[rows, 512]
+        >>> ops.shape(context), ops.shape(weights)
+        ((2, 512), (2, 196))
 
     Args:
         units: Width of the space in which query and keys are compared.

@@ -69,7 +69,10 @@ class LSTMCell(Cell):
     """Computes a long short-term memory; gates in the order input, forget, candidate, output.
 
     Example:
-        >>> hidden, carry = LSTMCell(512)(projection, (hidden, carry))
+        The forget gate's bias of 1 alone keeps sigmoid(1) of the memory:
+        >>> hidden, carry = LSTMCell(1)(ops.zeros((1, 4)), (ops.zeros((1, 1)), ops.ones((1, 1))))
+        >>> round(float(carry[0, 0]), 3)
+        0.731
 
     Source: Hochreiter & Schmidhuber 1997; forget gate of Gers et al. 2000; its bias starts at 1
         (Jozefowicz et al. 2015).

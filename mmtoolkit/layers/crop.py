@@ -18,7 +18,8 @@ class RegionCrop(keras.layers.Layer):
     This stands in for random crops of pixels where the regions of whole images come from a feature store.
 
     Example:
-        >>> RegionCrop(0.5)(regions, training=True)      # <float>[batch, 196, 512], of at least 7 x 7 of the 14 x 14
+        >>> ops.shape(RegionCrop(0.5)(regions, training=True))      # of at least 7 x 7 of the 14 x 14
+        (2, 196, 512)
 
     Args:
         share: Largest share of the grid's sides that is cut off, from 0 to below 1.
@@ -73,7 +74,8 @@ class RegionPool(keras.layers.Layer):
     """Max-pools squares of regions, as a further pooling layer of the network that made them would.
 
     Example:
-        >>> RegionPool(2)(regions)      # <float>[batch, 196, 512] to <float>[batch, 49, 512]
+        >>> ops.shape(regions), ops.shape(RegionPool(2)(regions))
+        ((2, 196, 512), (2, 49, 512))
 
     Args:
         side: Side of the squares; 1 leaves the regions as they are.

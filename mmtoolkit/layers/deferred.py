@@ -51,10 +51,17 @@ class Deferred(Direct):
     projection's gradient. The inputs are outputs of the loop, so `step_inputs`, which precedes it, needs `finish`.
 
     Example:
+        >>> from mmtoolkit.layers import LSTMCell
+        >>> from mmtoolkit.layers.unroll import states_before, unroll
+        >>> cell, start = LSTMCell(3), (ops.zeros((2, 3)), ops.zeros((2, 3)))
+        >>> projections = ops.ones((5, 2, 4 * 3))        # <float>[time, batch, gates * units]
+        >>> expected, _ = unroll(lambda state, projection: cell(projection, state), start, projections)
         >>> engine = Deferred([cell.recurrent_kernel])
         >>> move = lambda state, projection: engine.cell(cell, projection, state)
         >>> states, last = unroll(move, start, engine.step_inputs(projections))
         >>> engine.finish([states_before(states[0], start[0])])
+        >>> np.allclose(states[0], expected[0])
+        True
 
     Args:
         kernels: `<float>[inputs, width]`; the products are added to the first `width` of the projections.

@@ -29,7 +29,8 @@ class TokenEmbedding(keras.layers.Layer):
     """Looks up a row per token in a table that starts as given, e.g. by word2vec, or as small random numbers.
 
     Example:
-        >>> TokenEmbedding(5000, 300)(tokens)     # <int32>[...] to <float>[..., 300]
+        >>> ops.shape(tokens), ops.shape(TokenEmbedding(5000, 300)(tokens))
+        ((2, 7), (2, 7, 300))
 
     Args:
         vocabulary_size: Number of rows.

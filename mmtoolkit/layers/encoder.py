@@ -19,8 +19,9 @@ class SequenceEncoder(keras.layers.Layer):
     """Encodes sequences of vectors; their padding changes nothing.
 
     Example:
-        >>> encoder = SequenceEncoder(512)
-        >>> outputs, last = encoder(words, mask)     # words: <float>[batch, time, embedding], mask: <bool>[batch, time]
+        >>> outputs, last = SequenceEncoder(512)(words, tokens != 0)     # words: <float>[batch, time, embedding]
+        >>> ops.shape(outputs), ops.shape(last)
+        ((2, 7, 512), (2, 512))
 
     Args:
         units: Width of each state; with two directions the outputs are twice as wide.

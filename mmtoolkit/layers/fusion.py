@@ -19,8 +19,9 @@ class Fusion(keras.layers.Layer):
     """Joins the vector of a question with the regions of a picture.
 
     Example:
-        >>> fusion = Fusion("attention", units=512)
-        >>> joint, weights = fusion(question, regions)       # <float>[batch, 1024], <float32>[batch, 1, 196]
+        >>> joint, weights = Fusion("attention", units=512)(ops.ones((2, 512)), regions)
+        >>> ops.shape(joint), ops.shape(weights)
+        ((2, 1024), (2, 1, 196))
 
     Args:
         kind: `"product"`: the question times the mean region, element by element, each through a layer with tanh; the

@@ -17,7 +17,8 @@ class SmallCNN(keras.layers.Layer):
     """Encodes pixels by batch-normalised convolutions with pooling: four give a grid of an eighth of the image's side.
 
     Example:
-        >>> SmallCNN()(images)      # <uint8>[batch, 64, 64, 3] to <float>[batch, 64, 128]
+        >>> ops.shape(images), ops.shape(SmallCNN()(images))
+        ((2, 64, 64, 3), (2, 64, 128))
 
     Args:
         filters: Channels after each convolution; the last is the width of a region.
@@ -87,9 +88,8 @@ class VGG19Block5(keras.layers.Layer):
     learning rate: a few steps must not undo the training on a million pictures.
 
     Example:
-        >>> block = VGG19Block5()
-        >>> block.start(kernels)      # of VGG19's file: kernel, bias, kernel, bias, …
-        >>> block(regions)            # <float>[batch, 196, 512] to <float>[batch, 196, 512]
+        >>> ops.shape(VGG19Block5()(regions))      # random, unless it starts with `start(kernels)` of VGG19's file
+        (2, 196, 512)
 
     Args:
         rate: Share of the optimizer's learning rate at which the block learns.

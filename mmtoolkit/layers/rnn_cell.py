@@ -16,8 +16,10 @@ class RNNCell(keras.layers.Layer):
     """Wraps a cell with an input projection, for `keras.layers.RNN`, `Bidirectional` and `StackedRNNCells`.
 
     Example:
+        >>> from mmtoolkit.layers import LSTMCell
         >>> reader = keras.layers.Bidirectional(keras.layers.RNN(RNNCell(LSTMCell(64))))
-        >>> reader(words)      # words: <float>[batch, time, features], gives <float>[batch, 128]
+        >>> ops.shape(reader(words))      # words: <float>[batch, time, features]
+        (2, 128)
 
     Args:
         cell: An `LSTMCell`, a `GRUCell`, a `VanillaCell`, or a cell of your own.

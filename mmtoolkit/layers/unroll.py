@@ -26,9 +26,9 @@ def unroll(
             states.append(state)
 
     Example:
-        >>> states, last = unroll(lambda total, x: total + x, zeros((1,)), ops.array([[1.0], [2.0], [3.0]]))
-        >>> states, last
-        ([[1.], [3.], [6.]], [6.])
+        >>> states, last = unroll(lambda total, x: total + x, ops.zeros((1,)), ops.array([[1.0], [2.0], [3.0]]))
+        >>> np.asarray(states).tolist(), np.asarray(last).tolist()
+        ([[1.0], [3.0], [6.0]], [6.0])
 
     Args:
         move: From a state and the inputs of one step to the next state, of the same structure, shapes and types.

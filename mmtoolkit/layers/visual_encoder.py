@@ -19,8 +19,8 @@ class VisualEncoder(keras.layers.Layer):
     """Encodes images as regions.
 
     Example:
-        >>> encoder = VisualEncoder("small", pool=2)
-        >>> encoder(images)      # <uint8>[batch, 64, 64, 3] to <float>[batch, 16, 128]
+        >>> ops.shape(images), ops.shape(VisualEncoder("small", pool=2)(images))
+        ((2, 64, 64, 3), (2, 16, 128))
 
     Args:
         kind: `"vgg19"`: the input is stored regions, which stay as they are; `"vgg19-block5"`: it is stored regions

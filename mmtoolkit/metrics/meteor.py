@@ -72,6 +72,7 @@ def start_meteor() -> Iterator[Meteor]:
     """Starts METEOR 1.5 with coco-caption's settings for English, and stops it on exit.
 
     Example:
+        With Java:
         >>> with start_meteor() as meteor:  # doctest: +SKIP
         ...     meteor.scores(meteor.statistics(["a", "dog", "runs"], [["a", "dog", "runs"]]))
         {'METEOR': 100.0}

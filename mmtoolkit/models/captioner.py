@@ -29,11 +29,12 @@ class Captioner(ImageInputs):
     """Captions a picture with an attention decoder over its regions.
 
     Example:
-        >>> captioner = Captioner(codec, cell="lstm", units=512)
-        >>> captioner.compile("adam", loss=token_loss())
-        >>> captioner.fit(caption_dataset(records, codec, features=store))
-        >>> captioner.generate(["a.jpg", "b.jpg"])
-        ['a dog runs', 'two children play']
+        >>> own = Captioner(codec, encoder="small", image_size=64, cell="lstm", units=32)
+        >>> own.compile("adam", loss=mm.token_loss())
+        >>> history = own.fit(mm.caption_dataset(records[:2], codec, features=mm.Pictures(64)))
+        >>> captions = own.generate(["a.jpg", "b.jpg"])      # of words at random, after a single step
+        >>> len(captions)
+        2
 
     Inputs: `{"regions": <float>[batch, regions, features], "tokens": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model. With
@@ -170,9 +171,9 @@ class Captioner(ImageInputs):
 
         Example:
             >>> captioner = Captioner.from_preset("shapes_demo")
-            >>> captioner.generate("a.jpg")  # doctest: +SKIP
-            'a red circle above a blue square'
-            >>> len(captioner.generate([np.zeros((64, 64, 3), np.uint8)] * 2, n_best=3)[1])
+            >>> captioner.generate("a.jpg")
+            'a purple triangle is to the left of a red square'
+            >>> len(captioner.generate(["a.jpg", "b.jpg"], n_best=3)[1])
             3
 
         Args:
@@ -202,9 +203,9 @@ class Captioner(ImageInputs):
         """Captions a picture, with what the caption's words attend to; a notebook shows it.
 
         Example:
-            >>> look = Captioner.from_preset("shapes_demo").look(np.zeros((64, 64, 3), np.uint8))
-            >>> look.attention.shape[1:]
-            (8, 8)
+            >>> look = captioner.look("a.jpg")
+            >>> look.text, look.attention.shape[1:]
+            ('a purple triangle is to the left of a red square', (8, 8))
 
         Raises:
             InputError: The picture cannot be read, or there are several.

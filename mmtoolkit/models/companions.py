@@ -13,7 +13,8 @@ class Companions:
     It is no dictionary, whose models Keras would track as layers of the model that has them.
 
     Example:
-        >>> model.companions.model("question_only", VisualQA)
+        >>> Companions({"question_only": model}).model("question_only", mm.VisualQA) is model
+        True
 
     Args:
         entries: Models, or the folders of their presets.

@@ -164,7 +164,10 @@ class ImageInputs(Model):
         `save_preset` writes it as a part of the preset; a training fits it by itself.
 
         Example:
-            >>> captioner.fit_distribution(train, valid).save("runs/older/preset/seen_pictures.h5")
+            >>> pictures = [record.image for record in records]
+            >>> distribution = mm.load("shapes_demo").fit_distribution(pictures[:24], pictures[24:])
+            >>> len(distribution.mean)
+            128
 
         Args:
             train: Picture files that the model was trained on.

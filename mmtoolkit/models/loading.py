@@ -19,8 +19,8 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
     """Loads a preset, or a model that Keras saved, as the class that it names.
 
     Example:
-        >>> load("shapes_demo").generate(["drawing.png"])  # doctest: +SKIP
-        ['a red circle left of a blue square']
+        >>> load("shapes_demo").generate("a.jpg")
+        'a purple triangle is to the left of a red square'
 
     Args:
         name: The name of a shipped preset, the path of one, or of a `.keras` file.

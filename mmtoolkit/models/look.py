@@ -25,10 +25,10 @@ class Look:
     """Holds what a model makes of one picture; a notebook shows it as a picture.
 
     Example:
-        >>> look = captioner.look("a.jpg")  # doctest: +SKIP
-        >>> look.text, look.attention.shape  # doctest: +SKIP
-        ('a dog runs', (3, 14, 14))
-        >>> look.save("attention.png")  # doctest: +SKIP
+        >>> look = captioner.look("a.jpg")
+        >>> look.text, look.attention.shape      # ten words, and the end
+        ('a purple triangle is to the left of a red square', (11, 8, 8))
+        >>> look.save("attention.png")
 
     Args:
         text: The caption or the answer.

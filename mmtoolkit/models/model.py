@@ -234,7 +234,8 @@ class Model(KerasModel):
         A model that was trained in bfloat16 computes in float32 where the processor does not multiply bfloat16.
 
         Example:
-            >>> captioner = Captioner.from_preset("shapes_demo")
+            >>> mm.Captioner.from_preset("shapes_demo").image_size
+            64
 
         Args:
             name: The path of a preset directory, the name of a shipped preset, or a preset that was read.

@@ -37,11 +37,11 @@ class VisualQA(ImageInputs):
     The fusion takes the encoder's last output, concatenated with the mean of the question's word vectors.
 
     Example:
-        >>> model = VisualQA(codec, answers, fusion="attention")
-        >>> model.compile("adam", loss=model.answer_loss())
-        >>> model.fit(question_dataset(records, codec, answers, features=store))
-        >>> model.answer("a.jpg", "what is on the table?")
-        Answer(text='a lamp', probability=0.41)
+        >>> own = VisualQA(codec, answers, encoder="small", image_size=64, units=32)
+        >>> own.compile("adam", loss=own.answer_loss())
+        >>> history = own.fit(mm.question_dataset(questions[:8], codec, answers, features=mm.Pictures(64)))
+        >>> own.answer("a.jpg", "how many circles are there?").text in answers.vocabulary.tokens
+        True
 
     Inputs: `{"regions": <float>[batch, regions, features], "question": <int32>[batch, time]}`, or `"images"`
     `<uint8>[batch, size, size, 3]` in place of the regions where the encoder is a part of the model; neither with
@@ -263,8 +263,8 @@ class VisualQA(ImageInputs):
         """Answers questions about pictures.
 
         Example:
-            >>> model.answer("a.jpg", "what is on the table?").text  # doctest: +SKIP
-            'a lamp'
+            >>> model.answer("a.jpg", "what colour is the triangle?").text
+            'purple'
 
         Args:
             images: A picture or several, as of `list_images`. One picture alone is that of every question.

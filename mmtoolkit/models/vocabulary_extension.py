@@ -53,9 +53,9 @@ def extend_vocabulary(
     known tokens: those given, or else those nearest to it by word2vec, trained on the texts, or else all tokens.
 
     Example:
-        >>> model, extension = extend_vocabulary(captioner, {"words": mm.texts(records)})
-        >>> extension.words["words"], extension.neighbours["hexagon"]
-        (('hexagon',), ('square', 'triangle'))
+        >>> larger, extension = extend_vocabulary(captioner, {"words": ["a red hexagon is above a blue star"]})
+        >>> extension.words["words"], "hexagon" in larger.codec.vocabulary.id_of
+        (('hexagon',), True)
 
     Args:
         model: A built model.
@@ -121,8 +121,11 @@ def predicted_neighbours(
     picture.
 
     Example:
-        >>> predicted_neighbours(larger, extension, batches)["words"]["hexagon"]
-        ('circle', 'square', 'star')
+        >>> larger, extension = extend_vocabulary(captioner, {"words": ["a purple hexagon"]})
+        >>> hexagon = mm.CaptionRecord(Path("a.jpg"), "a.jpg", ("a purple hexagon",))      # it is a triangle
+        >>> batches = mm.caption_dataset([hexagon], larger.codec, features=mm.Pictures(64))
+        >>> predicted_neighbours(larger, extension, batches)["words"]["hexagon"][0]
+        'triangle'
 
     Args:
         model: A captioner or question-answerer from `extend_vocabulary`.
@@ -189,7 +192,8 @@ def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
     """Copies a model of stored regions, adding VGG19's last block as an encoder that can be trained.
 
     Example:
-        >>> with_trainable_vgg19(captioner).encoder_name
+        With the weights of VGG19 in the cache:
+        >>> with_trainable_vgg19(mm.load("flickr8k_lstm")).encoder_name  # doctest: +SKIP
         'vgg19-block5'
 
     Args:

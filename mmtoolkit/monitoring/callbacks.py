@@ -24,10 +24,11 @@ def once_each(tell: Tell) -> Callable[[str, str | None], None]:
     """Returns a function that prints the first message of each kind, as a warning.
 
     Example:
-        >>> warn = once_each(lines.append)
-        >>> warn("attention", None), warn("attention", "it does not move"), warn("attention", "it still does not")
-        >>> lines
-        ['warning: it does not move']
+        >>> warn = once_each(print)
+        >>> warn("attention", None)
+        >>> warn("attention", "it does not move")
+        warning: it does not move
+        >>> warn("attention", "it still does not")
     """
     warned: set[str] = set()
 
@@ -44,7 +45,9 @@ class AfterBar(keras.callbacks.Callback):
 
     Example:
         >>> notes = AfterBar(print)
-        >>> model.fit(dataset, callbacks=[Curves(events, tell=notes.add), notes])
+        >>> notes.add("the gradients vanish")      # as of `Curves(events, tell=notes.add)`
+        >>> notes.on_epoch_begin(1)
+        the gradients vanish
     """
 
     def __init__(self, tell: Tell) -> None:
@@ -110,7 +113,12 @@ class Curves(keras.callbacks.Callback):
     after `DecodedValidation`, whose scores it reads from the logs.
 
     Example:
-        >>> model.fit(dataset, callbacks=[validation, Curves(Events(Path("runs/a/logs")), tell=print)])
+        >>> line = keras.Sequential([keras.layers.Dense(1)])
+        >>> line.compile("adam", loss="mse")
+        >>> curves = Curves(Events(Path("logs")), tell=print)
+        >>> history = line.fit(np.ones((4, 1)), np.ones((4, 1)), callbacks=[curves])
+        >>> len(list(Path("logs").iterdir()))
+        1
 
     Args:
         events: Where the curves are written.

@@ -34,7 +34,7 @@ def same_captions(captions: Sequence[str], references: Sequence[str]) -> str | N
 
     Example:
         >>> same_captions(["a dog"] * 50, [f"sentence {i}" for i in range(50)])
-        "1 caption for 50 pictures, most often 'a dog': check that captions belong to their pictures, or try …"
+        "1 caption for 50 pictures, most often 'a dog': check that captions belong to their pictures, or try ..."
 
     Args:
         captions: Captions of the model, one for each picture.
@@ -55,7 +55,7 @@ def still_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
 
     Example:
         >>> still_attention([[[0.0, 1.0, 0.0, 0.0]] * 5])
-        'the attention does not move between words (0.0 % of it from one to the next): try …'
+        'the attention does not move between words (0.0 % of it from one to the next): try ...'
 
     Args:
         attention_weights: A `<float>[words, regions]` for each caption; captions of one word are left out.
@@ -75,7 +75,7 @@ def flat_attention(attention_weights: Sequence[ArrayLike]) -> str | None:
 
     Example:
         >>> flat_attention([[[0.25, 0.25, 0.25, 0.25]] * 5])
-        'the attention is spread evenly over all regions (0.0 % away from uniform): try …'
+        'the attention is spread evenly over all regions (0.0 % away from uniform): try ...'
 
     Args:
         attention_weights: A `<float>[words, regions]` for each caption; those with one region are left out.
@@ -128,7 +128,7 @@ def exploding_gradients(norm: float, clip: float | None) -> str | None:
 
     Example:
         >>> exploding_gradients(4.98, 5.0)
-        'nearly all gradients are cut to the clip (a norm of 4.98 of at most 5), and may explode: where the loss …'
+        'nearly all gradients are cut to the clip (a norm of 4.98 of at most 5), and may explode: where the loss ...'
 
     Args:
         norm: Root mean square of the global norm over an epoch.
@@ -147,7 +147,7 @@ def vanishing_gradients(gradients: Mapping[str, float], epsilon: float) -> str |
 
     Example:
         >>> vanishing_gradients({"cell/kernel": 3e-9, "output/kernel": 1e-3}, 1e-7)
-        'the gradients of cell/kernel vanish (3e-09): try …'
+        'the gradients of cell/kernel vanish (3e-09): ...'
 
     Args:
         gradients: Root mean square gradient of a single weight, by the name of its variable.

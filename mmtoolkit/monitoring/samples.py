@@ -24,9 +24,10 @@ class Samples:
     It decodes nothing: `DecodedValidation(…, watch=samples)` gives it the outputs that it has scored.
 
     Example:
-        >>> samples = Samples(captioning, valid, store, Path("runs/a/samples"), events=events, tell=print)
-        >>> samples(captioner, 1, {"1.jpg": "a dog runs", …})
-        epoch 1: 1.jpg 'a dog runs' (reference: 'a brown dog runs on grass'); more in runs/a/samples/epoch-01.txt
+        >>> events = Events(Path("logs"))
+        >>> samples = Samples(mm.captioning, splits.valid, source, Path("samples"), events=events, tell=print)
+        >>> samples(captioner, 1, {record.id: "a red circle" for record in splits.valid})
+        epoch 1: images/0000...png 'a red circle' (reference: 'a ...'); more in samples/epoch-01.txt
 
     Args:
         task: The task of the model.

@@ -43,9 +43,9 @@ def read_questions(
     folders of the published sets.
 
     Example:
-        >>> record = read_questions("easy_vqa")[0]  # doctest: +SKIP
-        >>> record.question, record.answers, record.split  # doctest: +SKIP
-        ('what is the blue shape?', ('rectangle',), 'train')
+        >>> record = read_questions("my_photos")[0]
+        >>> record.question, record.answers, record.split
+        ('how many shapes are there?', ('3',), 'train')
 
     Args:
         path: A folder or a file of questions.

@@ -29,8 +29,8 @@ def read_sentences(path: str | os.PathLike[str], *, exclude: str | os.PathLike[s
     it are. Where a data set has splits, the training split alone is read.
 
     Example:
-        >>> read_sentences("flickr8k")[0]  # doctest: +SKIP
-        'A child in a pink dress is climbing up a set of stairs in an entry way .'
+        >>> read_sentences("my_photos")[0]
+        'two blue triangles and a blue circle'
 
     Args:
         path: The data set, the file or the folder.

@@ -99,7 +99,8 @@ def csv_rows(
     """Yields the rows of a CSV file with a header, each with the number of its first line; skips empty rows.
 
     Example:
-        >>> next(csv_rows(Path("captions.csv"), required=("image", "caption")))  # doctest: +SKIP
+        >>> size = Path("captions.csv").write_text("image,caption\\n1.jpg,a dog\\n")
+        >>> next(csv_rows(Path("captions.csv"), required=("image", "caption")))
         (2, {'image': '1.jpg', 'caption': 'a dog'})
 
     Args:

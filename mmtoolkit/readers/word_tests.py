@@ -23,7 +23,8 @@ def read_word_test(path: str | os.PathLike[str]) -> list[Analogy] | list[WordPai
     commas between the two words and the score, perhaps under a header. Lines that begin with `#` are left out.
 
     Example:
-        >>> read_word_test("EN-WS-353-ALL.txt")[0]  # doctest: +SKIP
+        >>> size = Path("pairs.txt").write_text("love\\tsex\\t6.77\\n")
+        >>> read_word_test("pairs.txt")[0]
         WordPair(first='love', second='sex', score=6.77)
 
     Raises:

@@ -34,8 +34,10 @@ def write_scenes(
     complete, or not at all.
 
     Example:
-        >>> write_scenes(Path("scenes"), count=1200, seed=0)  # doctest: +SKIP
+        >>> write_scenes(Path("scenes"), count=10, seed=0)
         PosixPath('scenes')
+        >>> len(mm.read_captions("scenes", splits=["test"]))
+        1
 
     Raises:
         InputError: The folder holds something already, `count` is not 10 to 100,000, `size` is too small, or the

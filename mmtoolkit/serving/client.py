@@ -61,8 +61,9 @@ class Client(ABC):
         """Returns the caption of each picture, or the answer to its question.
 
         Example:
-            >>> RestClient("http://localhost:8501/v1/models/shapes").ask(["a.jpg"])
-            [Prediction(text='a red circle', score=-0.31, status='ok', others=())]
+            Of a running server:
+            >>> RestClient("http://localhost:8501/v1/models/shapes").ask([Path("a.jpg")])  # doctest: +SKIP
+            [Prediction(text='a purple triangle is to the left of a red square', score=-0.31, status='ok', others=())]
 
         Args:
             pictures: Files, or bytes; none for a model that reads questions alone.
@@ -175,7 +176,7 @@ class RestClient(Client):
     """Asks a served model over REST.
 
     Example:
-        >>> RestClient("http://localhost:8501/v1/models/shapes").ask([Path("a.jpg")])
+        >>> client = RestClient("http://localhost:8501/v1/models/shapes")
 
     Args:
         url: The model, `http://HOST:PORT/v1/models/NAME`, a version of it with `/versions/N` or `/labels/LABEL`; the
@@ -274,7 +275,7 @@ class GrpcClient(Client):
     """Asks a served model over gRPC, which sends pictures without base64.
 
     Example:
-        >>> GrpcClient("localhost:8500", "shapes").ask([Path("a.jpg")])
+        >>> client = GrpcClient("localhost:8500", "shapes")
 
     Args:
         target: `HOST:PORT`.

@@ -38,7 +38,10 @@ class ServedModel:
     """One version of an exported model, loaded.
 
     Example:
-        >>> ServedModel(Path("models/shapes/1")).predict("serving_default", {"image_bytes": pictures}, seconds=30)
+        Of an exported model:
+        >>> served = ServedModel(Path("models/shapes/1"))  # doctest: +SKIP
+        >>> pictures = np.array([Path("a.jpg").read_bytes()], object)
+        >>> served.predict("serving_default", {"image_bytes": pictures}, seconds=30)["caption"]  # doctest: +SKIP
 
     Args:
         folder: Directory of the SavedModel, NAME/VERSION; links keep the names that they have there.

@@ -15,7 +15,8 @@ def decode_rows(image_bytes: tf.Tensor, *, size: int) -> tuple[tf.Tensor, tf.Ten
     """Decodes each picture by itself; one that cannot be decoded becomes black, with the reason in its status.
 
     Example:
-        >>> decode_rows(tf.constant([jpeg, b"", b"junk"]), size=224)[1]
+        >>> images, status = decode_rows(tf.constant([Path("a.jpg").read_bytes(), b"", b"junk"]), size=224)
+        >>> status.numpy().tolist()
         [0, 1, 3]
 
     Args:

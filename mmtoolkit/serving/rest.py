@@ -40,8 +40,11 @@ def read_request(body: bytes, signatures: Mapping[str, ServedSignature]) -> tupl
     """Reads the signature and the inputs of a request.
 
     Example:
-        >>> read_request(b'{"instances": [{"b64": "/9j/"}]}', signatures)
-        ('serving_default', {'image_bytes': array([b'\\xff\\xd8\\xff'])}, True)
+        >>> image = ServedTensor("image_bytes:0", "string", (-1,))
+        >>> signatures = {"serving_default": ServedSignature({"image_bytes": image}, {})}
+        >>> name, inputs, are_rows = read_request(b'{"instances": [{"b64": "/9j/"}]}', signatures)
+        >>> name, inputs["image_bytes"].tolist(), are_rows
+        ('serving_default', [b'\\xff\\xd8\\xff'], True)
 
     Args:
         body: JSON with `instances` (rows) or `inputs` (columns), and optionally `signature_name`.

@@ -111,8 +111,10 @@ def make_server(
     """Opens a server on a port; `run()` serves until `close()`.
 
     Example:
-        >>> server = make_server(load_models(Path("models")), port=0)
-        >>> server.effective_port
+        >>> server = make_server({}, port=0)      # the models: `load_models(Path("models"))`
+        >>> int(server.effective_port) > 0
+        True
+        >>> server.close()
 
     Args:
         models: Models by name.

@@ -65,7 +65,8 @@ def verify(folder: Path) -> Verdict:
     A version with operations that exports do not have is not loaded: that alone runs a part of it.
 
     Example:
-        >>> verify(Path("models/captioner/1")).problems
+        Of an exported model:
+        >>> verify(Path("models/shapes/1")).problems  # doctest: +SKIP
         []
 
     Args:

@@ -18,8 +18,9 @@ class Metric(ABC):
     validation, fine-tuning and curves read names, directions and digits here.
 
     Example:
-        >>> metric.score({"1": "a dog"}, {"1": ["a dog"]})["BLEU-1"]  # doctest: +SKIP
-        100.0
+        >>> metric = mm.task_of(model).metric
+        >>> metric.score({"1": "red", "2": "2"}, {"1": ["red"], "2": ["3"]})
+        {'accuracy': 50.0}
     """
 
     names: ClassVar[tuple[str, ...]]  # the first one decides which state of a model is kept
@@ -60,7 +61,7 @@ class Metric(ABC):
         """Formats a score.
 
         Example:
-            >>> metric.printed("BLEU-4", 21.456)  # doctest: +SKIP
+            >>> mm.captioning.metric.printed("BLEU-4", 21.456)
             '21.46'
         """
         return f"{value:.{self.digits(name)}f}"

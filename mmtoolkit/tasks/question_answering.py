@@ -103,7 +103,7 @@ class QuestionAnswering(Task[QuestionRecord]):
         """Formats answers for the VQA evaluation server.
 
         Example:
-            >>> question_answering.results({"7": [Answer("red", 0.9)]})
+            >>> question_answering.results({"7": [mm.Answer("red", 0.9)]})
             [{'question_id': 7, 'answer': 'red'}]
         """
         numbers = {key: int(key) if NUMBER.fullmatch(key) else key for key in predictions}  # "07" is another id than 7
@@ -237,7 +237,8 @@ def most_frequent_answers(records: Sequence[QuestionRecord]) -> dict[str, str]:
     """Finds the most frequent answer to each kind of question and, under the empty name, of all.
 
     Example:
-        >>> most_frequent_answers(train)["how many"]        # doctest: +SKIP
+        >>> asked = [QuestionRecord(Path("1.jpg"), "1.jpg", "how many?", (answer,), answer) for answer in "223"]
+        >>> most_frequent_answers(asked)["how many"]
         '2'
     """
     counts: dict[str, Counter[frozenset[str]]] = {}
@@ -288,7 +289,7 @@ def answer_grade(answers: Sequence[Output], given: Sequence[str]) -> str:
     """Grades the answer to one question.
 
     Example:
-        >>> answer_grade([Answer("2", 0.8), Answer("3", 0.2)], ["3", "3", "2"])
+        >>> answer_grade([mm.Answer("2", 0.8), mm.Answer("3", 0.2)], ["3", "3", "2"])
         'partly right'
 
     Args:

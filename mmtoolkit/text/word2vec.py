@@ -59,8 +59,9 @@ def train_word2vec(
     """Trains CBOW (or skip-gram) vectors and aligns them to the vocabulary, repeatable to the bit.
 
     Example:
-        >>> vectors = train_word2vec(codec.split(captions), codec.vocabulary, dim=300)
-        >>> vectors.table[codec.vocabulary.id_of["dog"]]      # the vector of "dog"
+        >>> vectors = train_word2vec(codec.split(mm.texts(records)), codec.vocabulary, dim=300)
+        >>> vectors.table[codec.vocabulary.id_of["circle"]].shape      # the vector of "circle"
+        (300,)
 
     Args:
         sentences: Token lists, training split only.
@@ -156,9 +157,10 @@ def align_vectors(vectors: KeyedVectors, vocabulary: Vocabulary, *, seed: int = 
     compared in Unicode NFC.
 
     Example:
-        >>> table, coverage = align_vectors(load_vectors("vectors.bin"), codec.vocabulary)  # doctest: +SKIP
-        >>> coverage.covered, coverage.total, coverage.missing[:2]  # doctest: +SKIP
-        (7312, 7318, ('frisbees', 'snowboarders'))
+        >>> words = mm.TextCodec.fit(["dogs and men"]).vocabulary
+        >>> table, coverage = align_vectors(mm.load_vectors("vectors.txt"), words)
+        >>> coverage.covered, coverage.total, coverage.missing
+        (2, 3, ('and',))
 
     Args:
         vectors: From `train_vectors` or `load_vectors`.

@@ -35,9 +35,14 @@ class Checkpoints(keras.callbacks.Callback):
     CPU with deterministic operations a resumed run ends with the weights of one that was never stopped, to the bit.
 
     Example:
-        >>> checkpoints = Checkpoints(Path("runs/a/last.h5"), steps=469, settings=options, validation=validation)
-        >>> data = lambda at: caption_dataset(records, codec, features=store, epoch=at.epoch, step=at.step)
-        >>> checkpoints.fit(model, data, epochs=12, callbacks=[validation])
+        >>> captioner = mm.load("shapes_demo")
+        >>> captioner.compile(mm.adam(1e-4, steps=1), loss=mm.token_loss())
+        >>> validation = DecodedValidation(mm.captioning, splits.valid, source=source, preset=Path("mine"))
+        >>> checkpoints = Checkpoints(Path("last.h5"), steps=1, settings={"data": "my_photos"}, validation=validation)
+        >>> data = lambda at: mm.caption_dataset(
+        ...     records[:2], captioner.codec, features=source, epoch=at.epoch, step=at.step
+        ... )
+        >>> history = checkpoints.fit(captioner, data, epochs=1, callbacks=[validation])
 
     Args:
         path: The file.

@@ -54,8 +54,12 @@ def fit(
     """Fits a model and keeps its best state in `out/preset`; a stopped training is resumed from its checkpoint.
 
     Example:
-        >>> recipe = mm.Recipe(epochs=10)
-        >>> fit(mm.captioning, captioner, splits, source=store, out=Path("runs/a"), recipe=recipe, tell=print)
+        >>> few, lines = Splits(splits.train[:2], splits.valid, splits.test), []
+        >>> captioner = mm.load("shapes_demo")
+        >>> out, recipe = Path("mine"), Recipe(epochs=1)
+        >>> trained = fit(mm.captioning, captioner, few, source=source, out=out, recipe=recipe, tell=lines.append)
+        >>> mm.load("mine/preset").image_size
+        64
 
     Args:
         task: The task of the model.

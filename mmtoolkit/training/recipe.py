@@ -73,7 +73,7 @@ def adam(
     """Makes Adam with a linear warm-up, a cosine decay to 2 % of the rate, clipping and averaged weights.
 
     Example:
-        >>> model.compile(adam(6e-4, steps=469 * 10), loss=token_loss())
+        >>> mm.load("shapes_demo").compile(adam(6e-4, steps=469 * 10), loss=mm.token_loss())
 
     Args:
         learning_rate: The peak rate, after the warm-up.

@@ -28,8 +28,13 @@ class DecodedValidation(keras.callbacks.Callback):
     the next.
 
     Example:
-        >>> validation = DecodedValidation(captioning, valid, source=store, preset=Path("runs/a/preset"))
-        >>> model.fit(dataset, epochs=20, callbacks=[validation])
+        >>> captioner = mm.load("shapes_demo")
+        >>> captioner.compile(mm.adam(1e-4, steps=1), loss=mm.token_loss())
+        >>> validation = DecodedValidation(mm.captioning, splits.valid, source=source, preset=Path("mine"))
+        >>> data = mm.caption_dataset(records[:2], captioner.codec, features=source)
+        >>> history = captioner.fit(data, callbacks=[validation])
+        >>> mm.load("mine").image_size
+        64
 
     Args:
         task: The task of the model.

@@ -61,10 +61,11 @@ class FeatureStore:
     its JSON does not exist. Each row is checked when it is first read.
 
     Example:
-        >>> store = FeatureStore(folder, ExtractorKey(digest, "bfloat16"))
-        >>> failures = store.add(paths, extractor)
-        >>> store.read(paths[:2]).shape
-        (2, 196, 512)
+        >>> store = FeatureStore(Path("features"), ExtractorKey("random", "float32"))
+        >>> store.add([Path("a.jpg"), Path("b.jpg")], VGG19Regions())      # all could be read
+        {}
+        >>> store.read([Path("b.jpg")]).shape
+        (1, 196, 512)
 
     Args:
         folder: Parent of all stores; each key has a folder of its own inside.

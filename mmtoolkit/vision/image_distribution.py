@@ -37,9 +37,10 @@ class ImageDistribution:
     Its covariance has the variances along the axes, and the residual variance in every direction orthogonal to them.
 
     Example:
-        >>> distribution = ImageDistribution.fit(model.vectors(train), model.vectors(valid))
-        >>> distribution.distance(model.vectors(["photo.jpg", "screenshot.png"])), distribution.threshold
-        (array([0.98, 3.71]), 1.35)
+        >>> vectors = np.random.default_rng(0).normal(size=(100, 8))
+        >>> distribution = ImageDistribution.fit(vectors[:80], vectors[80:])
+        >>> (distribution.distance(np.array([8 * [0.0], 8 * [9.0]])) > distribution.threshold).tolist()
+        [False, True]
 
     Args:
         mean: `<float32>[features]`.

@@ -255,8 +255,10 @@ def decode_ahead(
     """Yields batches of decoded pictures; threads decode the next one while the current one is used.
 
     Example:
-        >>> list(decode_ahead([Path("a.jpg"), Path("notes.txt")], size=224, batch_size=2))
-        [[(Path("a.jpg"), array(...)), (Path("notes.txt"), "no known picture format")]]
+        >>> paths = [Path("a.jpg"), Path("vectors.txt")]
+        >>> [(_, pixels), (_, reason)] = next(decode_ahead(paths, size=224, batch_size=2))
+        >>> pixels.shape, reason
+        ((224, 224, 3), 'no known picture format')
 
     Args:
         images: Picture files.

@@ -56,8 +56,9 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
     """Builds a model's inputs for pictures that may repeat: each is read once.
 
     Example:
-        >>> shared_pictures(store, [Path("a.png"), Path("b.png"), Path("a.png")])
-        {"regions": <float16>[2, 196, 512], "image_index": [0, 1, 0]}
+        >>> inputs = shared_pictures(Pictures(64), [Path("a.jpg"), Path("b.jpg"), Path("a.jpg")])
+        >>> inputs["images"].shape, inputs["image_index"].tolist()
+        ((2, 64, 64, 3), [0, 1, 0])
 
     Args:
         source: Source of the pictures.
@@ -75,7 +76,7 @@ class Pictures:
     """Provides decoded pictures, for models with an encoder of their own.
 
     Example:
-        >>> Pictures(size=64).read([Path("a.png"), Path("b.png")]).shape
+        >>> Pictures(64).read([Path("a.jpg"), Path("b.jpg")]).shape
         (2, 64, 64, 3)
 
     Args:
@@ -124,8 +125,9 @@ class ReadImages:
     """Provides images that another source has read already.
 
     Example:
-        >>> ReadImages(store, {Path("a.jpg"): regions}).read([Path("a.jpg")]).shape
-        (1, 196, 512)
+        >>> row = np.zeros((64, 64, 3), np.uint8)
+        >>> ReadImages(Pictures(64), {Path("a.jpg"): row}).read([Path("a.jpg")]).shape
+        (1, 64, 64, 3)
 
     Args:
         source: Source that read them.
@@ -148,7 +150,8 @@ class LiveRegions:
     """Provides VGG19 regions computed on demand, for predictions on a few pictures.
 
     Example:
-        >>> LiveRegions(captioner.extractor).read([Path("a.jpg")]).shape
+        With the weights of VGG19 in the cache:
+        >>> LiveRegions(mm.load("flickr8k_lstm").extractor).read([Path("a.jpg")]).shape  # doctest: +SKIP
         (1, 196, 512)
 
     Args:

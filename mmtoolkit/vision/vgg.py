@@ -43,8 +43,9 @@ class VGG19Regions(keras.layers.Layer):
     """Computes VGG19 up to one layer: a 14 x 14 grid with one row per region, or the vector of `fc2` as the only row.
 
     Example:
-        >>> extractor = VGG19Regions.from_weights(path, precision="float32")
-        >>> extractor(images)      # <uint8>[batch, 224, 224, 3] to <float16>[batch, 196, 512]
+        With random weights; `from_weights` loads those of a file:
+        >>> ops.shape(VGG19Regions()(ops.zeros((1, 224, 224, 3), "uint8")))
+        (1, 196, 512)
 
     Args:
         layer: `"block5_conv4"`; `"block5_pool"`, as many regions of a picture of 448 x 448, for smaller objects;

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
 import re
 import string
 
@@ -95,8 +93,3 @@ def test_bars_are_as_long_as_their_values() -> None:
 def test_shares_fill_the_whole_in_their_order() -> None:
     drawn = re.findall(r'x="([^"]+)" width="([^"]+)"', shares({"right": 62.5, "none": 0.0, "wrong": 37.5}))
     assert [tuple(map(float, each)) for each in drawn] == [(0, 62.5), (62.5, 0), (62.5, 37.5)]
-
-
-@pytest.mark.parametrize("module", ["bars", "fixed_words"])
-def test_examples_in_docstrings(module: str) -> None:
-    assert not doctest.testmod(importlib.import_module(f"mmtoolkit.html.{module}")).failed

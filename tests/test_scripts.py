@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
-from mmtoolkit import scripts
 from mmtoolkit.metrics import char_tokenize, ptb_tokenize, score_captions, tokenizer_of
 from mmtoolkit.scripts import level_warning, unspaced_script
 
@@ -44,7 +41,3 @@ def test_characters_are_tokens_of_scores() -> None:
     assert scores["BLEU-2"] == pytest.approx(100 * (5 / 6 * 3 / 5) ** 0.5)
     assert score_captions({1: "赤い丸が二つ"}, {1: ["赤い円が二つ"]})["BLEU-1"] < 1e-6
     assert tokenizer_of([["机の上の四番目の紙に緑の丸が"]]) == "char" and tokenizer_of([["a dog"]]) == "ptb"
-
-
-def test_examples_hold() -> None:
-    assert doctest.testmod(scripts).failed == 0

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
 import random
 
 import pytest
 
 from mmtoolkit.metrics import calibration, calibration_error
-from mmtoolkit.metrics import calibration as shown
 
 
 def test_bins_hold_the_answers_of_their_probability() -> None:
@@ -32,10 +30,3 @@ def test_a_model_that_is_as_often_right_as_it_is_sure_has_no_error() -> None:
 def test_the_error_is_weighted_by_answers() -> None:
     bins = calibration([0.05] * 3 + [0.95], [0, 0, 0, 0])
     assert calibration_error(bins) == pytest.approx((3 * 5 + 95) / 4)
-
-
-def test_examples_in_docstrings() -> None:
-    import sys
-
-    result = doctest.testmod(sys.modules[shown.__module__])
-    assert result.attempted == 2 and not result.failed

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
-
 import pytest
 
 import mmtoolkit
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics import diversity, known_share, mean_words, repeated_share, unique_share
+from mmtoolkit.metrics import known_share, mean_words, repeated_share, unique_share
 
 
 @pytest.mark.parametrize(
@@ -64,8 +62,3 @@ def test_nothing_has_no_measure(measure: object) -> None:
 
 def test_the_public_name_is_this_function() -> None:
     assert mmtoolkit.unique_share is unique_share
-
-
-def test_examples_in_docstrings() -> None:
-    result = doctest.testmod(diversity)
-    assert result.attempted and not result.failed

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import math
 import random
 import time
@@ -20,7 +19,6 @@ from mmtoolkit.metrics import (
     cider,
     confidence_intervals,
     corpus_scores,
-    intervals,
     paired,
     rouge_l,
     score_captions,
@@ -164,8 +162,3 @@ def test_a_paired_difference_is_that_of_the_two_scores() -> None:
     low, high = Bootstrap()(table, paired(corpus_scores))["BLEU-1"]
     own = confidence_intervals(hypotheses, references)["BLEU-1"]
     assert 0 <= low < first["BLEU-1"] - second["BLEU-1"] < high and high - low < own[1] - own[0]
-
-
-def test_examples_in_docstrings() -> None:
-    result = doctest.testmod(intervals)
-    assert result.attempted and not result.failed

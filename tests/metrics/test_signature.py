@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
-
 from mmtoolkit import __version__
 from mmtoolkit.metrics import Bootstrap, signature
 
@@ -37,8 +34,3 @@ def test_what_was_not_done_is_left_out() -> None:
     found = parts(signature([["a", "b"]] * 9))
     assert not {"METEOR", "bootstrap", "level", "seed"} & set(found)
     assert (found["tokenizer"], found["images"], found["references"]) == ("ptb", "9", "2")
-
-
-def test_examples_in_docstrings() -> None:
-    result = doctest.testmod(importlib.import_module("mmtoolkit.metrics.signature"))
-    assert result.attempted and not result.failed

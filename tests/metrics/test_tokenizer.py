@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mmtoolkit.metrics import ptb_tokenize, tokenizer
+from mmtoolkit.metrics import ptb_tokenize
 
 # Every right-hand side is what Stanford CoreNLP 3.4.1 printed for the left one, less the punctuation.
 CASES = {
@@ -146,7 +145,3 @@ def test_long_odd_text_loses_no_letter(piece: str) -> None:
     text = piece * (4000 // len(piece))
     kept = "".join(ptb_tokenize(text))
     assert [kept.count(letter) for letter in "ae1n"] == [text.lower().count(letter) for letter in "ae1n"]
-
-
-def test_examples_in_docstrings() -> None:
-    assert doctest.testmod(tokenizer).failed == 0

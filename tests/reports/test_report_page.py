@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import doctest
 import io
 import re
 from pathlib import Path
@@ -17,7 +16,7 @@ from PIL import Image
 import mmtoolkit as mm
 from mmtoolkit.html import Words
 from mmtoolkit.records import CaptionRecord, is_inside
-from mmtoolkit.reports import charts, curves, files, report_html, report_page, views
+from mmtoolkit.reports import charts, curves, files, report_page, views
 from mmtoolkit.task import Diagonal, MatrixView, PictureView, SeriesView, WordsView
 from mmtoolkit.tasks import captioning, question_answering
 
@@ -195,11 +194,6 @@ def test_a_picture_keeps_its_sides() -> None:
     assert '<canvas width="224" height="112">' in shown and "--sides:2.0000" in shown
     data = re.findall(r"base64,([^\"]+)", shown)[0]
     assert Image.open(io.BytesIO(base64.b64decode(data))).size == (224, 112)
-
-
-@pytest.mark.parametrize("module", [charts, curves, files, report_html, views])
-def test_examples_in_docstrings(module: Any) -> None:
-    assert not doctest.testmod(module).failed
 
 
 @pytest.mark.parametrize(("embed_outside", "viewed"), [(False, ["1.jpg"]), (True, ["1.jpg", "/photos/scan.png"])])

@@ -31,7 +31,7 @@ class Captioner(ImageInputs):
     Example:
         >>> own = Captioner(codec, encoder="small", image_size=64, cell="lstm", units=32)
         >>> own.compile("adam", loss=mm.token_loss())
-        >>> history = own.fit(mm.caption_dataset(records[:2], codec, features=mm.Pictures(64)))
+        >>> history = own.fit(mm.caption_dataset(records[:2], codec, features=mm.Pictures(64)), shuffle=False)
         >>> captions = own.generate(["a.jpg", "b.jpg"])      # of words at random, after a single step
         >>> len(captions)
         2

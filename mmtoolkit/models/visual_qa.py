@@ -39,7 +39,7 @@ class VisualQA(ImageInputs):
     Example:
         >>> own = VisualQA(codec, answers, encoder="small", image_size=64, units=32)
         >>> own.compile("adam", loss=own.answer_loss())
-        >>> history = own.fit(mm.question_dataset(questions[:8], codec, answers, features=mm.Pictures(64)))
+        >>> history = own.fit(mm.question_dataset(questions[:8], codec, answers, features=source), shuffle=False)
         >>> own.answer("a.jpg", "how many circles are there?").text in answers.vocabulary.tokens
         True
 

@@ -32,7 +32,7 @@ class DecodedValidation(keras.callbacks.Callback):
         >>> captioner.compile(mm.adam(1e-4, steps=1), loss=mm.token_loss())
         >>> validation = DecodedValidation(mm.captioning, splits.valid, source=source, preset=Path("mine"))
         >>> data = mm.caption_dataset(records[:2], captioner.codec, features=source)
-        >>> history = captioner.fit(data, callbacks=[validation])
+        >>> history = captioner.fit(data, shuffle=False, callbacks=[validation])
         >>> mm.load("mine").image_size
         64
 

@@ -2,8 +2,8 @@
 
     python benchmarks/pointing.py [--scenes 1000] [--epochs 9] [--seed 0] [--json FILE]
 
-A word for a shape hits where the region of most attention overlaps such a shape. The first line of kernels is how the
-small CNN was before, the second how it is.
+A word for a shape hits where the region of most attention overlaps such a shape. The first line of kernels is the
+default.
 """
 
 from __future__ import annotations

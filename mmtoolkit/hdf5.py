@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import mmap
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +15,8 @@ import h5py
 from mmtoolkit.errors import InputError, first_line
 
 MOST_ENTRIES = 2000  # groups and data sets of a file
+MOST_CHUNKS = 4000  # of all data sets: each takes longer to find than the one before
+MOST_VALUES = 64  # of an attribute
 MIN_ALLOWED, MAX_COMPRESSION = 2**24, 32  # bytes that any file may declare, and for each that it has
 SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
@@ -43,12 +46,15 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
     try:
         if not path.is_file():
             raise OSError("it is no regular file")
+        check_heaps(path)
         with h5py.File(path, "r") as content:
             entries = [entry for _, entry in datasets(content)]
             declared = sum(map(bytes_of, entries))
             allowed = min(most, MIN_ALLOWED + MAX_COMPRESSION * path.stat().st_size)
             if declared > allowed:
                 raise ValueError(f"it declares {declared:,} bytes of numbers where {allowed:,} are the most")
+            if sum(entry.id.get_num_chunks() for entry in entries if entry.chunks) > MOST_CHUNKS:
+                raise ValueError(f"it has more than {MOST_CHUNKS:,} chunks")
             for entry in entries:
                 check_chunks(entry)
             yield content
@@ -63,6 +69,7 @@ def datasets(content: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
     waiting, seen = [content], 0
     while waiting:
         group = waiting.pop()
+        check_attributes(group)
         for name in group:
             seen += 1
             if seen > MOST_ENTRIES:
@@ -73,7 +80,36 @@ def datasets(content: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
             if isinstance(entry, h5py.Group):
                 waiting.append(entry)
             else:
+                check_attributes(entry)
                 yield entry.name, entry
+
+
+def check_heaps(path: Path) -> None:
+    """Checks, before HDF5 opens a file, that the names in its groups are not compressed: they are unpacked unasked.
+
+    Source: HDF5 file format specification, III.G, "Fractal Heap": signature, version, length of an id, and the length
+        of the description of its filters.
+
+    Raises:
+        ValueError: They are, or it is empty.
+    """
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        at = content.find(b"FRHP\0")
+        while at >= 0:
+            if content[at + 7 : at + 9] != b"\0\0":
+                raise ValueError("its groups are compressed")
+            at = content.find(b"FRHP\0", at + 1)
+
+
+def check_attributes(entry: Any) -> None:
+    """Checks that the attributes of a group or a data set are a few short values, without reading them.
+
+    Raises:
+        ValueError: One has many: of texts, each can be the same large one.
+    """
+    for name in entry.attrs:
+        if math.prod(entry.attrs.get_id(name).shape) > MOST_VALUES:
+            raise ValueError(f"its attribute {name} has more than {MOST_VALUES} values")
 
 
 def bytes_of(entry: Any) -> int:

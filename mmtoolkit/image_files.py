@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import re
+import threading
 import time
 import warnings
 from collections.abc import Sequence
@@ -119,21 +120,48 @@ def fetch_image(url: str, *, most: int = MOST_DOWNLOAD, seconds: float = 20.0) -
         InputError: It cannot be downloaded, is too large, or takes too long.
     """
     import http.client
-    import urllib.request
 
     if not url.lower().startswith(("http://", "https://")):
         raise InputError(f"Expected an address, https://…. Received: {url!r:.100}; name a file without this function.")
-    until, data = time.monotonic() + seconds, bytearray()
-    try:
-        with urllib.request.urlopen(url, timeout=seconds) as reply:
-            while part := reply.read(2**16):
-                data += part
-                if len(data) > most:
-                    raise OSError(f"it has more than {most // 10**6} MB")
-                if time.monotonic() > until:
-                    raise TimeoutError(f"it takes more than {seconds:g} seconds")
-    except (OSError, ValueError, http.client.HTTPException) as error:
-        raise InputError(f"Expected a picture at {url}. Received: none ({first_line(error)}); try again.") from error
+    found: list[bytes | Exception] = []
+
+    def fetch() -> None:
+        try:
+            found.append(downloaded(url, most=most, until=time.monotonic() + seconds))
+        except (OSError, ValueError, http.client.HTTPException) as error:
+            found.append(error)
+
+    thread = threading.Thread(target=fetch, daemon=True)  # a server can send its headers as slowly as it likes
+    thread.start()
+    thread.join(seconds)
+    result = found[0] if found else TimeoutError(f"it takes more than {seconds:g} seconds")
+    if isinstance(result, Exception):
+        raise InputError(f"Expected a picture at {url}. Received: none ({first_line(result)}); try again.") from result
+    return result
+
+
+def downloaded(url: str, *, most: int, until: float) -> bytes:
+    """Downloads at most so many bytes, over HTTP alone, also where the server leads elsewhere.
+
+    Raises:
+        OSError: It cannot be downloaded, is larger, or is not there in time.
+    """
+    from urllib import request
+
+    opener, data = request.OpenerDirector(), bytearray()
+    kinds: tuple[type[request.BaseHandler], ...] = (
+        *(request.ProxyHandler, request.HTTPHandler, request.HTTPSHandler, request.UnknownHandler),
+        *(request.HTTPRedirectHandler, request.HTTPDefaultErrorHandler, request.HTTPErrorProcessor),
+    )
+    for kind in kinds:
+        opener.add_handler(kind())
+    with opener.open(url, timeout=max(0.1, until - time.monotonic())) as reply:
+        while part := reply.read1(2**16):
+            data += part
+            if len(data) > most:
+                raise OSError(f"it has more than {most // 10**6} MB")
+            if time.monotonic() > until:
+                raise TimeoutError("it takes more time than it may")
     return bytes(data)
 
 

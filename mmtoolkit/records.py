@@ -179,7 +179,7 @@ def is_inside(image: Path, data: Path) -> bool:
         image: The picture's file.
         data: The folder, or a table in it.
     """
-    folder = data.parent if data.is_file() or data.suffix else data
+    folder = data.parent if data.is_file() else data
     return Path(os.path.abspath(image)).is_relative_to(os.path.abspath(folder))
 
 

@@ -22,9 +22,8 @@ class SmallCNN(keras.layers.Layer):
 
     Args:
         filters: Channels after each convolution; the last is the width of a region.
-        kernels: Side of each convolution, by default 5, 3, …, 3, 1: the last one then mixes no neighbours into a
-            region, and attention is on what a region shows. With 3 for all, half of the words for drawn shapes have it
-            beside them.
+        kernels: Side of each convolution, 3 by default. With 1 for the last, which then mixes no neighbours into a
+            region, attention is more often on what a region shows; captions are worse (`benchmarks/pointing.py`).
 
     Raises:
         InputError: There are not as many kernels as filters.
@@ -35,7 +34,7 @@ class SmallCNN(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         self.filters = tuple(filters)
-        self.kernels = tuple(kernels or (5, *[3] * (len(self.filters) - 2), 1)[: len(self.filters)])
+        self.kernels = tuple(kernels or [3] * len(self.filters))
         if len(self.kernels) != len(self.filters):
             raise InputError(
                 f"A small CNN has a kernel for each of its filters. Received: kernels={list(self.kernels)}, "

@@ -15,7 +15,7 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Memory
 from mmtoolkit.layers.memory import memory_of
 from mmtoolkit.models.image_arguments import Picture, list_images, one_of_list
-from mmtoolkit.models.image_inputs import ImageInputs, completed
+from mmtoolkit.models.image_inputs import ImageInputs
 from mmtoolkit.models.look import Look, caption_views
 from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Caption
@@ -242,7 +242,7 @@ class Captioner(ImageInputs):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> Captioner:
-        return cls(**{**completed(config), "codec": revived(config["codec"])})
+        return cls(**{**config, "codec": revived(config["codec"])})
 
     def get_config(self) -> dict[str, Any]:
         decoder = self.decoder.get_config()

@@ -191,10 +191,3 @@ class ImageInputs(Model):
         extractor = self.extractor and asdict(self.extractor)
         own = {"encoder": self.encoder_name, "extractor": extractor, "image_size": self.image_size}
         return {**own, **self.encoder_options}
-
-
-def completed(config: Mapping[str, Any]) -> dict[str, Any]:
-    """Adds to a config what those of older versions leave unsaid: the convolutions of a small CNN had a side of 3."""
-    if config.get("encoder") == "small" and "kernels" not in config:
-        return {**config, "kernels": [3] * len(config["filters"])}
-    return dict(config)

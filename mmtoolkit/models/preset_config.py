@@ -48,6 +48,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **{"top_k": (0, 2**31), "seed": (0, 2**63)},
 }
 ANY = (-(2**31), 2**31)  # of a number that only a class of another package has
+MOST_COMPARED = 2**28  # numbers that a step of a beam compares with the regions of a picture
 MOST_FILTERS, MOST_VALUES = 8, 2**23  # of the CNN, and of a layer of it for a picture: 512 x 512 in 32 channels
 SLACK = 16
 
@@ -170,6 +171,21 @@ def check_widths(path: Path, given: Mapping[str, Any], words: int, numbers: int)
         raise InputError(
             f"{path} describes a CNN of {pixels:,} values for a picture; expected at most {MOST_VALUES:,}: give a "
             "smaller image_size or fewer filters."
+        )
+    kernels = given.get("kernels") or [3] * len(filters)
+    held = sum(a * b * side**2 for a, b, side in zip(filters, filters[1:], kernels[1:], strict=False))
+    if given.get("encoder") == "small" and held > SLACK * numbers:
+        raise InputError(
+            f"{path} describes a CNN of {held:,} weights. Received: a weights file of {numbers:,} numbers, far too "
+            "few; copy the whole directory again."
+        )
+    decoding = given.get("decoding")
+    beam = decoding.get("width", 1) if isinstance(decoding, Mapping) else 1
+    compared = beam * ((given.get("image_size") or 224) // 8) ** 2 * given.get("attention_units", 1)
+    if compared > MOST_COMPARED:
+        raise InputError(
+            f"{path} describes attention of {compared:,} values for a picture; expected at most {MOST_COMPARED:,}: "
+            "give a narrower beam, a smaller image_size or fewer attention_units."
         )
 
 

@@ -16,7 +16,7 @@ from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, 
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.image_arguments import Picture, Pictures, list_images, one_of_list, pairs
-from mmtoolkit.models.image_inputs import ImageInputs, completed
+from mmtoolkit.models.image_inputs import ImageInputs
 from mmtoolkit.models.look import Look, question_views
 from mmtoolkit.models.model import revived
 from mmtoolkit.models.outputs import Answer
@@ -333,7 +333,7 @@ class VisualQA(ImageInputs):
 
     @classmethod
     def from_config(cls, config: Mapping[str, Any]) -> VisualQA:
-        return cls(**{**completed(config), **{name: revived(config[name]) for name in ("codec", "answers_codec")}})
+        return cls(**{**config, **{name: revived(config[name]) for name in ("codec", "answers_codec")}})
 
     def get_config(self) -> dict[str, Any]:
         named = {"cell": self.reader.cell_name, "layers": self.reader.layers, "fusion": self.fusion.kind}

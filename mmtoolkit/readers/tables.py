@@ -56,6 +56,9 @@ def decoded(path: Path) -> str:
             raise
         message = f"expected a file of at most {MOST_BYTES // 10**6} MB. Received: a larger one. Split it."
         raise fault_at(path, 1, message) from error
+    if (at := data.find(b"\0\0\0\0")) >= 0:  # a sparse file is full of them
+        received = f"{path.name} with zeros, from byte {at:,} on; write it again"
+        raise fault_at(path, 1, f"expected a file of text. Received: {received}.")
     return decode(data)
 
 

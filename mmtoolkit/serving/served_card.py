@@ -12,6 +12,7 @@ from mmtoolkit.serving.savedmodel import EXTRA
 MOST_BYTES = 2**20  # of a card
 TEXTS = ("data", "limits", "licence")  # what a person wrote of the model
 LONGEST = 600  # letters of one text
+LONGEST_NAME = 40  # characters of a score's name
 MOST_SCORES = 12
 
 
@@ -45,5 +46,7 @@ def shown(preset: Mapping[str, Any]) -> dict[str, Any]:
             found[name] = preset[name][:LONGEST]
     given = preset.get("test_scores") or preset.get("valid_scores")
     scores = list(given.items()) if isinstance(given, Mapping) else []
-    numbers = {name: value for name, value in scores[:MOST_SCORES] if isinstance(value, int | float)}
+    numbers = {
+        name: value for name, value in scores[:MOST_SCORES] if type(value) in (int, float) and len(name) <= LONGEST_NAME
+    }
     return found | ({"scores": numbers} if numbers else {})

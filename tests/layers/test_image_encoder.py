@@ -38,7 +38,7 @@ def test_regions_come_row_by_row() -> None:
     assert difference[15] > 0 and not difference[:4].any()
 
 
-@pytest.mark.parametrize(("kernels", "reach"), [(None, 8), ((3, 3, 3, 3), 15), ((3, 3, 3, 1), 7)])
+@pytest.mark.parametrize(("kernels", "reach"), [(None, 15), ((5, 3, 3, 1), 8), ((3, 3, 3, 1), 7)])
 def test_a_region_sees_no_farther_than_its_convolutions_reach(kernels: Any, reach: int) -> None:
     """Their sides added up at the scale of each: pixels beyond the region's own eight on each side."""
     keras.utils.set_random_seed(0)
@@ -55,8 +55,8 @@ def test_a_region_sees_no_farther_than_its_convolutions_reach(kernels: Any, reac
 
 
 def test_each_filter_has_a_kernel() -> None:
-    assert SmallCNN((4, 4, 4, 6)).kernels == (5, 3, 3, 1) and SmallCNN((4, 6)).kernels == (5, 1)
-    assert SmallCNN.from_config(SmallCNN((4, 6), (3, 3)).get_config()).kernels == (3, 3)
+    assert SmallCNN((4, 4, 4, 6)).kernels == (3, 3, 3, 3)
+    assert SmallCNN.from_config(SmallCNN((4, 6), (3, 1)).get_config()).kernels == (3, 1)
     with pytest.raises(InputError, match=r"Received: kernels=\[3\], filters=\[4, 6\]"):
         SmallCNN((4, 6), (3,))
 
@@ -70,7 +70,7 @@ def test_equal_pixels_in_different_places_look_different() -> None:
 
 def test_pixels_are_scaled_around_zero() -> None:
     """0 becomes -1 and 255 becomes 1: seen with a single 1x1-like convolution of known weights."""
-    encoder = SmallCNN((1,), kernels=(3,))
+    encoder = SmallCNN((1,))
     encoder.build((None, 8, 8, 3))
     kernel = np.zeros((3, 3, 5, 1), "float32")
     kernel[1, 1, 0] = 1.0  # the red channel of the pixel itself

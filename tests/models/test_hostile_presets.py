@@ -379,6 +379,48 @@ def test_what_unpacks_to_more_than_it_declares_is_refused(unsealed: Path, filter
     assert peak_memory() - before < 200e6
 
 
+def test_compressed_names_of_a_group_are_refused_before_hdf5_reads_them(unsealed: Path) -> None:
+    """It unpacks them by itself, to any size."""
+    with h5py.File(unsealed / SEEN, "r+", libver="latest") as content:
+        group = content.create_group("more", track_order=True)
+        for number in range(40):
+            group[f"a{number}"] = np.zeros(1, np.float32)  # so many are kept in a heap
+    Model.from_preset(unsealed)
+    data = bytearray((unsealed / SEEN).read_bytes())
+    at = data.index(b"FRHP\0")
+    data[at + 7] = 1
+    (unsealed / SEEN).write_bytes(data)
+    assert "its groups are compressed" in refused(unsealed, SEEN)
+
+
+@pytest.mark.parametrize("place", ["/", "mean"])
+def test_attributes_are_short(unsealed: Path, place: str) -> None:
+    """Each of many texts can be the same megabyte of the file."""
+    with h5py.File(unsealed / SEEN, "r+") as content:
+        content[place].attrs["dtype"] = ["a"] * 65
+    assert "its attribute dtype has more than 64 values" in refused(unsealed, SEEN)
+
+
+def test_many_chunks_are_refused_at_once(unsealed: Path) -> None:
+    with h5py.File(unsealed / SEEN, "r+") as content:
+        del content["mean"]
+        content.create_dataset("mean", data=np.zeros(5000, np.float32), chunks=(1,), compression="gzip")
+    assert "more than 4,000 chunks" in refused(unsealed, SEEN)
+
+
+def test_convolutions_are_not_far_larger_than_the_weights(unsealed: Path) -> None:
+    changed(unsealed, CONFIG, lambda config: config["model"].update(filters=[512, 512, 512], kernels=[15, 15, 15]))
+    assert "a CNN of 117,964,800 weights" in refused(unsealed, CONFIG)
+
+
+def test_attention_that_takes_too_much_memory_is_refused(unsealed: Path) -> None:
+    beam = {"name": "BeamSearch", "width": 256}
+    changed(
+        unsealed, CONFIG, lambda config: config["model"].update(decoding=beam, image_size=512, attention_units=1024)
+    )
+    assert "describes attention of 1,073,741,824 values" in refused(unsealed, CONFIG)
+
+
 def peak_memory() -> int:
     """Returns the most bytes that this process has had."""
     return 1000 * int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0])

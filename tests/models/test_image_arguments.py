@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.server
 import io
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -165,10 +166,25 @@ def test_a_look_is_a_caption_with_its_attention(captioner: mm.Captioner, scenes:
 def address(tmp_path: Path) -> Iterator[str]:
     """A server of this machine: `/picture`, and `/endless` that never ends."""
 
+    ended = threading.Event()
+
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.send_response(200 if self.path in ("/picture", "/endless") else 404)
+            if self.path == "/ftp":
+                self.send_response(302)
+                self.send_header("Location", "ftp://127.0.0.1/a.jpg")
+                self.end_headers()
+                return
+            if self.path == "/headers":
+                ended.wait(20)
+                return
+            self.send_response(404 if self.path == "/missing" else 200)
             self.end_headers()
+            while self.path == "/drip" and not ended.wait(0.05):
+                try:
+                    self.wfile.write(b"x")
+                except OSError:
+                    return
             if self.path == "/picture":
                 self.wfile.write(b"bytes of a picture")
             while self.path == "/endless":
@@ -183,6 +199,7 @@ def address(tmp_path: Path) -> Iterator[str]:
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield f"http://127.0.0.1:{server.server_port}"
+        ended.set()
         server.shutdown()
 
 
@@ -190,11 +207,16 @@ def test_a_download_is_bounded(address: str) -> None:
     assert mm.fetch_image(f"{address}/picture") == b"bytes of a picture"
     for place, options, message in (
         ("/endless", {"most": 2**20}, "it has more than 1 MB"),
-        ("/endless", {"most": 2**40, "seconds": 0.2}, "it takes more than 0.2 seconds"),
+        ("/endless", {"most": 2**40, "seconds": 0.2}, "it takes more t"),
         ("/missing", {}, "HTTP Error 404"),
     ):
         with pytest.raises(mm.InputError, match=f"Expected a picture at {address}{place}. Received: none .{message}"):
             mm.fetch_image(f"{address}{place}", **options)
+    for place, message in (("/drip", "it takes"), ("/headers", "it takes"), ("/ftp", "unknown url type")):
+        begun = time.monotonic()
+        with pytest.raises(mm.InputError, match=f"Received: none .*{message}"):
+            mm.fetch_image(f"{address}{place}", seconds=0.5)
+        assert time.monotonic() - begun < 10
     for wrong in ("ftp://example.org/a.jpg", "file:///etc/hostname", "a.jpg"):
         with pytest.raises(mm.InputError, match="Expected an address"):
             mm.fetch_image(wrong)

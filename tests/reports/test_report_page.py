@@ -223,12 +223,12 @@ def test_a_picture_outside_of_the_data_is_named_and_not_embedded(
 
 def test_pictures_inside_of_the_data(tmp_path: Path) -> None:
     """However a table writes a name: what counts is where the picture was found."""
-    data = tmp_path / "data"
+    data = tmp_path / "data.v1"  # no ending
     data.mkdir()
     (data / "captions.csv").touch()
     for image in ("1.png", "images/1.png", "a/../1.png", "..hidden/1.png"):
         assert is_inside(data / image, data) and is_inside(data / image, data / "captions.csv")
-    for image in ("../1.png", "images/../../1.png", "../data-2/1.png", f"{tmp_path}/1.png", "/1.png"):
+    for image in ("../1.png", "images/../../1.png", "../data.v1-2/1.png", f"{tmp_path}/1.png", "/1.png"):
         assert not is_inside(data / image, data) and not is_inside(data / image, data / "captions.csv")
 
 

@@ -103,7 +103,7 @@ def test_the_programs_of_the_page_give_its_answers(
     """Each is run as it is copied, also with a question that a shell would run."""
     shutil.copy(pictures[0], tmp_path / "photo.jpg")
     question = "how many 'circles' `id` $HOME are there?"
-    (caption,), ((best, *_),) = captioner.generate(pictures[:1]), answerer.answer(pictures[:1], [question], top=5)
+    (caption,), ((best, *_),) = captioner.generate(pictures[:1]), answerer.answer(pictures[:1], [question], n_best=5)
     for model, expected in (("captions", caption), ("answers", best.text)):
         page.locator("#model").select_option(model)
         if model == "answers":

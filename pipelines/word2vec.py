@@ -118,16 +118,16 @@ def main(options: Options) -> int:
         out.parent.mkdir(parents=True, exist_ok=True)
         mm.save_vectors(words, out)
         tell(f"vectors: {out}")
-    told = answers(words, options.neighbours, options.analogy, options.top)
-    report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | told
+    found = answers(words, options.neighbours, options.analogy, options.top)
+    report = {"scores": {path: scores(words, test) for path, test in tests.items()}} | found
     if options.map:
         draw(words, options.map_words, options.map)
     text = json_format.dumps(report, indent=1, ensure_ascii=False) if options.json else "\n".join(lines(report))
     if text:
         print(text)
-    for error in told["failed"]:
+    for error in found["failed"]:
         tell(f"error: {error}")
-    return 1 if told["failed"] else 0
+    return 1 if found["failed"] else 0
 
 
 def load(path: Path, limit: int | None) -> KeyedVectors:

@@ -46,7 +46,7 @@ class VisualEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         if kind not in KINDS:
             raise InputError(f"A model's encoder is one of {', '.join(KINDS)}. Received: {kind!r}.")
-        self.kind, self.filters = kind, tuple(filters)
+        self.kind, self.filters, self.kernels = kind, tuple(filters), kernels
         same = {"dtype": self.dtype_policy}
         self.pool = RegionPool(pool, name="pool", **same)
         self.crop = RegionCrop(crop, name="crop", **same)
@@ -87,6 +87,5 @@ class VisualEncoder(keras.layers.Layer):
         return self.pool.compute_output_shape(self.encoded_shape(images_shape))
 
     def get_config(self) -> dict[str, Any]:
-        own = {"kind": self.kind, "filters": list(self.filters), "crop": self.crop.share, "pool": self.pool.side}
-        kernels = {"kernels": list(self.network.kernels)} if self.kind == "small" else {}
-        return {**super().get_config(), **own, **kernels}
+        own = {"kind": self.kind, "filters": list(self.filters), "kernels": self.kernels and list(self.kernels)}
+        return {**super().get_config(), **own, "crop": self.crop.share, "pool": self.pool.side}

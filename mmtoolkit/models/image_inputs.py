@@ -50,8 +50,8 @@ class ImageInputs(Model):
         super().__init__(**kwargs)
         self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
         self.encoder_name, self.image_size = encoder, image_size
-        self.encoder_options: dict[str, Any] = {"filters": list(filters), "crop": crop, "pool": pool}
-        self.encoder_options["kernels"] = kernels and list(kernels)
+        sides = kernels and list(kernels)
+        self.encoder_options: dict[str, Any] = {"filters": list(filters), "kernels": sides, "crop": crop, "pool": pool}
         visual_encoder = VisualEncoder(encoder, **self.encoder_options, name="visual_encoder", dtype=self.dtype_policy)
         if encoder == "vgg19-block5" and (self.extractor is None or self.extractor.layer != "block4_pool"):
             raise InputError(
@@ -59,8 +59,6 @@ class ImageInputs(Model):
                 f"Received: {self.extractor}."
             )
         self.visual_encoder = visual_encoder if uses_images else None
-        if encoder == "small":
-            self.encoder_options["kernels"] = list(visual_encoder.network.kernels)
 
     @property
     def encoder(self) -> Any:

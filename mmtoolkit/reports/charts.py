@@ -32,8 +32,8 @@ def diagonal(part: Diagonal, words: Words) -> str:
     for x_value, y_value, count in part.points:
         x, y = place(x_value, y_value)
         radius = max(3.0, LARGEST * (count / most) ** 0.5)
-        told = f"{words(part.x)} {x_value:.0f} %, {words(part.y)} {y_value:.0f}, n = {count}"
-        points.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{escape(told)}</title></circle>')
+        text = f"{words(part.x)} {x_value:.0f} %, {words(part.y)} {y_value:.0f}, n = {count}"
+        points.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="{radius:.1f}"><title>{escape(text)}</title></circle>')
     (x0, y0), (x1, y1) = place(0, 0), place(100, 100)
     line = f'<path class=even d="M{x0} {y0}L{x1} {y1}"/>'
     name = f'<text x="{LEFT + SIDE / 2}" y="{tall - 2}" text-anchor=middle>{escape(words(part.x))} (%)</text>'

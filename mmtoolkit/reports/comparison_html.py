@@ -36,8 +36,8 @@ def comparison_page(
     hint = "For pictures and references add --data, the data set of both."
     lead = "" if records else f"<p class=soft>{escape(words(hint))}</p>"
     if len(pairs) < comparison.records:
-        told = words("{shown} of {count} are shown.", shown=len(pairs), count=f"{comparison.records:,}")
-        lead += f"<p class=soft>{escape(told)}</p>"
+        count = words("{shown} of {count} are shown.", shown=len(pairs), count=f"{comparison.records:,}")
+        lead += f"<p class=soft>{escape(count)}</p>"
     head, *lines = change_rows(comparison)
     changed = [
         [words(cell) for cell in head],
@@ -71,7 +71,7 @@ def about(comparison: Comparison, names: tuple[str, str], words: Words) -> str:
 def verdict(comparison: Comparison, words: Words) -> str:
     """Renders, in a bar that stays in sight, which run is better, and the buttons that choose what is shown."""
     change, better = comparison.decisive, comparison.verdict
-    told = words(f"{better} is better") if better else words("no difference beyond noise")
+    headline = words(f"{better} is better") if better else words("no difference beyond noise")
     numbers = ""
     if change is not None:
         printed, name = comparison.metric.printed, change.name
@@ -86,7 +86,7 @@ def verdict(comparison: Comparison, words: Words) -> str:
         for kind, count in counts.items()
     ]
     return (
-        f"<div class=verdict><p><strong>{escape(told)}</strong> <small>{escape(numbers)}</small></p>"
+        f"<div class=verdict><p><strong>{escape(headline)}</strong> <small>{escape(numbers)}</small></p>"
         f"<div class=buttons>{''.join(buttons)}</div></div>"
     )
 

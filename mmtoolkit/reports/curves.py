@@ -41,7 +41,7 @@ def chart(name: str, lines: Mapping[str, Sequence[float]], *, lower: bool, words
     """Renders the chart of one quantity: its line of training, that of validation, or both."""
     low, high, ticks = scale([value for values in lines.values() for value in values])
     count = max(map(len, lines.values()))
-    parts, told = [axes(ticks, count, words)], []
+    parts, captions = [axes(ticks, count, words)], []
     for each, values in lines.items():
         validated = each.startswith(VALIDATION)
         kind = "" if validated else " class=train"
@@ -56,10 +56,10 @@ def chart(name: str, lines: Mapping[str, Sequence[float]], *, lower: bool, words
         parts.append(f'<circle{kind} cx="{x:.1f}" cy="{y:.1f}" r="4"><title>{escape(text)}</title></circle>')
         key = f'<svg class=key viewBox="0 0 18 6" aria-hidden=true><line{kind} x2="18" y1="3" y2="3"/></svg>'
         part = words("validation" if validated else "training")
-        told.append(f"<br>{key}<small>{escape(part)}: {values[0]:.4g} → {values[-1]:.4g}, {escape(text)}</small>")
+        captions.append(f"<br>{key}<small>{escape(part)}: {values[0]:.4g} → {values[-1]:.4g}, {escape(text)}</small>")
     return (
         f'<li><strong>{escape(name)}</strong><svg class=chart viewBox="0 0 {WIDTH} {HEIGHT}" role=img '
-        f'aria-label="{escape(name)}">{"".join(parts)}</svg><span>{"".join(told)[4:]}</span></li>'
+        f'aria-label="{escape(name)}">{"".join(parts)}</svg><span>{"".join(captions)[4:]}</span></li>'
     )
 
 

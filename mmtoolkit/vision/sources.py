@@ -64,12 +64,11 @@ def shared_pictures(source: ImageSource, images: Sequence[Path]) -> dict[str, np
         source: Source of the pictures.
         images: Paths, which may repeat.
     """
-    known: dict[Any, Any] = {}
-    index = []
-    for image in images:
-        known.setdefault(key := image if isinstance(image, Path) else id(image), image)
-        index.append(list(known).index(key))
-    return {source.input_name: source.read(list(known.values())), "image_index": np.array(index, np.int32)}
+    keys = [image if isinstance(image, Path) else id(image) for image in images]  # arrays have no hash
+    places = {key: place for place, key in enumerate(dict.fromkeys(keys))}
+    distinct = list(dict(zip(keys, images, strict=True)).values())
+    index = np.array([places[key] for key in keys], np.int32)
+    return {source.input_name: source.read(distinct), "image_index": index}
 
 
 class Pictures:

@@ -1,7 +1,7 @@
 """From a raw folder of photos to a trained preset: minutes of each stage, the wait for input, and peak memory.
 
-    python benchmarks/end_to_end.py --data flickr8k --vgg19-weights imagenet --out runs/whole [--json FILE]
-    python benchmarks/end_to_end.py --data flickr8k --vgg19-weights imagenet --out runs/grow --grow 500 --epochs 1
+    python benchmarks/end_to_end.py --data flickr8k --encoder-weights imagenet --out runs/whole [--json FILE]
+    python benchmarks/end_to_end.py --data flickr8k --encoder-weights imagenet --out runs/grow --grow 500 --epochs 1
 
 Runs `mmtoolkit caption` with its default options and an empty cache, and watches it from outside. With --grow it does
 so for so many photos of the data set, twice and four times as many, which shows how time and memory grow. The wait for
@@ -45,7 +45,7 @@ def main(
     *,
     data: Path,
     out: Path,
-    vgg19_weights: str = "imagenet",
+    encoder_weights: str = "imagenet",
     epochs: int | None = None,
     grow: int | None = None,
     json: Path | None = None,
@@ -55,7 +55,7 @@ def main(
     Args:
         data: A captioning data set.
         out: An empty folder for runs and caches.
-        vgg19_weights: As `caption` takes them.
+        encoder_weights: As `caption` takes them.
         epochs: In place of the default.
         grow: Number of photos to begin with; they are doubled twice.
         json: Where the figures are written.
@@ -68,9 +68,9 @@ def main(
     for photos in sizes:
         name = f"{photos or 'all'}-photos"
         folder = part_of(data, photos, out / name) if photos else data
-        figures.append({"photos": photos, **watched(folder, out / name, vgg19_weights, epochs)})
+        figures.append({"photos": photos, **watched(folder, out / name, encoder_weights, epochs)})
         with in_cache(out / name / "cache"):
-            figures[-1]["wait_share"] = measure(folder, vgg19_weights, steps=20)["wait_share"]
+            figures[-1]["wait_share"] = measure(folder, encoder_weights, steps=20)["wait_share"]
         print(in_lines(figures[-1]), flush=True)
         shutil.rmtree(out / name / "cache")
     if grow:
@@ -112,7 +112,8 @@ def part_of(data: Path, photos: int, folder: Path) -> Path:
 
 def watched(data: Path, folder: Path, weights: str, epochs: int | None) -> dict[str, Any]:
     """Runs the command with a cache of its own; seconds of each stage, the wait, memory and scores."""
-    command = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", "--data", str(data), "--vgg19-weights", weights]
+    command = [sys.executable, "-m", "mmtoolkit.pipelines", "caption", "--data", str(data)]
+    command += ["--encoder-weights", weights]
     command += ["--out", str(folder / "run"), *(["--epochs", str(epochs)] if epochs else [])]
     started, ends, peak = time.perf_counter(), {}, Peak()
     scoring, full = 0.0, None

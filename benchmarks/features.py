@@ -1,6 +1,6 @@
 """Pictures a second from JPEG files to a written feature store, beside float32 `keras.applications` on the same files.
 
-    python benchmarks/features.py --images 512 --data photos/ --vgg19-weights imagenet
+    python benchmarks/features.py --images 512 --data photos/ --encoder-weights imagenet
 
 Both networks run in this process in turns, on one part of the files after the other, after a batch each to warm up.
 """
@@ -26,8 +26,10 @@ from PIL import Image
 
 from mmtoolkit.cli.command import run
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, vgg19_weights
-from mmtoolkit.vision.vgg import IMAGE_SIZE, choose_precision
+from mmtoolkit.vision import ExtractorKey, FeatureStore, RegionExtractor, find_weights
+from mmtoolkit.vision.weights import choose_precision
+
+IMAGE_SIZE = 224
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 KERAS_BATCH = 32  # predict's own default
@@ -37,7 +39,7 @@ def main(
     *,
     images: int = 512,
     data: Path | None = None,
-    vgg19_weights: str = "random",
+    encoder_weights: str = "random",
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     batch_size: int = 16,
     rounds: int = 2,
@@ -48,7 +50,7 @@ def main(
     Args:
         images: How many pictures.
         data: Folder with JPEG files; random ones of 500 x 375 pixels are made without it.
-        vgg19_weights: imagenet, random or the path of a weights file.
+        encoder_weights: imagenet, random or the path of a weights file.
         precision: Of mmtoolkit's extractor; Keras' is float32.
         batch_size: Of mmtoolkit's extractor; Keras' is the default of `predict`.
         rounds: Into how many parts the files are cut.
@@ -57,7 +59,7 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         files = find_jpegs(data, images) if data else make_jpegs(Path(folder, "jpegs"), images)
         chosen = choose_precision(precision)
-        report = compare(files, Path(folder, "store"), vgg19_weights, chosen, batch_size=batch_size, rounds=rounds)
+        report = compare(files, Path(folder, "store"), encoder_weights, chosen, batch_size=batch_size, rounds=rounds)
     report |= {"machine": machine(), "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")}}
     for name, value in report["scores"].items():
         print(f"{name:32} {value:9.2f}")
@@ -70,8 +72,8 @@ def compare(
     files: Sequence[Path], folder: Path, source: str, precision: str, *, batch_size: int, rounds: int
 ) -> dict[str, Any]:
     """Runs both in turns and returns the figures."""
-    weights = vgg19_weights(source)
-    extractor = VGG19Regions.from_weights(weights, precision=precision)
+    weights = find_weights(source)
+    extractor = RegionExtractor.from_weights(weights, precision=precision)
     store = FeatureStore(folder, ExtractorKey(source, precision))
     FeatureStore(folder, ExtractorKey("warm-up", precision)).add(files[:batch_size], extractor, batch_size=batch_size)
     parts = [files[start::rounds] for start in range(rounds)]

@@ -1,6 +1,6 @@
 """What share of a training step the input costs: batches read alone, beside whole training steps, in one run.
 
-    python benchmarks/input_cost.py --data DATA --vgg19-weights FILE [--steps 40] [--json FILE]
+    python benchmarks/input_cost.py --data DATA --encoder-weights FILE [--steps 40] [--json FILE]
 
 The features must be in the store already (`mmtoolkit features` puts them there). The wait is what a training loop sees
 with the data set's own reading ahead; the time of reading alone is what it would see without.
@@ -19,16 +19,16 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import run
 
 
-def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: Path | None = None) -> None:
+def main(*, data: Path, encoder_weights: str = "imagenet", steps: int = 40, json: Path | None = None) -> None:
     """Times reading and training.
 
     Args:
         data: A captioning data set.
-        vgg19_weights: The weights whose features are stored.
+        encoder_weights: The weights whose features are stored.
         steps: Batches timed.
         json: Where the figures go as JSON.
     """
-    figures = measure(data, vgg19_weights, steps=steps)
+    figures = measure(data, encoder_weights, steps=steps)
     step, wait, alone, share = (figures[name] for name in ("step_s", "wait_s", "read_alone_s", "wait_share"))
     print(f"a training step {step:.3f} s, waiting for its batch {wait:.4f} s")
     print(f"reading a batch alone {alone:.4f} s; share of time the training waits {100 * share:.1f} %")
@@ -36,12 +36,12 @@ def main(*, data: Path, vgg19_weights: str = "imagenet", steps: int = 40, json: 
         json.write_text(dumps(figures, indent=1) + "\n", encoding="utf-8")
 
 
-def measure(data: Path, vgg19_weights: str, *, steps: int) -> dict[str, Any]:
+def measure(data: Path, encoder_weights: str, *, steps: int) -> dict[str, Any]:
     """Seconds of a training step of the default captioner, of the wait before it, and of reading alone."""
     from mmtoolkit.vision import choose_precision, extractor_key, stored_regions
 
     train = mm.split(mm.read_captions(data)).train
-    source = stored_regions(extractor_key(vgg19_weights), [record.image for record in train])
+    source = stored_regions(extractor_key(encoder_weights), [record.image for record in train])
     codec = mm.TextCodec.fit(mm.texts(train), min_count=5)
     dataset = mm.caption_dataset(train, codec, features=source)
     dtype = "mixed_bfloat16" if choose_precision("auto") == "bfloat16" else "float32"

@@ -240,7 +240,7 @@ def features(place: Path, data: Path) -> Attack:
 
     def words() -> list[str]:
         target = store if whole.exists() else whole
-        options = ["--vgg19-weights", "random", "--precision", "float32", "--batch-size", "2"]
+        options = ["--encoder-weights", "random", "--precision", "float32", "--batch-size", "2"]
         return ["features", *map(str, pictures), "--features", str(target), *options]
 
     def before() -> None:

@@ -38,7 +38,7 @@ def main(
     *,
     images: Path,
     preset: str = "shapes_demo",
-    vgg19_weights: str | None = None,
+    encoder_weights: str | None = None,
     requests: int = 2000,
     json: Path | None = None,
 ) -> int:
@@ -47,14 +47,14 @@ def main(
     Args:
         images: Folder of pictures.
         preset: A captioner.
-        vgg19_weights: As for export.
+        encoder_weights: As for export.
         requests: How many.
         json: Where the figures are written.
     """
     start_tensorflow()
     from mmtoolkit.serving.export import export
 
-    model = mm.load(preset, vgg19_weights=vgg19_weights)
+    model = mm.load(preset, encoder_weights=encoder_weights)
     paths = mm.find_images([images])[:50]
     expected = model.generate(paths)
     with tempfile.TemporaryDirectory() as folder:

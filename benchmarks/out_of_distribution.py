@@ -39,7 +39,7 @@ def main(
     others: tuple[Path, ...] = (),
     count: int = 300,
     seed: int = 0,
-    vgg19_weights: str | None = None,
+    encoder_weights: str | None = None,
     features: Path | None = None,
     json: Path | None = None,
 ) -> None:
@@ -52,12 +52,12 @@ def main(
         others: Folders of other pictures.
         count: Pictures of each kind, at most.
         seed: Of the scenes, the noise, and the pictures drawn from the other folders.
-        vgg19_weights: VGG19 weights; by default those the preset was trained with.
+        encoder_weights: VGG19 weights; by default those the preset was trained with.
         features: Folder of a feature store to be used; without one the regions are made and not kept.
         json: Where the figures are written.
     """
     start_tensorflow()
-    model = mm.load(preset, vgg19_weights=vgg19_weights)
+    model = mm.load(preset, encoder_weights=encoder_weights)
     if model.image_distribution is None:
         raise InputError(
             f"Expected a preset with the distribution of its training pictures. Received: {preset}, an older one; add "

@@ -1,6 +1,6 @@
 """Seconds from a photo's file to its caption, for every kind of photo that people have, beside the usual way in Keras.
 
-    python benchmarks/predict.py --vgg19-weights imagenet [--preset runs/flickr8k/preset] [--json FILE]
+    python benchmarks/predict.py --encoder-weights imagenet [--preset runs/flickr8k/preset] [--json FILE]
 
 The usual way: `keras.utils.load_img`, float32 `keras.applications.VGG19` through `predict`, and a beam search as a loop
 in Python over the same decoder. Both run in this process, in turns, each after one photo to warm up. Without a preset
@@ -33,7 +33,7 @@ START, END, BANNED = 1, 2, [0, 1, 3]
 def main(
     *,
     preset: str | None = None,
-    vgg19_weights: str | None = None,
+    encoder_weights: str | None = None,
     photo: Path | None = None,
     rounds: int = 5,
     json: Path | None = None,
@@ -42,12 +42,12 @@ def main(
 
     Args:
         preset: A trained captioner that sees through VGG19; an untrained one by default.
-        vgg19_weights: imagenet, random or the path of a weights file; by default those of the preset, else random.
+        encoder_weights: imagenet, random or the path of a weights file; by default those of the preset, else random.
         photo: The photo of which all kinds are made; a made one by default.
         rounds: How often each kind is captioned; the median counts.
         json: Where the figures are written.
     """
-    captioner = mm.load(preset, vgg19_weights=vgg19_weights) if preset else untrained(vgg19_weights or "random")
+    captioner = mm.load(preset, encoder_weights=encoder_weights) if preset else untrained(encoder_weights or "random")
     if captioner.extractor is None:
         raise InputError(f"--preset expects one that sees through VGG19. Received: {preset}, which has its own CNN.")
     usual = UsualWay(captioner)

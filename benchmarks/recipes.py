@@ -1,7 +1,7 @@
 """What each part of a model is worth: one short training for each form, and their scores as a table.
 
-    python benchmarks/recipes.py --data flickr8k --vgg19-weights imagenet --out runs/recipes [--json FILE]
-    python benchmarks/recipes.py --job vqa --data daquar --vgg19-weights imagenet --out runs/daquar
+    python benchmarks/recipes.py --data flickr8k --encoder-weights imagenet --out runs/recipes [--json FILE]
+    python benchmarks/recipes.py --job vqa --data daquar --encoder-weights imagenet --out runs/daquar
     python benchmarks/recipes.py --job vqa --data easy_vqa --out runs/easy_vqa
 
 Every line is `mmtoolkit caption` or `mmtoolkit vqa` with the default options, and fewer epochs and what the line
@@ -57,7 +57,7 @@ def main(
     data: Path,
     out: Path,
     job: Literal["caption", "vqa"] = "caption",
-    vgg19_weights: str | None = None,
+    encoder_weights: str | None = None,
     epochs: int | None = None,
     also: str = "",
     seed: int = 0,
@@ -70,7 +70,7 @@ def main(
         data: The data set, as the job takes it.
         out: Folder of the runs.
         job: What is trained: caption or vqa.
-        vgg19_weights: As the job takes them.
+        encoder_weights: As the job takes them.
         epochs: Of every training; 6 for captions, the default of the job for answers.
         also: Further options of every training, as one text: --also="--layer block5_pool".
         seed: Of every training.
@@ -82,7 +82,7 @@ def main(
         raise InputError(f"--only expects lines of the table: {', '.join(recipes)}. Received: {', '.join(unknown)}.")
     epochs = 6 if job == "caption" and epochs is None else epochs
     same = ["--data", str(data), "--seed", str(seed)]
-    same += ["--vgg19-weights", vgg19_weights] if vgg19_weights else []
+    same += ["--encoder-weights", encoder_weights] if encoder_weights else []
     same += ["--epochs", str(epochs)] if epochs else []
     same += ["--no-twin"] if job == "vqa" else []
     same += (extra := shlex.split(also))

@@ -1,6 +1,6 @@
 """What the exported graph costs beyond VGG19, what the development server adds, and what the usual way costs.
 
-    python benchmarks/serving.py --images flickr8k/images [--vgg19-weights FILE] [--json FILE]
+    python benchmarks/serving.py --images flickr8k/images [--encoder-weights FILE] [--json FILE]
 
 JPEG bytes in, the caption of a beam of 3 out. All runs in one process but the server, which has its own. The usual way
 is float32 `keras.applications` and a Python loop that calls `model.predict` for every word, greedily.
@@ -40,7 +40,7 @@ def main(
     *,
     images: Path,
     preset: str = "flickr8k_lstm",
-    vgg19_weights: str | None = None,
+    encoder_weights: str | None = None,
     pictures: int = 16,
     requests: int = 64,
     precisions: tuple[str, ...] = ("float32", "bfloat16"),
@@ -51,7 +51,7 @@ def main(
     Args:
         images: Folder of photos.
         preset: A captioner.
-        vgg19_weights: As for export.
+        encoder_weights: As for export.
         pictures: How many are captioned one by one; the median counts.
         requests: To the server for each number of clients.
         precisions: Of the exports.
@@ -61,7 +61,7 @@ def main(
     from mmtoolkit.serving.export import Fixed, export
     from mmtoolkit.serving.loaded import ServedModel
 
-    model = mm.load(preset, vgg19_weights=vgg19_weights)
+    model = mm.load(preset, encoder_weights=encoder_weights)
     paths = mm.find_images([images])[:pictures]
     data = [path.read_bytes() for path in paths]
     figures: dict[str, Any] = {}
@@ -86,7 +86,7 @@ def in_graph(served: Any, model: Any, precision: str, data: Sequence[bytes], ver
     """The exported graph against the forward pass of VGG19 alone, one picture at a time and in a batch."""
     from mmtoolkit.serving.export import Fixed, at_precision, served_extractor
     from mmtoolkit.vision import read_image
-    from mmtoolkit.vision.vgg import extractor_graph
+    from mmtoolkit.vision.extractor import extractor_graph
 
     def ask(batch: Sequence[bytes]) -> dict[str, np.ndarray]:
         return served.predict("serving_default", {"image_bytes": strings(batch)}, seconds=600)

@@ -59,7 +59,7 @@ from mmtoolkit.training import fit as fit
 from mmtoolkit.vision import FeatureStore as FeatureStore
 from mmtoolkit.vision import ImageSource as ImageSource
 from mmtoolkit.vision import Pictures as Pictures
-from mmtoolkit.vision import VGG19Regions as VGG19Regions
+from mmtoolkit.vision import RegionExtractor as RegionExtractor
 from mmtoolkit.vision import extractor_key as extractor_key
 from mmtoolkit.word_map import word_map_picture as word_map_picture
 

@@ -1,4 +1,10 @@
-"""The one error of the public boundary."""
+"""The one error of the public boundary, and what its sentences are made of."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
 
 MOST_SHOWN = 80  # characters of what was received
 
@@ -32,3 +38,28 @@ def shortened(value: object) -> str:
     except (RecursionError, ValueError):  # nested too deeply; a whole number of more digits than Python prints
         text = type(value).__name__
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+
+
+def did_you_mean(name: str, names: Iterable[str]) -> str:
+    """Returns a question that offers the names most like a misspelt one; empty if none is like it.
+
+    Example:
+        >>> did_you_mean("captoin", ["image", "caption"])
+        " Did you mean 'caption'?"
+    """
+    matches = [repr(match) for match in close_names(name, names)]
+    return f" Did you mean {' or '.join(matches)}?" if matches else ""
+
+
+def close_names(name: str, names: Iterable[str]) -> list[str]:
+    """Returns the names most like one, ignoring case, the closest first.
+
+    Example:
+        >>> close_names("caption", ["Image", "Captoin"])
+        ['Captoin']
+    """
+    # Names that differ in their numbers only are others of a series, no misspelt ones.
+    meant, series = name.lower(), re.sub(r"\d+", "0", name.lower())
+    lowered = {each.lower(): each for each in names}
+    lowered = {each: lowered[each] for each in lowered if each == meant or re.sub(r"\d+", "0", each) != series}
+    return [lowered[match] for match in difflib.get_close_matches(meant, lowered)]

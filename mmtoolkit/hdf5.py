@@ -14,15 +14,15 @@ import h5py
 
 from mmtoolkit.errors import InputError, first_line
 
-MOST_ENTRIES = 2000  # groups and data sets of a file
+MOST_LAYERS = 64  # of a model: a file has an attribute that lists them, and groups and data sets of each
+ENTRIES = 32  # groups and data sets of a layer
 MOST_CHUNKS = 4000  # of all data sets: each takes longer to find than the one before
-MOST_VALUES = 64  # of an attribute
 MIN_ALLOWED, MAX_COMPRESSION = 2**24, 32  # bytes that any file may declare, and for each that it has
 SHUFFLE, DEFLATE = h5py.h5z.FILTER_SHUFFLE, h5py.h5z.FILTER_DEFLATE
 
 
 @contextmanager
-def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
+def open_h5(path: Path, *, most: int, remedy: str, layers: int = MOST_LAYERS) -> Iterator[h5py.File]:
     """Opens an HDF5 file for reading, once all that it declares lies in it and is no larger than it may be.
 
     External storage, links other than hard ones and virtual data sets are refused: through them a file reads others.
@@ -39,6 +39,7 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
         path: The file.
         most: Bytes that its data sets may take once they are read, all together.
         remedy: What to do where it cannot be used, for the error.
+        layers: The most layers that its model may have.
 
     Raises:
         InputError: The file is damaged, reads others, or declares too much.
@@ -48,7 +49,7 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
             raise OSError("it is no regular file")
         check_heaps(path)
         with h5py.File(path, "r") as content:
-            entries = [entry for _, entry in datasets(content)]
+            entries = [entry for _, entry in datasets(content, layers)]
             declared = sum(map(bytes_of, entries))
             allowed = min(most, MIN_ALLOWED + MAX_COMPRESSION * path.stat().st_size)
             if declared > allowed:
@@ -64,23 +65,23 @@ def open_h5(path: Path, *, most: int, remedy: str) -> Iterator[h5py.File]:
         raise InputError(f"{path} is damaged; {remedy} ({first_line(error)}).") from error
 
 
-def datasets(content: h5py.Group) -> Iterator[tuple[str, h5py.Dataset]]:
+def datasets(content: h5py.Group, layers: int = MOST_LAYERS) -> Iterator[tuple[str, h5py.Dataset]]:
     """Yields all data sets below a group with their names; no link is followed that leaves the file or may loop."""
     waiting, seen = [content], 0
     while waiting:
         group = waiting.pop()
-        check_attributes(group)
+        check_attributes(group, layers)
         for name in group:
             seen += 1
-            if seen > MOST_ENTRIES:
-                raise ValueError(f"it has more than {MOST_ENTRIES:,} entries")
+            if seen > ENTRIES * layers:
+                raise ValueError(f"it has more than {ENTRIES * layers:,} entries")
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ValueError(f"its entry {name} is a link")
             entry = group[name]
             if isinstance(entry, h5py.Group):
                 waiting.append(entry)
             else:
-                check_attributes(entry)
+                check_attributes(entry, layers)
                 yield entry.name, entry
 
 
@@ -101,15 +102,15 @@ def check_heaps(path: Path) -> None:
             at = content.find(b"FRHP\0", at + 1)
 
 
-def check_attributes(entry: Any) -> None:
+def check_attributes(entry: Any, most: int) -> None:
     """Checks that the attributes of a group or a data set are a few short values, without reading them.
 
     Raises:
         ValueError: One has many: of texts, each can be the same large one.
     """
     for name in entry.attrs:
-        if math.prod(entry.attrs.get_id(name).shape) > MOST_VALUES:
-            raise ValueError(f"its attribute {name} has more than {MOST_VALUES} values")
+        if math.prod(entry.attrs.get_id(name).shape) > most:
+            raise ValueError(f"its attribute {name} has more than {most} values")
 
 
 def bytes_of(entry: Any) -> int:

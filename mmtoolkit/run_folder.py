@@ -23,7 +23,7 @@ REPORT = "report.json"  # written last: a run that has it is finished
 REPORTS = (REPORT, "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
 NEW, DONE, MOVING = ".new", ".done", ".moving"  # where a run is that replaces another one, and how far its move is
-PLACES = {"out", "data", "exclude", "features", "vgg19_weights"}  # what is in them is compared, not where it is
+PLACES = {"out", "data", "exclude", "features", "encoder_weights"}  # what is in them is compared, not where it is
 PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
 

@@ -105,7 +105,7 @@ def new_captioner(
     records: Sequence[mm.CaptionRecord], vision: VisionSetup, settings: Mapping[str, Any]
 ) -> mm.Captioner:
     """Makes a captioner with the vocabulary of some records and word vectors trained on them."""
-    from mmtoolkit.models import start_at_vgg19
+    from mmtoolkit.models import start_at_weights
     from mmtoolkit.text import length_warning, vocabulary_summary, word_table
 
     texts = mm.texts(records)
@@ -135,7 +135,7 @@ def new_captioner(
         dtype=vision.dtype,
         **{name: settings[name] for name in DECODER} | width,
     )
-    return start_at_vgg19(captioner)
+    return start_at_weights(captioner)
 
 
 if __name__ == "__main__":

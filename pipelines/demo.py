@@ -56,7 +56,7 @@ def main(options: Options) -> int:
     out, seed, epochs = options.out, options.seed, options.epochs
     check_free(out, overwrite=options.overwrite)
     start_tensorflow()
-    from mmtoolkit.vision.vgg import NO_TOP, cache_folder
+    from mmtoolkit.vision.weights import NO_TOP, cache_folder
 
     encoder = "vgg19" if (cache_folder() / NO_TOP).is_file() else "small"
     for language, name in LANGUAGES.items():

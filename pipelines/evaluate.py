@@ -72,7 +72,7 @@ def main(options: Options) -> int:
     from mmtoolkit.reports import save_report
     from mmtoolkit.scenes import evaluate_pointing, pointing_text
 
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
+    model = mm.load(options.preset, encoder_weights=options.encoder_weights, warn=warn)
     task = mm.task_of(model)
     search = search_for(task, model, options)
     records, faults, train_records = records_of(task, options, card=model.card)

@@ -23,7 +23,8 @@ class Options(Preset, Beam, Printing):
     Args:
         out: Directory of the model; the version becomes a folder in it.
         version: Version of the model; by default one more than the newest in the directory.
-        precision: float32, or bfloat16 for VGG19, which is faster on processors that multiply it.
+        precision: float32, or bfloat16 for an encoder that is no part of the preset, which is faster on processors
+            that multiply it.
         max_length: Longest sentence in tokens, in place of the preset's own.
         n_best: Captions of the signature n_best.
         temperature: Temperature of the signature sample; below 1 likely words become likelier.
@@ -44,8 +45,8 @@ class Options(Preset, Beam, Printing):
 def main(options: Options) -> int:
     """Exports a preset as a SavedModel that TF Serving serves, and verifies it.
 
-    Picture bytes go in and sentences come out: decoding, VGG19, the search and the words are all in the graph. The
-    export is then loaded without Python and compared with the preset; where they differ it is deleted, and the exit
+    Picture bytes go in and sentences come out: decoding, the encoder, the search and the words are all in the graph.
+    The export is then loaded without Python and compared with the preset; where they differ it is deleted, and the exit
     code is 1.
     """
     out = options.out
@@ -63,7 +64,7 @@ def exported(options: Options) -> int:
     from mmtoolkit.serving.export import Fixed, NotServable, export
 
     out = options.out
-    model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
+    model = mm.load(options.preset, encoder_weights=options.encoder_weights, warn=warn)
     task, beam = mm.task_of(model), values(options, Beam)
     given = any(value is not None for value in beam.values())
     search = task.choose_search(model, None, beam) if given else None

@@ -1,4 +1,4 @@
-"""Extracts VGG19 region features of pictures into a store."""
+"""Extracts features of pictures' regions into a store."""
 
 from __future__ import annotations
 
@@ -6,34 +6,38 @@ from dataclasses import dataclass
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import progress_bar, run, shown, tell, warn
-from mmtoolkit.cli.model_options import VGG19
+from mmtoolkit.cli.model_options import Encoder
 from mmtoolkit.cli.options import Images
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.startup import start_tensorflow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Images, VGG19):
+class Options(Images, Encoder):
     """The options of `mmtoolkit features`.
 
     Args:
+        encoder: The name of a network of keras.applications.
         batch_size: Pictures per forward pass.
     """
 
-    vgg19_weights: str = "imagenet"
+    encoder: str = "vgg19"
+    encoder_weights: str = "imagenet"
     batch_size: Count = 16
 
 
 def main(options: Options) -> int:
-    """Extracts VGG19 features of pictures into a store.
+    """Extracts features of pictures' regions into a store.
 
     Pictures that are stored already are skipped, so a stopped run can be repeated. Prints the store's folder.
     """
     paths = mm.find_images(options.images, warn=warn)
     start_tensorflow()
+    from mmtoolkit.backbones import Backbone
     from mmtoolkit.vision import extractor_key, load_extractor, open_store
 
-    key = extractor_key(options.vgg19_weights, precision=options.precision, layer=options.layer)
+    network = Backbone.named(options.encoder, layer=options.layer, image_size=options.image_size).network
+    key = extractor_key(options.encoder_weights, network=network, precision=options.precision)
     store, bar = open_store(key, options.features), progress_bar("features")
     failures = store.add(paths, lambda: load_extractor(key), batch_size=options.batch_size, progress=bar)
     for path, reason in failures.items():

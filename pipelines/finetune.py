@@ -35,9 +35,9 @@ class Options(Preset, Data, HeldOut, Store, Descent, Run):
         data: Pictures with captions or questions, in any form that caption or vqa takes; from 20 pictures up.
         keep: The data that the preset was trained on: the report then shows what is lost of the old task, and new words
             find their neighbours among its words too.
-        stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or VGG19's last block, for
-            which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, or with VGG19 the
-            decoder only.
+        stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or the last block of a
+            network, for which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, or on
+            stored regions the decoder only.
         epochs: Largest number of epochs per stage; by default from 5 to 40, more where there are few pictures.
         encoder_rate: Share of the learning rate in the stage encoder.
         patience: Epochs of a stage without a better validation score before it ends; by default a quarter of them.
@@ -76,7 +76,7 @@ def main(options: Options) -> int:
         from mmtoolkit.presets import find_preset, preset_digest
         from mmtoolkit.training.job import check_finished
 
-        model = mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=warn)
+        model = mm.load(options.preset, encoder_weights=options.encoder_weights, warn=warn)
         task, base = mm.task_of(model), {"preset_sha256": preset_digest(find_preset(options.preset))}
         if out is None:
             check_finished(task, options, valid_share=options.valid_share, others=base)
@@ -190,7 +190,7 @@ def kept(task: Task[Any], options: Options, preset: Path, valid: list[Any]) -> d
     from mmtoolkit.training.fine_tuning import scored
 
     models = {
-        "before": mm.load(options.preset, vgg19_weights=options.vgg19_weights, warn=lambda line: None),
+        "before": mm.load(options.preset, encoder_weights=options.encoder_weights, warn=lambda line: None),
         "after": mm.load(preset),
     }
     scores: dict[str, Any] = {}

@@ -40,7 +40,7 @@ def main(options: Options) -> None:
         "machine": machine(),
         "settings": settings(mine, yours),
         "cache": cache(),
-        "vgg19_weights": weights(),
+        "encoder_weights": weights(),
         "extras": {name: "installed" if find_spec(module) else "not installed" for name, module in EXTRAS.items()},
     }
     print(dumps(report, indent=1, ensure_ascii=False) if options.json else table(report))
@@ -76,7 +76,7 @@ def settings(mine: dict[str, str], yours: dict[str, str]) -> dict[str, dict[str,
 
 def cache() -> dict[str, Any]:
     """Measures the parts of the cache."""
-    from mmtoolkit.vision.vgg import cache_folder
+    from mmtoolkit.vision.weights import cache_folder
 
     folder = cache_folder()
     found: dict[str, Any] = {"folder": str(folder), "in all": {"bytes": size_of(folder.rglob("*"))}}
@@ -97,9 +97,9 @@ def pictures_in(store: Path) -> int | None:
 
 def weights() -> dict[str, str]:
     """Locates the VGG19 weights: the published ones, by the layer that needs them, and others used before."""
-    from mmtoolkit.vision.vgg import PUBLISHED, cached_weights, whole_weights
+    from mmtoolkit.vision.weights import PUBLISHED, cached_weights, whole_weights
 
-    missing = "not in the cache; downloaded when needed, or given with --vgg19-weights PATH"
+    missing = "not in the cache; downloaded when needed, or given with --encoder-weights PATH"
     kept = {layer: cached_weights(layer) for layer in PUBLISHED}
     others = sorted(set(whole_weights()) - set(kept.values()))
     found = {layer: str(path or f"{PUBLISHED[layer][0]} {missing}") for layer, path in kept.items()}

@@ -54,9 +54,9 @@ def main(options: Options) -> int:
     trains on the table; started again, it continues the table.
     """
     photos, out = options.photos, options.out
-    check_all(photos, options.preset, out, options.vgg19_weights)
+    check_all(photos, options.preset, out, options.encoder_weights)
     paths = mm.find_images([photos], warn=warn)
-    model = proposing(options.preset, options.vgg19_weights)
+    model = proposing(options.preset, options.encoder_weights)
     task = mm.task_of(model) if model else mm.question_answering if options.questions else mm.captioning
     if options.questions and not task.asks:
         raise mm.InputError(
@@ -65,7 +65,7 @@ def main(options: Options) -> int:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
     sheet = open_sheet(out or photos / task.form.name, task.form, paths)
-    learning = {"preset": options.preset, "vgg19-weights": options.vgg19_weights}
+    learning = {"preset": options.preset, "encoder-weights": options.encoder_weights}
     with hold(sheet), contextlib.ExitStack() as at_the_end:
         proposer = Proposer(asking(task, model, sheet.pictures)) if model else None
         if proposer:
@@ -76,16 +76,16 @@ def main(options: Options) -> int:
     return 0
 
 
-def check_all(photos: Path, preset: str | None, out: Path | None, vgg19_weights: str | None) -> None:
+def check_all(photos: Path, preset: str | None, out: Path | None, encoder_weights: str | None) -> None:
     """Checks the options before any work."""
     check_target("--out", out, ending=".csv", overwrite=True)
     if photos.exists() and not photos.is_dir():
         raise mm.InputError(f"label expects a folder of pictures. Received: {photos}, a file; name its folder.")
-    if vgg19_weights and not preset:
-        raise mm.InputError(f"--vgg19-weights is for --preset. Received: {vgg19_weights} alone; leave it out.")
+    if encoder_weights and not preset:
+        raise mm.InputError(f"--encoder-weights is for --preset. Received: {encoder_weights} alone; leave it out.")
 
 
-def proposing(preset: str | None, vgg19_weights: str | None) -> Any:
+def proposing(preset: str | None, encoder_weights: str | None) -> Any:
     """Loads the model that proposes, if one is named.
 
     Raises:
@@ -94,7 +94,7 @@ def proposing(preset: str | None, vgg19_weights: str | None) -> Any:
     if preset is None:
         return None
     start_tensorflow()
-    return mm.load(preset, vgg19_weights=vgg19_weights, warn=warn)
+    return mm.load(preset, encoder_weights=encoder_weights, warn=warn)
 
 
 def asking(task: Task[Any], model: Any, pictures: Mapping[str, Path]) -> Callable[[str, str], Proposal]:

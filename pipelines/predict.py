@@ -68,7 +68,7 @@ def main(options: Options) -> int:
     preset = options.preset or DEFAULTS[options.question is not None]
     if not options.preset:
         tell(f"--preset {preset}, as none is given")
-    model = mm.load(preset, vgg19_weights=options.vgg19_weights, warn=warn)
+    model = mm.load(preset, encoder_weights=options.encoder_weights, warn=warn)
     task = mm.task_of(model)
     search = search_for(task, model, preset, options)
     results: list[dict[str, Any]] = []

@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
 ONE_HOT = "one-hot"
 ANSWERS_KEPT = 1000
-GRID = 14  # regions of VGG19 on each side of a picture
 LONGEST: dict[str, dict[str, Any]] = {
     "word": {"max_question": 60, "max_length": 12},
     "char": {"max_question": 240, "max_length": 48},
@@ -166,7 +165,7 @@ def trained(task: Task[Any], options: Options, settings: dict[str, Any], out: Pa
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
     """Fills in options that were left open, and checks that `--pool` divides the regions."""
     small, question_only = vision.encoder == "small", settings["question_only"]
-    grid = 1 if settings["layer"] == "fc2" else GRID if vision.key else vision.image_size // 8
+    grid = vision.key.backbone.shape[0] if vision.key else vision.image_size // 8
     usual: dict[str, Any] = {"dropout": 0.0 if small and not question_only else 0.5}
     usual["crop"] = 0.0 if small or question_only or grid == 1 else 0.5
     if settings["head"] == "classify":
@@ -189,7 +188,7 @@ def new_answerer(
     """Makes a question-answerer with the words and answers of some records and word vectors trained on them."""
     import keras
 
-    from mmtoolkit.models import start_at_vgg19
+    from mmtoolkit.models import start_at_weights
     from mmtoolkit.text import SPECIAL, vocabulary_summary, word_table
 
     keras.utils.set_random_seed(settings["seed"])  # a baseline must not depend on when the model's training was stopped
@@ -222,7 +221,7 @@ def new_answerer(
         **LONGEST[level],
         **{name: settings[name] for name in MODEL} | width | ({"crop": 0.0, "pool": 1} if question_only else {}),
     )
-    return start_at_vgg19(model)
+    return start_at_weights(model)
 
 
 def tell_baselines(report: Mapping[str, Any]) -> None:

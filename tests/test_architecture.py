@@ -22,6 +22,7 @@ LEAVES = {
     "errors",
     "records",
     "files",
+    "backbones",
     "compiled",
     "machine",
     "task",
@@ -44,6 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "files": set(),
     "task": set(),  # the vocabulary of every job
     "records": set(),
+    "backbones": set(),
     "compiled": set(),
     "machine": set(),
     "installation": set(),
@@ -105,7 +107,7 @@ PURE_PYTHON = {
     "labelling",
     "mmtoolkit",
 }
-KERAS_ONLY = {"layers", "decoding", "losses", "models"}
+KERAS_ONLY = {"backbones", "layers", "decoding", "losses", "models"}
 TENSORFLOW = {"tensorflow", "tensorflow_text"}
 OTHER_FRAMEWORKS = {"torch", "jax", "pycocoevalcap"}
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}

@@ -8,50 +8,54 @@ from pathlib import Path
 from typing import Literal
 
 from mmtoolkit.cli.options import Group, Store
-from mmtoolkit.cli.ranges import Count, Share
-from mmtoolkit.errors import InputError
-from mmtoolkit.readers.tables import did_you_mean
+from mmtoolkit.cli.ranges import Count, Share, Side
+from mmtoolkit.errors import InputError, did_you_mean
 
 EMBEDDINGS = ("cbow", "skip-gram", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
-class VGG19(Store):
-    """VGG19: its weights, its layer, its precision.
+class Encoder(Store):
+    """An image encoder whose regions are stored: its weights, its layer, its precision.
 
     Args:
-        vgg19_weights: imagenet, the path of a weights file, or random.
-        layer: Layer of VGG19: block5_conv4 gives 196 regions; block5_pool as many of a picture twice as large, which
-            shows smaller things and takes four times as long; fc2 one vector (weights with the top).
-        precision: Precision of all layers; auto is bfloat16 for VGG19 and what follows it where the processor has it.
+        encoder_weights: imagenet, the path of a weights file, or random.
+        layer: Layer of the encoder, by default its last map. Of VGG19 that is block5_conv4 with 196 regions;
+            block5_pool gives as many of a picture twice as large, which shows smaller things and takes four times as
+            long; fc2 one vector (weights with the top).
+        image_size: Side of the square pictures in pixels; by default that of the encoder.
+        precision: Precision of all layers; auto is bfloat16 for a stored encoder and what follows it where the
+            processor has it.
     """
 
-    vgg19_weights: str | None = None
-    layer: Literal["block5_conv4", "block5_pool", "fc2"] = "block5_conv4"
+    encoder_weights: str | None = None
+    layer: str | None = None
+    image_size: Side | None = None
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Vision(VGG19):
+class Vision(Encoder):
     """The image encoder of a new model.
 
     Args:
-        encoder: Image encoder; vgg19-block5 also trains the last block of VGG19, auto takes the small CNN for pictures
-            under 128 pixels.
+        encoder: Image encoder: small, which is trained along; the name of a network of keras.applications (vgg19,
+            resnet50, efficientnetv2-b0), or that with -block to train its last block too (vgg19-block5); auto takes
+            small for pictures under 128 pixels, else vgg19.
     """
 
-    encoder: Literal["auto", "vgg19", "vgg19-block5", "small"] = "auto"
+    encoder: str = "auto"
 
     def check(self) -> None:
         """Checks that weights and layer are for this encoder."""
         super().check()
-        if self.encoder == "small" and self.vgg19_weights is not None:
+        if self.encoder == "small" and self.encoder_weights is not None:
             raise InputError(
-                "--vgg19-weights is for --encoder vgg19. Received: --encoder small; leave one of them out."
+                "--encoder-weights is for an encoder like vgg19. Received: --encoder small; leave one of them out."
             )
-        if self.layer != "block5_conv4" and self.encoder in ("small", "vgg19-block5"):
+        if self.layer and (self.encoder == "small" or self.encoder.endswith(("-block", "-block5"))):
             raise InputError(
-                f"--layer {self.layer} is for --encoder vgg19. Received: --encoder {self.encoder}; "
+                f"--layer {self.layer} is for an encoder like vgg19. Received: --encoder {self.encoder}; "
                 "leave one of them out."
             )
 

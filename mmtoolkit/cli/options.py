@@ -165,14 +165,14 @@ class Store(Group):
 
 @dataclass(frozen=True, kw_only=True)
 class Weights(Group):
-    """VGG19 for a model that is loaded.
+    """The encoder's weights for a model that is loaded.
 
     Args:
-        vgg19_weights: VGG19 weights; by default those the preset was trained with, or where the cache lacks them the
-            published ones.
+        encoder_weights: imagenet, the path of a weights file, or random; by default those the preset was trained
+            with, or where the cache lacks them the published ones.
     """
 
-    vgg19_weights: str | None = None
+    encoder_weights: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

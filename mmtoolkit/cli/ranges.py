@@ -32,6 +32,7 @@ Share = Annotated[float, Range("a share from 0 to below 1", lambda number: 0 <= 
 Positive = Annotated[float, Range("more than 0", lambda number: number > 0)]
 Probability = Annotated[float, Range("more than 0 and at most 1", lambda number: 0 < number <= 1)]
 Seed = Annotated[int, Range("a whole number from 0 to 4,294,967,295", lambda number: 0 <= number < 2**32)]
+Side = Annotated[int, Range("32 to 1,024 pixels", lambda number: 32 <= number <= 1024)]
 Port = Annotated[int, Range("a number from 0 to 65535", lambda number: 0 <= number < 2**16)]
 
 

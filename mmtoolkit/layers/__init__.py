@@ -7,7 +7,7 @@ from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.encoder import SequenceEncoder
 from mmtoolkit.layers.fusion import Fusion
-from mmtoolkit.layers.image_encoder import SmallCNN, VGG19Block5
+from mmtoolkit.layers.image_encoder import SmallCNN, TrainableBlock
 from mmtoolkit.layers.memory import Memory
 from mmtoolkit.layers.rnn_cell import RNNCell
 from mmtoolkit.layers.visual_encoder import VisualEncoder
@@ -25,7 +25,7 @@ __all__ = [
     "SequenceEncoder",
     "SmallCNN",
     "TokenEmbedding",
-    "VGG19Block5",
+    "TrainableBlock",
     "VanillaCell",
     "VisualEncoder",
     "additive_attention",

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 from keras import ops
 
 from mmtoolkit.compiled import can_compile
+from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.layers.memory import Memory, values_shape
+from mmtoolkit.layers.registered import layer_config, layer_from
 from mmtoolkit.layers.scores import CompiledScores, additive_scores
 
 WORTH_COMPILING = 2**15  # keys of an image, as numbers
@@ -106,6 +109,60 @@ class BahdanauAttention(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "units": self.units}
+
+
+@keras.saving.register_keras_serializable("mmtoolkit")
+class OwnAttention(keras.layers.Layer):
+    """Gives an attention of your own what a decoder asks of a `BahdanauAttention`.
+
+    Args:
+        layer: A layer whose `prepare(values, mask)` makes a `Memory`, and which maps a query `<float>[rows, units]` and
+            that to the context `<float>[rows, features]` and the weights `<float32>[rows, regions]`.
+
+    Raises:
+        InputError: It is no layer with `prepare`.
+    """
+
+    def __init__(self, layer: Any, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.layer = layer_from(layer, "attention") if isinstance(layer, Mapping) else layer
+        if not (isinstance(self.layer, keras.layers.Layer) and callable(getattr(self.layer, "prepare", None))):
+            raise InputError(
+                "An attention is a name, or a Keras layer with `prepare(values, mask)` and `call(query, memory)`. "
+                f"Received: {shortened(layer)}."
+            )
+
+    def build(self, query_shape: Any, memory_shape: Any) -> None:
+        if not self.layer.built:
+            memory = self.layer.prepare(ops.zeros((1, 1, values_shape(memory_shape)[-1]), self.compute_dtype))
+            self.layer(ops.zeros((1, query_shape[-1]), self.compute_dtype), memory)
+
+    def prepare(self, values: Any, mask: Any = None) -> Memory:
+        memory: Memory = self.layer.prepare(values, mask)
+        return memory
+
+    def call(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
+        return self.attend(query, memory, shift)
+
+    def attend(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
+        context, weights = self.layer(query, memory)
+        return context, weights
+
+    def can_fuse(self, memory: Memory) -> bool:
+        return False
+
+    def fused(self, memory: Memory) -> Memory:
+        return memory
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "layer": layer_config(self.layer)}
+
+
+def make_attention(attention: Any, units: int, dtype: Any) -> Any:
+    """Makes the attention of a decoder by its name or of a layer; `None` where the name is that of none."""
+    if attention == "bahdanau":
+        return BahdanauAttention(units, name="attention", dtype=dtype)
+    return None if isinstance(attention, str) else OwnAttention(attention, name="attention", dtype=dtype)
 
 
 def is_plain(layer: Any) -> bool:

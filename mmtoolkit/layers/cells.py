@@ -5,13 +5,13 @@ A decoder can then project all words of a caption in one matrix product, outside
 
 from __future__ import annotations
 
-import difflib
-from typing import Any
+from typing import Any, cast
 
 import keras
 from keras import ops
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, did_you_mean
+from mmtoolkit.layers.registered import registered_class, registered_name
 
 
 class Cell(keras.layers.Layer):
@@ -128,9 +128,30 @@ CELLS: dict[str, type[Cell]] = {"lstm": LSTMCell, "gru": GRUCell, "vanilla": Van
 
 
 def cell_named(name: str) -> type[Cell]:
-    """Returns the cell class of a name, or raises `InputError`."""
-    if name not in CELLS:
-        near = difflib.get_close_matches(str(name), CELLS)
-        meant = f" Did you mean {near[0]!r}?" if near else ""
-        raise InputError(f"A cell is one of {', '.join(CELLS)}. Received: {name!r}.{meant}")
-    return CELLS[name]
+    """Returns the cell class of a name: one of `CELLS`, or what a class of your own is registered under.
+
+    Raises:
+        InputError: There is none.
+    """
+    if name in CELLS:
+        return CELLS[name]
+    if ">" in str(name):
+        return cast(type[Cell], registered_class(name, "a cell", Cell))
+    raise InputError(f"A cell is one of {', '.join(CELLS)}. Received: {name!r}.{did_you_mean(str(name), CELLS)}")
+
+
+def cell_name(cell: str | type[Cell]) -> str:
+    """Returns the name of a cell that is given by its name or its class.
+
+    Example:
+        >>> cell_name("gru"), cell_name(LSTMCell)
+        ('gru', 'lstm')
+
+    Raises:
+        InputError: The class is none of a cell, or is not registered with Keras.
+    """
+    if isinstance(cell, str):
+        return cell
+    if not (isinstance(cell, type) and issubclass(cell, Cell)):
+        raise InputError(f"A cell is {', '.join(CELLS)} or a class that inherits from Cell. Received: {cell!r}.")
+    return next((name for name, known in CELLS.items() if known is cell), None) or registered_name(cell, "a cell")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -9,13 +10,14 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers.attention import BahdanauAttention
-from mmtoolkit.layers.cells import Cell, cell_named
+from mmtoolkit.layers.attention import make_attention
+from mmtoolkit.layers.cells import Cell, cell_name, cell_named
 from mmtoolkit.layers.decoder_training import kernel_inputs, training_engine
 from mmtoolkit.layers.deferred import DIRECT, Direct
 from mmtoolkit.layers.embedding import TokenEmbedding
 from mmtoolkit.layers.forms import check_form, check_memory
-from mmtoolkit.layers.memory import Memory, gates_for, masked_mean, normalise, per_row, values_shape
+from mmtoolkit.layers.memory import Memory, empty_context, gates_for, masked_mean, normalise, per_row, values_shape
+from mmtoolkit.layers.registered import layer_config
 from mmtoolkit.layers.unroll import unroll
 
 State = tuple[Any, ...]
@@ -42,13 +44,14 @@ class AttentionDecoder(keras.layers.Layer):
 
     Args:
         vocabulary_size: Number of tokens.
-        cell: `"lstm"`, `"gru"` or `"vanilla"`.
+        cell: `"lstm"`, `"gru"`, `"vanilla"`, or a registered class of your own that inherits from `Cell`.
         units: Width of the recurrent state.
         layers: 1, as in Show, Attend and Tell: the old state attends. 2, as in Anderson et al. 2018: a first cell reads
             the word and the top state, attends with its new state, and a second one reads the context. Each further
             cell reads the output of the one below it.
         attention: `"bahdanau"`; `"mean"`: the context is always the mean of the memory; `"none"`: that mean, or a
-            condition, is read once, before START (Vinyals et al. 2015), or there is no memory at all.
+            condition, is read once, before START (Vinyals et al. 2015), or there is no memory at all; or a layer of
+            your own, as of `OwnAttention`.
         embedding_dim: Width of the word vectors.
         attention_units: Width in which state and regions are compared; `units` by default.
         word_in_query: Whether one layer makes its query of the word just read too, not of the old state alone as in the
@@ -81,10 +84,10 @@ class AttentionDecoder(keras.layers.Layer):
         self,
         vocabulary_size: int,
         *,
-        cell: str = "lstm",
+        cell: str | type[Cell] = "lstm",
         units: int = 512,
         layers: int = 1,
-        attention: str = "bahdanau",
+        attention: str | keras.layers.Layer | Mapping[str, Any] = "bahdanau",
         embedding_dim: int = 300,
         attention_units: int | None = None,
         word_in_query: bool = True,
@@ -101,8 +104,9 @@ class AttentionDecoder(keras.layers.Layer):
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
+        layer, attention = attention, attention if isinstance(attention, str) else "own"
         check_form(layers, attention, gated_context, tie_output=tie_output, deep_output=deep_output)
-        self.vocabulary_size, self.cell_name, self.units, self.layers = vocabulary_size, cell, units, layers
+        self.vocabulary_size, self.cell_name, self.units, self.layers = vocabulary_size, cell_name(cell), units, layers
         self.attention_name, self.attention_units = attention, attention_units or units
         self.embedding_dim, self.freeze_embeddings = embedding_dim, freeze_embeddings
         self.word_in_query, self.mean_input, self.gated_context = word_in_query, mean_input, gated_context
@@ -111,17 +115,18 @@ class AttentionDecoder(keras.layers.Layer):
         same = {"dtype": self.dtype_policy}
         self.embedding = TokenEmbedding(vocabulary_size, embedding_dim, table=embeddings, name="embedding", **same)
         self.embedding.trainable = not freeze_embeddings
-        self.cell = cell_named(cell)(units, name="cell", **same)
-        self.lower: Any = cell_named(cell)(units, name="lower", **same) if layers > 1 else None
-        self.upper = [cell_named(cell)(units, name=f"upper_{i}", **same) for i in range(layers - 2)]
-        self.make_projections()
+        kind = cell_named(self.cell_name)
+        self.cell = kind(units, name="cell", **same)
+        self.lower: Any = kind(units, name="lower", **same) if layers > 1 else None
+        self.upper = [kind(units, name=f"upper_{i}", **same) for i in range(layers - 2)]
+        self.make_projections(layer)
         self.drop_words = keras.layers.Dropout(word_dropout, noise_shape=(None, None, 1), **same)
         self.drop_word_features = keras.layers.Dropout(dropout, **same)
         self.drop_output = keras.layers.Dropout(dropout, **same)
         self.drop_memory = keras.layers.SpatialDropout1D(memory_dropout, **same)
 
-    def make_projections(self) -> None:
-        """Creates the dense layers from words, memory and states to the gates, the query and the logits."""
+    def make_projections(self, attention: Any) -> None:
+        """Creates attention, and the dense layers from words, memory and states to gates, query and logits."""
 
         def dense(name: str, width: int, wanted: bool = True, **options: Any) -> Any:
             return keras.layers.Dense(width, name=name, dtype=self.dtype_policy, **options) if wanted else None
@@ -130,12 +135,11 @@ class AttentionDecoder(keras.layers.Layer):
             return dense(name, width, wanted, use_bias=False)
 
         gates, embedding_dim, states = self.cell.gates * self.units, self.embedding_dim, self.cell.states * self.layers
-        attends, reads, deep = self.attention_name == "bahdanau", self.attention_name != "none", self.layers > 1
-        same = {"name": "attention", "dtype": self.dtype_policy}
-        self.attention: Any = BahdanauAttention(self.attention_units, **same) if attends else None
+        self.attention: Any = make_attention(attention, self.attention_units, self.dtype_policy)
+        attends, reads, deep = self.attention is not None, self.attention_name != "none", self.layers > 1
         self.gate: Any = None  # as wide as the features, which `build` knows
         self.words_to_gates = linear("words_to_gates", gates)
-        asks = attends and self.word_in_query and not deep  # the lower of two cells has read the word when it asks
+        asks = self.attention_name == "bahdanau" and self.word_in_query and not deep  # a lower cell has read the word
         self.words_to_query = linear("words_to_query", self.attention_units, asks)
         self.mean_to_gates = linear("mean_to_gates", gates, attends and self.mean_input)
         self.context_to_gates = linear("context_to_gates", gates, reads)
@@ -291,13 +295,6 @@ class AttentionDecoder(keras.layers.Layer):
             return (self.gate(query) * context if self.gate else context), weights
         return (per_row(memory.values[:, 0], query),)
 
-    def empty_context(self, memory: Memory | None) -> tuple[Any, ...]:
-        """Returns zeros in the shapes that `attend` returns, with one row per image."""
-        if memory is None or self.context_to_gates is None:
-            return ()
-        context = ops.zeros_like(memory.values[:, 0])  # [batch, features]
-        return (context, ops.zeros_like(memory.values[..., 0], "float32")) if self.attention else (context,)
-
     def logits(self, words: Any, hidden: Any, context: Any = None, training: bool | None = None) -> Any:
         """Computes the logits of all tokens from word, state and context, with any leading dimensions."""
         output = hidden
@@ -334,7 +331,8 @@ class AttentionDecoder(keras.layers.Layer):
             return self.recurrence(inputs, carry[0], memory, engine)
 
         start = self.initial_state(memory, condition, rows=ops.shape(tokens)[0])
-        (states, attended), _ = unroll(move, (start, self.empty_context(memory)), engine.step_inputs(projections))
+        empty = empty_context(memory, weights=self.attention is not None) if self.context_to_gates else ()
+        (states, attended), _ = unroll(move, (start, empty), engine.step_inputs(projections))
         engine.finish(*kernel_inputs(self, start, states, attended))
         hidden, *attended = (ops.transpose(x, (1, 0, 2)) for x in (states[0], *attended))  # [batch, time, ...]
         logits = self.logits(words, hidden, attended[0] if attended else None, training=training)
@@ -345,5 +343,6 @@ class AttentionDecoder(keras.layers.Layer):
         return self.attention.fused(memory) if self.attention else memory
 
     def get_config(self) -> dict[str, Any]:
-        named = {"cell": self.cell_name, "attention": self.attention_name}
+        attention = layer_config(self.attention.layer) if self.attention_name == "own" else self.attention_name
+        named = {"cell": self.cell_name, "attention": attention}
         return {**super().get_config(), **named, **{option: getattr(self, option) for option in OPTIONS}}

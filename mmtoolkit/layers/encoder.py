@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtoolkit.layers.cells import cell_named
+from mmtoolkit.layers.cells import Cell, cell_name, cell_named
 from mmtoolkit.layers.deferred import DIRECT, Deferred, can_defer
 from mmtoolkit.layers.forms import check_depth
 from mmtoolkit.layers.unroll import states_before, unroll
@@ -25,7 +25,7 @@ class SequenceEncoder(keras.layers.Layer):
 
     Args:
         units: Width of each state; with two directions the outputs are twice as wide.
-        cell: `"lstm"`, `"gru"` or `"vanilla"`.
+        cell: `"lstm"`, `"gru"`, `"vanilla"`, or a registered class of your own that inherits from `Cell`.
         layers: Number of stacked cells.
         bidirectional: Whether a second cell of each layer reads backwards.
         dropout: Share of the features dropped between two layers while training.
@@ -40,7 +40,7 @@ class SequenceEncoder(keras.layers.Layer):
         self,
         units: int,
         *,
-        cell: str = "lstm",
+        cell: str | type[Cell] = "lstm",
         layers: int = 1,
         bidirectional: bool = False,
         dropout: float = 0.0,
@@ -48,12 +48,12 @@ class SequenceEncoder(keras.layers.Layer):
     ) -> None:
         super().__init__(**kwargs)
         check_depth("encoder", layers)
-        self.units, self.cell_name, self.layers = units, cell, layers
+        self.units, self.cell_name, self.layers = units, cell_name(cell), layers
         self.bidirectional, self.dropout = bidirectional, dropout
         directions = ("forward", "backward") if bidirectional else ("forward",)
         same = {"dtype": self.dtype_policy}
         names = [f"{direction}_{layer}" for layer in range(layers) for direction in directions]
-        self.cells = [cell_named(cell)(units, name=name, **same) for name in names]
+        self.cells = [cell_named(self.cell_name)(units, name=name, **same) for name in names]
         gates = self.cells[0].gates * units
         self.projections = [keras.layers.Dense(gates, use_bias=False, name=f"{name}_input", **same) for name in names]
         self.drop = keras.layers.Dropout(dropout, **same)

@@ -13,7 +13,7 @@ GATES = ("features", "scalar", "none")
 def check_form(layers: int, attention: str, gated_context: str, *, tie_output: bool, deep_output: bool) -> None:
     """Checks that the options of a decoder are in their ranges and fit each other."""
     check_depth("decoder", layers)
-    if attention not in ATTENTIONS:
+    if attention not in (*ATTENTIONS, "own"):
         raise InputError(f"A decoder's attention is one of {', '.join(ATTENTIONS)}. Received: {attention!r}.")
     if gated_context not in GATES:
         raise InputError(f"A decoder's gated_context is one of {', '.join(GATES)}. Received: {gated_context!r}.")

@@ -1,14 +1,14 @@
-"""Trainable image encoders: a small one for small and synthetic pictures, and the last block of VGG19."""
+"""Trainable image encoders: a small one for small and synthetic pictures, and the last block of a network."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import Any
 
 import keras
 from keras import ops
 
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.errors import InputError
 
 
@@ -80,55 +80,80 @@ class SmallCNN(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
-class VGG19Block5(keras.layers.Layer):
-    """Applies the last four convolutions of VGG19, from the regions before them to those of `block5_conv4`.
+class TrainableBlock(keras.layers.Layer):
+    """Applies the last block of a network of `keras.applications`, from the regions before it to those of its last map.
 
-    Their kernels are kept divided by `rate`, so that an optimizer of Adam's kind moves them by that share of its
-    learning rate: a few steps must not undo the training on a million pictures.
+    Its trained weights are kept divided by `rate`, so that an optimizer of Adam's kind moves them by that share of its
+    learning rate: a few steps must not undo the training on a million pictures. Batch norms keep their statistics.
 
     Example:
-        >>> ops.shape(VGG19Block5()(regions))      # random, unless it starts with `start(kernels)` of VGG19's file
+        >>> block = TrainableBlock("vgg19-block4_pool")   # random, until it starts with `start(weights)` of a file
+        >>> ops.shape(block(regions))
         (2, 196, 512)
 
     Args:
+        network: Name of the `Backbone` up to where the block starts.
         rate: Share of the optimizer's learning rate at which the block learns.
 
-    Source: Simonyan & Zisserman, "Very Deep Convolutional Networks", 2015, configuration E; scaled weights: Karras et
-        al., "Progressive Growing of GANs", 2018, section 4.1.
+    Raises:
+        InputError: There is no such network.
+
+    Source: scaled weights: Karras et al., "Progressive Growing of GANs", 2018, section 4.1.
     """
 
-    def __init__(self, rate: float = 0.05, **kwargs: Any) -> None:
+    def __init__(self, network: str, *, rate: float = 0.05, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.rate = rate
+        self.before, self.rate = Backbone(network), rate
+        whole = Backbone.named(self.before.name, image_size=self.before.image_size)
+        _, built = whole.build(self.dtype_policy)
+        block = keras.Model(built.get_layer(self.before.layer).output, built.output)
+        self.block = lambda: block  # in a function, where Keras does not take its weights for more of this layer's
 
-    def build(self, regions_shape: Any) -> None:
-        width = regions_shape[-1]
-        scaled = keras.initializers.VarianceScaling(2.0 / self.rate**2, "fan_in")
-        self.kernels = [
-            self.add_weight(shape=(3, 3, width, width), name=f"kernel_{i}", initializer=scaled) for i in range(4)
+    def build(self, regions_shape: Any = None) -> None:
+        block = self.block()
+        # Kernels before vectors, as files of VGG19's last block have them.
+        order = sorted(range(len(block.trainable_variables)), key=lambda i: len(block.trainable_variables[i].shape) < 2)
+        names = {id(weight): number for number, weight in enumerate(block.weights)}
+        scaled: dict[int, Any] = {}
+        for number in order:
+            weight = block.trainable_variables[number]
+            value = ops.convert_to_numpy(weight) / self.rate
+            scaled[number] = self.add_weight(shape=weight.shape, name=f"weight_{names[id(weight)]}", initializer=value)
+        self.scaled = [scaled[number] for number in range(len(order))]
+        self.fixed = [
+            self.add_weight(
+                shape=weight.shape,
+                name=f"weight_{names[id(weight)]}",
+                initializer=ops.convert_to_numpy(weight),
+                trainable=False,
+            )
+            for weight in block.non_trainable_weights
         ]
-        self.biases = [self.add_weight(shape=(width,), name=f"bias_{i}", initializer="zeros") for i in range(4)]
 
     def start(self, weights: Sequence[Any]) -> None:
-        """Sets the weights to kernels and biases of VGG19, given in turn."""
-        for variable, value in zip(self.kernels, weights[0::2], strict=True):
-            variable.assign(value / self.rate)
-        for variable, value in zip(self.biases, weights[1::2], strict=True):
-            variable.assign(value / self.rate)
+        """Sets the weights to those of the block in a network, in the order of its `get_weights()`."""
+        block = self.block()
+        places = {id(weight): value for weight, value in zip(block.weights, weights, strict=True)}
+        for variable, weight in zip(self.scaled, block.trainable_variables, strict=True):
+            variable.assign(places[id(weight)] / self.rate)
+        for variable, weight in zip(self.fixed, block.non_trainable_weights, strict=True):
+            variable.assign(places[id(weight)])
 
     def call(self, regions: Any, training: bool | None = None) -> Any:
-        batch, count, width = ops.shape(regions)[0], regions.shape[1], regions.shape[-1]
-        side = math.isqrt(count)
-        values = ops.reshape(ops.cast(regions, self.compute_dtype), (-1, side, side, width))
-        for kernel, bias in zip(self.kernels, self.biases, strict=True):
-            values = ops.relu(ops.conv(values, self.rate * kernel, padding="same") + self.rate * bias)
-        return ops.reshape(values, (batch, count, width))
+        rows, columns, width = self.before.shape
+        values = ops.reshape(ops.cast(regions, self.compute_dtype), (-1, rows, columns, width))
+        weights = [self.rate * variable for variable in self.scaled]
+        fixed = {id(known): own for known, own in zip(self.block().non_trainable_weights, self.fixed, strict=True)}
+        others = [fixed.get(id(known), known) for known in self.block().non_trainable_variables]  # also seeds
+        values, _ = self.block().stateless_call(weights, others, values, training=False)
+        return ops.reshape(values, (-1, *self.compute_output_shape(regions.shape)[1:]))
 
     def compute_output_shape(self, regions_shape: Any) -> tuple[int | None, ...]:
-        return tuple(regions_shape)
+        rows, columns, features = self.block().output.shape[1:]
+        return regions_shape[0], rows * columns, features
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "rate": self.rate}
+        return {**super().get_config(), "network": self.before.network, "rate": self.rate}
 
 
 def coordinates(values: Any) -> Any:

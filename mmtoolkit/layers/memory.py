@@ -58,6 +58,14 @@ def gates_for(memory: Memory | None, words: Any) -> Any:
     return ops.expand_dims(memory.gates, 1) if len(words.shape) == 3 else per_row(memory.gates, words)
 
 
+def empty_context(memory: Memory | None, *, weights: bool) -> tuple[Any, ...]:
+    """Returns the context before the first step: zeros `<float>[batch, features]`, and weights `[batch, regions]`."""
+    if memory is None:
+        return ()
+    context = ops.zeros_like(memory.values[:, 0])  # [batch, features]
+    return (context, ops.zeros_like(memory.values[..., 0], "float32")) if weights else (context,)
+
+
 def rows_of(values: Any, rows: Any) -> Any:
     """Gathers the rows `<int32>[batch]` of `[count, …]`, which may repeat; without `rows` all stay as they are."""
     return values if values is None or rows is None else ops.take(values, rows, axis=0)

@@ -43,9 +43,13 @@ class Captioner(ImageInputs):
 
     Args:
         codec: Codec of the captions.
-        encoder: `"vgg19"`: the input is stored regions; `"small"`: a small CNN is trained with the decoder.
+        encoder: The name of a network of `keras.applications`, e.g. `"vgg19"`: the input is its stored regions;
+            `"small"`: a small CNN is trained with the decoder; or a Keras layer or model of your own, which reads
+            pixels from 0 to 255 and is trained unless its `trainable` is False (`VisualEncoder`).
         extractor: Key of what extracted the stored regions, with which `generate` extracts those of other files.
         image_size: Side of the square pictures.
+        regions: Shape of stored regions that no extractor describes, `[regions, features]` or `[rows, columns,
+            features]`; that of the first batch by default.
         filters: Channels after each convolution of the small CNN, and `kernels` their sides (`SmallCNN`).
         crop: Largest share of the sides of a picture that is cut off while training (`RegionCrop`).
         pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
@@ -63,9 +67,10 @@ class Captioner(ImageInputs):
         self,
         codec: TextCodec,
         *,
-        encoder: str = "vgg19",
+        encoder: str | keras.layers.Layer | Mapping[str, Any] = "vgg19",
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
+        regions: Sequence[int] | None = None,
         filters: Sequence[int] = (16, 32, 64, 128),
         kernels: Sequence[int] | None = None,
         crop: float = 0.0,
@@ -79,7 +84,8 @@ class Captioner(ImageInputs):
     ) -> None:
         check_names(decoder, AttentionDecoder, "Captioner")
         vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
-        super().__init__(**vision, filters=filters, kernels=kernels, crop=crop, pool=pool, name=name, dtype=dtype)
+        vision |= {"regions": regions, "filters": filters, "kernels": kernels, "crop": crop, "pool": pool}
+        super().__init__(**vision, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)
         self.decoder = AttentionDecoder(len(codec.vocabulary), name="decoder", dtype=self.dtype_policy, **decoder)

@@ -8,11 +8,14 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from keras import ops
 
+from mmtoolkit.backbones import LAYERS, Backbone, network_of, trains_block
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import VisualEncoder
+from mmtoolkit.layers.registered import layer_config
 from mmtoolkit.models.model import Model
 from mmtoolkit.vision import ExtractorKey, ImageSource, LiveRegions, Pictures
 from mmtoolkit.vision.image_distribution import ImageDistribution
@@ -24,9 +27,11 @@ class ImageInputs(Model):
     """Encodes the images among a model's inputs with a `VisualEncoder`.
 
     Args:
-        encoder: Kind of the `VisualEncoder`.
+        encoder: Kind of the `VisualEncoder`: a name, or a layer of your own, which a preset keeps as JSON.
         extractor: Key of what extracted the stored regions, with which those of other files are extracted.
         image_size: Side of the square images.
+        regions: Shape of stored regions that no extractor describes, `[regions, features]` or `[rows, columns,
+            features]`; that of the first batch by default.
         filters: As of `VisualEncoder`, with `kernels`, `crop` and `pool`.
         uses_images: Whether there are images; without them there is no encoder.
 
@@ -37,9 +42,10 @@ class ImageInputs(Model):
     def __init__(
         self,
         *,
-        encoder: str,
+        encoder: str | keras.layers.Layer | Mapping[str, Any],
         extractor: ExtractorKey | Mapping[str, Any] | None,
         image_size: int,
+        regions: Sequence[int] | None,
         filters: Sequence[int],
         kernels: Sequence[int] | None,
         crop: float,
@@ -49,16 +55,19 @@ class ImageInputs(Model):
     ) -> None:
         super().__init__(**kwargs)
         self.extractor = ExtractorKey(**extractor) if isinstance(extractor, Mapping) else extractor
-        self.encoder_name, self.image_size = encoder, image_size
+        self.image_size, self.stored_shape = image_size, regions and tuple(regions)
         sides = kernels and list(kernels)
         self.encoder_options: dict[str, Any] = {"filters": list(filters), "kernels": sides, "crop": crop, "pool": pool}
-        visual_encoder = VisualEncoder(encoder, **self.encoder_options, name="visual_encoder", dtype=self.dtype_policy)
-        if encoder == "vgg19-block5" and (self.extractor is None or self.extractor.layer != "block4_pool"):
-            raise InputError(
-                "The encoder vgg19-block5 reads the regions before its block: an extractor of block4_pool. "
-                f"Received: {self.extractor}."
-            )
-        self.visual_encoder = visual_encoder if uses_images else None
+        start = self.extractor.network if self.extractor else None
+        grid = self.stored_shape[:2] if self.stored_shape and len(self.stored_shape) == 3 else None
+        same: dict[str, Any] = {"name": "visual_encoder", "dtype": self.dtype_policy}
+        self.encoder_name = "small"
+        self.visual_encoder: Any = None
+        if uses_images:
+            if isinstance(encoder, str) and trains_block(encoder):
+                check_block(encoder, self.extractor)
+            self.visual_encoder = VisualEncoder(encoder, **self.encoder_options, start=start, grid=grid, **same)
+            self.encoder_name = self.visual_encoder.kind
 
     @property
     def encoder(self) -> Any:
@@ -70,14 +79,22 @@ class ImageInputs(Model):
         if not self.visual_encoder:
             return None
         (shape,) = (tuple(input_shape[name]) for name in self.image_shapes())
+        if not self.visual_encoder.reads_pixels and not self.extractor and not self.stored_shape:
+            self.stored_shape = shape[1:]
         self.visual_encoder.build(shape)
         return self.visual_encoder.compute_output_shape(shape)
 
     def image_shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the name and the shape of the image input."""
-        if self.encoder_name == "small":
+        if not self.visual_encoder or self.visual_encoder.reads_pixels:
             return {"images": (None, self.image_size, self.image_size, 3)}
-        return {"regions": (None, *(self.extractor or ExtractorKey("random", "float32")).shape)}
+        if self.stored_shape:
+            *grid, features = self.stored_shape
+            return {"regions": (None, math.prod(grid), features)}
+        if self.extractor:
+            return {"regions": (None, *self.extractor.shape)}
+        rows, columns, features = Backbone.named(network_of(self.encoder_name)).shape
+        return {"regions": (None, rows * columns, features)}
 
     def regions_shape(self) -> tuple[int | None, ...]:
         """Returns the shape of the regions that can be an input in place of images."""
@@ -103,20 +120,22 @@ class ImageInputs(Model):
     @property
     def grid(self) -> tuple[int, int]:
         """Returns the rows and columns of the regions that attention weighs."""
-        side = math.isqrt(self.regions_shape()[1] or 0) // self.encoder_options["pool"]
-        return side, side
+        (shape,) = self.image_shapes().values()
+        rows, columns = self.visual_encoder.grid_of(shape) or (1, self.regions_shape()[1] or 1)
+        pool = self.encoder_options["pool"]
+        return rows // pool, columns // pool
 
     @property
     def provenance(self) -> dict[str, Any]:
         weights = self.extractor.weights if self.extractor else None
-        return {"vgg19_sha256": weights, "precision": self.compute_dtype}
+        return {"encoder_sha256": weights, "precision": self.compute_dtype}
 
     def encoded(self, inputs: Mapping[str, Any]) -> dict[str, Any]:
         if not self.encoder:
             return dict(inputs)
         (name,) = self.image_shapes()
         others = {key: value for key, value in inputs.items() if key != name}
-        return {**others, "encoded": ops.convert_to_numpy(self.encoder(inputs[name], training=False))}
+        return {**others, "encoded": ops.convert_to_numpy(self.visual_encoder.encode(inputs[name], training=False))}
 
     def distances(self, inputs: Mapping[str, Any]) -> np.ndarray | None:
         if self.image_distribution is None or not self.uses_images:
@@ -181,11 +200,24 @@ class ImageInputs(Model):
 
     def image_source(self) -> ImageSource:
         """Makes the source that reads picture files as this model takes them."""
-        small = self.encoder_name == "small"
-        return Pictures(self.image_size, keep=False) if small else LiveRegions(self.extractor)
+        pixels = self.visual_encoder.reads_pixels
+        return Pictures(self.image_size, keep=False) if pixels else LiveRegions(self.extractor)
 
     def image_config(self) -> dict[str, Any]:
         """Returns the constructor's options of vision as JSON."""
         extractor = self.extractor and asdict(self.extractor)
-        own = {"encoder": self.encoder_name, "extractor": extractor, "image_size": self.image_size}
+        kind = layer_config(self.encoder) if self.encoder_name == "own" else self.encoder_name
+        shape = self.stored_shape and list(self.stored_shape)
+        own = {"encoder": kind, "extractor": extractor, "image_size": self.image_size, "regions": shape}
         return {**own, **self.encoder_options}
+
+
+def check_block(encoder: str, extractor: ExtractorKey | None) -> None:
+    """Checks that an extractor ends where the block starts that an encoder trains."""
+    start = extractor.backbone if extractor else None
+    name = network_of(encoder)
+    if start is None or start.name != name or start.layer in (None, LAYERS.get(name)):
+        raise InputError(
+            f"The encoder {encoder} reads the regions before its block: an extractor of "
+            f"{Backbone.named(name).before_last_block().network}. Received: {extractor}."
+        )

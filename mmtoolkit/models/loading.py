@@ -1,4 +1,4 @@
-"""Loads a preset of any class, with the VGG19 weights that it needs."""
+"""Loads a preset of any class, with the weights that its encoder needs."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import keras
 from mmtoolkit.errors import InputError
 from mmtoolkit.models.model import Model, on_this_machine
 from mmtoolkit.presets import read_preset
-from mmtoolkit.vision import ExtractorKey, block5_weights, extractor_key, has_weights
+from mmtoolkit.vision import ExtractorKey, block_weights, extractor_key, has_weights
 
 
-def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[str], Any] = warnings.warn) -> Any:
+def load(name: str | Path, *, encoder_weights: str | None = None, warn: Callable[[str], Any] = warnings.warn) -> Any:
     """Loads a preset, or a model that Keras saved, as the class that it names.
 
     Example:
@@ -24,12 +24,12 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
 
     Args:
         name: The name of a shipped preset, the path of one, or of a `.keras` file.
-        vgg19_weights: `"imagenet"`, a file, or `"random"`; by default the weights that the preset was trained with or,
-            where the cache lacks them, the published ones.
+        encoder_weights: `"imagenet"`, a file, or `"random"`; by default the weights that the preset was trained with
+            or, where the cache lacks them, the published ones.
         warn: Called with a warning if other weights than the preset's own are used.
 
     Raises:
-        InputError: The preset cannot be loaded, weights are given for one without VGG19, or there are none and they
+        InputError: The preset cannot be loaded, weights are given for one that has them all, or there are none and they
             cannot be downloaded.
     """
     if Path(name).suffix == ".keras":
@@ -38,34 +38,34 @@ def load(name: str | Path, *, vgg19_weights: str | None = None, warn: Callable[[
     Model.class_of(preset)  # checks its config
     stored = preset.config["model"]
     extractor = on_this_machine(stored).get("extractor")
-    if extractor is None and vgg19_weights is not None and not stored.get("question_only"):
+    if extractor is None and encoder_weights is not None and not stored.get("question_only"):
         raise InputError(
-            f"--vgg19-weights is for presets that see through VGG19. Received: {name}, which does not; "
+            f"--encoder-weights is for presets on stored regions. Received: {name}, whose encoder is a part of it; "
             "leave the option out."
         )
     if extractor is None or stored.get("question_only"):
         return Model.from_preset(preset)
     own = ExtractorKey(**extractor)
-    if vgg19_weights is None and has_weights(own):
+    if encoder_weights is None and has_weights(own):
         return Model.from_preset(preset)
-    return Model.from_preset(preset, extractor=other_extractor(own, vgg19_weights, warn))
+    return Model.from_preset(preset, extractor=other_extractor(own, encoder_weights, warn))
 
 
-def start_at_vgg19(model: Any) -> Any:
-    """Builds a new model; a trainable last block of VGG19 starts at the weights of the model's extractor."""
+def start_at_weights(model: Any) -> Any:
+    """Builds a new model; a trainable last block starts at the weights of the model's extractor."""
     model.build(model.input_shapes())
     if model.extractor and model.encoder:
-        model.encoder.start(block5_weights(model.extractor))
+        model.encoder.start(block_weights(model.extractor))
     return model
 
 
-def other_extractor(own: ExtractorKey, vgg19_weights: str | None, warn: Callable[[str], Any]) -> ExtractorKey:
-    """Makes the key of other VGG19 weights in place of a preset's own."""
+def other_extractor(own: ExtractorKey, encoder_weights: str | None, warn: Callable[[str], Any]) -> ExtractorKey:
+    """Makes the key of other weights of an encoder in place of a preset's own."""
     try:
-        key = extractor_key(vgg19_weights or "imagenet", precision=own.precision, layer=own.layer)
+        key = extractor_key(encoder_weights or "imagenet", network=own.network, precision=own.precision)
     except InputError as error:
         raise InputError(f"{error} This preset's own file has the SHA-256 {own.weights[:16]}….") from error
     if key.weights != own.weights:
-        taken = vgg19_weights or "the published file, which stands in,"
-        warn(f"{taken} is not the VGG19 file of this preset; its outputs may differ")
+        taken = encoder_weights or "the published file, which stands in,"
+        warn(f"{taken} is not the weights file of this preset's encoder; its outputs may differ")
     return key

@@ -13,6 +13,7 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, Search, best_of, search_of
 from mmtoolkit.errors import InputError, first_line, shortened
+from mmtoolkit.layers.registered import preset_form
 from mmtoolkit.models.companions import Companions
 from mmtoolkit.models.preset_config import check_arguments, check_widths
 from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in
@@ -209,7 +210,7 @@ class Model(KerasModel):
         codecs: dict[str, TextCodec] = {name: arguments.pop(self.codec_attribute(name)) for name in self.codec_names}
         write_preset(
             Path(folder),
-            config={"class": type(self).__name__, "model": arguments},
+            config={"class": type(self).__name__, "model": {key: preset_form(each) for key, each in arguments.items()}},
             codecs=codecs,
             card=self.card if card is None else card,
             save_weights=lambda path: pack(path, model.save_weights) if float16 else model.save_weights(path),

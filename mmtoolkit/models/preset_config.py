@@ -6,29 +6,26 @@ What a class takes, and of which type, its constructor says; the ranges and the 
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from mmtoolkit.backbones import Backbone, check_kind
 from mmtoolkit.decoding import SEARCHES
-from mmtoolkit.errors import InputError, shortened
-from mmtoolkit.layers.cells import CELLS
+from mmtoolkit.errors import InputError, did_you_mean, shortened
+from mmtoolkit.layers.cells import CELLS, cell_named
 from mmtoolkit.layers.forms import ATTENTIONS, GATES
 from mmtoolkit.layers.fusion import FUSIONS
-from mmtoolkit.layers.visual_encoder import KINDS
-from mmtoolkit.readers.tables import did_you_mean
-from mmtoolkit.vision import SIDES, ExtractorKey
+from mmtoolkit.layers.registered import is_plain
+from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.digests import SHA256
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ATTENTIONS,
-    "cell": tuple(CELLS),
     "dtype": ("float32", "mixed_bfloat16", "float16", "mixed_float16", "bfloat16", "float64"),
-    "encoder": KINDS,
     "fusion": FUSIONS,
     "gated_context": GATES,
     "head": ("classify", "generate"),
-    "network": tuple(f"vgg19-{layer}" for layer in SIDES),
     "precision": ("float32", "bfloat16"),
 }
 RANGES: dict[str, tuple[float, float]] = {
@@ -37,6 +34,7 @@ RANGES: dict[str, tuple[float, float]] = {
     **{
         "filters": (1, 1024),
         "kernels": (1, 15),
+        "regions": (1, 65_536),
         "layers": (1, 8),
         "hops": (1, 2),
         "image_size": (8, 512),
@@ -47,6 +45,12 @@ RANGES: dict[str, tuple[float, float]] = {
     **{"length_penalty": (0.0, 100.0), "diversity": (0.0, 1e6), "temperature": (1e-6, 1e6), "top_p": (0.0, 1.0)},
     **{"top_k": (0, 2**31), "seed": (0, 2**63)},
 }
+CHECKED: dict[str, tuple[Callable[[str], Any], str]] = {  # what raises for a wrong name, and what is expected
+    "cell": (cell_named, f"one of {', '.join(CELLS)}, or the name of a registered class"),
+    "encoder": (check_kind, "small or the name of a network of keras.applications"),
+    "network": (Backbone, "the name of a network of keras.applications and one of its layers"),
+}
+OWN = {"attention", "encoder"}  # can be layers of your own
 ANY = (-(2**31), 2**31)  # of a number that only a class of another package has
 MOST_COMPARED = 2**28  # numbers that a step of a beam compares with the regions of a picture
 MOST_FILTERS, MOST_VALUES = 8, 2**23  # of the CNN, and of a layer of it for a picture: 512 x 512 in 32 channels
@@ -122,6 +126,16 @@ def mismatch(name: str, annotation: str, value: Any) -> str:
     """Returns what was expected of a value, in words; nothing where it fits."""
     if value is None:
         return "" if "None" in annotation or annotation == "Any" else "a value"
+    if name in OWN and isinstance(value, Mapping):
+        fits = set(value) == {"class", "config"} and is_plain(value, -1)
+        return "" if fits else "the registered class of a layer and its arguments"
+    if name in CHECKED and isinstance(value, str):
+        check, expected = CHECKED[name]
+        try:
+            check(value)
+        except InputError:
+            return expected
+        return ""
     if name in CHOICES:
         return "" if isinstance(value, str) and value in CHOICES[name] else f"one of {', '.join(CHOICES[name])}"
     if name == "weights":

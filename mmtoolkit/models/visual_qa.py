@@ -13,6 +13,7 @@ from keras import ops
 from mmtoolkit.decoding import BeamSearch, Search, search_config, search_from_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
+from mmtoolkit.layers.cells import Cell
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.image_arguments import Picture, Pictures, list_images, one_of_list, pairs
@@ -56,7 +57,7 @@ class VisualQA(ImageInputs):
         fusion: `"product"`, `"concat"` or `"attention"`; see `Fusion`.
         hops: Number of attention steps, 1 or 2.
         question_only: Whether the model gets no picture, as a baseline for one that does.
-        encoder: As for `Captioner`, with `extractor`, `image_size`, `filters`, `kernels`, `crop` and `pool`.
+        encoder: As for `Captioner`, with `extractor`, `image_size`, `regions`, `filters`, `kernels`, `crop` and `pool`.
         cell: Recurrent cell of the question encoder and of the decoder: `"lstm"` or `"gru"`.
         units: Width of the states, of the fusion's layers and of the hidden one.
         layers: Number of stacked cells of the question encoder.
@@ -89,14 +90,15 @@ class VisualQA(ImageInputs):
         fusion: str = "attention",
         hops: int = 1,
         question_only: bool = False,
-        encoder: str = "vgg19",
+        encoder: str | keras.layers.Layer | Mapping[str, Any] = "vgg19",
         extractor: ExtractorKey | Mapping[str, Any] | None = None,
         image_size: int = 224,
+        regions: Sequence[int] | None = None,
         filters: Sequence[int] = (16, 32, 64, 128),
         kernels: Sequence[int] | None = None,
         crop: float = 0.0,
         pool: int = 1,
-        cell: str = "lstm",
+        cell: str | type[Cell] = "lstm",
         units: int = 256,
         layers: int = 1,
         bidirectional: bool = True,
@@ -113,8 +115,8 @@ class VisualQA(ImageInputs):
         dtype: Any = None,
     ) -> None:
         vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
-        vision |= {"filters": filters, "kernels": kernels, "crop": crop, "pool": pool, "uses_images": not question_only}
-        super().__init__(**vision, name=name, dtype=dtype)
+        vision |= {"regions": regions, "filters": filters, "kernels": kernels, "crop": crop, "pool": pool}
+        super().__init__(**vision, uses_images=not question_only, name=name, dtype=dtype)
         if head not in HEADS:
             raise InputError(f"A question-answerer's head is one of {', '.join(HEADS)}. Received: {head!r}.")
         if (answers_codec.level == "whole") != (head == "classify"):
@@ -150,8 +152,7 @@ class VisualQA(ImageInputs):
         self.reader = SequenceEncoder(units, **reads, dropout=dropout, name="reader", **same)
         self.fusion = Fusion(**joins, units=units, dropout=dropout, question_only=question_only, name="fusion", **same)
         self.hidden_layer: Any = None
-        self.output_layer: Any = None
-        self.decoder: Any = None
+        self.output_layer, self.decoder = self.hidden_layer, self.hidden_layer
         if self.head == "classify":
             # The output reads the joint vector, which needs few examples, and this layer's function of it: "is it red?"
             # is not linear.
@@ -343,8 +344,7 @@ class VisualQA(ImageInputs):
             **self.image_config(),
             **{name: getattr(self, name) for name in OPTIONS},
             **named,
-            "hops": self.fusion.hops,
-            "attention_units": self.fusion.attention_units,
+            **{name: getattr(self.fusion, name) for name in ("hops", "attention_units")},
             "decoding": search_config(self.decoding),
             "dtype": self.dtype_policy.name,
         }

@@ -1,4 +1,4 @@
-"""Extends a trained model by new words, or by VGG19's last block to be trained; what it has learnt is kept."""
+"""Extends a trained model by new words, or by the last block of its encoder to be trained."""
 
 from __future__ import annotations
 
@@ -10,11 +10,12 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 from keras import ops
 
+from mmtoolkit.backbones import BLOCK, BLOCKS
 from mmtoolkit.errors import InputError
 from mmtoolkit.models.image_inputs import ImageInputs
 from mmtoolkit.models.model import Model, ModelT
 from mmtoolkit.text import SPECIAL, TextCodec, Vocabulary, centred, train_word2vec
-from mmtoolkit.vision import ExtractorKey, block5_weights
+from mmtoolkit.vision import ExtractorKey, block_weights
 
 NEIGHBOURS, LEAST = 3, 0.2  # most known words that a new one is made of, and their least cosine similarity
 DIM, WINDOW = 100, 2  # of word2vec; a narrow window finds words that can replace each other
@@ -188,12 +189,12 @@ def with_rows(old: np.ndarray, shape: Sequence[int], known: int, made_of: Sequen
     return np.moveaxis(np.concatenate([rows, np.stack(more)]), 0, longer[0])
 
 
-def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
-    """Copies a model of stored regions, adding VGG19's last block as an encoder that can be trained.
+def with_trainable_block(model: ImageInputsT) -> ImageInputsT:
+    """Copies a model of stored regions, adding the last block of their network as an encoder that can be trained.
 
     Example:
         With the weights of VGG19 in the cache:
-        >>> with_trainable_vgg19(mm.load("flickr8k_lstm")).encoder_name  # doctest: +SKIP
+        >>> with_trainable_block(mm.load("flickr8k_lstm")).encoder_name  # doctest: +SKIP
         'vgg19-block5'
 
     Args:
@@ -202,11 +203,12 @@ def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
     Raises:
         InputError: The regions are not those of that block, or the weights that made them are not in the cache.
     """
-    key = check_trainable_vgg19(model)
-    config = {**model.get_config(), "encoder": "vgg19-block5", "extractor": replace(key, network="vgg19-block4_pool")}
+    key = check_trainable_block(model)
+    name = next((kind for kind, network in BLOCKS.items() if network == key.backbone.name), key.backbone.name + BLOCK)
+    config = {**model.get_config(), "encoder": name, "extractor": key}
     deeper = type(model).from_config(config)
     deeper.build(deeper.input_shapes())
-    deeper.encoder.start(block5_weights(key))
+    deeper.encoder.start(block_weights(key))
     known = {weight.path.partition("/")[2]: weight for weight in model.weights}
     for weight in deeper.weights:
         if (name := weight.path.partition("/")[2]) in known:
@@ -216,16 +218,18 @@ def with_trainable_vgg19(model: ImageInputsT) -> ImageInputsT:
     return deeper
 
 
-def check_trainable_vgg19(model: ImageInputs) -> ExtractorKey:
-    """Checks that a model's regions are those of VGG19's last block, and returns the key of their extractor."""
+def check_trainable_block(model: ImageInputs) -> ExtractorKey:
+    """Checks that a model's regions are those of a network's last block; returns the key of what is before it."""
     key: ExtractorKey | None = model.extractor
-    if key is None or key.layer != "block5_conv4":
-        seen = key.layer if key else "no VGG19"
+    if key is None:
         raise InputError(
-            f"The stage encoder trains a small CNN or the block of block5_conv4. Received: a preset on {seen}; "
-            "leave the stage out."
+            "The stage encoder trains a small CNN or the last block of a network. Received: a preset on regions of an "
+            "unknown extractor; leave the stage out."
         )
-    return key
+    try:
+        return replace(key, network=key.backbone.before_last_block().network)
+    except InputError as error:
+        raise InputError(f"{error} (--stages decoder)") from error
 
 
 def nearest(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ast
-import difflib
 import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from functools import lru_cache
 from typing import Any
+
+from mmtoolkit.errors import close_names
 
 # Each field's names, the preferred first. Case, spaces, hyphens and underscores do not count: `imageId` is `image_id`.
 NAMES = {
@@ -56,20 +57,6 @@ def _spelling(names: tuple[str, ...], field: str) -> str | None:
     given = {folded(name): name for name in reversed(names)}
     known = NAMES.get(field, (field,))
     return next((name if name in names else given[folded(name)] for name in known if folded(name) in given), None)
-
-
-def close_names(name: str, names: Iterable[str]) -> list[str]:
-    """Returns the names most like one, ignoring case, the closest first.
-
-    Example:
-        >>> close_names("caption", ["Image", "Captoin"])
-        ['Captoin']
-    """
-    # Names that differ in their numbers only are others of a series, no misspelt ones.
-    meant, series = name.lower(), re.sub(r"\d+", "0", name.lower())
-    lowered = {each.lower(): each for each in names}
-    lowered = {each: lowered[each] for each in lowered if each == meant or re.sub(r"\d+", "0", each) != series}
-    return [lowered[match] for match in difflib.get_close_matches(meant, lowered)]
 
 
 def misspelt(field: str, names: Collection[str]) -> list[str]:

@@ -13,10 +13,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, did_you_mean
 from mmtoolkit.image_files import PICTURE_SUFFIXES
 from mmtoolkit.readers.faults import Fault, OnFault
-from mmtoolkit.readers.tables import did_you_mean
 
 PICTURE_FOLDERS = ("images", "Images", "Flicker8k_Dataset", "Flickr8k_Dataset")  # the official name has the misprint
 TABLE_FOLDERS = (  # with those of VizWiz, CLEVR, TextVQA, DAQUAR, VQA-RAD and SLAKE

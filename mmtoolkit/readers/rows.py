@@ -7,10 +7,9 @@ import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol, Self, TypeVar
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, did_you_mean
 from mmtoolkit.readers.faults import Fault, OnFault
 from mmtoolkit.readers.splits import split_name
-from mmtoolkit.readers.tables import did_you_mean
 
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 PLACEHOLDERS = frozenset(("nan", "none", "null", "n/a", "#n/a", "na", "todo", "tbd"))

@@ -8,8 +8,7 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Generic, NamedTuple, Protocol, TypeVar
 
-from mmtoolkit.errors import InputError
-from mmtoolkit.readers.tables import did_you_mean
+from mmtoolkit.errors import InputError, did_you_mean
 from mmtoolkit.records import digest
 
 SPLIT_NAMES = {

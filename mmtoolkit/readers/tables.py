@@ -7,28 +7,17 @@ import errno
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from mmtoolkit.files import BYTE_ORDER_MARK, read_whole
-from mmtoolkit.readers.columns import close_names, misspelt, spelling
+from mmtoolkit.readers.columns import misspelt, spelling
 from mmtoolkit.readers.faults import Fault, OnFault, fault_at, raise_fault
 
 MOST_BYTES = 2**31  # of a file of text, which is read whole: twice that of the largest questions in use
 DELIMITERS = ",;\t|"  # between the columns of a table, as spreadsheets of several countries write them
 NO_UTF8 = re.compile("[\udc80-\udcff]")  # what `decoded` makes of bytes that are not UTF-8
-
-
-def did_you_mean(name: str, names: Iterable[str]) -> str:
-    """Returns a question that offers the names most like a misspelt one; empty if none is like it.
-
-    Example:
-        >>> did_you_mean("captoin", ["image", "caption"])
-        " Did you mean 'caption'?"
-    """
-    matches = [repr(match) for match in close_names(name, names)]
-    return f" Did you mean {' or '.join(matches)}?" if matches else ""
 
 
 def read_text(path: Path) -> str:

@@ -12,7 +12,8 @@ from mmtoolkit.reports.report_html import flat
 from mmtoolkit.task import Metric, summed
 
 SETTINGS = (
-    *("data_sha256", "train_sha256", "vgg19_sha256", "precision", "split", "epoch", "decoding", "options", "versions"),
+    *("data_sha256", "train_sha256", "encoder_sha256", "precision", "split", "epoch", "decoding", "options"),
+    "versions",
 )
 SHOWN = 24  # of the records that became better, of those that became worse, and of the others
 

@@ -17,7 +17,7 @@ Report = Mapping[str, Any]
 MOST_BARS = 12  # of one part before the others are folded
 SETTINGS = (
     *("data", "split", "preset", "left_out", "epoch", "seconds", "decoding", "signature", "data_sha256"),
-    *("train_sha256", "vgg19_sha256", "precision", "options", "versions"),
+    *("train_sha256", "encoder_sha256", "precision", "options", "versions"),
 )
 
 

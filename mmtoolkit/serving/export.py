@@ -14,13 +14,13 @@ from mmtoolkit.decoding import Sample, Search, search_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import versions
 from mmtoolkit.files import write_folder_atomically, write_json
-from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests
+from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, golden_requests, tolerance_of
 from mmtoolkit.serving.savedmodel import EXTRA, foreign_ops, read_model, served_signatures, versions_in
 from mmtoolkit.serving.signatures import Signature
 from mmtoolkit.serving.verify import Verdict, verify
 from mmtoolkit.serving.warmup import write_warmup
 from mmtoolkit.task import Task
-from mmtoolkit.vision import VGG19Regions, load_extractor
+from mmtoolkit.vision import RegionExtractor, load_extractor
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Fixed:
     """Settings fixed at export, because requests have only pictures, questions and seeds.
 
     Args:
-        precision: `"float32"`, or `"bfloat16"` for VGG19.
+        precision: `"float32"`, or `"bfloat16"` for the extractor.
         decoding: The search; by default that of the preset.
         max_length: Longest sentence in tokens; by default that of the preset.
         n_best: Captions of the signature `n_best`.
@@ -83,8 +83,8 @@ def export(
     extractor = served_extractor(ready)
     if extractor is None and fixed.precision != "float32":
         raise InputError(
-            f"--precision is that of VGG19, which this preset does not see through. Received: {fixed.precision}; leave "
-            "it out."
+            f"--precision is that of an encoder whose regions are stored. Received: {fixed.precision} for a preset "
+            "without one; leave it out."
         )
     number = next_version(out) if version is None else version
     if (out / str(number)).exists():
@@ -106,9 +106,9 @@ def next_version(out: Path) -> int:
 
 
 def at_precision(model: Any, fixed: Fixed) -> Any:
-    """Copies a model for export: in float32, with VGG19 at the given precision and with the given search.
+    """Copies a model for export: in float32, with its extractor at the given precision and with the given search.
 
-    The decoder stays in float32: it is small beside VGG19, and its sums of log-probabilities need the digits.
+    The decoder stays in float32: it is small beside the extractor, and its sums of log-probabilities need the digits.
     """
     if fixed.precision not in TOLERANCE:
         raise InputError(f"--precision is one of {', '.join(TOLERANCE)}. Received: {fixed.precision!r}.")
@@ -119,16 +119,11 @@ def at_precision(model: Any, fixed: Fixed) -> Any:
     return copy
 
 
-def served_extractor(model: Any) -> VGG19Regions | None:
-    """Loads VGG19 with weights of its compute precision; `None` for a model with its own encoder or without images."""
+def served_extractor(model: Any) -> RegionExtractor | None:
+    """Loads the extractor at its precision; `None` for a model with its own encoder or without images."""
     if model.extractor is None or not model.uses_images:
         return None
-    loaded = load_extractor(model.extractor)
-    if model.extractor.precision == "float32":
-        return loaded
-    half = VGG19Regions(layer=model.extractor.layer, dtype="bfloat16", trainable=False)
-    half.network.set_weights(loaded.network.get_weights())
-    return half
+    return load_extractor(model.extractor).at_precision(model.extractor.precision)
 
 
 def write_model(folder: Path, model: Any, signatures: Mapping[str, Signature]) -> None:
@@ -149,7 +144,7 @@ def write_model(folder: Path, model: Any, signatures: Mapping[str, Signature]) -
 def write_extra(folder: Path, model: Any, fixed: Fixed, golden: Sequence[Golden]) -> None:
     """Writes the files beside the graph: golden requests, warm-up requests, and a card."""
     (folder / EXTRA).mkdir()
-    tolerance = TOLERANCE[fixed.precision]
+    tolerance = tolerance_of(model, fixed.precision)
     requests = [request.to_json() for request in golden]
     write_json(folder / EXTRA / GOLDEN, {"tolerance": tolerance, "requests": requests})
     write_warmup(folder, golden)

@@ -11,7 +11,7 @@ import tensorflow as tf
 from mmtoolkit.decoding import IMPOSSIBLE
 from mmtoolkit.serving.pictures import OK, STATUS, decode_rows
 from mmtoolkit.text import END, START, TextCodec
-from mmtoolkit.vision import SIDES, VGG19Regions
+from mmtoolkit.vision import RegionExtractor
 
 IMAGES = tf.TensorSpec((None,), tf.string, name="image_bytes")
 QUESTIONS = tf.TensorSpec((None,), tf.string, name="question")
@@ -33,9 +33,9 @@ class Signature:
     function: Callable[..., Outputs]
 
 
-def image_inputs(model: Any, extractor: VGG19Regions | None) -> Callable[[tf.Tensor], tuple[Outputs, tf.Tensor]]:
+def image_inputs(model: Any, extractor: RegionExtractor | None) -> Callable[[tf.Tensor], tuple[Outputs, tf.Tensor]]:
     """Makes the function from `image_bytes <string>[batch]` to the model's image input and the status of each row."""
-    size = SIDES[extractor.layer] if extractor else model.image_size
+    size = extractor.backbone.image_size if extractor else model.image_size
 
     def decode(image_bytes: tf.Tensor) -> tuple[Outputs, tf.Tensor]:
         images, status = decode_rows(image_bytes, size=size)

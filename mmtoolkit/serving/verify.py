@@ -14,7 +14,7 @@ import numpy as np
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import parse_json, read_whole
-from mmtoolkit.serving.golden import GOLDEN, TOLERANCE, Golden, pack, unpack
+from mmtoolkit.serving.golden import GOLDEN, ROUNDED, TOLERANCE, Golden, pack, unpack
 from mmtoolkit.serving.savedmodel import EXTRA, ServedSignature, foreign_ops, read_model, served_signatures
 
 BATCHES = (1, 3)  # rows with which every signature is asked
@@ -128,7 +128,7 @@ def read_golden(folder: Path) -> tuple[list[Golden], float]:
     path = folder / EXTRA / GOLDEN
     try:
         content = parse_json(read_whole(path, most=MOST_BYTES).decode("utf-8"))
-        if content["tolerance"] not in TOLERANCE.values():
+        if content["tolerance"] not in (*TOLERANCE.values(), ROUNDED):
             raise ValueError(f"its tolerance is {content['tolerance']!r:.50}")
         return [Golden.from_json(request) for request in content["requests"]], content["tolerance"]
     except FileNotFoundError as error:

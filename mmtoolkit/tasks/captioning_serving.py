@@ -26,7 +26,7 @@ from mmtoolkit.serving.signatures import (
     uniforms,
 )
 from mmtoolkit.task import Task
-from mmtoolkit.vision import VGG19Regions
+from mmtoolkit.vision import RegionExtractor
 
 BELOW_ONE = np.nextafter(np.float32(1), np.float32(0))
 SCORED = {"caption": "score", "captions": "scores"}  # what a string is compared by
@@ -36,7 +36,7 @@ Sentences = Sequence[tuple[str, float]]
 
 
 def signatures(
-    captioner: Captioner, extractor: VGG19Regions | None, *, n_best: int, sample: Sample
+    captioner: Captioner, extractor: RegionExtractor | None, *, n_best: int, sample: Sample
 ) -> dict[str, Signature]:
     """Makes `serving_default`, `n_best`, `sample`, `from_regions`, and `attention` where the captioner has it."""
     images = image_inputs(captioner, extractor)
@@ -67,7 +67,7 @@ def signatures(
         return {**outputs, "attention": weights * real[:, :, None]}
 
     def from_regions(regions: tf.Tensor) -> Outputs:
-        stored = regions if captioner.encoder_name == "small" else tf.cast(regions, tf.float16)
+        stored = regions if captioner.visual_encoder.reads_pixels else tf.cast(regions, tf.float16)
         finite = tf.reduce_all(tf.math.is_finite(stored), axis=(1, 2))
         readable_ones = tf.where(finite[:, None, None], stored, tf.zeros((), stored.dtype))
         return captions({"regions": readable_ones}, tf.where(finite, OK, UNREADABLE), one)[1]
@@ -160,7 +160,7 @@ def decided(task: Task[Any], captioner: Captioner, probes: Probes, wide: Search,
 
 def regions(captioner: Captioner, inputs: Mapping[str, Any]) -> np.ndarray:
     """Returns what `from_regions` takes, `<float32>[batch, regions, features]`."""
-    ready = captioner.encoder(inputs["images"]) if captioner.encoder_name == "small" else inputs["regions"]
+    ready = captioner.visual_encoder.encode(inputs["images"]) if "images" in inputs else inputs["regions"]
     return np.asarray(ready, np.float32)
 
 

@@ -15,7 +15,7 @@ from mmtoolkit.serving.golden import Golden, Probes, Values, ok, with_unreadable
 from mmtoolkit.serving.pictures import OK
 from mmtoolkit.serving.signatures import IMAGES, QUESTIONS, Outputs, Signature, image_inputs, readable, sentences
 from mmtoolkit.task import Task
-from mmtoolkit.vision import VGG19Regions
+from mmtoolkit.vision import RegionExtractor
 
 ANSWERS = 5
 SCORED = {"answers": "probabilities"}  # what a string is compared by
@@ -23,7 +23,7 @@ QUESTION = "how many circles are there?"
 ASKED = (QUESTION, "", "is there a red square?")  # one of them has no words
 
 
-def signatures(model: VisualQA, extractor: VGG19Regions | None) -> dict[str, Signature]:
+def signatures(model: VisualQA, extractor: RegionExtractor | None) -> dict[str, Signature]:
     """Makes `serving_default`, and `attention` where the model has it; a question-only model takes no image."""
     decoding = model.best(ANSWERS)
 

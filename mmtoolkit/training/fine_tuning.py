@@ -13,10 +13,10 @@ import keras
 from mmtoolkit.evaluation import evaluate
 from mmtoolkit.models.vocabulary_extension import (
     VocabularyExtension,
-    check_trainable_vgg19,
+    check_trainable_block,
     extend_vocabulary,
     predicted_neighbours,
-    with_trainable_vgg19,
+    with_trainable_block,
 )
 from mmtoolkit.readers import Splits
 from mmtoolkit.task import Task
@@ -194,14 +194,14 @@ def with_new_words(
 
 
 def usual_stages(model: Any) -> tuple[Stage, ...]:
-    """Returns both stages where the encoder is a part of the model, else the first: to unfreeze VGG19 takes long."""
+    """Returns both stages where the encoder is a part of the model, else the first: large networks take long."""
     return ("decoder", "encoder") if model.encoder else ("decoder",)
 
 
 def check_stages(stages: Sequence[Stage], model: Any) -> None:
     """Checks, before any training, that the model has an encoder if a stage trains it."""
     if "encoder" in stages and not model.encoder:
-        check_trainable_vgg19(model)
+        check_trainable_block(model)
 
 
 def unfrozen(
@@ -213,7 +213,7 @@ def unfrozen(
             model.encoder.trainable = False
         return model, source
     if not model.encoder:
-        model = with_trainable_vgg19(model)
+        model = with_trainable_block(model)
         source = source_of(model, [record for part in splits for record in part])
     model.encoder.trainable = True
     return model, source

@@ -25,7 +25,7 @@ from mmtoolkit.training.fitting import Tell, Trained, data_digests, fit, keep_di
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
 
-VISION = ("encoder", "vgg19_weights", "layer", "precision")  # options of a job whose model reads images
+VISION = ("encoder", "encoder_weights", "layer", "image_size", "precision")  # options of a job whose model reads images
 TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the report on the test split
 
 

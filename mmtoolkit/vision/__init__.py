@@ -1,5 +1,6 @@
-"""Decodes pictures, extracts and stores VGG19 regions, and provides the sources that feed models."""
+"""Decodes pictures, extracts and stores features of their regions, and provides the sources that feed models."""
 
+from mmtoolkit.vision.extractor import RegionExtractor
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore
 from mmtoolkit.vision.images import decode_image, read_image
 from mmtoolkit.vision.pictures import picture_view
@@ -10,7 +11,7 @@ from mmtoolkit.vision.sources import (
     Pictures,
     ReadImages,
     UnreadablePictures,
-    block5_weights,
+    block_weights,
     decoded_pictures,
     extractor_key,
     has_weights,
@@ -19,10 +20,9 @@ from mmtoolkit.vision.sources import (
     shared_pictures,
     stored_regions,
 )
-from mmtoolkit.vision.vgg import SIDES, VGG19Regions, choose_precision, vgg19_weights
+from mmtoolkit.vision.weights import choose_precision, find_weights
 
 __all__ = [
-    "SIDES",
     "ExtractorKey",
     "FeatureStore",
     "NO_VISION",
@@ -31,9 +31,9 @@ __all__ = [
     "Pictures",
     "ReadImages",
     "UnreadablePictures",
-    "VGG19Regions",
+    "RegionExtractor",
     "VisionSetup",
-    "block5_weights",
+    "block_weights",
     "choose_precision",
     "choose_vision",
     "decode_image",
@@ -46,5 +46,5 @@ __all__ = [
     "read_image",
     "shared_pictures",
     "stored_regions",
-    "vgg19_weights",
+    "find_weights",
 ]

@@ -13,11 +13,12 @@ from typing import BinaryIO
 
 import numpy as np
 
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import STALE, sweep, write_atomically
 from mmtoolkit.image_files import read_picture
+from mmtoolkit.vision.extractor import VGG19_REGIONS, Extractor, RegionExtractor, extractor_graph
 from mmtoolkit.vision.images import decode_ahead, reason
-from mmtoolkit.vision.vgg import SHAPES, SIDES, Extractor, VGG19Regions, extractor_graph
 
 SHARD = 128  # pictures: a killed run loses the work on at most so many
 JPEG, DECODING = b"\xff\xd8\xff", b"on white"  # how all but JPEG is decoded: features of before are not taken
@@ -31,27 +32,28 @@ class ExtractorKey:
     Args:
         weights: SHA-256 of the weights file, or `random`.
         precision: `"float32"` or `"bfloat16"`.
-        network: Name of the extractor, `vgg19-` and the layer.
+        network: Name of the extractor's `Backbone`, e.g. `"vgg19-block5_conv4"` or `"resnet50"`.
     """
 
     weights: str
     precision: str
-    network: str = "vgg19-block5_conv4"
+    network: str = VGG19_REGIONS
 
     @property
-    def layer(self) -> str:
-        """Returns the name of the VGG19 layer."""
-        return self.network.removeprefix("vgg19-")
+    def backbone(self) -> Backbone:
+        """Returns the network up to its layer."""
+        return Backbone(self.network)
 
     @property
     def shape(self) -> tuple[int, int]:
         """Returns the numbers of regions and of features of a picture."""
-        return SHAPES[self.layer]
+        rows, columns, features = self.backbone.shape
+        return rows * columns, features
 
     @property
     def side(self) -> int:
         """Returns the side in pixels of the square pictures that the network reads."""
-        return SIDES[self.layer]
+        return self.backbone.image_size
 
 
 class FeatureStore:
@@ -62,7 +64,7 @@ class FeatureStore:
 
     Example:
         >>> store = FeatureStore(Path("features"), ExtractorKey("random", "float32"))
-        >>> store.add([Path("a.jpg"), Path("b.jpg")], VGG19Regions())      # all could be read
+        >>> store.add([Path("a.jpg"), Path("b.jpg")], RegionExtractor())      # all could be read
         {}
         >>> store.read([Path("b.jpg")]).shape
         (1, 196, 512)
@@ -140,7 +142,7 @@ class FeatureStore:
     def add(
         self,
         images: Iterable[Path],
-        extractor: VGG19Regions | Callable[[], Extractor],
+        extractor: RegionExtractor | Callable[[], Extractor],
         *,
         batch_size: int = 16,
         progress: Progress | None = None,
@@ -165,7 +167,7 @@ class FeatureStore:
             except OSError as error:
                 failures[image] = reason(error)
         if missing:
-            network = extractor if isinstance(extractor, VGG19Regions) else extractor()
+            network = extractor if isinstance(extractor, RegionExtractor) else extractor()
             unreadable = self._extract(list(missing.values()), network, batch_size, progress)
             failures |= {i: unreadable[self._digests[i]] for i in images if self._digests.get(i) in unreadable}
         return failures

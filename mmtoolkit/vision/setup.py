@@ -8,20 +8,20 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from mmtoolkit.backbones import Backbone, network_of, trains_block
 from mmtoolkit.image_files import open_picture
 from mmtoolkit.vision.feature_store import ExtractorKey
 from mmtoolkit.vision.sources import extractor_key
-from mmtoolkit.vision.vgg import choose_precision
+from mmtoolkit.vision.weights import choose_precision
 
 SMALL_SIDE = 128  # pixels: smaller images go to the small CNN, unless weights are named
-LAYER = "block5_conv4"
 
 
 class VisionSetup(NamedTuple):
     """Describes how a model encodes images.
 
     Args:
-        encoder: `"vgg19"`, `"vgg19-block5"` or `"small"`.
+        encoder: `"small"`, the name of a network, or that with `-block`.
         precision: Precision of all layers, `"float32"` or `"bfloat16"`.
         key: Key of the stored features' extractor; `None` for the small CNN.
         image_size: Side of the square images.
@@ -45,25 +45,32 @@ def choose_vision(
     images: Sequence[Path],
     *,
     encoder: str = "auto",
-    vgg19_weights: str | None = None,
-    layer: str = LAYER,
+    encoder_weights: str | None = None,
+    layer: str | None = None,
+    image_size: int | None = None,
     precision: str = "auto",
 ) -> VisionSetup:
     """Chooses the encoder and the precision for some images where they are `"auto"`.
 
     Args:
         images: The training images.
-        encoder: `"vgg19"`, `"vgg19-block5"`, `"small"`, or `"auto"`: the small CNN for small images.
-        vgg19_weights: `"imagenet"`, a file, or `"random"`.
-        layer: VGG19's layer whose outputs are stored.
+        encoder: `"small"`, the name of a network of `keras.applications`, that name with `-block` to train its last
+            block (`"vgg19-block5"`), or `"auto"`: the small CNN for small images, else VGG19.
+        encoder_weights: `"imagenet"`, a file, or `"random"`.
+        layer: The network's layer whose outputs are stored; by default its last map.
+        image_size: Side of the square images, where it is not that of the small CNN or the network.
         precision: `"float32"`, `"bfloat16"`, or `"auto"`.
+
+    Raises:
+        InputError: There is no such network or layer, or it has no last block to train.
     """
-    encoder = choose_encoder("vgg19" if layer != LAYER else encoder, vgg19_weights, images)
+    encoder = choose_encoder("vgg19" if layer and encoder == "auto" else encoder, encoder_weights, images)
     exact = choose_precision(precision) if encoder != "small" or precision != "auto" else "float32"
     if encoder == "small":
-        return VisionSetup(encoder, exact, None, median_side(images))
-    layer = "block4_pool" if encoder == "vgg19-block5" else layer
-    key = extractor_key(vgg19_weights or "imagenet", precision=exact, layer=layer)
+        return VisionSetup(encoder, exact, None, image_size or median_side(images))
+    backbone = Backbone.named(network_of(encoder), layer=layer, image_size=image_size)
+    stored = backbone.before_last_block() if trains_block(encoder) else backbone
+    key = extractor_key(encoder_weights or "imagenet", network=stored.network, precision=exact)
     return VisionSetup(encoder, exact, key, key.side)
 
 

@@ -9,20 +9,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, Protocol
 
+import keras
 import numpy as np
 
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.errors import InputError
+from mmtoolkit.vision.extractor import VGG19_REGIONS, RegionExtractor, extractor_graph
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress, picture_digest
 from mmtoolkit.vision.images import decode_ahead, read_image
-from mmtoolkit.vision.vgg import (
-    VGG19Regions,
-    cache_folder,
-    cache_weights,
-    choose_precision,
-    extractor_graph,
-    kept_weights,
-    vgg19_weights,
-)
+from mmtoolkit.vision.weights import cache_folder, cache_weights, choose_precision, find_weights, kept_weights
 
 RANDOM = "random"
 BATCH = 64  # pictures decoded between two reports of progress
@@ -146,7 +141,7 @@ class ReadImages:
 
 
 class LiveRegions:
-    """Provides VGG19 regions computed on demand, for predictions on a few pictures.
+    """Provides an extractor's regions computed on demand, for predictions on a few pictures.
 
     Example:
         With the weights of VGG19 in the cache:
@@ -174,11 +169,16 @@ class LiveRegions:
         return self.forward(pictures).numpy()
 
 
-def extractor_key(source: str, *, precision: str = "auto", layer: str = "block5_conv4") -> ExtractorKey:
-    """Makes the key of `--vgg19-weights imagenet|PATH|random`; a file is copied into the cache under its hash."""
-    path = vgg19_weights(source, layer=layer)
-    digest = RANDOM if path is None else cache_weights(path, layer=layer)
-    return ExtractorKey(digest, choose_precision(precision), network=f"vgg19-{layer}")
+def extractor_key(source: str, *, network: str = VGG19_REGIONS, precision: str = "auto") -> ExtractorKey:
+    """Makes the key of `--encoder-weights imagenet|PATH|random`; a file is copied into the cache under its hash.
+
+    Example:
+        >>> extractor_key("random", network="resnet50", precision="float32")
+        ExtractorKey(weights='random', precision='float32', network='resnet50')
+    """
+    path = find_weights(source, network=network)
+    digest = RANDOM if path is None else cache_weights(path, network=network)
+    return ExtractorKey(digest, choose_precision(precision), network=network)
 
 
 def has_weights(key: ExtractorKey) -> bool:
@@ -187,7 +187,7 @@ def has_weights(key: ExtractorKey) -> bool:
 
 
 @lru_cache(maxsize=2)
-def load_extractor(key: ExtractorKey) -> VGG19Regions:
+def load_extractor(key: ExtractorKey) -> RegionExtractor:
     """Builds the extractor that a key describes.
 
     Raises:
@@ -196,16 +196,17 @@ def load_extractor(key: ExtractorKey) -> VGG19Regions:
     path = None if key.weights == RANDOM else kept_weights(key.weights)
     if path is None and key.weights != RANDOM:
         raise InputError(
-            f"This model was trained on features of the VGG19 weights with SHA-256 {key.weights[:16]}…, which are not "
-            f"in the cache {cache_folder()}; give the file with --vgg19-weights."
+            f"This model was trained on features of {key.backbone.name}, of the weights with SHA-256 "
+            f"{key.weights[:16]}…, which are not in the cache {cache_folder()}; give the file with --encoder-weights."
         )
-    return VGG19Regions.from_weights(path, precision=key.precision, layer=key.layer)
+    return RegionExtractor.from_weights(path, precision=key.precision, network=key.network)
 
 
-def block5_weights(key: ExtractorKey) -> list[np.ndarray]:
-    """Loads the kernels and biases of VGG19's last block, alternating, from the weights file of a key."""
-    network = load_extractor(replace(key, network="vgg19-block5_conv4")).network
-    return [weight for layer in network.layers[-4:] for weight in layer.get_weights()]
+def block_weights(key: ExtractorKey) -> list[np.ndarray]:
+    """Loads the weights of a network's last block, from the weights file of the key of what is before it."""
+    start = key.backbone
+    whole = load_extractor(replace(key, network=Backbone.named(start.name, image_size=start.image_size).network))
+    return list(keras.Model(whole.network.get_layer(start.layer).output, whole.network.output).get_weights())
 
 
 @lru_cache(maxsize=2)

@@ -96,10 +96,10 @@ def test_options_are_checked_in_every_base() -> None:
     class Last(options.Fitting, model_options.Vision): ...
 
     for kind in (First, Last):
-        with pytest.raises(InputError, match="--vgg19-weights is for --encoder vgg19"):
-            kind(encoder="small", vgg19_weights="imagenet")
+        with pytest.raises(InputError, match="--encoder-weights is for an encoder like vgg19"):
+            kind(encoder="small", encoder_weights="imagenet")
         with pytest.raises(InputError, match="--epochs expects 1 or more"):
-            kind(encoder="small", vgg19_weights="imagenet", epochs=0)
+            kind(encoder="small", encoder_weights="imagenet", epochs=0)
 
 
 def classes() -> dict[type, str]:

@@ -26,8 +26,8 @@ from mmtoolkit.layers import (
     SequenceEncoder,
     SmallCNN,
     TokenEmbedding,
+    TrainableBlock,
     VanillaCell,
-    VGG19Block5,
     VisualEncoder,
 )
 from mmtoolkit.models import Captioner, VisualQA
@@ -36,7 +36,6 @@ from mmtoolkit.text import TextCodec
 BATCH, REGIONS, FEATURES, UNITS, TIME, SIZE = 2, 5, 3, 4, 3, 9
 CODEC = TextCodec.fit(["a b c d e"])  # nine tokens with the special ones
 ANSWERS = TextCodec.fit(["red", "blue", "a dog"], level="whole")
-BLOCK4 = {"weights": "random", "precision": "float32", "network": "vgg19-block4_pool"}
 SIZES = {"units": UNITS, "embedding_dim": 6, "attention_units": 7, "dropout": 0.0}
 
 
@@ -46,6 +45,9 @@ def floats(*shape: int, seed: int = 0) -> np.ndarray:
 
 TOKENS = np.array([[1, 4, 5], [1, 7, 7]], "int32")
 VALUES = floats(BATCH, REGIONS, FEATURES)
+BLOCK = "mobilenetv3small-expanded_conv_7_add@64"
+KEY = {"weights": "random", "precision": "float32", "network": BLOCK}
+BEFORE = floats(BATCH, 16, 48, seed=1)
 IMAGES = np.random.default_rng(0).integers(0, 256, (BATCH, 16, 16, 3)).astype("uint8")
 PREFIXES = np.array([[True, True, True, True, True], [True, True, False, False, False]])
 QUESTIONS = np.array([[1, 4, 5, 2], [1, 8, 2, 0]], "int32")
@@ -83,7 +85,7 @@ class Case:
         self.run(layer)
         for index, weight in enumerate(layer.trainable_weights):
             scale = min(0.5, np.prod(weight.shape[:-1]) ** -0.5)
-            scale /= VGG19Block5().rate if weight.name[:-1] in ("kernel_", "bias_") else 1.0  # kept divided by it
+            scale /= 0.05 if weight.name.startswith("weight_") else 1.0  # kept divided by it
             weight.assign(scale * floats(*weight.shape, seed=100 * seed + index))
         return layer
 
@@ -177,14 +179,16 @@ LANGUAGE_MODELS = [
 CAPTIONERS = [
     captioner("captioner: regions", {"regions": VALUES}),
     captioner("captioner: regions, none", {"regions": VALUES}, attention="none", layers=2),
-    captioner("captioner: block 5", {"regions": floats(BATCH, 9, 4)}, encoder="vgg19-block5", extractor=BLOCK4),
+    captioner("captioner: last block", {"regions": BEFORE}, encoder="mobilenetv3small-block", extractor=KEY),
     captioner("captioner: images, gru", {"images": IMAGES}, encoder="small", image_size=16, cell="gru"),
 ]
 ANSWERERS = [
     answerer("answers: regions, attention", {"regions": VALUES}, hops=2),
     answerer("answers: regions, product", {"regions": VALUES}, fusion="product", cell="gru", bidirectional=True),
     answerer("answers: images, concat", {"images": IMAGES}, fusion="concat", encoder="small", image_size=16, layers=2),
-    answerer("answers: block 5", {"regions": floats(BATCH, 9, 4)}, encoder="vgg19-block5", extractor=BLOCK4, units=8),
+    answerer(
+        "answers: last block", {"regions": BEFORE}, encoder="mobilenetv3small-block", extractor=KEY, fusion="product"
+    ),
     answerer("answers: one vector", {"regions": VALUES[:, :1]}, fusion="product"),
     answerer("answers: written", {"regions": VALUES}, CODEC, head="generate"),
     answerer("answers: questions only", {}, question_only=True),
@@ -237,14 +241,14 @@ CASES = [
         lambda layer, inputs: layer(inputs["regions"]),
     ),
     Case(
-        "block 5",
-        VGG19Block5,
-        lambda **more: VGG19Block5(**more),
-        {"regions": floats(BATCH, 9, 4)},
+        "last block",
+        TrainableBlock,
+        lambda **more: TrainableBlock(BLOCK, **more),
+        {"regions": BEFORE},
         lambda layer, inputs: layer(inputs["regions"]),
     ),
     visual_encoder("visual encoder: small", IMAGES, kind="small", filters=(4, 5, 6), pool=2),
-    visual_encoder("visual encoder: block 5", floats(BATCH, 9, 4), kind="vgg19-block5", crop=0.3),
+    visual_encoder("visual encoder: last block", BEFORE, kind="mobilenetv3small-block", start=BLOCK),
     encoder("encoder: lstm"),
     encoder("encoder: gru, two layers, both ways", cell="gru", layers=2, bidirectional=True),
     encoder("encoder: vanilla, three layers", cell="vanilla", layers=3),

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import SmallCNN, VGG19Block5
+from mmtoolkit.layers import SmallCNN, TrainableBlock
 from mmtoolkit.layers.image_encoder import coordinates
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (2, 32, 32, 3)).astype("uint8")
@@ -86,29 +86,30 @@ def test_pixels_are_scaled_around_zero() -> None:
 
 def test_block5_equals_the_last_block_of_vgg19() -> None:
     """From the regions before the block, with its weights, come those after it, in float32 to float16's rounding."""
-    from mmtoolkit.vision import VGG19Regions
+    from mmtoolkit.vision import RegionExtractor
 
-    whole = VGG19Regions.from_weights(None, precision="float32")
-    before = VGG19Regions(layer="block4_pool")
+    whole = RegionExtractor.from_weights(None, precision="float32")
+    before = RegionExtractor("vgg19-block4_pool")
     for layer in before.network.layers:
         layer.set_weights(whole.network.get_layer(layer.name).get_weights() if layer.weights else [])
     pictures = np.random.default_rng(1).integers(0, 256, (1, 224, 224, 3)).astype("uint8")
-    block = VGG19Block5(rate=0.05)
+    block = TrainableBlock("vgg19-block4_pool", rate=0.05)
     regions = np.asarray(before(pictures), "float32")
     assert regions.shape == (1, 196, 512) == block.compute_output_shape(regions.shape)
     block.build(regions.shape)
     block.start([weight for layer in whole.network.layers[-4:] for weight in layer.get_weights()])
+    assert [weight.shape[0] for weight in block.weights] == [3, 3, 3, 3, 512, 512, 512, 512]  # in the order of files
     expected = np.asarray(whole(pictures), "float32")
     np.testing.assert_allclose(np.asarray(block(regions)), expected, atol=2e-3 * expected.max())
 
 
 def test_block5_learns_at_a_share_of_the_rate() -> None:
     """A step of plain Adam moves each kernel by the share of the rate: 0.05 of it here."""
-    block = VGG19Block5(rate=0.05)
-    regions = np.random.default_rng(2).normal(size=(1, 4, 3)).astype("float32")
-    model = keras.Sequential([keras.Input((4, 3)), block])
-    before = [0.05 * np.asarray(kernel) for kernel in block.kernels]
+    block = TrainableBlock("vgg16-block4_pool@32", rate=0.05)
+    regions = np.random.default_rng(2).normal(size=(1, 4, 512)).astype("float32")
+    model = keras.Sequential([keras.Input((4, 512)), block])
+    before = [0.05 * np.asarray(kernel) for kernel in block.scaled]
     model.compile(keras.optimizers.Adam(0.1, epsilon=1e-12), loss="mse")
     model.train_on_batch(regions, np.ones_like(regions))
-    moved = [np.abs(0.05 * np.asarray(kernel) - old) for kernel, old in zip(block.kernels, before, strict=True)]
+    moved = [np.abs(0.05 * np.asarray(kernel) - old) for kernel, old in zip(block.scaled, before, strict=True)]
     assert all(np.isclose(step.max(), 0.05 * 0.1, rtol=1e-3) for step in moved)

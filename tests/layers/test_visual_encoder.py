@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import SmallCNN, VGG19Block5, VisualEncoder
+from mmtoolkit.layers import SmallCNN, TrainableBlock, VisualEncoder
 
 RANDOM = np.random.default_rng(0)
 REGIONS = RANDOM.normal(size=(2, 16, 5)).astype("float32")
+BEFORE = RANDOM.normal(size=(1, 16, 512)).astype("float32")  # the map of 4 x 4 before VGG16's last block
 IMAGES = RANDOM.integers(0, 256, (2, 32, 32, 3)).astype("uint8")
 
 
@@ -32,13 +33,13 @@ def test_regions_are_pooled_in_squares() -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "images", "network"), [("small", IMAGES, SmallCNN), ("vgg19-block5", REGIONS, VGG19Block5)]
+    ("kind", "images", "network"), [("small", IMAGES, SmallCNN), ("vgg16-block", BEFORE, TrainableBlock)]
 )
 def test_a_network_comes_before_the_pool(kind: str, images: np.ndarray, network: type) -> None:
-    encoder = VisualEncoder(kind, filters=(4, 4, 4, 6), pool=2)
+    encoder = VisualEncoder(kind, filters=(4, 4, 4, 6), pool=2, start="vgg16-block4_conv3@32")
     regions = encoder(images)
     assert type(encoder.network) is network and encoder.weights
-    assert regions.shape == (2, *encoder.compute_output_shape(images.shape)[1:])
+    assert regions.shape == (len(images), *encoder.compute_output_shape(images.shape)[1:])
     encoded = encoder.encode(images)
     assert encoded.shape == encoder.encoded_shape(images.shape)
     np.testing.assert_allclose(encoded, encoder.network(images), atol=1e-6)
@@ -57,7 +58,7 @@ def test_only_training_crops() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "vgg16"}, "one of vgg19, vgg19-block5, small. Received: 'vgg16'"),
+        ({"kind": "vgg20"}, "Expected vgg19, small, or the name of a network of keras.applications. Received: 'vgg20'"),
         ({"crop": 1.0}, "from 0 to below 1. Received: 1.0"),
         ({"pool": 0}, "of side 1 or more. Received: 0"),
     ],

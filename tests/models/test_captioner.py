@@ -148,7 +148,7 @@ def test_the_extractor_is_found_in_the_cache_or_missed_in_a_sentence(tmp_path: P
     captioner = mm.Captioner(CODEC, units=4, embedding_dim=3, extractor=key)
     with pytest.raises(mm.InputError, match="SHA-256 0123456789abcdef…") as caught:
         captioner.image_source()
-    assert str(tmp_path) in str(caught.value) and "--vgg19-weights" in str(caught.value)
+    assert str(tmp_path) in str(caught.value) and "--encoder-weights" in str(caught.value)
 
 
 # --- attention ---
@@ -280,5 +280,5 @@ def test_captions_that_share_a_picture_are_taught_as_if_each_had_it(learnt: Any)
 
 
 def test_an_unknown_encoder_is_refused() -> None:
-    with pytest.raises(mm.InputError, match="vgg19, vgg19-block5, small. Received: 'smal'"):
+    with pytest.raises(mm.InputError, match="the name of a network of keras.applications. Received: 'smal'"):
         mm.Captioner(mm.TextCodec.fit(["a dog"]), encoder="smal")

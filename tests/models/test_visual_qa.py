@@ -204,7 +204,7 @@ def test_unknown_options_are_refused(asked: list[mm.QuestionRecord]) -> None:
         ({"head": "generate"}, "those of another one. Received: head='generate', level='whole'"),
         ({"decoding": mm.Greedy()}, "Received: Greedy"),
         ({"decoding": mm.BeamSearch(length_penalty=0.7)}, "log-probabilities. Received: BeamSearch"),
-        ({"encoder": "vgg19-block5"}, "an extractor of block4_pool. Received: None"),
+        ({"encoder": "vgg19-block5"}, "an extractor of vgg19-block4_pool. Received: None"),
     ):
         with pytest.raises(mm.InputError, match=told):
             mm.VisualQA(*words, **{**SMALL, **options})

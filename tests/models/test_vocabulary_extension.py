@@ -15,7 +15,7 @@ from mmtoolkit.models.vocabulary_extension import (
     extend_vocabulary,
     predicted_neighbours,
     with_rows,
-    with_trainable_vgg19,
+    with_trainable_block,
 )
 from mmtoolkit.vision import LiveRegions, extractor_key
 
@@ -175,8 +175,8 @@ def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None
     sizes = {"units": 16, "attention_units": 8, "embedding_dim": 8}
     model = mm.Captioner(CODEC, encoder="vgg19", extractor=key, **sizes)
     model.build(model.input_shapes())
-    deeper = with_trainable_vgg19(model)
-    assert deeper.encoder_name == "vgg19-block5" and deeper.extractor.layer == "block4_pool"
+    deeper = with_trainable_block(model)
+    assert deeper.encoder_name == "vgg19-block5" and deeper.extractor.network == "vgg19-block4_pool"
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     picture = tmp_path / "a.png"
     Image.fromarray(pixels).save(picture)
@@ -189,11 +189,15 @@ def test_with_vgg19s_last_block_a_model_sees_what_it_saw(tmp_path: Path) -> None
     np.testing.assert_allclose(logits[1], logits[0], atol=2e-3)
 
 
-@pytest.mark.parametrize(("layer", "seen"), [(None, "no VGG19"), ("block5_pool", "block5_pool")])
-def test_only_the_block_that_a_model_looks_at_can_be_added(layer: str | None, seen: str) -> None:
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [(None, "regions of an unknown extractor; leave the stage out"), ("block5_pool", "vgg19-block5_pool")],
+)
+def test_only_the_block_that_a_model_looks_at_can_be_added(layer: str | None, message: str) -> None:
     options: dict[str, Any] = {"encoder": "small", "image_size": 32}
     if layer:
-        options = {"encoder": "vgg19", "extractor": extractor_key("random", precision="float32", layer=layer)}
+        key = extractor_key("random", precision="float32", network=f"vgg19-{layer}")
+        options = {"encoder": "vgg19", "extractor": key}
     model = mm.Captioner(CODEC, units=8, attention_units=8, embedding_dim=8, **options)
-    with pytest.raises(mm.InputError, match=f"Received: a preset on {seen}; leave the stage out"):
-        with_trainable_vgg19(model)
+    with pytest.raises(mm.InputError, match=f"Received: .*{message}"):
+        with_trainable_block(model)

@@ -56,7 +56,7 @@ class Run(NamedTuple):
 @lru_cache(maxsize=6)
 def loaded(load: Callable[..., Any], preset: str, files: Any, weights: Any, cache: str, warn: Any) -> Any:
     """A model with the graphs of its searches, loaded once as long as the files of its preset stay as they are."""
-    return load(preset, **({"vgg19_weights": weights, "warn": warn.tell} if warn else {}))
+    return load(preset, **({"encoder_weights": weights, "warn": warn.tell} if warn else {}))
 
 
 class Warner(NamedTuple):
@@ -74,10 +74,10 @@ class Warner(NamedTuple):
 def load_once(load: Callable[..., Any]) -> Callable[..., Any]:
     """`mm.load` for jobs that change no model."""
 
-    def load_known(preset: Any, *, vgg19_weights: Any = None, warn: Any = None) -> Any:
+    def load_known(preset: Any, *, encoder_weights: Any = None, warn: Any = None) -> Any:
         files = [(path, path.stat()) for path in sorted(Path(preset).rglob("*")) if path.is_file()]
         state = tuple((str(path), found.st_size, found.st_mtime_ns, found.st_ino) for path, found in files)
-        return loaded(load, str(preset), state, vgg19_weights, os.environ["MMTOOLKIT_CACHE"], warn and Warner(warn))
+        return loaded(load, str(preset), state, encoder_weights, os.environ["MMTOOLKIT_CACHE"], warn and Warner(warn))
 
     return load_known
 

@@ -217,13 +217,13 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
     )
     store = tmp_path / "store"
     words = (*small_options, "--attention", "bahdanau", "--encoder", "vgg19", "--epochs", 1)
-    weights = ("--vgg19-weights", "random", "--precision", "float32", "--features", store)
+    weights = ("--encoder-weights", "random", "--precision", "float32", "--features", store)
     done = job("caption", "--data", data, "--out", tmp_path / "run", *words, *weights)
     assert done.code == 0, done.err
     assert len(list(store.rglob("*.npy"))) == 1
     preset = tmp_path / "run" / "preset"
     card = json.loads((preset / "card.json").read_text())
-    assert (card["vgg19_sha256"], card["precision"]) == ("random", "float32")
+    assert (card["encoder_sha256"], card["precision"]) == ("random", "float32")
     written = job("predict", data / "2.png", "--preset", preset)
     assert written.code == 0, written.err
     (row,) = rows_of(tmp_path / "run")
@@ -416,11 +416,11 @@ def test_splits_without_one_to_learn_from(job: Job, tmp_path: Path) -> None:
 
 
 def test_weights_that_the_encoder_would_not_read(job: Job, scenes: Path, tmp_path: Path) -> None:
-    assert "--vgg19-weights" in refused(job, scenes, tmp_path, "--vgg19-weights", "random")
+    assert "--encoder-weights" in refused(job, scenes, tmp_path, "--encoder-weights", "random")
 
 
 def test_weights_that_are_not_there(job: Job, scenes: Path, tmp_path: Path) -> None:
-    error = refused(job, scenes, tmp_path, "--encoder", "vgg19", "--vgg19-weights", tmp_path / "none.h5")
+    error = refused(job, scenes, tmp_path, "--encoder", "vgg19", "--encoder-weights", tmp_path / "none.h5")
     assert "none.h5" in error
 
 
@@ -453,7 +453,7 @@ def test_a_full_disk_during_extraction(job: Job, scenes: Path, tmp_path: Path, m
 
     monkeypatch.setattr("mmtoolkit.vision.sources.load_extractor", lambda key: Regions())
     monkeypatch.setattr("mmtoolkit.files.os.fsync", full)
-    words = ("--encoder", "vgg19", "--vgg19-weights", "random", "--features", tmp_path / "store")
+    words = ("--encoder", "vgg19", "--encoder-weights", "random", "--features", tmp_path / "store")
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", *words)
     assert (done.code, done.out) == (1, "")
     assert done.error.startswith("No space left on device: ")
@@ -528,7 +528,7 @@ def test_rare_words_are_counted(
     def stop(*arguments: Any, **options: Any) -> None:
         raise mm.InputError("enough")
 
-    monkeypatch.setattr("mmtoolkit.models.start_at_vgg19", stop)
+    monkeypatch.setattr("mmtoolkit.models.start_at_weights", stop)
     done = job("caption", "--data", scenes, "--out", tmp_path / "run", *small_options, "--min-count", 20)
     assert done.error == "enough"
     expected = f"vocabulary: {len(counts) - rare} words; rarer than --min-count 20 and left out: {rare}\n"

@@ -91,7 +91,7 @@ def test_the_part_that_training_cut_can_be_scored_again(
     report = json.loads(job("evaluate", *words).out)
     trained = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert (report["scores"], report["images"]) == (trained["test_scores"], 4)
-    assert (report["vgg19_sha256"], report["precision"]) == (None, "float32")
+    assert (report["encoder_sha256"], report["precision"]) == (None, "float32")
     held_out = json.loads(job("evaluate", *words[:-2], "valid", "--json").out)
     assert held_out["learnt_captions"] == trained["learnt_captions"]
     (data / "captions.csv").write_text("\n".join(without[:-1]) + "\n", encoding="utf-8")

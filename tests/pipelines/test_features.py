@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, read_image
+from mmtoolkit.vision import ExtractorKey, FeatureStore, RegionExtractor, read_image
 
 Job = Callable[..., Any]
 
-WORDS = ("--vgg19-weights", "random", "--precision", "float32")
+WORDS = ("--encoder-weights", "random", "--precision", "float32")
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def network(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[ExtractorKey]]:
     """Every network that a job asks for from here on."""
     asked: list[ExtractorKey] = []
 
-    def load(key: ExtractorKey) -> VGG19Regions:
+    def load(key: ExtractorKey) -> RegionExtractor:
         asked.append(key)
-        return VGG19Regions.from_weights(None, precision=key.precision)
+        return RegionExtractor.from_weights(None, precision=key.precision)
 
     monkeypatch.setattr("mmtoolkit.vision.load_extractor", load)
     yield asked
@@ -51,7 +51,7 @@ def test_features_are_stored_once(job: Job, pictures: list[Path], tmp_path: Path
     store = FeatureStore(tmp_path, key)
     assert done.out == f"{store.folder}\n"
     assert len(store) == 2 and first in store and last in store and cut not in store
-    fresh = VGG19Regions.from_weights(None, precision="float32")(np.stack([read_image(last, size=224)]))
+    fresh = RegionExtractor.from_weights(None, precision="float32")(np.stack([read_image(last, size=224)]))
     np.testing.assert_allclose(store.read([last]), fresh, atol=0.01, rtol=0.01)
     assert network == [key]
 
@@ -97,5 +97,5 @@ def test_a_folder_without_pictures(job: Job, tmp_path: Path) -> None:
 
 
 def test_weights_that_are_not_there(job: Job, pictures: list[Path], tmp_path: Path) -> None:
-    done = job("features", pictures[0], "--vgg19-weights", tmp_path / "none.h5")
+    done = job("features", pictures[0], "--encoder-weights", tmp_path / "none.h5")
     assert (done.code, done.out) == (2, "") and "none.h5" in done.error

@@ -15,7 +15,7 @@ from mmtoolkit import machine
 from mmtoolkit.pipelines.info import in_bytes
 from mmtoolkit.vision import FeatureStore
 from mmtoolkit.vision.feature_store import ExtractorKey
-from mmtoolkit.vision.vgg import NO_TOP, PUBLISHED, choose_precision
+from mmtoolkit.vision.weights import NO_TOP, PUBLISHED, choose_precision
 
 Job = Callable[..., Any]
 
@@ -43,7 +43,7 @@ def test_versions_and_machine_are_those_of_this_process(job: Job, cache: Path) -
 def test_an_empty_cache_says_how_to_get_the_weights(job: Job, cache: Path) -> None:
     found = report(job)
     assert found["cache"] == {"folder": str(cache), "in all": {"bytes": 0}}
-    assert NO_TOP in found["vgg19_weights"]["block5_conv4"] and "--vgg19-weights" in found["vgg19_weights"]["fc2"]
+    assert NO_TOP in found["encoder_weights"]["block5_conv4"] and "--encoder-weights" in found["encoder_weights"]["fc2"]
 
 
 def test_what_the_cache_holds_is_counted(job: Job, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,8 +62,8 @@ def test_what_the_cache_holds_is_counted(job: Job, cache: Path, monkeypatch: pyt
     assert found["cache"][f"features/{store.name}"]["pictures"] == 3
     (line,) = [line for line in job("info").out.splitlines() if store.name in line]
     assert line.split()[1:3] == ["3", "pictures,"]
-    assert found["vgg19_weights"]["block5_conv4"] == str(cache / NO_TOP)
-    assert found["vgg19_weights"]["others"] == str(given)
+    assert found["encoder_weights"]["block5_conv4"] == str(cache / NO_TOP)
+    assert found["encoder_weights"]["others"] == str(given)
     for damage in ("[[", "5"):
         (store / "b.json").write_text(damage)
         assert report(job)["cache"][f"features/{store.name}"]["pictures"] is None
@@ -93,7 +93,7 @@ def test_the_table_has_a_line_for_each_of_them(job: Job, cache: Path) -> None:
     done = job("info")
     assert done.code == 0 and done.err == ""
     titles = [line for line in done.out.splitlines() if line and not line.startswith(" ")]
-    assert titles == ["versions:", "machine:", "settings:", "cache:", "vgg19 weights:", "extras:"]
+    assert titles == ["versions:", "machine:", "settings:", "cache:", "encoder weights:", "extras:"]
     assert f"  keras            {keras.__version__}\n" in done.out
 
 

@@ -241,7 +241,7 @@ def test_wrong_usage_is_one_sentence(job: Job, photos: Path, tmp_path: Path) -> 
         (tmp_path / "emtpy",): f"expected an existing file or folder. Received: {tmp_path / 'emtpy'}. Did you mean",
         (tmp_path / "empty",): "expected pictures (",
         (photos, "--port", 70000): "--port expects a number from 0 to 65535. Received: 70000.",
-        (photos, "--vgg19-weights", "w.h5"): "--vgg19-weights is for --preset. Received: w.h5 alone; leave it out.",
+        (photos, "--encoder-weights", "w.h5"): "--encoder-weights is for --preset. Received: w.h5 alone; leave it out.",
         (photos, "--out", tmp_path / "a.txt"): "--out expects a file whose name ends in .csv.",
         (photos, "--preset", "photographs"): "Expected the path of a preset directory or the name",
     }

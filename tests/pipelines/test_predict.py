@@ -21,7 +21,7 @@ from mmtoolkit.decoding import choose_search
 from mmtoolkit.pipelines.predict import picture_names, write_table
 from mmtoolkit.presets import seal
 from mmtoolkit.vision import ExtractorKey
-from mmtoolkit.vision.vgg import NO_TOP
+from mmtoolkit.vision.weights import NO_TOP
 
 Job = Callable[..., Any]
 
@@ -397,9 +397,9 @@ def seeing(pictures: list[Path], tmp_path: Path) -> Path:
 
 
 def test_other_vgg19_weights_stand_in_with_a_warning(job: Job, seeing: Path, pictures: list[Path]) -> None:
-    done = job("predict", pictures[0], "--preset", seeing, "--vgg19-weights", "random")
+    done = job("predict", pictures[0], "--preset", seeing, "--encoder-weights", "random")
     assert done.code == 0 and done.out.startswith(f"{pictures[0]}\t")
-    assert done.err.startswith("warning: random is not the VGG19 file of this preset")
+    assert done.err.startswith("warning: random is not the weights file of this preset's encoder")
 
 
 def test_the_published_weights_stand_in_for_a_preset_s_own(
@@ -408,18 +408,20 @@ def test_the_published_weights_stand_in_for_a_preset_s_own(
     """Where they are at hand; random ones are the published here."""
     asked: list[str] = []
 
-    def published(source: str, *, layer: str) -> None:
+    def published(source: str, *, network: str) -> None:
         asked.append(source)
 
-    monkeypatch.setattr("mmtoolkit.vision.sources.vgg19_weights", published)
+    monkeypatch.setattr("mmtoolkit.vision.sources.find_weights", published)
     done = job("predict", pictures[0], "--preset", seeing)
     assert (done.code, asked) == (0, ["imagenet"]) and done.out.startswith(f"{pictures[0]}\t")
-    assert done.err.startswith("warning: the published file, which stands in, is not the VGG19 file of this preset")
+    assert done.err.startswith(
+        "warning: the published file, which stands in, is not the weights file of this preset's encoder"
+    )
     same = json.loads((seeing / "config.json").read_text())
     same["model"]["extractor"]["weights"] = "random"
     (seeing / "config.json").write_text(json.dumps(same))
     seal(seeing)
-    assert job("predict", pictures[0], "--preset", seeing, "--vgg19-weights", "random").err == ""
+    assert job("predict", pictures[0], "--preset", seeing, "--encoder-weights", "random").err == ""
 
 
 def test_the_published_vgg19_weights_are_asked_for_where_the_preset_s_own_are_missing(
@@ -433,7 +435,7 @@ def test_the_published_vgg19_weights_are_asked_for_where_the_preset_s_own_are_mi
     monkeypatch.setattr(keras.utils, "get_file", offline)
     done = job("predict", pictures[0], "--preset", seeing)
     assert (done.code, done.out) == (2, "")
-    assert f"put {NO_TOP} at {tmp_path / 'cache' / NO_TOP}" in done.error and "--vgg19-weights" in done.error
+    assert f"put {NO_TOP} at {tmp_path / 'cache' / NO_TOP}" in done.error and "--encoder-weights" in done.error
     assert done.error.endswith("This preset's own file has the SHA-256 0123456789abcdef….")
 
 

@@ -15,7 +15,7 @@ import yaml
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.vision import block5_weights
+from mmtoolkit.vision import block_weights
 
 REPORTS = {"report.json", "report.html", "report.csv"}
 TINY = ("--units", 32, "--attention-units", 16, "--embedding-dim", 8, "--batch-size", 32, "--dropout", 0)
@@ -181,8 +181,11 @@ def test_a_captioner_takes_no_question_and_no_results(job: Job, trained: Any, tm
     ("words", "told"),
     [
         (("--layer", "fc2"), "add --fusion product or concat"),
-        (("--layer", "fc2", "--fusion", "concat", "--encoder", "vgg19-block5"), "--layer fc2 is for --encoder vgg19"),
-        (("--encoder", "small", "--vgg19-weights", "random"), "leave one of them out"),
+        (
+            ("--layer", "fc2", "--fusion", "concat", "--encoder", "vgg19-block5"),
+            "--layer fc2 is for an encoder like",
+        ),
+        (("--encoder", "small", "--encoder-weights", "random"), "leave one of them out"),
         (("--fusion", "concat", "--hops", 2), "--hops is for --fusion attention"),
         (("--head", "generate", "--answers", 9), "--answers is for --head classify. Received: --answers 9"),
         (("--head", "generate", "--embeddings", "one-hot"), "--embeddings one-hot is for --head classify"),
@@ -248,7 +251,7 @@ def test_every_form_of_the_model_answers(
 @pytest.mark.usefixtures("eager")
 def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> None:
     """Stored regions with random weights; the last block moves away from where it started."""
-    few = (*TINY, "--epochs", 1, "--no-twin", "--vgg19-weights", "random", "--precision", "float32")
+    few = (*TINY, "--epochs", 1, "--no-twin", "--encoder-weights", "random", "--precision", "float32")
     data = tmp_path / "few"
     shutil.copytree(scenes, data)
     rows = (data / "questions.csv").read_text(encoding="utf-8").splitlines()
@@ -261,10 +264,9 @@ def test_vgg19_and_its_last_block(job: Job, scenes: Path, tmp_path: Path) -> Non
         assert done.code == 0, done.err
         model = mm.VisualQA.from_preset(tmp_path / encoder / "preset")
         if encoder == "vgg19-block5":
-            start = block5_weights(model.extractor)[::2]
-            moved = [
-                np.abs(0.05 * np.asarray(ours) - old) for ours, old in zip(model.encoder.kernels, start, strict=True)
-            ]
+            start = [weight for weight in block_weights(model.extractor) if weight.ndim > 1]
+            kernels = [np.asarray(weight) for weight in model.encoder.scaled if len(weight.shape) > 1]
+            moved = [np.abs(0.05 * ours - old) for ours, old in zip(kernels, start, strict=True)]
             assert all(0 < step.mean() < 0.2 * np.abs(old).mean() for step, old in zip(moved, start, strict=True))
         assert model.extractor.network == {"vgg19": "vgg19-block5_conv4"}.get(encoder, "vgg19-block4_pool")
         assert (model.encoder is None) == (encoder == "vgg19")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, did_you_mean
 from mmtoolkit.readers import find_images
 from mmtoolkit.readers.images import picture_finder
-from mmtoolkit.readers.tables import did_you_mean
 
 
 def touch(folder: Path, *names: str) -> None:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, did_you_mean
 from mmtoolkit.readers import Fault, tables
-from mmtoolkit.readers.tables import csv_rows, did_you_mean, json_objects, numbered_lines, read_text
+from mmtoolkit.readers.tables import csv_rows, json_objects, numbered_lines, read_text
 
 
 def table(folder: Path, content: bytes) -> Path:

@@ -126,8 +126,8 @@ def test_questions_about_a_picture_are_drawn_together() -> None:
 
 
 def test_different_settings_are_named() -> None:
-    first = {"options": {"seed": 0, "units": 512}, "vgg19_sha256": "ab", "data": "x"}
-    second = {"options": {"seed": 0, "units": 256, "cell": "gru"}, "vgg19_sha256": "ab", "data": "y"}
+    first = {"options": {"seed": 0, "units": 512}, "encoder_sha256": "ab", "data": "x"}
+    second = {"options": {"seed": 0, "units": 256, "cell": "gru"}, "encoder_sha256": "ab", "data": "y"}
     found = compared(first, second, rows(POOR), rows(FAIR)).settings
     assert found == [["options units", "512", "256"], ["options cell", "", "gru"]]
 

@@ -144,7 +144,7 @@ def test_vgg19_is_stored_and_proven_as_it_computes(captioner: mm.Captioner, tmp_
 
 
 def test_a_precision_is_for_vgg19_alone(captioner: mm.Captioner, tmp_path: Path) -> None:
-    with pytest.raises(mm.InputError, match="that of VGG19, which this preset does not see through"):
+    with pytest.raises(mm.InputError, match="that of an encoder whose regions are stored"):
         export(captioning, captioner, tmp_path / "out", fixed=Fixed("bfloat16"))
     assert not list(tmp_path.iterdir())
 

@@ -17,7 +17,7 @@ import tensorflow as tf
 from PIL import Image
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision import ExtractorKey, FeatureStore, VGG19Regions, feature_store, read_image
+from mmtoolkit.vision import ExtractorKey, FeatureStore, RegionExtractor, feature_store, read_image
 
 KEY = ExtractorKey("random", "float32")
 
@@ -84,7 +84,7 @@ def test_stored_features_equal_fresh_ones(batch_size: int, pictures: list[Path],
 
 
 def test_features_of_vgg19_equal_fresh_ones(pictures: list[Path], folder: Path) -> None:
-    extractor = VGG19Regions.from_weights(None, precision="float32")
+    extractor = RegionExtractor.from_weights(None, precision="float32")
     store = FeatureStore(folder, KEY)
     store.add(pictures[:2], extractor)
     expected = np.asarray(extractor(np.stack([read_image(path, size=224) for path in pictures[:2]])))

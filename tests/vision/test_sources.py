@@ -14,7 +14,7 @@ from mmtoolkit.vision import (
     ExtractorKey,
     LiveRegions,
     Pictures,
-    VGG19Regions,
+    RegionExtractor,
     decoded_pictures,
     sources,
     stored_regions,
@@ -149,7 +149,7 @@ def test_live_regions_build_their_network_once(greys: list[Path], loaded: list[E
 def test_the_named_weights_are_kept_under_their_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """SHA-256 of `abc` from FIPS 180-2; a later command finds the file without being told."""
     monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(VGG19Regions, "from_weights", lambda path, **options: None)  # takes it for VGG19's
+    monkeypatch.setattr(RegionExtractor, "from_weights", lambda path, **options: None)  # takes it for VGG19's
     (tmp_path / "weights.h5").write_bytes(b"abc")
     key = extractor_key(str(tmp_path / "weights.h5"), precision="bfloat16")
     digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"

@@ -1,4 +1,4 @@
-"""VGG19's regions against plain Keras, and the search for its weights."""
+"""Regions of VGG19 and other networks against plain Keras, and the search for their weights."""
 
 from __future__ import annotations
 
@@ -15,23 +15,24 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import (
-    VGG19Regions,
+    RegionExtractor,
     digests,
     extractor_key,
+    find_weights,
     has_weights,
     load_extractor,
     open_store,
     stored_regions,
-    vgg19_weights,
 )
-from mmtoolkit.vision.vgg import (
+from mmtoolkit.vision.extractor import extractor_graph, randomise
+from mmtoolkit.vision.weights import (
     NO_TOP,
     PUBLISHED,
     cache_weights,
     choose_precision,
-    extractor_graph,
     kept_weights,
     weights_by_digest,
 )
@@ -42,8 +43,8 @@ PICTURES = np.random.default_rng(0).integers(0, 256, (2, 224, 224, 3), np.uint8)
 
 
 @pytest.fixture(scope="module")
-def extractor() -> VGG19Regions:
-    return VGG19Regions.from_weights(None, precision="float32", seed=3)
+def extractor() -> RegionExtractor:
+    return RegionExtractor.from_weights(None, precision="float32", seed=3)
 
 
 def plain_keras(pictures: np.ndarray, *, weights: Any) -> np.ndarray:
@@ -61,7 +62,7 @@ def relative_error(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.linalg.norm(found.astype("float32") - expected) / np.linalg.norm(expected))
 
 
-def test_random_weights_give_the_same_regions_as_plain_keras(extractor: VGG19Regions) -> None:
+def test_random_weights_give_the_same_regions_as_plain_keras(extractor: RegionExtractor) -> None:
     expected = plain_keras(PICTURES, weights=extractor.get_weights())
     regions = np.asarray(extractor(PICTURES))
     assert regions.dtype == np.float16
@@ -73,8 +74,8 @@ def test_random_weights_give_the_same_regions_as_plain_keras(extractor: VGG19Reg
 
 
 def test_the_vector_of_fc2_is_that_of_plain_keras() -> None:
-    extractor = VGG19Regions.from_weights(None, precision="float32", layer="fc2", seed=3)
-    assert VGG19Regions.from_config(extractor.get_config()).layer == "fc2"
+    extractor = RegionExtractor.from_weights(None, precision="float32", network="vgg19-fc2", seed=3)
+    assert RegionExtractor.from_config(extractor.get_config()).backbone.layer == "fc2"
     network = extractor.network
     (vector,) = np.asarray(extractor(PICTURES[:1]))
     assert (vector.dtype, vector.shape) == (np.float16, (1, 4096))
@@ -87,7 +88,7 @@ def test_the_vector_of_fc2_is_that_of_plain_keras() -> None:
 
 
 def test_the_pooled_layer_is_that_of_plain_keras_on_larger_pictures() -> None:
-    extractor = VGG19Regions.from_weights(None, precision="float32", layer="block5_pool", seed=3)
+    extractor = RegionExtractor.from_weights(None, precision="float32", network="vgg19-block5_pool", seed=3)
     large = PICTURES[:1].repeat(2, axis=1).repeat(2, axis=2)
     plain = keras.applications.VGG19(include_top=False, weights=None, input_shape=(448, 448, 3))
     plain.set_weights(extractor.network.get_weights())
@@ -98,22 +99,22 @@ def test_the_pooled_layer_is_that_of_plain_keras_on_larger_pictures() -> None:
 
 
 def test_pictures_are_prepared_as_keras_does() -> None:
-    extractor = VGG19Regions(dtype="float32")
-    extractor.network = lambda pixels: keras.ops.reshape(pixels[:, :196, :, :], (-1, 196, 672))[..., :512]
+    extractor = RegionExtractor(dtype="float32")
+    extractor.network = lambda pixels, training: keras.ops.reshape(pixels[:, :196, :, :], (-1, 196, 672))[..., :512]
     expected = keras.applications.vgg19.preprocess_input(PICTURES.astype("float32"))[:, :196].reshape(-1, 196, 672)
     found = np.asarray(extractor.call(PICTURES))
     np.testing.assert_allclose(found, expected[..., :512], rtol=1e-3, atol=1e-2)
 
 
-def test_one_graph_serves_any_batch(extractor: VGG19Regions) -> None:
+def test_one_graph_serves_any_batch(extractor: RegionExtractor) -> None:
     forward = extractor_graph(extractor)
     both = forward(PICTURES).numpy()
     np.testing.assert_allclose(forward(PICTURES[1:]).numpy()[0], both[1], rtol=2e-3, atol=1e-2)
     assert not np.allclose(both[0], both[1], atol=1.0)
 
 
-def test_bfloat16_is_close_and_keeps_its_weights_in_float32(extractor: VGG19Regions) -> None:
-    half = VGG19Regions.from_weights(None, precision="bfloat16", seed=3)
+def test_bfloat16_is_close_and_keeps_its_weights_in_float32(extractor: RegionExtractor) -> None:
+    half = RegionExtractor.from_weights(None, precision="bfloat16", seed=3)
     assert {str(weight.dtype) for weight in half.weights} == {"float32"}
     assert {layer.compute_dtype for layer in half.network.layers[1:]} == {"bfloat16"}
     for ours, theirs in zip(half.get_weights(), extractor.get_weights(), strict=True):
@@ -128,10 +129,10 @@ def test_bfloat16_is_close_and_keeps_its_weights_in_float32(extractor: VGG19Regi
 def test_random_weights_hang_on_the_seed_alone() -> None:
     random.seed(1)
     np.random.seed(1)
-    first = VGG19Regions.from_weights(None, precision="float32", seed=5).get_weights()
+    first = RegionExtractor.from_weights(None, precision="float32", seed=5).get_weights()
     random.seed(2)
-    second = VGG19Regions.from_weights(None, precision="float32", seed=5).get_weights()
-    other = VGG19Regions.from_weights(None, precision="float32", seed=6).get_weights()
+    second = RegionExtractor.from_weights(None, precision="float32", seed=5).get_weights()
+    other = RegionExtractor.from_weights(None, precision="float32", seed=6).get_weights()
     assert np.random.rand() == np.random.RandomState(1).rand()  # the global generator was left alone
     for one, two, three in zip(first, second, other, strict=True):
         np.testing.assert_array_equal(one, two)
@@ -141,9 +142,9 @@ def test_random_weights_hang_on_the_seed_alone() -> None:
 
 
 def test_its_config_makes_it_again() -> None:
-    half = VGG19Regions(dtype="mixed_bfloat16", trainable=False, name="eyes")
+    half = RegionExtractor(dtype="mixed_bfloat16", trainable=False, name="eyes")
     again = keras.layers.deserialize(keras.layers.serialize(half))
-    assert isinstance(again, VGG19Regions)
+    assert isinstance(again, RegionExtractor)
     assert (again.name, again.dtype_policy.name, again.trainable) == ("eyes", "mixed_bfloat16", False)
     assert not half.trainable_weights and len(half.weights) == 32
 
@@ -154,9 +155,9 @@ def test_a_real_photo_with_real_weights(shared: Path) -> None:
     pixels = np.asarray(Image.open(photo).convert("RGB"))[None]
     assert pixels.shape == (1, 224, 224, 3)
     expected = plain_keras(pixels, weights=weights).reshape(1, 196, 512)
-    exact = np.asarray(VGG19Regions.from_weights(weights, precision="float32")(pixels))
+    exact = np.asarray(RegionExtractor.from_weights(weights, precision="float32")(pixels))
     np.testing.assert_allclose(exact, expected, rtol=2e-3, atol=1e-4 * expected.max())
-    half = np.asarray(VGG19Regions.from_weights(weights, precision="bfloat16")(pixels))
+    half = np.asarray(RegionExtractor.from_weights(weights, precision="bfloat16")(pixels))
     assert 1e-4 < relative_error(half, expected) < 0.02
     cosine = (
         (half.astype("float32") * expected).sum() / np.linalg.norm(half.astype("float32")) / np.linalg.norm(expected)
@@ -169,7 +170,7 @@ def test_another_file_is_named(content: bytes, tmp_path: Path) -> None:
     path = tmp_path / "weights.h5"
     path.write_bytes(content)
     with pytest.raises(InputError) as caught:
-        VGG19Regions.from_weights(path, precision="float32")
+        RegionExtractor.from_weights(path, precision="float32")
     assert str(path) in str(caught.value) and NO_TOP in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -177,7 +178,7 @@ def test_the_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "vgg16.weights.h5"
     keras.Sequential([keras.layers.Input((4,)), keras.layers.Dense(3)]).save_weights(path)
     with pytest.raises(InputError, match=r"without its top .* Received: .*vgg16\.weights\.h5"):
-        VGG19Regions.from_weights(path, precision="float32")
+        RegionExtractor.from_weights(path, precision="float32")
 
 
 @pytest.fixture
@@ -187,17 +188,17 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_random_needs_no_file_and_a_path_is_taken_as_it_is(tmp_path: Path) -> None:
-    assert vgg19_weights("random") is None
+    assert find_weights("random") is None
     path = tmp_path / "my.h5"
     path.touch()
-    assert vgg19_weights(str(path)) == path
+    assert find_weights(str(path)) == path
 
 
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"imagenet, random or the path .*nowhere\.h5.* does not exist"):
-        vgg19_weights(str(tmp_path / "nowhere.h5"))
+        find_weights(str(tmp_path / "nowhere.h5"))
     with pytest.raises(InputError, match="does not exist"):
-        vgg19_weights(str(tmp_path))  # a folder
+        find_weights(str(tmp_path))  # a folder
 
 
 def test_offline_one_sentence_says_which_file_goes_where(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -206,9 +207,9 @@ def test_offline_one_sentence_says_which_file_goes_where(cache: Path, monkeypatc
 
     monkeypatch.setattr(keras.utils, "get_file", fail)
     with pytest.raises(InputError) as caught:
-        vgg19_weights("imagenet")
+        find_weights("imagenet")
     message = str(caught.value)
-    assert f"put {NO_TOP} at {cache / NO_TOP}" in message and "--vgg19-weights" in message
+    assert f"put {NO_TOP} at {cache / NO_TOP}" in message and "--encoder-weights" in message
     assert "\n" not in message and message.count(". ") == 0
     assert not (cache / NO_TOP).exists()
 
@@ -220,9 +221,9 @@ def test_the_published_file_is_found_among_those_given_before(cache: Path, monke
     other = hashlib.sha256(b"another").hexdigest()
     (cache / "weights" / f"{other}.h5").write_bytes(b"another")
     weights_by_digest(ABC).write_bytes(b"abc")
-    assert vgg19_weights("imagenet") == weights_by_digest(ABC)
+    assert find_weights("imagenet") == weights_by_digest(ABC)
     (cache / NO_TOP).write_bytes(b"abc")  # put there by hand
-    assert vgg19_weights("imagenet") == cache / NO_TOP
+    assert find_weights("imagenet") == cache / NO_TOP
 
 
 def test_a_damaged_published_file_is_not_taken(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -235,7 +236,7 @@ def test_a_damaged_published_file_is_not_taken(cache: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(keras.utils, "get_file", download)
     with pytest.warns(UserWarning, match=f"the cached {cache / NO_TOP} is damaged and is not used"):
-        assert vgg19_weights("imagenet") == cache / NO_TOP
+        assert find_weights("imagenet") == cache / NO_TOP
     assert (cache / NO_TOP).read_bytes() == b"abc"
 
 
@@ -269,17 +270,17 @@ def test_numbers_that_are_not_finite_are_told(saved: Path, tmp_path: Path) -> No
         file.visititems(lambda name, item: kernels.append(item) if isinstance(item, h5py.Dataset) else None)
         kernels[3][...] = np.nan
     with pytest.raises(InputError, match=rf"Received: {path}, which has numbers that are not"):
-        VGG19Regions.from_weights(path, precision="float32")
+        RegionExtractor.from_weights(path, precision="float32")
 
 
 def test_many_at_once_fill_an_empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(VGG19Regions, "from_weights", lambda path, **options: path.read_bytes())
+    monkeypatch.setattr(RegionExtractor, "from_weights", lambda path, **options: path.read_bytes())
     given = tmp_path / "given.hdf5"
     given.write_bytes(b"abc")
     for number in range(20):
         monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / str(number)))
         with ThreadPoolExecutor(8) as pool:
-            found = list(pool.map(lambda _: cache_weights(given, layer="block5_conv4"), range(16)))
+            found = list(pool.map(lambda _: cache_weights(given, network="vgg19-block5_conv4"), range(16)))
         assert found == [ABC] * 16
         assert kept_weights(ABC) and not list((tmp_path / str(number) / "weights").glob("*.part*"))
 
@@ -301,16 +302,16 @@ def test_a_download_gets_its_name_when_it_is_whole(
         return str(target)
 
     monkeypatch.setattr(keras.utils, "get_file", download)
-    assert vgg19_weights("imagenet") == cache / NO_TOP
+    assert find_weights("imagenet") == cache / NO_TOP
     assert (cache / NO_TOP).read_bytes() == b"abc"
-    assert vgg19_weights("imagenet") == cache / NO_TOP
+    assert find_weights("imagenet") == cache / NO_TOP
     assert len(asked) == 1 and asked[0].endswith(f"/vgg19/{NO_TOP}")  # the second time it is there
     assert {path.name for path in cache.iterdir()} == {NO_TOP, f".{NO_TOP}.md5"}  # the digest is remembered
     assert capsys.readouterr().out == ""  # stdout holds results only
 
 
 @pytest.fixture(scope="module")
-def saved(extractor: VGG19Regions, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def saved(extractor: RegionExtractor, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights in a file of the published form, whose name has another ending."""
     from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
 
@@ -320,29 +321,29 @@ def saved(extractor: VGG19Regions, tmp_path_factory: pytest.TempPathFactory) -> 
     return path
 
 
-def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: VGG19Regions) -> None:
+def test_weights_are_kept_under_their_hash(cache: Path, saved: Path, extractor: RegionExtractor) -> None:
     path = saved
-    digest = cache_weights(path, layer="block5_conv4")
+    digest = cache_weights(path, network="vgg19-block5_conv4")
     assert digest == hashlib.sha256(path.read_bytes()).hexdigest()
     assert weights_by_digest(digest) == cache / "weights" / f"{digest}.h5"
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()
-    loaded = VGG19Regions.from_weights(weights_by_digest(digest), precision="float32")
+    loaded = RegionExtractor.from_weights(weights_by_digest(digest), precision="float32")
     for ours, theirs in zip(loaded.get_weights(), extractor.get_weights(), strict=True):
         np.testing.assert_array_equal(ours, theirs)
     written = weights_by_digest(digest).stat().st_mtime_ns
-    assert cache_weights(path, layer="block5_conv4") == digest
+    assert cache_weights(path, network="vgg19-block5_conv4") == digest
     assert weights_by_digest(digest).stat().st_mtime_ns == written  # not copied twice
     assert {path.name for path in (cache / "weights").iterdir()} == {f"{digest}.h5", f".{digest}.h5.sha256"}
     with weights_by_digest(digest).open("r+b") as kept:
         kept.truncate(1000)
     with pytest.warns(UserWarning, match="is damaged and is not used"):
-        assert cache_weights(path, layer="block5_conv4") == digest
+        assert cache_weights(path, network="vgg19-block5_conv4") == digest
     assert weights_by_digest(digest).read_bytes() == path.read_bytes()  # a copy that was cut off is made anew
     with weights_by_digest(digest).open("r+b") as kept:
         kept.seek(2_239_896)
         kept.write(bytes(1_200_000))
     with pytest.warns(UserWarning, match="is damaged and is not used"):
-        assert cache_weights(path, layer="block5_conv4") == digest
+        assert cache_weights(path, network="vgg19-block5_conv4") == digest
     assert kept_weights(digest) and weights_by_digest(digest).read_bytes() == path.read_bytes()  # so is a poisoned one
 
 
@@ -365,15 +366,23 @@ def test_a_damaged_cache_does_not_poison_the_features(cache: Path, saved: Path, 
     np.testing.assert_array_equal(stored_regions(key, [picture], folder=tmp_path / "store").read([picture]), clean)
 
 
-def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path, extractor: VGG19Regions) -> None:
+def test_a_wrong_file_is_not_kept(cache: Path, tmp_path: Path, extractor: RegionExtractor) -> None:
     path = tmp_path / "mine.h5"
     path.write_bytes(b"some weights")
-    with pytest.raises(InputError, match=f"Expected the weights of VGG19 without its top .*Received: {path}"):
-        cache_weights(path, layer="block5_conv4")
-    extractor.network.save_weights(tmp_path / "newer.weights.h5")  # Keras 3's own form, which the copy would not have
-    with pytest.raises(InputError, match=f"Received: {tmp_path / 'newer.weights.h5'}, which holds something else"):
-        cache_weights(tmp_path / "newer.weights.h5", layer="block5_conv4")
+    with pytest.raises(InputError, match=f"Expected the weights of vgg19 without its top .*Received: {path}"):
+        cache_weights(path, network="vgg19-block5_conv4")
     assert list((cache / "weights").iterdir()) == []
+
+
+def test_the_newer_form_of_files_is_kept_too(cache: Path, tmp_path: Path, extractor: RegionExtractor) -> None:
+    path = tmp_path / "newer.weights.h5"  # Keras 3's own form; it goes by the ending
+    extractor.whole.save_weights(path)
+    digest = cache_weights(path, network="vgg19-block5_conv4")
+    kept = kept_weights(digest)
+    assert kept and kept.name == f"{digest}.weights.h5"
+    loaded = RegionExtractor.from_weights(kept, precision="float32")
+    for ours, theirs in zip(loaded.get_weights(), extractor.get_weights(), strict=True):
+        np.testing.assert_array_equal(ours, theirs)
 
 
 def test_a_copy_that_fails_leaves_nothing(cache: Path, saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -384,7 +393,7 @@ def test_a_copy_that_fails_leaves_nothing(cache: Path, saved: Path, monkeypatch:
 
     monkeypatch.setattr("shutil.copyfileobj", fail)
     with pytest.raises(OSError, match="No space left"):
-        cache_weights(saved, layer="block5_conv4")
+        cache_weights(saved, network="vgg19-block5_conv4")
     assert list((cache / "weights").iterdir()) == []
 
 
@@ -412,3 +421,85 @@ def test_auto_is_float32_where_the_flags_are_unknown(monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Path, "read_text", fail)
     assert choose_precision("auto") == "float32"
+
+
+@pytest.mark.parametrize("name", ["ResNet50", "EfficientNetV2B0", "MobileNetV2"])
+def test_other_networks_give_the_maps_of_plain_keras(name: str) -> None:
+    network = Backbone.named(name, image_size=96).network
+    extractor = RegionExtractor.from_weights(None, precision="float32", network=network, seed=1)
+    plain = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(96, 96, 3))
+    plain.set_weights(extractor.get_weights())
+    pictures = PICTURES[:, :96, :96]
+    pixels = extractor.backbone.preprocess(pictures.astype("float32"))
+    expected = np.asarray(plain(pixels, training=False))
+    found = extractor_graph(extractor, 96)(pictures).numpy()
+    assert found.shape == (2, 9, expected.shape[-1]) and found.dtype == np.float16
+    assert relative_error(found, expected.reshape(found.shape)) < 1e-3
+    assert np.abs(expected[0] - expected[1]).max() > 0.1  # random weights still tell pictures apart
+
+
+def test_random_networks_do_not_blow_up_rounding() -> None:
+    """Export and preset differ by rounding; a network with batch norms of random weights must not make more of it."""
+    extractor = RegionExtractor.from_weights(None, precision="float32", network="resnet50@64", seed=0)
+    pixels = PICTURES[:, :64, :64].astype("float32")
+    noise = 1 + 1e-5 * np.random.default_rng(1).normal(size=pixels.shape).astype("float32")
+    first, second = (np.asarray(extractor.network(extractor.backbone.preprocess(x))) for x in (pixels, pixels * noise))
+    assert relative_error(second, first) < 3e-4
+    assert np.isfinite(np.asarray(extractor(PICTURES[:, :64, :64]))).all()
+
+
+@pytest.fixture
+def published_b0(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Any]:
+    """A file as Keras publishes EfficientNetB0, of random weights, that its download leads to; and Keras' network."""
+    from keras.src.legacy.saving.legacy_h5_format import save_weights_to_hdf5_group
+
+    shape = (64, 64, 3)
+    source = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=shape)
+    randomise(source, Backbone("efficientnetb0@64"), 0)
+    (norm,) = [layer for layer in source.layers if isinstance(layer, keras.layers.Normalization)]
+    generator = np.random.default_rng(0)
+    norm.set_weights([generator.uniform(0.4, 0.5, 3), generator.uniform(0.2, 0.3, 3), np.array(0)])
+    path = tmp_path / "efficientnetb0_notop.h5"
+    with h5py.File(path, "w") as file:
+        save_weights_to_hdf5_group(file, source)
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", lambda *args, **options: str(path))
+    return path, keras.applications.EfficientNetB0(include_top=False, weights="imagenet", input_shape=shape)
+
+
+def test_published_weights_give_what_keras_computes_with_them(cache: Path, published_b0: tuple[Path, Any]) -> None:
+    """Keras adds a layer to EfficientNetB0 where it loads the published weights itself: ours are brought to that."""
+    path, plain = published_b0
+    pictures = PICTURES[:, :64, :64]
+    expected = np.asarray(plain(pictures.astype("float32"), training=False)).reshape(2, 4, 1280)
+    network = "efficientnetb0@64"
+    for source in (str(path), "imagenet"):
+        key = extractor_key(source, network=network, precision="float32")
+        assert relative_error(np.asarray(load_extractor(key)(pictures)), expected) < 1e-3
+    assert (cache / "efficientnetb0-imagenet.weights.h5").is_file()
+    assert key == extractor_key("imagenet", network=network, precision="float32")  # from the cache, as it was
+
+
+def test_offline_a_network_asks_for_its_file(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*args: Any, **options: Any) -> str:
+        raise Exception("URL fetch failure on https://…")
+
+    monkeypatch.setattr("keras.src.utils.file_utils.get_file", fail)
+    with pytest.raises(InputError, match="weights of mobilenetv2 are not here and could not be downloaded; give their"):
+        find_weights("imagenet", network="mobilenetv2")
+    assert not list(cache.glob("*")) if cache.exists() else True
+
+
+def test_weights_of_another_network_are_told(
+    cache: Path, published_b0: tuple[Path, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, _ = published_b0
+    with pytest.raises(InputError, match=f"weights of mobilenetv2 without its top .*Received: {path}"):
+        cache_weights(path, network="mobilenetv2@64")
+    assert cache_weights(path, network="efficientnetb0@64")
+
+    def fail(*args: Any, **options: Any) -> str:
+        raise Exception("URL fetch failure on https://…")
+
+    monkeypatch.setattr(keras.utils, "get_file", fail)
+    with pytest.raises(InputError, match="could not be downloaded"):  # its file is not taken for VGG19's
+        find_weights("imagenet")

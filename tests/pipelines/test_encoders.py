@@ -1,0 +1,86 @@
+"""Another network than VGG19 by its name: trained, saved, predicted with, evaluated, exported, verified and served."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.serving.loaded import load_models
+from mmtoolkit.serving.server import make_server
+
+Job = Callable[..., Any]
+WORDS = ("--units", 16, "--attention-units", 8, "--embedding-dim", 8, "--min-count", 1, "--epochs", 1)
+WORDS += ("--max-length", 12, "--beam", 2, "--no-repeat-ngram", 0)
+WORDS += ("--encoder-weights", "random", "--precision", "float32", "--image-size", 64)
+
+
+def test_from_photos_to_a_served_model(job: Job, scenes: Path, tmp_path: Path) -> None:
+    run, served = tmp_path / "run", tmp_path / "served"
+    done = job("caption", "--data", scenes, "--out", run, "--encoder", "EfficientNetV2-B0", *WORDS)
+    assert done.code == 0, done.err
+    config = json.loads((run / "preset" / "config.json").read_text())["model"]
+    assert config["encoder"] == "efficientnetv2b0"
+    assert config["extractor"] == {"weights": "random", "precision": "float32", "network": "efficientnetv2b0@64"}
+    model = mm.load(run / "preset")
+    assert model.grid == (2, 2) and model.image_distribution is not None  # the network's map of 64 pixels
+    pictures = sorted((scenes / "images").iterdir())[:3]
+    expected = model.generate(pictures)
+
+    done = job("predict", *pictures, "--preset", run / "preset", "--attention", tmp_path / "attention")
+    assert done.code == 0, done.err
+    assert [line.split("\t")[1] for line in done.out.splitlines()] == expected
+    assert len(list((tmp_path / "attention").glob("*.png"))) == 3
+    done = job(
+        "evaluate", "--preset", run / "preset", "--data", scenes, "--split", "valid", "--out", tmp_path / "r.json"
+    )
+    assert done.code == 0, done.err
+    report = json.loads((tmp_path / "r.json").read_text())
+    assert report["encoder_sha256"] == "random" and "BLEU-4" in report["scores"]
+
+    done = job("export", "--preset", run / "preset", "--out", served)
+    assert done.code == 0 and "answers as the preset does" in done.out, done.err
+    assert job("verify", served).code == 0
+    server = make_server(load_models(served), port=0)
+    threading.Thread(target=server.run, daemon=True).start()
+    try:
+        client = mm.RestClient(f"http://127.0.0.1:{server.effective_port}/v1/models/served")
+        assert [answer.text for answer in client.ask(pictures)] == expected
+    finally:
+        server.close()
+
+
+def test_the_last_block_of_another_network_is_trained(job: Job, scenes: Path, tmp_path: Path) -> None:
+    """From the start, and by fine-tuning a preset on stored regions."""
+    block = ("--encoder", "mobilenetv3small-block", *WORDS)
+    done = job("caption", "--data", scenes, "--out", tmp_path / "block", *block)
+    assert done.code == 0, done.err
+    model = mm.load(tmp_path / "block" / "preset")
+    assert model.extractor.network == "mobilenetv3small-expanded_conv_7_add@64" and model.encoder.scaled
+    done = job("caption", "--data", scenes, "--out", tmp_path / "stored", *block[2:], "--encoder", "mobilenetv3small")
+    assert done.code == 0, done.err
+    tuned = ("--stages", "encoder", "--epochs", 1)
+    done = job(
+        "finetune", "--preset", tmp_path / "stored" / "preset", "--data", scenes, "--out", tmp_path / "t", *tuned
+    )
+    assert done.code == 0, done.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--encoder", "resnet50v"), "Did you mean 'resnet50v2'"),
+        (("--encoder", "resnet50", "--layer", "conv4"), "Expected a layer of resnet50. Received: 'conv4'"),
+        (("--encoder", "resnet50", "--image-size", 8), "32 to 1,024 pixels. Received: 8"),
+        (("--encoder", "nasnetmobile-block"), "which has no such block; train the decoder alone"),
+    ],
+)
+def test_wrong_encoders_are_told(job: Job, scenes: Path, tmp_path: Path, words: Any, message: str) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", "--encoder-weights", "random", *words)
+    assert done.code == 2 and message in done.error
+    assert not (tmp_path / "run" / "preset").exists()

@@ -111,7 +111,6 @@ class BahdanauAttention(keras.layers.Layer):
         return {**super().get_config(), "units": self.units}
 
 
-@keras.saving.register_keras_serializable("mmtoolkit")
 class OwnAttention(keras.layers.Layer):
     """Gives an attention of your own what a decoder asks of a `BahdanauAttention`.
 

@@ -152,7 +152,8 @@ class VisualQA(ImageInputs):
         self.reader = SequenceEncoder(units, **reads, dropout=dropout, name="reader", **same)
         self.fusion = Fusion(**joins, units=units, dropout=dropout, question_only=question_only, name="fusion", **same)
         self.hidden_layer: Any = None
-        self.output_layer, self.decoder = self.hidden_layer, self.hidden_layer
+        self.output_layer: Any = None
+        self.decoder: Any = None
         if self.head == "classify":
             # The output reads the joint vector, which needs few examples, and this layer's function of it: "is it red?"
             # is not linear.
@@ -339,8 +340,7 @@ class VisualQA(ImageInputs):
     def get_config(self) -> dict[str, Any]:
         named = {"cell": self.reader.cell_name, "layers": self.reader.layers, "fusion": self.fusion.kind}
         return {
-            "codec": self.codec,
-            "answers_codec": self.answers_codec,
+            **{name: getattr(self, name) for name in ("codec", "answers_codec")},
             **self.image_config(),
             **{name: getattr(self, name) for name in OPTIONS},
             **named,

@@ -54,10 +54,12 @@ setup(
             "playwright>=1.49",  # drives an installed Chromium
             "tensorflow-serving-api>=2.19",
             "waitress>=3",
+            "huggingface-hub>=0.34",
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
         "serving": ["tensorflow-serving-api>=2.19", "waitress>=3"],  # gRPC and the warm-up, and the development server
+        "hub": ["huggingface-hub>=0.34"],  # shares presets
         "metrics-java": ["pycocoevalcap>=1.2"],
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocs-static-i18n>=1.3", "mkdocstrings[python]>=1"],
     },

@@ -16,6 +16,8 @@ from mmtoolkit.losses import token_loss as token_loss
 from mmtoolkit.metrics import confidence_intervals as confidence_intervals
 from mmtoolkit.metrics import score_captions as score_captions
 from mmtoolkit.metrics import unique_share as unique_share
+from mmtoolkit.model_cards import model_card as model_card
+from mmtoolkit.model_cards import push_preset as push_preset
 from mmtoolkit.models import Answer as Answer
 from mmtoolkit.models import Caption as Caption
 from mmtoolkit.models import Captioner as Captioner

@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path, PurePosixPath
@@ -24,8 +24,10 @@ import h5py
 
 from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.files import file_digest, parse_json, read_short_text, write_folder_atomically, write_json
+from mmtoolkit.hub import fetch, is_address
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision.image_distribution import ImageDistribution
+from mmtoolkit.vision.weights import cache_folder
 
 FORMAT = 1  # of the directory; a later one may add files
 CONFIG, WEIGHTS, CODECS, CARD = "config.json", "model.weights.h5", "codecs", "card.json"
@@ -75,11 +77,13 @@ def preset_digest(folder: Path) -> str:
 
 
 def find_preset(name: str | Path) -> Path:
-    """Returns the folder of a preset given by path or by the name of a shipped one.
+    """Returns the folder of a preset given by path, by the name of a shipped one, or by `hf://user/name` on the hub.
 
     Raises:
         InputError: There is no such folder or name; the message lists the names.
     """
+    if is_address(str(name)):
+        return fetch(str(name), cache_folder(), check=check_listed)
     if Path(name).is_dir():
         return Path(name)
     known = shipped()
@@ -90,6 +94,26 @@ def find_preset(name: str | Path) -> Path:
         f"Expected the path of a preset directory or the name of a shipped preset ({', '.join(known) or 'none here'}). "
         f"Received: {str(name)!r}." + (f" Did you mean {near[0]!r}?" if near else "")
     )
+
+
+def check_listed(folder: Path) -> None:
+    """Checks that the cards of a downloaded preset list each of its files, whose SHA-256 is checked when it is read."""
+    if not (folder / CONFIG).is_file():
+        raise InputError(f"Expected a preset of mmtoolkit. Received: a repository without {CONFIG}.")
+    for inner in presets_in(folder):
+        listed = read_json(inner, CARD).get(FILES)
+        missing = set(file_names(inner)) - set(listed if isinstance(listed, Mapping) else ())
+        if missing:
+            raise InputError(
+                f"Expected a card with the SHA-256 of each file. Received: a preset whose {CARD} lacks "
+                f"{min(missing)}; ask its author to push it again with mmtoolkit push."
+            )
+
+
+def presets_in(folder: Path) -> Iterator[Path]:
+    """Yields the folder of a preset and those of its companions."""
+    yield folder
+    yield from (inner for inner in sorted(folder.iterdir()) if (inner / CONFIG).is_file())
 
 
 def read_preset(name: str | Path) -> Preset:

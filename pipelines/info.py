@@ -16,7 +16,13 @@ from mmtoolkit.cli.options import Printing
 from mmtoolkit.machine import TELLING, THREADS, cores, instructions, processor, share, suited
 from mmtoolkit.startup import start_tensorflow
 
-EXTRAS = {"plots": "matplotlib", "heic": "pillow_heif", "serving": "waitress", "metrics-java": "pycocoevalcap"}
+EXTRAS = {
+    "plots": "matplotlib",
+    "heic": "pillow_heif",
+    "serving": "waitress",
+    "hub": "huggingface_hub",
+    "metrics-java": "pycocoevalcap",
+}
 DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "XLA_FLAGS": "", "KERAS_BACKEND": ""}
 OWNERS = {"default": "default", "mmtoolkit": "set by mmtoolkit: the share of the cores", "user": "yours"}
 

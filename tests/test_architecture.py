@@ -31,11 +31,12 @@ LEAVES = {
     "image_files",
     "locks",
     "hdf5",
+    "hub",
 }  # every room may import these
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_TASKS = {
     *("models", "data", "presets", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
-    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling"),
+    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling", "model_cards"),
     *BELOW_MODELS,
 }
 
@@ -53,6 +54,7 @@ ARROWS: dict[str, set[str]] = {
     "image_files": set(),
     "locks": set(),
     "hdf5": set(),
+    "hub": set(),
     "fonts": set(),
     "startup": set(),
     "readers": set(),
@@ -70,6 +72,7 @@ ARROWS: dict[str, set[str]] = {
     "layers": set(),
     "decoding": set(),
     "losses": set(),
+    "model_cards": {"presets"},
     "presets": {"text", "vision"},  # files only; a model turns them into itself
     "run_folder": {"readers"},
     "models": BELOW_MODELS | {"presets", "readers", "pictures"},
@@ -95,6 +98,7 @@ PURE_PYTHON = {
     "image_files",
     "locks",
     "hdf5",
+    "hub",
     "fonts",
     "readers",
     "metrics",

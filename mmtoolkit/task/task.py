@@ -190,6 +190,7 @@ class Task(ABC, Generic[RecordT]):
     name: ClassVar[str]  # in reports, e.g. "captioning"
     model_class: ClassVar[str]  # class of its models in presets
     noun: ClassVar[str]  # an output, e.g. "caption"
+    hub_tag: ClassVar[str] = "other"  # the Hugging Face Hub's name of the task
     record_noun: ClassVar[str]  # what a record holds besides its picture, e.g. "question"
     unit: ClassVar[str]  # what is counted, e.g. "questions"
     group_unit: ClassVar[str] = "images"  # what is resampled together

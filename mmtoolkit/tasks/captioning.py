@@ -53,6 +53,7 @@ class Captioning(Task[CaptionRecord]):
     model_class = "Captioner"
     noun = "caption"
     record_noun = "caption"
+    hub_tag = "image-to-text"
     unit = "images"
     form = CAPTIONS
     command = "caption"

@@ -39,6 +39,7 @@ class QuestionAnswering(Task[QuestionRecord]):
     model_class = "VisualQA"
     noun = "answer"
     record_noun = "question"
+    hub_tag = "visual-question-answering"
     unit = "questions"
     form = QUESTIONS
     command = "vqa"

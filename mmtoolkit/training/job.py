@@ -16,6 +16,8 @@ from mmtoolkit.data import image_source
 from mmtoolkit.data.image_sources import readable
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import evaluate, images_of, out_of_distribution
+from mmtoolkit.files import write_json
+from mmtoolkit.presets import CARD, read_json
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
 from mmtoolkit.records import digest
 from mmtoolkit.reports import save_report
@@ -155,8 +157,17 @@ def train(
     save_report(
         out / "report.json", task, report, model=trained.model, records=splits.valid, source=source, data=options.data
     )
+    add_scores(out / "preset", report)
     tidy(out, task.companions)
     return report
+
+
+def add_scores(preset: Path, report: Mapping[str, Any]) -> None:
+    """Writes the scores of a finished run and their intervals into the card of its preset."""
+    scores = {"valid_scores": report["scores"], "valid_intervals": report.get("intervals")}
+    scores |= {name: report.get(name) for name in ("test_scores", "test_intervals")}
+    known = {name: value for name, value in scores.items() if value}
+    write_json(preset / CARD, {**read_json(preset, CARD), **known})
 
 
 def check_finished(

@@ -20,8 +20,6 @@ from importlib import resources
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import h5py
-
 from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.files import file_digest, parse_json, read_short_text, write_folder_atomically, write_json
 from mmtoolkit.hub import fetch, is_address
@@ -62,6 +60,10 @@ class Preset:
     def weights(self) -> Path:
         """Returns the path of the weights file."""
         return self.folder / WEIGHTS
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{len(codec.vocabulary):,} {name}" for name, codec in self.codecs.items())
+        return f"Preset({self.folder.name!r}, {self.config.get('class')}, {sizes}, card={sorted(self.card)})"
 
 
 def shipped() -> dict[str, Path]:
@@ -294,24 +296,6 @@ def read_json(folder: Path, name: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise InputError(f"{path} must hold one JSON object. Received: {type(content).__name__}.")
     return content
-
-
-def pack(path: str, save: Callable[[str], Any]) -> None:
-    """Compresses the weights file that `save` writes to a path: bits that rounding has made zero take no space."""
-    loose = f"{path}.loose.weights.h5"
-    save(loose)
-    with h5py.File(loose) as source, h5py.File(path, "w", libver=("v110", "v110")) as target:
-
-        def copy(name: str, entry: h5py.Group | h5py.Dataset) -> None:
-            if isinstance(entry, h5py.Dataset):
-                packing = {"compression": "gzip", "shuffle": True, "chunks": entry.shape} if entry.size > 1 else {}
-                copied = target.create_dataset(name, data=entry[()], **packing)
-            else:
-                copied = target.require_group(name)
-            copied.attrs.update(entry.attrs)
-
-        source.visititems(copy)
-    os.unlink(loose)
 
 
 def write_preset(

@@ -68,6 +68,9 @@ class CaptionRecord:
         """What a model is trained on, for the digest of a data set."""
         return self.image_id, self.captions
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class QuestionRecord:
@@ -131,6 +134,9 @@ class QuestionRecord:
         """What a model is trained on, for the digest of a data set."""
         return self.image_id, self.question, self.answers
 
+    def _repr_html_(self) -> str:
+        return record_html(self)
+
 
 @dataclass(frozen=True, slots=True)
 class Analogy:
@@ -166,6 +172,16 @@ class WordPair:
     first: str
     second: str
     score: float
+
+
+def record_html(record: Any) -> str:
+    """Shows a record in a notebook: a small picture, if its file can be read, and its texts."""
+    from mmtoolkit.html import escape, thumbnail
+
+    shown = thumbnail(record.image) if record.image.is_file() else escape(str(record.image))
+    texts = [record.input, *record.references]
+    lines = "".join(f"<li>{escape(text)}</li>" for text in texts if text)
+    return f"<figure>{shown}<figcaption>{escape(record.id)}<ul>{lines}</ul></figcaption></figure>"
 
 
 def is_inside(image: Path, data: Path) -> bool:

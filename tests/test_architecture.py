@@ -45,7 +45,7 @@ ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "files": set(),
     "task": set(),  # the vocabulary of every job
-    "records": set(),
+    "records": {"html"},
     "backbones": set(),
     "compiled": set(),
     "machine": set(),

@@ -11,7 +11,7 @@ from mmtoolkit.evaluation.environment import versions
 from mmtoolkit.evaluation.prediction import predict, texts
 from mmtoolkit.metrics import Bootstrap, paired
 from mmtoolkit.records import fingerprint
-from mmtoolkit.task import Evaluation, Example, Grades, Metric, Output, Statistics, Task, summed
+from mmtoolkit.task import Evaluation, Example, Grades, Metric, Output, Report, Statistics, Task, summed
 from mmtoolkit.vision import ImageSource
 
 SHOWN = 4  # examples of a grade
@@ -30,7 +30,7 @@ def evaluate(
     train_records: Sequence[Example] = (),
     seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> dict[str, Any]:
+) -> Report:
     """Evaluates a model on records with references.
 
     Example:
@@ -69,7 +69,7 @@ def evaluate(
     grades = task.grade(evaluation)
     rows = [row_of(task, record, predictions[record.id][0], grades, statistics) for record in records]
     gains = {name: gain(metric, groups, statistics, baselines[name]) for name in task.gains if name in baselines}
-    return {
+    report = {
         "scores": metric.scores(summed(statistics.values())),
         "intervals": Bootstrap()(by_group(groups, statistics), metric.scores),
         "baselines": {name: metric.scores(summed(theirs.values())) for name, theirs in baselines.items()},
@@ -84,6 +84,7 @@ def evaluate(
         "rows": [row | {"references": fingerprint(row["references"])} for row in rows],
         "versions": versions(),
     }
+    return Report(report)
 
 
 def row_of(task: Task[Any], record: Example, output: Output, grades: Grades, statistics: Statistics) -> Row:

@@ -16,8 +16,8 @@ from mmtoolkit.errors import InputError, first_line, shortened
 from mmtoolkit.layers.registered import preset_form
 from mmtoolkit.models.companions import Companions
 from mmtoolkit.models.preset_config import check_arguments, check_widths
-from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in
-from mmtoolkit.presets import CARD, CONFIG, Preset, pack, read_preset, write_preset
+from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in, pack
+from mmtoolkit.presets import CARD, CONFIG, Preset, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
 from mmtoolkit.vision.image_distribution import ImageDistribution

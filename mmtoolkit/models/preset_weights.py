@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 from keras import ops
 
@@ -37,3 +40,21 @@ def load_weights(model: Any, weights: Path, numbers: int) -> None:
     if numbers > (count := sum(math.prod(weight.shape) for weight in model.weights)):
         raise ValueError(f"the file has {numbers:,} numbers, the model {count:,}")
     model.load_weights(str(weights))
+
+
+def pack(path: str, save: Callable[[str], Any]) -> None:
+    """Compresses the weights file that `save` writes to a path: bits that rounding has made zero take no space."""
+    loose = f"{path}.loose.weights.h5"
+    save(loose)
+    with h5py.File(loose) as source, h5py.File(path, "w", libver=("v110", "v110")) as target:
+
+        def copy(name: str, entry: h5py.Group | h5py.Dataset) -> None:
+            if isinstance(entry, h5py.Dataset):
+                packing = {"compression": "gzip", "shuffle": True, "chunks": entry.shape} if entry.size > 1 else {}
+                copied = target.create_dataset(name, data=entry[()], **packing)
+            else:
+                copied = target.require_group(name)
+            copied.attrs.update(entry.attrs)
+
+        source.visititems(copy)
+    os.unlink(loose)

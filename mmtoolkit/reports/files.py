@@ -10,10 +10,10 @@ from typing import Any
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import file_digest, parse_json, read_whole, write_atomically, write_json
 from mmtoolkit.records import digest, is_embedded
-from mmtoolkit.reports.older import renamed, task_of_older
+from mmtoolkit.reports.older import NAMES, renamed, task_of_older
 from mmtoolkit.reports.report_html import examples_of, report_page
 from mmtoolkit.reports.rows import MOST_BYTES, read_rows, write_rows
-from mmtoolkit.task import Metric, Task, View
+from mmtoolkit.task import Metric, Report, Task, View
 
 PAGE, TABLE = ".html", ".csv"  # beside the JSON file
 TABLE_SHA256 = "table_sha256"  # a report that is killed while it replaces another one has the table of neither
@@ -80,7 +80,7 @@ def save_report(
     return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
 
 
-def read_report(path: Path) -> dict[str, Any]:
+def read_report(path: Path) -> Report:
     """Reads a report: its JSON file, or the folder of a run that has one.
 
     Raises:
@@ -95,7 +95,8 @@ def read_report(path: Path) -> dict[str, Any]:
         ) from error
     if not isinstance(report, dict) or not report.get("scores"):
         raise InputError(f"expected a report with scores. Received: {file}, which has none; evaluate again.")
-    return {"task": task_of_older(report), **report}
+    known: dict[str, Any] = {NAMES.get(name, name): value for name, value in report.items()}
+    return Report({"task": task_of_older(report), **known})
 
 
 def read_table(path: Path, metric: Metric) -> list[dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+NAMES = {"vgg19_sha256": "encoder_sha256"}  # of entries, before there were other encoders
 COLUMNS = {
     "captioning": {"image_id": "id", "caption": "output", "group": "grade"},
     "question answering": {

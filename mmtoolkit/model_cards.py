@@ -74,7 +74,7 @@ def model_card(folder: Path, *, name: str, tag: str) -> str:
 
     Example:
         >>> from mmtoolkit.presets import find_preset
-        >>> print(model_card(find_preset("shapes_vqa"), name="ann/shapes", tag="image-to-text")[:26])
+        >>> print(model_card(find_preset("shapes_vqa"), name="ann/shapes", tag="image-to-text")[:27])
         ---
         library_name: mmtoolkit
 

@@ -95,7 +95,7 @@ def read_report(path: Path) -> Report:
         ) from error
     if not isinstance(report, dict) or not report.get("scores"):
         raise InputError(f"expected a report with scores. Received: {file}, which has none; evaluate again.")
-    known: dict[str, Any] = {NAMES.get(name, name): value for name, value in report.items()}
+    known: dict[str, Any] = {NAMES.get(str(name), str(name)): value for name, value in report.items()}
     return Report({"task": task_of_older(report), **known})
 
 

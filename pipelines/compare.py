@@ -12,7 +12,7 @@ from typing import Any
 import tyro
 
 from mmtoolkit.cli.command import aligned, check_target, run, tell
-from mmtoolkit.cli.options import Printing, Replacing
+from mmtoolkit.cli.options import Page, Printing, Replacing
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_atomically
 from mmtoolkit.records import fingerprint, is_embedded
@@ -25,7 +25,7 @@ NAMED = 8  # of the records that became better, and of those that became worse
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Printing, Replacing):
+class Options(Page, Printing, Replacing):
     """The options of `mmtoolkit compare`.
 
     Args:
@@ -60,7 +60,8 @@ def main(options: Options) -> int:
     if out := options.out:
         records = records_of(task, options.data, tables[0]) if options.data else {}
         names = (str(options.first), str(options.second))
-        page = comparison_page(comparison, names, records=records, date=f"{datetime.date.today()}")
+        today = f"{datetime.date.today()}"
+        page = comparison_page(comparison, names, records=records, date=today, language=options.fixed)
         out.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(out, lambda file: file.write(page.encode()))
         tell(f"page: {out}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import json as json_format
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import mmtoolkit as mm
 from mmtoolkit import tasks
 from mmtoolkit.cli.command import aligned, check_target, progress_bar, run, shown, tell
-from mmtoolkit.cli.options import Exclusion, Printing, Replacing
+from mmtoolkit.cli.options import Exclusion, Page, Printing, Replacing
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers import Excluded, Fault, write_quarantine
 from mmtoolkit.scripts import is_korean
@@ -24,7 +25,7 @@ SHOWN = 3  # of each kind in the terminal
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Exclusion, Printing, Replacing):
+class Options(Exclusion, Page, Printing, Replacing):
     """The options of `mmtoolkit doctor`.
 
     Args:
@@ -61,7 +62,8 @@ def main(options: Options) -> int:
     if out:
         out.parent.mkdir(parents=True, exist_ok=True)
         korean = is_korean(text for record in records for text, _ in record.texts)
-        page = health_page(health, data, language="ko" if korean else "en")
+        language = options.fixed or ("ko" if korean else "en")
+        page = health_page(health, data, language=language, date=f"{datetime.date.today()}")
         write_atomically(out, lambda file: file.write(page.encode()))
         tell(f"page: {out}")
     if quarantine:

@@ -12,7 +12,7 @@ from typing import Any
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, progress_bar, run, scores_text, tell, warn
-from mmtoolkit.cli.options import Data, Preset, Printing, Replacing, Searching, Store, values
+from mmtoolkit.cli.options import Data, Page, Preset, Printing, Replacing, Searching, Store, values
 from mmtoolkit.files import write_atomically
 from mmtoolkit.readers import (
     Fault,
@@ -31,7 +31,7 @@ PAGE, TABLE = ".html", ".csv"  # beside the JSON file
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Preset, Data, Store, Searching, Printing, Replacing):
+class Options(Preset, Data, Store, Searching, Page, Printing, Replacing):
     """The options of `mmtoolkit evaluate`.
 
     Args:
@@ -98,7 +98,8 @@ def main(options: Options) -> int:
     report |= {"data": str(data), "split": options.split or "all", "left_out": len(faults), "preset": options.preset}
     if out:
         shown = None if options.embed_outside else data
-        save_report(out, task, report, model=model, records=records, source=source, data=shown)
+        about = {"model": model, "records": records, "source": source, "data": shown}
+        save_report(out, task, report, **about, language=options.fixed)
         tell(f"report: {out}" + (f"; to look at: {out.with_suffix(PAGE)}" if report.get("rows") else ""))
         if on_error == "quarantine":
             write_quarantine(quarantine(out), faults)

@@ -22,7 +22,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import tyro
 
@@ -262,6 +262,22 @@ class Printing(Group):
     """
 
     json: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page(Group):
+    """The page that is written.
+
+    Args:
+        language: Language of the page's fixed words; auto is that of the data's texts.
+    """
+
+    language: Literal["auto", "en", "ko"] = "auto"
+
+    @property
+    def fixed(self) -> str:
+        """Returns the language that is fixed; nothing where it is that of the texts."""
+        return "" if self.language == "auto" else self.language
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,13 +14,14 @@ SHOWN = 60  # of each kind
 MARKS = {"error": "bad", "warning": "odd"}
 
 
-def health_page(health: Health, data: Path, *, language: str = "en") -> str:
+def health_page(health: Health, data: Path, *, language: str = "en", date: str = "") -> str:
     """Returns a self-contained page: counts by kind, the findings with their pictures, and the tables.
 
     Args:
         health: The result of the examination.
         data: The data set; pictures outside of its folder are named and not embedded.
         language: Of the fixed words, `"en"` or `"ko"`; findings are in English.
+        date: The day of the examination.
     """
     words = Words(language)
     kinds = [(kind, list(held)) for kind, held in groupby(health.findings, key=lambda finding: finding.kind)]
@@ -30,7 +31,8 @@ def health_page(health: Health, data: Path, *, language: str = "en") -> str:
     parts += [(words(kind), findings_html(held, data, words)) for kind, held in kinds]
     parts += [(words(name), table(rows)) for name, rows in health.figures.items()]
     lead = f"<p class=lead>{escape(summary(health, words))}</p>"
-    return page(f"{data}", lead + contents(parts, words("Contents")) + sections(parts), language=language)
+    title = " · ".join(filter(None, (str(data), date)))
+    return page(title, lead + contents(parts, words("Contents")) + sections(parts), language=language)
 
 
 def summary(health: Health, words: Words) -> str:

@@ -159,14 +159,14 @@ class Words(NamedTuple):
     language: str = "en"
 
     @classmethod
-    def of(cls, texts: Iterable[str]) -> Words:
-        """Chooses the language of the texts that a page shows.
+    def of(cls, texts: Iterable[str], language: str = "") -> Words:
+        """Chooses a language, or where it is empty that of the texts that a page shows.
 
         Example:
             >>> Words.of(["빨간 원이 있다"]).language, Words.of(["a red circle"]).language
             ('ko', 'en')
         """
-        return cls("ko" if is_korean(texts) else "en")
+        return cls(language or ("ko" if is_korean(texts) else "en"))
 
     def __call__(self, text: str, **values: object) -> str:
         """Returns a fixed text in the language of the page, its `{names}` replaced by values."""

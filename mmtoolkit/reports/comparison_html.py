@@ -19,7 +19,12 @@ item.hidden=button.dataset.show!=='all'&&button.dataset.show!==item.dataset.grou
 
 
 def comparison_page(
-    comparison: Comparison, names: tuple[str, str], *, records: Mapping[str, Any] | None = None, date: str = ""
+    comparison: Comparison,
+    names: tuple[str, str],
+    *,
+    records: Mapping[str, Any] | None = None,
+    date: str = "",
+    language: str = "",
 ) -> str:
     """Renders a comparison of two runs of some names as a self-contained page.
 
@@ -28,10 +33,11 @@ def comparison_page(
         names: What A and B are.
         records: By id, the records of the data that both are about, for their pictures and references.
         date: The day of the comparison.
+        language: Of the fixed words, `"en"` or `"ko"`; that of the outputs by default.
     """
     groups = (comparison.better, comparison.worse, comparison.equal)
     pairs = [(kind, *pair) for kind, held in zip(GROUPS, groups, strict=True) for pair in held]
-    words = Words.of(row["output"] for _, *both in pairs for row in both)
+    words = Words.of((row["output"] for _, *both in pairs for row in both), language)
     items = "".join(item(kind, a, b, (records or {}).get(a["id"]), words) for kind, a, b in pairs)
     hint = "For pictures and references add --data, the data set of both."
     lead = "" if records else f"<p class=soft>{escape(words(hint))}</p>"

@@ -19,7 +19,9 @@ PAGE, TABLE = ".html", ".csv"  # beside the JSON file
 TABLE_SHA256 = "table_sha256"  # a report that is killed while it replaces another one has the table of neither
 
 
-def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, views: Mapping[str, View]) -> list[Path]:
+def write_report(
+    path: Path, task: Task[Any], report: Mapping[str, Any], *, views: Mapping[str, View], language: str = ""
+) -> list[Path]:
     """Writes a report, and beside it its page and the table of its rows, where it has some.
 
     Args:
@@ -27,6 +29,7 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
         task: The task of the report.
         report: What an evaluation gave, and what a job added to it; its rows go into the table.
         views: By id, the views of the report's examples.
+        language: Of the page's fixed words, `"en"` or `"ko"`; that of the examples by default.
 
     Returns:
         The files that were written.
@@ -40,7 +43,8 @@ def write_report(path: Path, task: Task[Any], report: Mapping[str, Any], *, view
         write_json(path, content)
         return [path]
     write_rows(path.with_suffix(TABLE), rows)
-    page = report_page(task, content, title(path), views_of=views, date=f"{datetime.date.today()}")
+    today = f"{datetime.date.today()}"
+    page = report_page(task, content, title(path), views_of=views, date=today, language=language)
     write_atomically(path.with_suffix(PAGE), lambda file: file.write(page.encode()))
     content[TABLE_SHA256] = file_digest(path.with_suffix(TABLE))
     write_json(path, content)  # last: where it is, the others are
@@ -56,6 +60,7 @@ def save_report(
     records: Sequence[Any],
     source: Any,
     data: Path | None = None,
+    language: str = "",
 ) -> list[Path]:
     """Writes a report on a model's records, with the views of its examples and what the result depends on.
 
@@ -68,6 +73,7 @@ def save_report(
         source: Where features or pixels come from; `None` for a model without images.
         data: The folder or file of the data: pictures outside of it are named on the page, and not embedded; `None`
             embeds all.
+        language: Of the page's fixed words, `"en"` or `"ko"`; that of the examples by default.
 
     Returns:
         The files that were written.
@@ -77,7 +83,8 @@ def save_report(
     shown = [row for row in examples_of(report) if is_embedded(held[row["id"]], data)]
     outputs = [row["output"] for row in shown]
     views = task.views(model, [held[row["id"]] for row in shown], outputs, source)
-    return write_report(path, task, whole, views=dict(zip((row["id"] for row in shown), views, strict=False)))
+    views_of = dict(zip((row["id"] for row in shown), views, strict=False))
+    return write_report(path, task, whole, views=views_of, language=language)
 
 
 def read_report(path: Path) -> Report:

@@ -34,7 +34,7 @@ def report_page(
         date: The day of the report.
         language: Of the fixed words, `"en"` or `"ko"`; that of the examples by default.
     """
-    words = Words(language) if language else Words.of(texts_of(report))
+    words = Words.of(texts_of(report), language)
     cut = {"rule": task.grade_rule, "score": task.metric.row_scores[0]}
     graded = views.examples(report, views_of, **cut, percent=task.is_probability, words=words)
     parts = [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -75,3 +76,18 @@ def test_what_cannot_be_compared_is_said(job: Job, trained: Any, answerer: Any, 
     kept = tmp_path / "kept.html"
     kept.write_text("mine")
     assert "is there already" in job("compare", narrow, narrow, "--out", kept).error and kept.read_text() == "mine"
+
+
+def test_the_language_of_a_page_can_be_fixed(job: Job, trained: Any, narrow: Path, tmp_path: Path) -> None:
+    """English captions, and pages whose own words are Korean."""
+    korean, today = ("--language", "ko"), f"{datetime.date.today()}"
+    page = tmp_path / "compared.html"
+    assert job("compare", trained.out, narrow, "--out", page, *korean).code == 0
+    assert '<html lang="ko">' in page.read_text(encoding="utf-8")
+    words = ("--preset", trained.preset, "--data", trained.data, "--split", "valid", *korean)
+    assert job("evaluate", *words, "--out", tmp_path / "report.json").code == 0
+    shown = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert '<html lang="ko">' in shown and "맞음" in shown
+    assert job("doctor", "--data", trained.data, "--out", tmp_path / "health.html", *korean).code == 0
+    shown = (tmp_path / "health.html").read_text(encoding="utf-8")
+    assert '<html lang="ko">' in shown and f"· {today}</h1>" in shown

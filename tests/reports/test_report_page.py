@@ -212,7 +212,7 @@ def test_a_picture_outside_of_the_data_is_named_and_not_embedded(
 
     monkeypatch.setattr(captioning, "views", views_of)
     written: list[dict[str, Any]] = []
-    monkeypatch.setattr(files, "write_report", lambda *args, views: written.append(views) or [])
+    monkeypatch.setattr(files, "write_report", lambda *args, views, language: written.append(views) or [])
     model = SimpleNamespace(provenance={})
     data = None if embed_outside else Path("/data")
     files.save_report(tmp_path, captioning, report, model=model, records=records, source=None, data=data)

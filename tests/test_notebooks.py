@@ -158,10 +158,8 @@ def test_the_quick_start_runs_and_fine_tuning_helps(tmp_path: Path) -> None:
 def test_the_notebook_for_keras_runs(tmp_path: Path) -> None:
     done = show(ROOT / "notebooks" / "keras.ipynb", tmp_path)
     assert_quiet(done)
-    assert (
-        "\n('bfloat16', 'float32')\n" in done.stdout and "\n0.0\n" in done.stdout and done.stdout.endswith("\nTrue\n")
-    )
-    assert done.stdout.count("\nTrue\n") == 1  # three models that were saved write the same
+    assert "\n('bfloat16', 'float32')\n" in done.stdout and "\n0.0\n" in done.stdout
+    assert done.stdout.count("\nTrue\n") == 2  # the models that were saved, and the one of own layers, write the same
 
 
 def test_what_one_tries_first_works_or_is_refused_in_a_sentence(tmp_path: Path) -> None:

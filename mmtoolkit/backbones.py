@@ -61,6 +61,11 @@ class Backbone:
             raise InputError(
                 f"Expected vgg19, small, or the name of a network of keras.applications. Received: {name!r}.{meant}"
             )
+        if self.reads_top and self.parts[2] not in (None, "224"):
+            raise InputError(
+                f"{self.layer} of {self.name} reads pictures of 224 pixels. Received: {self.image_size}; leave the "
+                "image size out."
+            )
         if not SIDES[0] <= self.image_size <= SIDES[1]:
             raise InputError(
                 f"The pictures of a network have a side of {SIDES[0]} to {SIDES[1]} pixels. Received: "
@@ -190,6 +195,8 @@ def check_kind(kind: str) -> str:
     """
     if kind == "small" or kind in BLOCKS:
         return kind
+    if canonical(kind.removesuffix(BLOCK)) == "small":
+        raise InputError(f"The small CNN is called small, and is trained as a whole. Received: {kind!r}.")
     return network_of(kind) + (BLOCK if trains_block(kind) else "")
 
 

@@ -5,17 +5,23 @@ from __future__ import annotations
 import re
 import shutil
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from mmtoolkit.errors import InputError, first_line, shortened
-from mmtoolkit.files import write_folder_atomically
+from mmtoolkit.files import write_atomically, write_folder_atomically
 from mmtoolkit.installation import install_command
 
 ADDRESS = re.compile(r"hf:/{1,2}([A-Za-z0-9][\w.-]*)/([A-Za-z0-9][\w.-]*)(?:@([\w.-]+))?")  # user, name, revision
-PATTERNS = ["*.json", "*.h5", "*codecs/*"]  # of the files of a preset; nothing else is fetched
-MOST_BYTES = 2**32  # of a preset
+# The files of a preset, and of its companions in folders of their own; nothing else is fetched.
+FILE = re.compile(
+    r"(?:\w+/)?(?:(?:config|card|baselines)\.json|(?:model\.weights|seen_pictures)\.h5"
+    r"|codecs/\w+/(?:codec\.json|vocabulary\.txt))",
+    re.ASCII,
+)
+REPLACED = ["*.json", "*.h5", "*.txt"]  # of what was pushed before, where it is no longer there
+MOST_BYTES, MOST_FILES = 2**32, 200  # of a preset
 
 
 def is_address(name: Any) -> bool:
@@ -55,29 +61,41 @@ def fetch(address: str, cache: Path, *, check: Callable[[Path], None]) -> Path:
     """
     repository, revision = parsed(address)
     hub, place = library(), cache / "hub" / repository.replace("/", "--")
+    note = place / f"{revision or 'newest'}.commit"  # of the last time that it was asked
     try:
         found = hub.HfApi().repo_info(repository, revision=revision, files_metadata=True)
     except Exception as error:  # of many kinds: no connection, no such repository, no right to read it
-        kept = sorted(place.glob("*/card.json"), key=lambda path: path.stat().st_mtime)
-        known = [path.parent for path in kept if revision in (None, path.parent.name)]
-        if not known:
+        answered = getattr(error, "response", None) is not None
+        if answered or not note.is_file():
             raise InputError(
                 f"{address} cannot be read ({first_line(error)}); check its name, the connection, and for a private "
                 "one the token ($HF_TOKEN)."
             ) from error
-        warnings.warn(f"{address} cannot be reached; taken as it was, {known[-1]}", stacklevel=2)
-        return known[-1]
-    folder = place / str(found.sha)
-    if (folder / "card.json").is_file():
+        folder = place / note.read_text(encoding="ascii")
+        warnings.warn(f"{address} cannot be reached; taken as it was, {folder}", stacklevel=2)
         return folder
-    sizes = sum(each.size or 0 for each in found.siblings or () if each.rfilename.endswith((".json", ".h5", ".txt")))
-    if sizes > MOST_BYTES:
-        raise InputError(f"{address} has {sizes:,} bytes; a preset has {MOST_BYTES:,} at most.")
-    with write_folder_atomically(folder) as fresh:
-        hub.snapshot_download(repository, revision=found.sha, local_dir=str(fresh), allow_patterns=PATTERNS)
-        shutil.rmtree(fresh / ".cache", ignore_errors=True)  # notes of the library
-        check(fresh)
+    folder = place / str(found.sha)
+    if not (folder / "card.json").is_file():
+        files = {each.rfilename: each.size for each in found.siblings or () if FILE.fullmatch(each.rfilename)}
+        check_sizes(files, address)
+        with write_folder_atomically(folder) as fresh:
+            hub.snapshot_download(
+                repository, revision=found.sha, local_dir=str(fresh), allow_patterns=sorted(files) or ["config.json"]
+            )
+            shutil.rmtree(fresh / ".cache", ignore_errors=True)  # notes of the library
+            check(fresh)
+    write_atomically(note, lambda file: file.write(str(found.sha).encode("ascii")))
     return folder
+
+
+def check_sizes(files: Mapping[str, int | None], address: str) -> None:
+    """Checks, before anything is fetched, that the files of a preset are few and no larger than they may be."""
+    total = sum(size or 0 for size in files.values())
+    if None in files.values() or total > MOST_BYTES or len(files) > MOST_FILES:
+        raise InputError(
+            f"Expected a preset of {MOST_BYTES:,} bytes and {MOST_FILES} files at most, whose sizes are known. "
+            f"Received: {address}, {len(files)} files of {total:,} bytes."
+        )
 
 
 def upload(folder: Path, address: str, *, private: bool = False) -> str:
@@ -93,7 +111,7 @@ def upload(folder: Path, address: str, *, private: bool = False) -> str:
     api = library().HfApi()
     try:
         url = api.create_repo(repository, private=private or None, exist_ok=True)
-        message = {"revision": revision, "commit_message": "Push with mmtoolkit"}
+        message = {"revision": revision, "commit_message": "Push with mmtoolkit", "delete_patterns": REPLACED}
         api.upload_folder(repo_id=repository, folder_path=str(folder), **message)
     except Exception as error:  # of many kinds: no token, no right, no connection
         raise InputError(

@@ -14,7 +14,8 @@ import yaml
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import write_json
 from mmtoolkit.hub import parsed, upload
-from mmtoolkit.presets import CARD, file_names, presets_in, read_json, read_preset
+from mmtoolkit.presets import CARD, CONFIG, file_names, presets_in, read_json, read_preset, seal
+from mmtoolkit.tasks import TASKS
 
 SPDX = re.compile(r"[a-z0-9][a-z0-9.+-]*")
 SECTIONS = {  # what a person writes of a model: by entry of the card, its title and what belongs there
@@ -28,7 +29,6 @@ def push_preset(
     preset: str | Path,
     address: str,
     *,
-    tag: str = "image-to-text",
     licence: str | None = None,
     private: bool = False,
 ) -> str:
@@ -37,7 +37,6 @@ def push_preset(
     Args:
         preset: Name of a shipped preset, or the path of one.
         address: `hf://user/name`; a repository that is not there is created.
-        tag: The hub's name of the task.
         licence: Licence of the model, in place of the card's own.
         private: Whether a new repository is private.
 
@@ -64,30 +63,33 @@ def push_preset(
                 "--licence apache-2.0, and look at what its data allows."
             )
         write_json(staged / CARD, card)
-        readme = model_card(staged, name=repository, tag=tag)
+        for inner in presets_in(staged):
+            seal(inner)  # a card of before lists no files
+        readme = model_card(staged, name=repository)
         (staged / "README.md").write_text(readme, encoding="utf-8")
         return upload(staged, address, private=private)
 
 
-def model_card(folder: Path, *, name: str, tag: str) -> str:
+def model_card(folder: Path, *, name: str, licence: str | None = None) -> str:
     """Makes the Markdown model card of a preset, with the metadata that the hub reads.
 
     Example:
         >>> from mmtoolkit.presets import find_preset
-        >>> print(model_card(find_preset("shapes_vqa"), name="ann/shapes", tag="image-to-text")[:27])
+        >>> print(model_card(find_preset("shapes_vqa"), name="ann/shapes")[:27])
         ---
         library_name: mmtoolkit
 
     Args:
         folder: The preset.
         name: Name of the model.
-        tag: The hub's name of the task.
+        licence: Licence of the model, in place of the card's own.
     """
-    card = read_json(folder, CARD)
+    card, wanted = read_json(folder, CARD), read_json(folder, CONFIG).get("class")
+    tag = next((task.hub_tag for task in TASKS if task.model_class == wanted), "other")
     kind = "test" if card.get("test_scores") else "valid"
     scores = numbers(card.get(f"{kind}_scores"))
     data = str(card.get("data") or "not named")
-    licence = str(card.get("licence") or "")
+    licence = str(licence or card.get("licence") or "")
     metrics = [{"name": metric, "type": metric.lower(), "value": round(value, 3)} for metric, value in scores.items()]
     result = {
         "task": {"type": tag},
@@ -112,20 +114,23 @@ def model_card(folder: Path, *, name: str, tag: str) -> str:
         lines += ["| score | value | interval |", "|---|---|---|"]
         lines += [f"| {metric} | {value:.4g} | {ends(intervals.get(metric))} |" for metric, value in scores.items()]
     lines += ["", "## Licence", plain(licence) or "*Not written yet.*", "", "## Training"]
-    lines += [f"`{plain(card.get('command')) or 'unknown command'}`, seed {plain(card.get('seed')) or 'unknown'}."]
+    command = " ".join(str(card.get("command") or "unknown command").replace("`", "'").split())
+    lines += [f"`{command}`, seed {plain(card.get('seed')) or 'unknown'}."]
     return "\n".join([*lines, ""])
 
 
 def numbers(scores: Any) -> dict[str, float]:
     """Returns the entries of a card's scores that are numbers."""
     given = scores.items() if isinstance(scores, Mapping) else ()
-    return {plain(name): float(value) for name, value in given if type(value) in (int, float)}
+    return {plain(name): float(value) for name, value in given if type(value) in (int, float) and abs(value) < 1e9}
 
 
 def ends(interval: Any) -> str:
     """Formats the two ends of an interval; a dash where there is none."""
     known = (
-        isinstance(interval, (list, tuple)) and len(interval) == 2 and all(type(x) in (int, float) for x in interval)
+        isinstance(interval, (list, tuple))
+        and len(interval) == 2
+        and all(type(x) in (int, float) and abs(x) < 1e9 for x in interval)
     )
     return f"{interval[0]:.4g} to {interval[1]:.4g}" if known else "–"
 

@@ -99,7 +99,7 @@ def find_preset(name: str | Path) -> Path:
 
 
 def check_listed(folder: Path) -> None:
-    """Checks that the cards of a downloaded preset list each of its files, whose SHA-256 is checked when it is read."""
+    """Checks that the cards of a downloaded preset list each of its files with its SHA-256, and that they have it."""
     if not (folder / CONFIG).is_file():
         raise InputError(f"Expected a preset of mmtoolkit. Received: a repository without {CONFIG}.")
     for inner in presets_in(folder):
@@ -110,6 +110,7 @@ def check_listed(folder: Path) -> None:
                 f"Expected a card with the SHA-256 of each file. Received: a preset whose {CARD} lacks "
                 f"{min(missing)}; ask its author to push it again with mmtoolkit push."
             )
+        check_files(inner, listed)
 
 
 def presets_in(folder: Path) -> Iterator[Path]:

@@ -42,12 +42,12 @@ def main(options: Options) -> None:
     from mmtoolkit.model_cards import model_card, push_preset
     from mmtoolkit.presets import find_preset
 
-    model = mm.Model.from_preset(options.preset)  # whole, and of a class that is known
-    tag, (name, _) = mm.task_of(model).hub_tag, parsed(options.address)
+    mm.Model.from_preset(options.preset)  # whole, and of a class that is known
+    name, _ = parsed(options.address)
     if options.dry_run:
-        print(model_card(find_preset(options.preset), name=name, tag=tag))
+        print(model_card(find_preset(options.preset), name=name, licence=options.licence))
         return
-    print(push_preset(options.preset, options.address, tag=tag, licence=options.licence, private=options.private))
+    print(push_preset(options.preset, options.address, licence=options.licence, private=options.private))
 
 
 if __name__ == "__main__":

@@ -36,7 +36,7 @@ LEAVES = {
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_TASKS = {
     *("models", "data", "presets", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
-    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling", "model_cards"),
+    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling"),
     *BELOW_MODELS,
 }
 
@@ -72,7 +72,7 @@ ARROWS: dict[str, set[str]] = {
     "layers": set(),
     "decoding": set(),
     "losses": set(),
-    "model_cards": {"presets"},
+    "model_cards": {"presets", "tasks"},
     "presets": {"text", "vision"},  # files only; a model turns them into itself
     "run_folder": {"readers"},
     "models": BELOW_MODELS | {"presets", "readers", "pictures"},
@@ -82,7 +82,7 @@ ARROWS: dict[str, set[str]] = {
     "training": {"data", "evaluation", "models", "monitoring", "presets", "readers", "reports", "vision", "run_folder"},
     "serving": {"decoding", "evaluation", "html", "models", "scenes", "text", "vision"},
     "tasks": BELOW_TASKS,
-    "pipelines": BELOW_TASKS | {"tasks", "cli", "startup", "run_folder"},
+    "pipelines": BELOW_TASKS | {"tasks", "model_cards", "cli", "startup", "run_folder"},
 }
 
 PURE_PYTHON = {

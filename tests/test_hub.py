@@ -28,7 +28,7 @@ class Hub:
 
     def __init__(self, root: Path) -> None:
         self.root, self.commits, self.online, self.private = root, list[str](), True, dict[str, Any]()
-        self.fetched = list[str]()
+        self.fetched, self.sizes = list[str](), dict[str, int | None]()
         self.api = create_autospec(huggingface_hub.HfApi, instance=True)
         self.api.create_repo.side_effect = self.create
         self.api.upload_folder.side_effect = self.upload
@@ -57,8 +57,14 @@ class Hub:
             raise FileNotFoundError("404 Client Error: Repository Not Found")
         sha = revision if revision in self.commits else self.commits[-1]
         files = [path for path in (self.root / repo_id / sha).rglob("*") if path.is_file()]
-        siblings = [SimpleNamespace(rfilename=path.name, size=path.stat().st_size) for path in files]
+        place = self.root / repo_id / sha
+        siblings = [
+            SimpleNamespace(rfilename=path.relative_to(place).as_posix(), size=self.size(path)) for path in files
+        ]
         return SimpleNamespace(sha=sha, siblings=siblings)
+
+    def size(self, path: Path) -> int | None:
+        return self.sizes.get(path.name, path.stat().st_size)
 
     def download(self, repo_id: str, *, revision: str, local_dir: str, allow_patterns: list[str]) -> None:
         place = self.root / repo_id / revision
@@ -83,7 +89,7 @@ def test_a_preset_comes_back_as_it_was(there: Hub, tmp_path: Path) -> None:
     own = mm.load("shapes_vqa")
     own.companions = Companions({"other": mm.load("shapes_demo")})
     own.save_preset(tmp_path / "mine")
-    assert mm.push_preset(tmp_path / "mine", ADDRESS, tag="visual-question-answering").endswith("/ann/shapes")
+    assert mm.push_preset(tmp_path / "mine", ADDRESS).endswith("/ann/shapes")
     again = mm.load(ADDRESS)
     for ours, theirs in zip(again.get_weights(), own.get_weights(), strict=True):
         assert (ours == theirs).all()
@@ -97,10 +103,12 @@ def test_a_preset_comes_back_as_it_was(there: Hub, tmp_path: Path) -> None:
 def test_only_data_is_fetched(there: Hub) -> None:
     mm.push_preset("shapes_demo", ADDRESS)
     place = there.root / "ann/shapes" / there.commits[-1]
-    for name in ("model.pkl", "run.py", "codecs.pickle", "weights.bin"):
+    for name in ("model.pkl", "run.py", "codecs.pickle", "weights.bin", "codecs/words/more.txt", "a/b/config.json"):
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
         (place / name).write_bytes(b"\x80\x04cos\nsystem\n.")
     assert mm.load(ADDRESS).image_size == 64
-    assert {Path(name).suffix for name in there.fetched} <= {".json", ".h5", ".txt"}
+    files = {"config.json", "card.json", "model.weights.h5", "seen_pictures.h5"}
+    assert set(there.fetched) == files | {"codecs/words/codec.json", "codecs/words/vocabulary.txt"}
     assert "README.md" not in there.fetched and (place / "README.md").is_file()
 
 
@@ -124,7 +132,7 @@ def test_files_are_those_that_the_card_lists(there: Hub, harm: str, tmp_path: Pa
     with pytest.raises(InputError, match=message):
         mm.load(ADDRESS)
     kept = list((tmp_path / "cache" / "hub" / "ann--shapes").glob("*"))
-    assert len(kept) == (1 if harm == "changed" else 0)
+    assert not kept
 
 
 def test_a_newer_commit_is_fetched_and_an_older_one_named(there: Hub) -> None:
@@ -133,6 +141,9 @@ def test_a_newer_commit_is_fetched_and_an_older_one_named(there: Hub) -> None:
     mm.push_preset("shapes_vqa", ADDRESS)
     assert type(mm.load(ADDRESS)) is mm.VisualQA and type(mm.load(f"{ADDRESS}@commit0")) is mm.Captioner
     assert find_preset(f"{ADDRESS}@commit0") == first
+    there.online = False
+    with pytest.warns(UserWarning, match="cannot be reached; taken as it was"):
+        assert find_preset(f"{ADDRESS}@commit0") == first
 
 
 def test_offline_it_is_as_it_was_with_a_warning(there: Hub) -> None:
@@ -149,12 +160,39 @@ def test_offline_it_is_as_it_was_with_a_warning(there: Hub) -> None:
         mm.push_preset("shapes_demo", ADDRESS)
 
 
-def test_too_large_a_repository_is_not_fetched(there: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", [2**40, None])
+def test_too_large_a_repository_is_not_fetched(there: Hub, size: int | None) -> None:
     mm.push_preset("shapes_demo", ADDRESS)
-    monkeypatch.setattr(hub, "MOST_BYTES", 1000)
-    with pytest.raises(InputError, match=r"has [\d,]+ bytes; a preset has 1,000 at most"):
+    there.sizes["vocabulary.txt"] = size
+    with pytest.raises(InputError, match=r"4,294,967,296 bytes and 200 files at most, whose sizes are known. Received"):
         mm.load(ADDRESS)
     there.library.snapshot_download.assert_not_called()
+
+
+def test_an_address_with_the_ending_of_a_keras_file_is_a_preset_too(there: Hub) -> None:
+    mm.push_preset("shapes_demo", "hf://ann/shapes.keras")
+    assert type(mm.load("hf://ann/shapes.keras")) is mm.Captioner
+    there.library.snapshot_download.assert_called_once()
+
+
+def test_a_refusal_is_not_taken_for_no_connection(there: Hub) -> None:
+    mm.push_preset("shapes_demo", ADDRESS)
+    mm.load(ADDRESS)
+    refused = PermissionError("401 Client Error")
+    refused.response = 401  # type: ignore[attr-defined]
+    there.api.repo_info.side_effect = refused
+    with pytest.raises(InputError, match="401 Client Error"):
+        mm.load(ADDRESS)
+
+
+def test_an_older_card_is_sealed_when_it_is_pushed(there: Hub, tmp_path: Path) -> None:
+    shutil.copytree(find_preset("shapes_demo"), tmp_path / "old")
+    card = json.loads((tmp_path / "old" / "card.json").read_text())
+    del card["preset_files"]
+    (tmp_path / "old" / "card.json").write_text(json.dumps(card))
+    mm.push_preset(tmp_path / "old", ADDRESS)
+    assert mm.load(ADDRESS).image_size == 64
+    assert "preset_files" not in json.loads((tmp_path / "old" / "card.json").read_text())
 
 
 @pytest.mark.parametrize("address", ["hf://ann", "hf://ann/b/c", "hf://../etc/passwd", "hf://ann/..", "hf://"])
@@ -179,7 +217,7 @@ def test_the_model_card_is_read_by_the_hub(there: Hub, tmp_path: Path) -> None:
     card = {"data": "photos | of <b>dogs</b>", "licence": "Apache-2.0", "seed": 0, "command": "mmtoolkit caption"}
     card |= {"test_scores": scores, "test_intervals": intervals, "valid_scores": {"BLEU-4": 1.0}}
     mm.load("shapes_demo").save_preset(tmp_path / "mine", card=card)
-    text = mm.model_card(tmp_path / "mine", name="ann/dogs", tag="image-to-text")
+    text = mm.model_card(tmp_path / "mine", name="ann/dogs")
     read = huggingface_hub.ModelCard(text)
     assert read.data.license == "apache-2.0" and read.data.pipeline_tag == "image-to-text"
     assert read.data.library_name == "mmtoolkit"

@@ -145,7 +145,7 @@ class OwnAttention(keras.layers.Layer):
 
     def attend(self, query: Any, memory: Memory, shift: Any = None) -> tuple[Any, Any]:
         context, weights = self.layer(query, memory)
-        return context, weights
+        return ops.cast(context, self.compute_dtype), ops.cast(weights, "float32")
 
     def can_fuse(self, memory: Memory) -> bool:
         return False

@@ -117,7 +117,8 @@ class RegionPool(keras.layers.Layer):
         return ops.reshape(pooled, (-1, rows * columns // self.side**2, features))
 
     def compute_output_shape(self, regions_shape: Any) -> Any:
-        return (regions_shape[0], regions_shape[1] // self.side**2, *regions_shape[2:])
+        count = regions_shape[1]
+        return (regions_shape[0], None if count is None else count // self.side**2, *regions_shape[2:])
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "side": self.side, "grid": list(self.grid) or None}

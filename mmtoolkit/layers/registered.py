@@ -13,8 +13,11 @@ import keras
 
 from mmtoolkit.errors import InputError, did_you_mean, shortened
 
+OURS = "mmtoolkit>"  # how names of this package start, whose layers are options and not your own
 PLAIN = (str, int, float, bool, type(None))
+LARGEST = 65_536  # of an argument in a preset, where it is no seed: layers take memory before they are compared
 DEEPEST = 4  # lists within lists of an argument
+DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64")
 
 
 def registered_name(kind: type, noun: str) -> str:
@@ -57,16 +60,26 @@ def layer_config(layer: Any) -> dict[str, Any]:
     name = str(keras.saving.get_registered_name(type(layer)))
     if ">" in name:
         own = {key: value for key, value in layer.get_config().items() if key != "dtype"}
-        if all(map(is_plain, own.values())):
+        if is_data(own) and not name.startswith(OURS):
             return {"class": name, "config": own}
     return dict(keras.saving.serialize_keras_object(layer))
 
 
+def is_kept_apart(config: Any) -> bool:
+    """Checks whether an argument of a model is a layer in Keras' own form, which a preset has not."""
+    return isinstance(config, Mapping) and "class_name" in config
+
+
 def preset_form(config: Any) -> Any:
     """Returns a `layer_config` as presets have it: of a layer in Keras' own form only the name of its class."""
-    if isinstance(config, Mapping) and "class_name" in config:
+    if not isinstance(config, Mapping):
+        return config
+    if "class_name" in config:
         return {"class": str(config.get("registered_name") or config["class_name"]), "config": None}
-    return config
+    if "config" not in config:
+        return config
+    # Whether a training froze the layer for a while says nothing of the next one.
+    return {**config, "config": {key: value for key, value in config["config"].items() if key != "trainable"}}
 
 
 def layer_from(config: Mapping[str, Any], noun: str) -> Any:
@@ -78,11 +91,11 @@ def layer_from(config: Mapping[str, Any], noun: str) -> Any:
     if "class_name" in config:
         try:
             return keras.saving.deserialize_keras_object(dict(config))
-        except TypeError as error:  # Keras cannot find the class
+        except (TypeError, ValueError) as error:  # Keras cannot find the class, or refuses one that holds code
             raise InputError(
-                f"Expected an {noun} of a registered class, which can be saved by its name. Received: "
-                f"{config['class_name']}; put @keras.saving.register_keras_serializable(package='mine') before the "
-                "class."
+                f"Expected an {noun} of registered classes, which are saved by their names, without Lambda. Received: "
+                f"{config['class_name']}; put @keras.saving.register_keras_serializable(package='mine') before each "
+                "class of your own."
             ) from error
     name, own = config.get("class"), config.get("config")
     if own is None:
@@ -92,18 +105,28 @@ def layer_from(config: Mapping[str, Any], noun: str) -> Any:
             f"the preset with {noun}=…."
         )
     kind = registered_class(name, f"an {noun}")
-    if not (isinstance(own, Mapping) and all(map(is_plain, own.values()))):
-        raise InputError(f"Expected numbers, texts and lists as arguments of {name}. Received: {shortened(own)}.")
+    if str(name).startswith(OURS) or not isinstance(own, Mapping) or not is_data(own):
+        raise InputError(
+            f"Expected a class of your own, with numbers up to {LARGEST:,}, texts and lists as arguments. Received: "
+            f"{shortened(name)} with {shortened(own)}."
+        )
     try:
         return kind.from_config(dict(own))
     except (TypeError, ValueError, KeyError) as error:
         raise InputError(f"The class {name} does not take the arguments of this {noun} ({error}).") from error
 
 
-def is_plain(value: Any, depth: int = 0) -> bool:
-    """Checks that a value is a number, a text, or a list or dictionary of these."""
-    if isinstance(value, Mapping):
-        value = [*value.keys(), *value.values()]
-    if isinstance(value, (list, tuple)):
-        return depth < DEEPEST and all(is_plain(each, depth + 1) for each in value)
-    return isinstance(value, PLAIN)
+def is_data(config: Any) -> bool:
+    """Checks that arguments are small numbers, texts, and lists and dictionaries of these that describe no object."""
+
+    def holds(key: str, value: Any, depth: int) -> bool:
+        if isinstance(value, Mapping):
+            entries = [(str(name), each) for name, each in value.items()]
+            return depth < DEEPEST and "class_name" not in value and all(holds(*entry, depth + 1) for entry in entries)
+        if isinstance(value, (list, tuple)):
+            return depth < DEEPEST and all(holds(key, each, depth + 1) for each in value)
+        if isinstance(value, (int, float)) and "seed" not in key:
+            return abs(value) <= LARGEST
+        return isinstance(value, PLAIN)
+
+    return isinstance(config, Mapping) and config.get("dtype") in (None, *DTYPES) and holds("", config, 0)

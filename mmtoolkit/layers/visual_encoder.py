@@ -10,7 +10,7 @@ import keras
 from keras import ops
 
 from mmtoolkit.backbones import Backbone, check_kind, network_of, trains_block
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.layers.crop import RegionCrop, RegionPool
 from mmtoolkit.layers.image_encoder import SmallCNN, TrainableBlock
 from mmtoolkit.layers.registered import layer_config, layer_from
@@ -64,6 +64,11 @@ class VisualEncoder(keras.layers.Layer):
         self.network: Any = None
         if not isinstance(kind, str):
             self.network = layer_from(kind, "encoder") if isinstance(kind, Mapping) else kind
+            if not isinstance(self.network, keras.layers.Layer):
+                raise InputError(
+                    "An encoder is a name, or a Keras layer or model (a layer, not its class). Received: "
+                    f"{shortened(self.network)}."
+                )
             self.kind: str = "own"
             return
         self.kind = check_kind(kind)

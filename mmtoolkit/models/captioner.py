@@ -194,7 +194,7 @@ class Captioner(ImageInputs):
             A caption, or with `n_best` a list of them, for a picture alone; a list of these for several.
 
         Raises:
-            InputError: A picture cannot be read, or the weights of VGG19 are not in the cache.
+            InputError: A picture cannot be read, or the weights of its extractor are not in the cache.
         """
         pictures, alone = list_images(images)
         search = self.searching(decoding, n_best)

@@ -79,7 +79,8 @@ class ImageInputs(Model):
         if not self.visual_encoder:
             return None
         (shape,) = (tuple(input_shape[name]) for name in self.image_shapes())
-        if not self.visual_encoder.reads_pixels and not self.extractor and not self.stored_shape:
+        unknown = not self.visual_encoder.reads_pixels and not self.extractor and not self.stored_shape
+        if unknown and None not in shape[1:]:
             self.stored_shape = shape[1:]
         self.visual_encoder.build(shape)
         return self.visual_encoder.compute_output_shape(shape)
@@ -165,7 +166,7 @@ class ImageInputs(Model):
             source: Source of prepared pictures, e.g. a `FeatureStore`; by default the files are read.
 
         Raises:
-            InputError: There are none, one cannot be read, or the weights of VGG19 are not in the cache.
+            InputError: There are none, one cannot be read, or the weights of its extractor are not in the cache.
         """
         if not images:
             raise InputError("Expected pictures. Received: none; name some.")

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from mmtoolkit.errors import InputError
+from mmtoolkit.hub import is_address
 from mmtoolkit.models.model import Model, on_this_machine
 from mmtoolkit.presets import read_preset
 from mmtoolkit.vision import ExtractorKey, block_weights, extractor_key, has_weights
@@ -32,7 +33,7 @@ def load(name: str | Path, *, encoder_weights: str | None = None, warn: Callable
         InputError: The preset cannot be loaded, weights are given for one that has them all, or there are none and they
             cannot be downloaded.
     """
-    if Path(name).suffix == ".keras":
+    if Path(name).suffix == ".keras" and not is_address(str(name)):
         return keras.models.load_model(name)
     preset = read_preset(name)
     Model.class_of(preset)  # checks its config
@@ -40,7 +41,7 @@ def load(name: str | Path, *, encoder_weights: str | None = None, warn: Callable
     extractor = on_this_machine(stored).get("extractor")
     if extractor is None and encoder_weights is not None and not stored.get("question_only"):
         raise InputError(
-            f"--encoder-weights is for presets on stored regions. Received: {name}, whose encoder is a part of it; "
+            f"--encoder-weights is for presets on the regions of a known network. Received: {name}, which is none; "
             "leave the option out."
         )
     if extractor is None or stored.get("question_only"):

@@ -13,10 +13,11 @@ from keras import ops
 
 from mmtoolkit.decoding import IMPOSSIBLE, Search, best_of, search_of
 from mmtoolkit.errors import InputError, first_line, shortened
-from mmtoolkit.layers.registered import preset_form
+from mmtoolkit.layers.registered import is_kept_apart, preset_form
 from mmtoolkit.models.companions import Companions
 from mmtoolkit.models.preset_config import check_arguments, check_widths
 from mmtoolkit.models.preset_weights import load_weights, not_finite, numbers_in, pack
+from mmtoolkit.models.search_graph import SearchGraph
 from mmtoolkit.presets import CARD, CONFIG, Preset, read_preset, write_preset
 from mmtoolkit.text import TextCodec
 from mmtoolkit.vision import choose_precision
@@ -179,6 +180,10 @@ class Model(KerasModel):
         copy.take_facts(self)
         return copy
 
+    def own_layers(self) -> dict[str, Any]:
+        """Returns the constructor's arguments that a preset does not hold: layers whose classes it cannot name."""
+        return {name: each for name, each in self.get_config().items() if is_kept_apart(each)}
+
     def take_facts(self, other: Model) -> None:
         """Copies from another model what a preset holds besides config, weights, codecs and card."""
         self.image_distribution, self.baselines = other.image_distribution, other.baselines
@@ -255,6 +260,8 @@ class Model(KerasModel):
         try:
             model = kind.from_config({**on_this_machine(stored), **codecs, **arguments})
             model.build(model.input_shapes())
+        except InputError:
+            raise
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{preset.folder / CONFIG} does not describe a {kind.__name__} ({first_line(error)}); "
@@ -325,21 +332,6 @@ def on_this_machine(arguments: Mapping[str, Any]) -> dict[str, Any]:
         if fitting.get("extractor"):
             fitting["extractor"] = {**fitting["extractor"], "precision": "float32"}
     return fitting
-
-
-class SearchGraph(KerasModel):
-    """Wraps the search of a model as a model of its own, without weights, so that the backend makes a graph of it."""
-
-    def __init__(self, task: Model, decoding: Search, *, fused: bool) -> None:
-        super().__init__(name="search", dtype=task.dtype_policy)
-        self.task, self.decoding, self.fused = task, decoding, fused
-        self.jit_compile = False  # nearly every batch to search has a shape of its own, which XLA would compile anew
-
-    def build(self, input_shape: Any = None) -> None:
-        self.built = True
-
-    def call(self, inputs: Mapping[str, Any]) -> tuple[Any, Any]:
-        return self.task.search(inputs, self.decoding, fused=self.fused)
 
 
 def revived(codec: TextCodec | Mapping[str, Any]) -> TextCodec:

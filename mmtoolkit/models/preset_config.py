@@ -6,19 +6,21 @@ What a class takes, and of which type, its constructor says; the ranges and the 
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from mmtoolkit.backbones import Backbone, check_kind
+from mmtoolkit.backbones import SIDES, Backbone, check_kind
 from mmtoolkit.decoding import SEARCHES
 from mmtoolkit.errors import InputError, did_you_mean, shortened
 from mmtoolkit.layers.cells import CELLS, cell_named
 from mmtoolkit.layers.forms import ATTENTIONS, GATES
 from mmtoolkit.layers.fusion import FUSIONS
-from mmtoolkit.layers.registered import is_plain
+from mmtoolkit.layers.registered import is_data
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.digests import SHA256
+from mmtoolkit.vision.extractor import VGG19_REGIONS
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ATTENTIONS,
@@ -37,7 +39,7 @@ RANGES: dict[str, tuple[float, float]] = {
         "regions": (1, 65_536),
         "layers": (1, 8),
         "hops": (1, 2),
-        "image_size": (8, 512),
+        "image_size": (8, SIDES[1]),
         "pool": (1, 32),
     },
     **{"max_length": (1, 1000), "max_question": (1, 10_000), "attention_penalty": (0.0, 1e6)},
@@ -46,7 +48,10 @@ RANGES: dict[str, tuple[float, float]] = {
     **{"top_k": (0, 2**31), "seed": (0, 2**63)},
 }
 CHECKED: dict[str, tuple[Callable[[str], Any], str]] = {  # what raises for a wrong name, and what is expected
-    "cell": (cell_named, f"one of {', '.join(CELLS)}, or the name of a registered class"),
+    "cell": (
+        cell_named,
+        f"one of {', '.join(CELLS)}, or the name of a registered class, whose module is imported first,",
+    ),
     "encoder": (check_kind, "small or the name of a network of keras.applications"),
     "network": (Backbone, "the name of a network of keras.applications and one of its layers"),
 }
@@ -127,8 +132,9 @@ def mismatch(name: str, annotation: str, value: Any) -> str:
     if value is None:
         return "" if "None" in annotation or annotation == "Any" else "a value"
     if name in OWN and isinstance(value, Mapping):
-        fits = set(value) == {"class", "config"} and is_plain(value, -1)
-        return "" if fits else "the registered class of a layer and its arguments"
+        own = value.get("config")
+        fits = set(value) == {"class", "config"} and isinstance(value["class"], str) and (own is None or is_data(own))
+        return "" if fits else "the registered class of a layer, and numbers, texts and lists as its arguments"
     if name in CHECKED and isinstance(value, str):
         check, expected = CHECKED[name]
         try:
@@ -179,28 +185,44 @@ def check_widths(path: Path, given: Mapping[str, Any], words: int, numbers: int)
             f"{path} describes a model of width {width:,} with {words:,} tokens. Received: a weights file of "
             f"{numbers:,} numbers, far too few; copy the whole directory again."
         )
+    shape = given.get("regions") or extracted_shape(given)
+    if shape and shape[-1] * max(width, given.get("attention_units", 1)) > SLACK * numbers:
+        raise InputError(
+            f"{path} describes regions of {shape[-1]:,} features. Received: a weights file of {numbers:,} numbers, far "
+            "too few; copy the whole directory again."
+        )
+    small = given.get("encoder") == "small" and not given.get("question_only")
     filters, side = given.get("filters") or [1], given.get("image_size") or 1
     pixels = max(channels * (side >> place) ** 2 for place, channels in enumerate(filters))
-    if given.get("encoder") == "small" and pixels > MOST_VALUES:
+    if small and pixels > MOST_VALUES:
         raise InputError(
             f"{path} describes a CNN of {pixels:,} values for a picture; expected at most {MOST_VALUES:,}: give a "
             "smaller image_size or fewer filters."
         )
     kernels = given.get("kernels") or [3] * len(filters)
     held = sum(a * b * side**2 for a, b, side in zip(filters, filters[1:], kernels[1:], strict=False))
-    if given.get("encoder") == "small" and held > SLACK * numbers:
+    if small and held > SLACK * numbers:
         raise InputError(
             f"{path} describes a CNN of {held:,} weights. Received: a weights file of {numbers:,} numbers, far too "
             "few; copy the whole directory again."
         )
     decoding = given.get("decoding")
     beam = decoding.get("width", 1) if isinstance(decoding, Mapping) else 1
-    compared = beam * ((given.get("image_size") or 224) // 8) ** 2 * given.get("attention_units", 1)
+    count = math.prod(shape[:-1]) if shape else (side // 8) ** 2
+    compared = beam * count * given.get("attention_units", 1)
     if compared > MOST_COMPARED:
         raise InputError(
             f"{path} describes attention of {compared:,} values for a picture; expected at most {MOST_COMPARED:,}: "
             "give a narrower beam, a smaller image_size or fewer attention_units."
         )
+
+
+def extracted_shape(given: Mapping[str, Any]) -> tuple[int, ...]:
+    """Returns rows, columns and features of the regions of a preset's extractor; nothing where it has none."""
+    extractor = given.get("extractor")
+    if not isinstance(extractor, Mapping) or given.get("question_only"):
+        return ()
+    return Backbone(extractor.get("network", VGG19_REGIONS)).shape
 
 
 def check_names(given: Mapping[str, Any], taker: type, name: str) -> None:

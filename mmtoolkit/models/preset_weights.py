@@ -23,14 +23,14 @@ def not_finite(model: Any) -> str | None:
 
 
 def numbers_in(weights: Path) -> int:
-    """Counts the numbers in a weights file, all of which must be floats.
+    """Counts the numbers in a weights file, all of which but counters must be floats.
 
     Raises:
         InputError: It is damaged, reads other files, or has whole numbers.
     """
     with open_h5(weights, most=MOST_BYTES, remedy="copy the whole directory again") as content:
         entries = dict(datasets(content))
-        if wrong := [name for name, entry in entries.items() if entry.dtype.kind not in "fV"]:
+        if wrong := [name for name, entry in entries.items() if entry.dtype.kind not in "fV" and entry.size > 1]:
             raise ValueError(f"its entry {wrong[0]} is of {entries[wrong[0]].dtype}, not of floats")
         return sum(entry.size for entry in entries.values())
 

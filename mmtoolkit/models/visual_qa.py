@@ -279,8 +279,8 @@ class VisualQA(ImageInputs):
             An `Answer`, or with `n_best` a list of the best, to one question about one picture; a list for several.
 
         Raises:
-            InputError: The numbers of pictures and questions differ, a picture cannot be read, or the weights of VGG19
-                are not in the cache.
+            InputError: The numbers of pictures and questions differ, a picture cannot be read, or the weights of its
+                extractor are not in the cache.
         """
         pictures, asked, alone = pairs(images, questions)
         if not self.question_only:

@@ -209,10 +209,10 @@ def with_trainable_block(model: ImageInputsT) -> ImageInputsT:
     deeper = type(model).from_config(config)
     deeper.build(deeper.input_shapes())
     deeper.encoder.start(block_weights(key))
-    known = {weight.path.partition("/")[2]: weight for weight in model.weights}
-    for weight in deeper.weights:
-        if (name := weight.path.partition("/")[2]) in known:
-            weight.assign(known[name])
+    block = {id(weight) for weight in deeper.encoder.weights}
+    others = [weight for weight in deeper.weights if id(weight) not in block]
+    for weight, known in zip(others, model.weights, strict=True):
+        weight.assign(known)
     deeper.card = dict(model.card)
     deeper.take_facts(model)
     return deeper

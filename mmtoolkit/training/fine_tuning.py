@@ -92,11 +92,11 @@ def fine_tune(
     model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
     tell_extension(extension, tell)
     model.baselines = task.fit_baselines(splits.train) or model.baselines
-    histories: dict[str, Any] = {}
+    histories, flags = dict[str, Any](), [layer.trainable for layer in layers_of(model)]
     for number, stage in enumerate(stages or usual_stages(model), start=1):
         tell(f"stage {number}: {stage}")
         keras.utils.set_random_seed(recipe.seed)  # a stage must not depend on when the one before was stopped
-        model, source = unfrozen(model.bare(), stage, splits, source, source_of)
+        model, source = unfrozen(model.bare(), stage, splits, source, source_of, flags)
         rate = recipe.learning_rate * (encoder_rate if stage == "encoder" else 1.0)
         trained = fit(
             task,
@@ -112,7 +112,7 @@ def fine_tune(
         model, histories[stage] = trained.model, trained.history
         states.append(State(stage, trained.rank, out / f"stage-{number}" / "preset"))
     best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
-    model, source = kept_state(best, type(model), splits, source_of, out / "preset", seed=recipe.seed, tell=tell)
+    model, source = kept_state(best, model, splits, source_of, out / "preset", seed=recipe.seed, tell=tell)
     test |= {"after": scored(task, model, splits.test, source, recipe.seed)} if test else {}
     report = evaluate(task, model, splits.valid, source=source, train_records=splits.train, seed=recipe.seed) | {
         "split": "valid",
@@ -145,10 +145,10 @@ def tell_choice(
 
 
 def kept_state(
-    best: State, model_class: Any, splits: Splits[Any], source_of: SourceOf, preset: Path, *, seed: int, tell: Tell
+    best: State, like: Any, splits: Splits[Any], source_of: SourceOf, preset: Path, *, seed: int, tell: Tell
 ) -> tuple[Any, ImageSource | None]:
     """Saves the best state as the preset of the run; returns its model and the source of its images."""
-    model = model_class.from_preset(best.folder)
+    model = type(like).from_preset(best.folder, **like.own_layers())
     model.save_preset(preset, card={**model.card, "best": best.name})
     source = source_of(model, [record for part in splits for record in part])
     if best.name != "before":  # which has what its own training left
@@ -205,9 +205,17 @@ def check_stages(stages: Sequence[Stage], model: Any) -> None:
 
 
 def unfrozen(
-    model: Any, stage: Stage, splits: Splits[Any], source: ImageSource | None, source_of: SourceOf
+    model: Any,
+    stage: Stage,
+    splits: Splits[Any],
+    source: ImageSource | None,
+    source_of: SourceOf,
+    flags: Sequence[bool],
 ) -> tuple[Any, ImageSource | None]:
-    """Unfreezes what a stage trains; returns the model and the source of its images."""
+    """Unfreezes what a stage trains; returns the model and the source of its images.
+
+    `flags` say of each layer of the encoder whether it was trainable before: those that were not stay as they are.
+    """
     if stage == "decoder":
         if model.encoder:
             model.encoder.trainable = False
@@ -216,7 +224,19 @@ def unfrozen(
         model = with_trainable_block(model)
         source = source_of(model, [record for part in splits for record in part])
     model.encoder.trainable = True
+    for layer, flag in zip(layers_of(model), flags, strict=False):  # none of a block that has just been added
+        layer.trainable = flag
     return model, source
+
+
+def layers_of(model: Any) -> list[Any]:
+    """Lists the encoder of a model and all layers in it, each before those that it has."""
+    found, waiting = list[Any](), [model.encoder] if model.encoder else []
+    while waiting:
+        layer = waiting.pop(0)
+        found.append(layer)
+        waiting += list(getattr(layer, "layers", ()))
+    return found
 
 
 def tell_language(model: Any, texts: Mapping[str, Sequence[str]], tell: Tell) -> None:

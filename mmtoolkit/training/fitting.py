@@ -102,7 +102,12 @@ def fit(
     watched = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
     events.close()
-    return Trained(type(model).from_preset(out / "preset"), history, validation.best_epoch + 1, validation.best)
+    return Trained(
+        type(model).from_preset(out / "preset", **model.own_layers()),
+        history,
+        validation.best_epoch + 1,
+        validation.best,
+    )
 
 
 def data_digests(splits: Splits[Any], source: ImageSource | None, *, images: bool = False) -> dict[str, str]:

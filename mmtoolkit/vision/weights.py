@@ -13,7 +13,7 @@ import h5py
 import keras
 
 from mmtoolkit.backbones import Backbone, applications
-from mmtoolkit.errors import InputError
+from mmtoolkit.errors import InputError, first_line
 from mmtoolkit.files import file_digest, sweep, unfinished, write_atomically
 from mmtoolkit.machine import instructions
 from mmtoolkit.vision.digests import SHA256, remembered_digest
@@ -86,8 +86,8 @@ def published(backbone: Backbone) -> Path:
             downloaded = application(weights="imagenet", **options)
     except Exception as error:  # get_file raises plain Exception for every network failure
         raise InputError(
-            f"The weights of {backbone.name} are not here and could not be downloaded; give their file with "
-            "--encoder-weights, or random ones with --encoder-weights random."
+            f"The weights of {backbone.name} are not here and could not be downloaded ({first_line(error)}); give "
+            "their file with --encoder-weights, or random ones with --encoder-weights random."
         ) from error
     whole, _ = backbone.build()
     set_weights(whole, downloaded.get_weights())

@@ -16,6 +16,8 @@ from own_layers import DotAttention, LeakyCell, Patches, Unregistered
 
 import mmtoolkit as mm
 from mmtoolkit.errors import InputError
+from mmtoolkit.models.vocabulary_extension import with_trainable_block
+from mmtoolkit.scenes import write_scenes
 
 CODEC = mm.TextCodec.fit(["a red circle", "a blue square above it"])
 ANSWERS = mm.TextCodec.fit(["red", "blue"], level="whole")
@@ -35,6 +37,11 @@ def trained(model: mm.Captioner) -> list[float]:
     model.compile(keras.optimizers.Adam(0.01), loss=mm.token_loss())
     inputs = {"images": IMAGES, "tokens": TOKENS[:, :-1]}
     return list(model.fit(inputs, TOKENS[:, 1:], epochs=4, verbose=0, batch_size=2).history["loss"])
+
+
+@pytest.fixture(scope="module")
+def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_scenes(tmp_path_factory.mktemp("own") / "scenes", count=24, seed=0, size=32)
 
 
 def test_an_own_encoder_is_trained_and_kept_by_its_name(tmp_path: Path) -> None:
@@ -193,6 +200,10 @@ def test_a_preset_imports_no_module_for_its_layers(tmp_path: Path) -> None:
         {"class": "tests>Patches", "config": {"features": {"class_name": "os.system"}}, "more": 1},
         {"class": "tests>Patches", "config": {"nonsense": 3}},
         {"class": "tests>LeakyCell", "config": {"units": 3, "image": "x"}},
+        {"class": "tests>Patches", "config": {"dtype": {"class_name": "Lambda", "config": {}}}},
+        {"class": "tests>Patches", "config": {"features": 10**9}},
+        {"class": "mmtoolkit>SmallCNN", "config": {"filters": [4000, 8000]}},
+        {"class": "mmtoolkit>VisualEncoder", "config": {"kind": {"class_name": "Conv2D", "module": "keras.layers"}}},
         ["tests>Patches"],
     ):
         config["model"]["encoder"] = wrong
@@ -208,3 +219,105 @@ def test_an_own_encoder_is_exported_and_verified(tmp_path: Path) -> None:
     trained(model)
     folder, verdict = mm.export(mm.task_of(model), model, tmp_path / "served")
     assert not verdict.problems and (folder / "saved_model.pb").is_file()
+
+
+def rescaled() -> Any:
+    """Layers of Keras one after the other, which no preset can name; the first of them stays as it is."""
+    first = keras.layers.Conv2D(4, 8, strides=8, trainable=False, name="first")
+    return keras.Sequential([keras.layers.Rescaling(1 / 255), first, keras.layers.Conv2D(6, 1, name="last")])
+
+
+@pytest.mark.parametrize("kind", [rescaled, Patches])
+def test_jobs_train_it_and_what_was_frozen_stays(kind: Any, scenes: Path, tmp_path: Path) -> None:
+    """`fit` and both stages of `fine_tune`: the preset in between has no arguments of such a model."""
+    splits = mm.split(mm.read_captions(scenes), by="image_id", seed=0)
+    codec = mm.TextCodec.fit(mm.texts(splits.train))
+    keras.utils.set_random_seed(0)
+    model = mm.Captioner(codec, encoder=kind(), **{**SMALL, "image_size": 32, "max_length": 20})
+    model.build(model.input_shapes())
+    recipe = mm.Recipe(epochs=1, batch_size=16, learning_rate=0.01)
+    source, quiet = mm.Pictures(32), {"recipe": recipe, "tell": lambda line: None}
+    trained = mm.fit(mm.captioning, model, splits, source=source, out=tmp_path / "run", **quiet)
+    before = [np.asarray(weight) for weight in trained.model.encoder.weights]
+    tuned = mm.fine_tune(
+        mm.captioning,
+        trained.model,
+        splits,
+        source=source,
+        source_of=lambda *_: source,
+        out=tmp_path / "tuned",
+        stages=("decoder", "encoder"),
+        **quiet,
+    )
+    assert set(tuned.report["history"]) == {"decoder", "encoder"}
+    stage = mm.Captioner.from_preset(tmp_path / "tuned" / "stage-2" / "preset", **trained.model.own_layers())
+    moved = [np.abs(np.asarray(a) - b).max() > 0 for a, b in zip(stage.encoder.weights, before, strict=True)]
+    assert moved == ([False, False, True, True] if kind is rescaled else [True, True])
+
+
+@pytest.mark.parametrize("dtype", ["mixed_bfloat16", "mixed_float16"])
+def test_half_precision(dtype: str) -> None:
+    model = captioner(attention=DotAttention(), cell=LeakyCell, dtype=dtype)
+    logits, weights = model.teacher_forced({"images": IMAGES, "tokens": TOKENS})
+    assert logits.dtype == weights.dtype == "float32" and np.isfinite(np.asarray(logits)).all()
+    exact = mm.Captioner.from_config({**model.get_config(), "dtype": "float32"})
+    exact.build(exact.input_shapes())
+    exact.set_weights(model.get_weights())
+    np.testing.assert_allclose(logits, exact.teacher_forced({"images": IMAGES, "tokens": TOKENS})[0], atol=0.05)
+
+
+def test_a_baseline_without_pictures_and_regions_of_unknown_number(tmp_path: Path) -> None:
+    options = {"image_size": 16, "units": 4, "embedding_dim": 3, "attention_units": 2}
+    blind = mm.VisualQA(CODEC, ANSWERS, question_only=True, encoder=Patches(), **options)
+    blind.build(blind.input_shapes())
+    blind.save_preset(tmp_path / "blind")
+    assert mm.load(tmp_path / "blind").question_only
+    model = mm.Captioner(CODEC, **SMALL)
+    model.build({"regions": (None, None, 512), "tokens": (None, None)})
+    model.save_preset(tmp_path / "regions")
+    assert mm.load(tmp_path / "regions").regions_shape()[2] == 512
+
+
+def test_the_last_block_keeps_an_attention_of_ones_own(tmp_path: Path) -> None:
+    key = mm.extractor_key("random", network="mobilenetv3small@64", precision="float32")
+    attention = DotAttention()
+    attention.build((None, 8), (None, None, 576))  # built before the model, so that its weights have other names
+    model = mm.Captioner(CODEC, encoder="mobilenetv3small", extractor=key, attention=attention, **SMALL)
+    model.build(model.input_shapes())
+    deeper = with_trainable_block(model)
+    expected = np.asarray(model.decoder.attention.layer.projection.kernel)
+    np.testing.assert_array_equal(deeper.decoder.attention.layer.projection.kernel, expected)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"regions": [1, 65536]}, "regions of 65,536 features. Received: a weights file of"),
+        ({"regions": [2, 2**20]}, "whole numbers from 1 to 65536"),
+        ({"extractor": {"weights": "random", "precision": "float32", "network": "vgg16-fc1@512"}}, "network"),
+        ({"encoder": 3}, "encoder"),
+    ],
+)
+def test_a_small_preset_cannot_ask_for_large_layers(wrong: Any, message: str, tmp_path: Path) -> None:
+    model = mm.Captioner(CODEC, regions=(12, 7), **SMALL)
+    model.build(model.input_shapes())
+    model.save_preset(tmp_path / "regions")
+    path = tmp_path / "regions" / "config.json"
+    config = json.loads(path.read_text())
+    config["model"] |= wrong
+    path.write_text(json.dumps(config))
+    (tmp_path / "regions" / "card.json").write_text("{}")
+    with pytest.raises(InputError, match=message):
+        mm.load(tmp_path / "regions")
+
+
+def test_pictures_up_to_1024_pixels_are_kept(tmp_path: Path) -> None:
+    model = captioner(Patches(features=2, height=64, width=64), image_size=640)
+    model.save_preset(tmp_path / "large")
+    assert mm.load(tmp_path / "large").image_size == 640
+
+
+@pytest.mark.parametrize("encoder", [3, Patches, None])
+def test_what_is_no_encoder_is_told(encoder: Any) -> None:
+    with pytest.raises(InputError, match="An encoder is a name, or a Keras layer or model .a layer, not its class"):
+        mm.Captioner(CODEC, encoder=encoder)

@@ -260,8 +260,8 @@ class Model(KerasModel):
         try:
             model = kind.from_config({**on_this_machine(stored), **codecs, **arguments})
             model.build(model.input_shapes())
-        except InputError:
-            raise
+        except InputError as error:
+            raise InputError(f"{preset.folder / CONFIG}: {error}") from error
         except (TypeError, ValueError, KeyError) as error:
             raise InputError(
                 f"{preset.folder / CONFIG} does not describe a {kind.__name__} ({first_line(error)}); "

@@ -135,13 +135,12 @@ def mismatch(name: str, annotation: str, value: Any) -> str:
         own = value.get("config")
         fits = set(value) == {"class", "config"} and isinstance(value["class"], str) and (own is None or is_data(own))
         return "" if fits else "the registered class of a layer, and numbers, texts and lists as its arguments"
-    if name in CHECKED and isinstance(value, str):
+    if name in CHECKED:
         check, expected = CHECKED[name]
         try:
-            check(value)
+            return expected if not isinstance(value, str) or check(value) is None else ""
         except InputError:
             return expected
-        return ""
     if name in CHOICES:
         return "" if isinstance(value, str) and value in CHOICES[name] else f"one of {', '.join(CHOICES[name])}"
     if name == "weights":

@@ -26,6 +26,7 @@ NOTES = {
     "whoever passes the wheel on, or an image with it, does so under GPL-2; only with the extra `heic`",
     "pycocoevalcap": "its Java programs have licences of their own, GPL and AGPL among them; only with the extra "
     "`metrics-java`, which the image lacks",
+    "tqdm": "parts under MPL-2.0: whoever changes those files publishes the change; only with the extra `hub`",
 }
 
 

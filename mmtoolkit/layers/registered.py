@@ -17,7 +17,7 @@ OURS = "mmtoolkit>"  # how names of this package start, whose layers are options
 PLAIN = (str, int, float, bool, type(None))
 LARGEST = 65_536  # of an argument in a preset, where it is no seed: layers take memory before they are compared
 DEEPEST = 4  # lists within lists of an argument
-DTYPES = ("float32", "float16", "bfloat16", "mixed_float16", "mixed_bfloat16", "float64")
+DTYPES = ("float32", "mixed_bfloat16", "float16", "mixed_float16", "bfloat16", "float64")
 
 
 def registered_name(kind: type, noun: str) -> str:

@@ -17,14 +17,14 @@ from mmtoolkit.errors import InputError, did_you_mean, shortened
 from mmtoolkit.layers.cells import CELLS, cell_named
 from mmtoolkit.layers.forms import ATTENTIONS, GATES
 from mmtoolkit.layers.fusion import FUSIONS
-from mmtoolkit.layers.registered import is_data
+from mmtoolkit.layers.registered import DTYPES, is_data
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.digests import SHA256
 from mmtoolkit.vision.extractor import VGG19_REGIONS
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "attention": ATTENTIONS,
-    "dtype": ("float32", "mixed_bfloat16", "float16", "mixed_float16", "bfloat16", "float64"),
+    "dtype": DTYPES,
     "fusion": FUSIONS,
     "gated_context": GATES,
     "head": ("classify", "generate"),

@@ -1,4 +1,4 @@
-"""Names the networks of `keras.applications`, and builds each up to one layer."""
+"""Names the networks of `keras.applications` and EfficientNet-Lite, and builds each up to one layer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import Any
 
 import keras
 
+from mmtoolkit import efficientnet_lite
 from mmtoolkit.errors import InputError, did_you_mean, first_line
 
 NETWORK = re.compile(r"([a-z0-9]+)(?:-([A-Za-z0-9_]+))?(?:@([0-9]{2,4}))?")  # its name, its layer, side of the pictures
@@ -20,6 +21,7 @@ IMAGE_SIZES = {  # pixels, where it is not 224: what the published weights were 
     **{"efficientnetb5": 456, "efficientnetb6": 528, "efficientnetb7": 600, "efficientnetv2b1": 240},
     **{"efficientnetv2b2": 260, "efficientnetv2b3": 300, "efficientnetv2s": 384, "efficientnetv2m": 480},
     **{"efficientnetv2l": 480, "inceptionv3": 299, "inceptionresnetv2": 299, "xception": 299, "nasnetlarge": 331},
+    **{"efficientnetlite1": 240, "efficientnetlite2": 260},
 }
 LARGER = ("vgg16-block5_pool", "vgg19-block5_pool")  # read pictures twice as large, for as many regions as before it
 LAYERS = {"vgg16": "block5_conv3", "vgg19": "block5_conv4"}  # the last map before its pooling; of others it is the last
@@ -35,7 +37,7 @@ BLOCKS = {"vgg19-block5": "vgg19"}  # the same, in the words of VGG19
 
 @dataclass(frozen=True)
 class Backbone:
-    """A network of `keras.applications` up to one layer, for square pictures of one size.
+    """A network of `keras.applications` or EfficientNet-Lite up to one layer, for square pictures of one size.
 
     Example:
         >>> Backbone.named("EfficientNetV2-B0", image_size=160)
@@ -59,7 +61,8 @@ class Backbone:
         if not match or name not in applications():
             meant = did_you_mean(canonical(name), applications())
             raise InputError(
-                f"Expected vgg19, small, or the name of a network of keras.applications. Received: {name!r}.{meant}"
+                "Expected vgg19, small, efficientnet-lite2, or the name of a network of keras.applications. Received: "
+                f"{name!r}.{meant}"
             )
         if self.reads_top and self.parts[2] not in (None, "224"):
             raise InputError(
@@ -212,8 +215,11 @@ def canonical(name: str) -> str:
 
 @lru_cache(maxsize=1)
 def applications() -> dict[str, tuple[Callable[..., Any], ModuleType]]:
-    """Finds the networks of `keras.applications` by their names, with the modules that have their preprocessing."""
-    found: dict[str, tuple[Callable[..., Any], ModuleType]] = {}
+    """Finds the networks by their names, with the modules that have their preprocessing."""
+    lite = vars(efficientnet_lite)
+    found: dict[str, tuple[Callable[..., Any], ModuleType]] = {
+        name.casefold(): (lite[name], efficientnet_lite) for name in lite if name.startswith("EfficientNetLite")
+    }
     for name, build in vars(keras.applications).items():
         module = getattr(keras.applications, str(getattr(build, "__module__", "")).rpartition(".")[2], None)
         if isinstance(module, ModuleType) and hasattr(module, "preprocess_input"):

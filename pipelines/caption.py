@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell, warn
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Beam, Data, Fitting, Run, resolved
-from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
+from mmtoolkit.cli.ranges import Count, NotNegative, Positive, Share, Whole, at_least
 from mmtoolkit.run_folder import claimed
 from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
@@ -18,6 +18,7 @@ from mmtoolkit.startup import start_tensorflow
 if TYPE_CHECKING:
     from mmtoolkit.vision import VisionSetup
 
+REWARDED = 80  # captions per step with a reward: five of each picture
 USUAL = {"no_repeat_ngram": 3, "max_length": 25}
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
@@ -37,6 +38,10 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
         tie_output: Share the word vectors of input and output.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
+        reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; it makes captions
+            more alike.
+        reward_epochs: Passes over the training pictures with a reward.
+        reward_rate: Peak learning rate with a reward.
         attention_penalty: Weight of the doubly stochastic penalty, by which every region is attended to.
         beam: Width of the default search.
         length_penalty: Power of the length by which log-probabilities are divided in the search.
@@ -51,6 +56,9 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
     attention_penalty: NotNegative = 1.0
+    reward: Literal["cider", "bleu", "mix"] | None = None
+    reward_epochs: Count = 3
+    reward_rate: Positive = 1e-4
     beam: Count = 5
     length_penalty: NotNegative = 0.7
     no_repeat_ngram: Whole | None = None
@@ -63,6 +71,11 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
             raise mm.InputError(
                 "--layer fc2 gives one vector, which leaves attention no choice. Received: --attention bahdanau; "
                 "add --attention mean or none."
+            )
+        if self.reward and self.tie_output:
+            raise mm.InputError(
+                f"--reward {self.reward} sharpens the output layer. Received: --tie-output, by which that is the word "
+                "vectors; leave one of them out."
             )
         check_embeddings(self.embeddings, EMBEDDINGS)
 
@@ -84,7 +97,7 @@ def main(options: Options) -> int:
             return 0
         report = train(
             task,
-            Blueprint(new_captioner, settle=settle),
+            Blueprint(new_captioner, settle=settle, stages=reward_stages),
             options=options,
             settings=settings,
             out=out,
@@ -93,6 +106,19 @@ def main(options: Options) -> int:
         )
     print_report(task.metric, report, options.out)
     return 0
+
+
+def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
+    """Makes the stage of self-critical training, where there is a reward."""
+    from mmtoolkit.tasks.rewarded_captioning import RewardedCaptioning, sharpened
+    from mmtoolkit.training.job import Stage
+    from mmtoolkit.training.recipe import Recipe
+
+    if not settings["reward"]:
+        return []
+    task = RewardedCaptioning(splits.train, settings["reward"])
+    recipe = Recipe.of(settings | {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]})
+    return [Stage("reward", task, replace(recipe, clip=1.0, batch_size=REWARDED), sharpened)]
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:

@@ -238,7 +238,7 @@ def in_few_shapes(read: Read, wanted: bool | None, *, pictures: str | None, batc
 
 
 def in_batches(
-    read: Read, specs: Any, plan: Callable[..., list[np.ndarray]], *, epoch: int, step: int
+    read: Read, specs: Any, plan: Callable[..., list[np.ndarray]], *, epoch: int, step: int, ahead: bool = True
 ) -> tf.data.Dataset:
     """Yields batches in a planned order; the pass after a finished one is the next epoch.
 
@@ -248,6 +248,7 @@ def in_batches(
         plan: From `epoch` to the indices of the examples in each batch, in as many batches for each epoch.
         epoch: The first epoch.
         step: Number of batches of the first epoch to skip, unread.
+        ahead: Whether batches are read before they are asked for.
     """
     plan = lru_cache(maxsize=2)(plan)
     count = len(plan(epoch=epoch))
@@ -279,7 +280,8 @@ def in_batches(
     dataset = passes.flat_map(numbers)
     if not step:
         dataset = dataset.apply(tf.data.experimental.assert_cardinality(count))
-    dataset = dataset.prefetch(max(0, min(2, count - step - 2)))  # reading one batch must not reach the last one
+    if ahead:
+        dataset = dataset.prefetch(max(0, min(2, count - step - 2)))  # reading one batch must not reach the last one
     options = tf.data.Options()
     options.autotune.enabled = False  # nothing is tuned, and a dropped iterator waits up to a minute for it
     return dataset.with_options(options)

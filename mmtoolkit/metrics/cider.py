@@ -47,16 +47,26 @@ def cider(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Seq
 
 def cider_by_image(hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[Sequence[str]]]) -> list[float]:
     """Computes CIDEr-D of each image, with the document frequencies of all the references."""
-    counts = [[ngrams(other) for other in others] for others in references]
-    rarity = inverse_document_frequency(counts)
+    rarity = inverse_document_frequency(references)
+    pairs = zip(hypotheses, references, strict=True)
+    return [sentence_cider([words], others, rarity)[0] for words, others in pairs]
+
+
+def sentence_cider(
+    hypotheses: Sequence[Sequence[str]], references: Sequence[Sequence[str]], rarity: Mapping[Ngram, float]
+) -> list[float]:
+    """Computes CIDEr-D of several hypotheses for one image.
+
+    Args:
+        hypotheses: The words of each hypothesis.
+        references: The words of the image's references.
+        rarity: As `inverse_document_frequency` returns it.
+    """
+    weighed = [weigh(words, ngrams(words), rarity) for words in references]
     scores = []
-    for words, others, their_counts in zip(hypotheses, references, counts, strict=True):
+    for words in hypotheses:
         hypothesis = weigh(words, ngrams(words), rarity)
-        rated = [
-            similarity(hypothesis, weigh(other, count, rarity))
-            for other, count in zip(others, their_counts, strict=True)
-        ]
-        scores.append(10 * sum(rated) / len(rated))
+        scores.append(10 * sum(similarity(hypothesis, other) for other in weighed) / len(weighed))
     return scores
 
 
@@ -65,12 +75,12 @@ def ngrams(words: Sequence[str]) -> list[Counter[Ngram]]:
     return [count_ngrams(words, order) for order in range(1, ORDER + 1)]
 
 
-def inverse_document_frequency(counts: Sequence[Sequence[Sequence[Counter[Ngram]]]]) -> dict[Ngram, float]:
+def inverse_document_frequency(references: Sequence[Sequence[Sequence[str]]]) -> dict[Ngram, float]:
     """Computes the log of all images over those whose references have the n-gram; `()` has that of an unseen one."""
     images: Counter[Ngram] = Counter()
-    for references in counts:
-        images.update({ngram for reference in references for order in reference for ngram in order})
-    everything = math.log(len(counts))
+    for others in references:
+        images.update({ngram for words in others for order in ngrams(words) for ngram in order})
+    everything = math.log(len(references))
     return {(): everything} | {ngram: everything - math.log(count) for ngram, count in images.items()}
 
 

@@ -73,6 +73,22 @@ class Screen(NamedTuple):
     bars: Callable[[], AbstractContextManager[None]]
 
 
+class Stage(NamedTuple):
+    """A part of a training, with a data set and a loss of its own.
+
+    Args:
+        name: Its name in the report.
+        task: The task of the model, with its data set and its loss.
+        recipe: The hyperparameters.
+        start: Makes the model that it starts from, of the best state of the stage before.
+    """
+
+    name: str
+    task: Task[Any]
+    recipe: Recipe
+    start: Callable[[Any], Any]
+
+
 class Blueprint(NamedTuple):
     """How a job makes the model that it trains.
 
@@ -81,12 +97,14 @@ class Blueprint(NamedTuple):
         settle: Fills options in that depend on the vision setup, and checks them.
         images: Whether the model reads images.
         companions: Further models to train for baselines, by name: functions like `build`, of models without images.
+        stages: Makes the stages after the first, of the splits and the options.
     """
 
     build: Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]
     settle: Callable[[dict[str, Any], VisionSetup], None] = lambda settings, vision: None
     images: bool = True
     companions: Mapping[str, Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]] = {}
+    stages: Callable[[Splits[Any], Mapping[str, Any]], Sequence[Stage]] = lambda splits, settings: ()
 
 
 def train(
@@ -139,19 +157,21 @@ def train(
     model.baselines = task.fit_baselines(splits.train)
     resumed = options.resume and checkpoint_in(out).is_file()
     begin(out, settings, faults, keep=resumed, companions=task.companions, tell=tell)
-    same: dict[str, Any] = {"recipe": Recipe.of(settings), "card": card, "settings": lasting(settings), "tell": tell}
+    same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
-        trained = fit(task, model, splits, source=source, out=out, **same)
+        first = Stage("cross-entropy", task, Recipe.of(settings), lambda _: model)
+        stages = [first, *blueprint.stages(splits, settings)]
+        trained, history = fit_stages(stages, splits, source=source, out=out, **same)
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
             baseline = build(splits.train, NO_VISION._replace(precision=vision.precision), settings)
-            fit(task, baseline, splits, source=None, out=out / name, **same)
+            fit(task, baseline, splits, source=None, out=out / name, recipe=Recipe.of(settings), **same)
             trained.model.companions.entries[name] = out / name / "preset"
         if blueprint.companions:
             trained.model.save_preset(out / "preset")
         report = evaluated(task, trained, splits, source, options.seed)
-    report |= {"epoch": trained.epoch, "history": trained.history, "options": settings, "left_out": len(faults)}
+    report |= {"epoch": trained.epoch, "history": history, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     report |= data_digests(splits, source)
     save_report(
@@ -160,6 +180,28 @@ def train(
     add_scores(out / "preset", report)
     tidy(out, task.companions)
     return report
+
+
+def fit_stages(
+    stages: Sequence[Stage], splits: Splits[Any], *, source: ImageSource | None, out: Path, tell: Tell, **same: Any
+) -> tuple[Trained, dict[str, Any]]:
+    """Fits a model stage by stage, and keeps the best state of all in `out/preset`; returns it with the history.
+
+    The history of several stages is by their names. A stage that was finished before a stop is not trained again.
+    """
+    states: dict[str, Trained] = {}
+    for number, (name, task, recipe, start) in enumerate(stages):
+        if number:
+            tell(f"stage {number}: {name}")
+            keras.utils.set_random_seed(recipe.seed)  # it must not depend on when the one before was stopped
+        model = start(states[stages[number - 1].name].model if number else None)
+        folder = out / f"stage-{number}" if number else out
+        states[name] = fit(task, model, splits, source=source, out=folder, recipe=recipe, tell=tell, **same)
+    best = max(states.values(), key=lambda trained: trained.rank)  # the first of equals
+    if len(states) == 1:
+        return best, dict(best.history)
+    best.model.save_preset(out / "preset")
+    return best, {name: trained.history for name, trained in states.items()}
 
 
 def add_scores(preset: Path, report: Mapping[str, Any]) -> None:

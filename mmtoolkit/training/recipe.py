@@ -26,6 +26,7 @@ class Recipe:
         label_smoothing: Probability moved from the right class to all classes.
         averaging: Decay of the moving average of the weights at each step; 0 trains without averaging.
         lookahead: Whether training continues from the averages after each epoch.
+        clip: Largest global norm of the gradient.
         patience: Epochs without a better validation score before training stops.
         checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after the epochs only.
         seed: Random seed of the order.
@@ -37,6 +38,7 @@ class Recipe:
     label_smoothing: float = 0.1
     averaging: float = 0.999
     lookahead: bool = False
+    clip: float = 5.0
     patience: int = 5
     checkpoint_every: int = 200
     seed: int = 0
@@ -56,6 +58,7 @@ class Recipe:
         return adam(
             self.learning_rate,
             steps=steps * self.epochs,
+            clip=self.clip,
             averaging=self.averaging,
             lookahead=steps if self.lookahead else 0,
         )

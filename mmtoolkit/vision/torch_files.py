@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import math
 import pickle
 from pathlib import Path
@@ -98,16 +99,16 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
         ValueError: It is no such file, is damaged, or holds something else than tensors.
     """
     try:
-        with path.open("rb") as file:
-            header = [Names(file).load() for _ in range(3)]  # each reads its own part
-            if header[:2] != [MAGIC, PROTOCOL] or header[2].get("little_endian") is not True:
-                raise ValueError("it does not begin as PyTorch's older files do")
-            entries = Names(file).load()
-            views = {name: entry for name, entry in entries.items() if isinstance(entry, View)}
-            if len(views) < len(entries):
-                raise ValueError("it holds something else than tensors")
-            described = {view.storage.key: view.storage for view in views.values()}
-            storages = read_storages(file, Names(file).load(), described)
+        file = io.BytesIO(path.read_bytes())  # which never makes room for more than there is
+        header = [Names(file).load() for _ in range(3)]  # each reads its own part
+        if header[:2] != [MAGIC, PROTOCOL] or header[2].get("little_endian") is not True:
+            raise ValueError("it does not begin as PyTorch's older files do")
+        entries = Names(file).load()
+        views = {name: entry for name, entry in entries.items() if isinstance(entry, View)}
+        if len(views) < len(entries):
+            raise ValueError("it holds something else than tensors")
+        described = {view.storage.key: view.storage for view in views.values()}
+        storages = read_storages(file, Names(file).load(), described)
         return {name: tensor(storages[view.storage.key], view) for name, view in views.items()}
     except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise ValueError(f"it is no file of tensors ({error})") from error
@@ -120,7 +121,7 @@ def read_storages(file: BinaryIO, keys: list[str], storages: dict[str, Storage])
         size, storage = int.from_bytes(file.read(8), "little"), storages[key]
         if size != storage.size:
             raise ValueError(f"a storage has {size} numbers, not {storage.size}")
-        data = file.read(size * np.dtype(storage.dtype).itemsize)  # no more than the file has
+        data = file.read(size * np.dtype(storage.dtype).itemsize)
         found[key] = np.frombuffer(data, storage.dtype)
         if len(found[key]) != size:
             raise ValueError("it ends too early")

@@ -110,15 +110,16 @@ def main(options: Options) -> int:
 
 def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
     """Makes the stage of self-critical training, where there is a reward."""
-    from mmtoolkit.tasks.rewarded_captioning import RewardedCaptioning, sharpened
+    from mmtoolkit.tasks.self_critical import SelfCritical, sharpened
     from mmtoolkit.training.job import Stage
     from mmtoolkit.training.recipe import Recipe
 
     if not settings["reward"]:
         return []
-    task = RewardedCaptioning(splits.train, settings["reward"])
-    recipe = Recipe.of(settings | {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]})
-    return [Stage("reward", task, replace(recipe, clip=1.0, batch_size=REWARDED), sharpened)]
+    objective = SelfCritical(splits.train, reward=settings["reward"])
+    own = {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]}
+    recipe = replace(Recipe.of(settings), **own, batch_size=REWARDED, clip=1.0)
+    return [Stage("reward", objective, recipe, sharpened)]
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:

@@ -11,7 +11,7 @@ from mmtoolkit.metrics.captions import TOKENIZERS
 from mmtoolkit.metrics.cider import inverse_document_frequency, sentence_cider
 
 Reward = Literal["cider", "bleu", "mix"]
-ENDED = "</s>"  # no tokenizer yields it, for it has no letter between its signs that would be a word
+ENDED = "\n"  # a word that no tokenizer yields
 
 
 class CaptionReward:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from mmtoolkit.evaluation import drawn, images_of
 from mmtoolkit.evaluation.environment import versions
@@ -39,6 +39,18 @@ class Trained(NamedTuple):
     rank: tuple[float, ...]
 
 
+class Objective(Protocol):
+    """What a training minimises: a `Task`, or any object with these two methods of one."""
+
+    def dataset(
+        self, model: Any, records: Sequence[Any], source: Any, *, batch_size: int, seed: int, epoch: int, step: int
+    ) -> Any:
+        """Makes the `tf.data.Dataset` of training batches from a position on."""
+
+    def loss(self, model: Any, label_smoothing: float) -> Any:
+        """Returns the loss that training minimises."""
+
+
 def fit(
     task: Task[Any],
     model: Any,
@@ -47,6 +59,7 @@ def fit(
     source: ImageSource | None,
     out: Path,
     recipe: Recipe,
+    objective: Objective | None = None,
     card: Mapping[str, Any] | None = None,
     settings: Mapping[str, Any] | None = None,
     tell: Tell,
@@ -68,6 +81,7 @@ def fit(
         source: Where features or pixels come from; `None` for a model without images.
         out: Folder of the run.
         recipe: The hyperparameters.
+        objective: What is minimised in place of the task's own loss over people's texts.
         card: What the preset's card has besides scores and versions.
         settings: What the weights depend on besides data and model: a checkpoint of other settings is refused.
         tell: Called with messages, between progress bars.
@@ -76,13 +90,14 @@ def fit(
         InputError: The checkpoint is damaged or of other settings.
         FloatingPointError: The loss or the weights are no longer finite.
     """
+    aim = objective or task
 
     def data(at: Position) -> Any:
         order = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epoch": at.epoch, "step": at.step}
-        return task.dataset(model, splits.train, source, **order)
+        return aim.dataset(model, splits.train, source, **order)
 
     steps = len(data(Position()))
-    model.compile(recipe.optimizer(steps), loss=task.loss(model, recipe.label_smoothing))
+    model.compile(recipe.optimizer(steps), loss=aim.loss(model, recipe.label_smoothing))
     events, notes = Events(out / "logs"), AfterBar(tell)
     shows = source is not None or not model.uses_images
     samples = Samples(task, splits.valid, source, out / "samples", events=events, tell=notes.add) if shows else None

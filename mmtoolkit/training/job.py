@@ -23,7 +23,7 @@ from mmtoolkit.records import digest
 from mmtoolkit.reports import save_report
 from mmtoolkit.run_folder import REPORT, begin, checkpoint_in, is_stopped, lasting, tidy
 from mmtoolkit.task import Task
-from mmtoolkit.training.fitting import Tell, Trained, data_digests, fit, keep_distribution, resumable
+from mmtoolkit.training.fitting import Objective, Tell, Trained, data_digests, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
 
@@ -78,13 +78,13 @@ class Stage(NamedTuple):
 
     Args:
         name: Its name in the report.
-        task: The task of the model, with its data set and its loss.
+        objective: Its data set and its loss.
         recipe: The hyperparameters.
         start: Makes the model that it starts from, of the best state of the stage before.
     """
 
     name: str
-    task: Task[Any]
+    objective: Objective
     recipe: Recipe
     start: Callable[[Any], Any]
 
@@ -161,7 +161,7 @@ def train(
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         first = Stage("cross-entropy", task, Recipe.of(settings), lambda _: model)
         stages = [first, *blueprint.stages(splits, settings)]
-        trained, history = fit_stages(stages, splits, source=source, out=out, **same)
+        trained, history = fit_stages(task, stages, splits, source=source, out=out, **same)
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
@@ -183,20 +183,31 @@ def train(
 
 
 def fit_stages(
-    stages: Sequence[Stage], splits: Splits[Any], *, source: ImageSource | None, out: Path, tell: Tell, **same: Any
+    task: Task[Any],
+    stages: Sequence[Stage],
+    splits: Splits[Any],
+    *,
+    source: ImageSource | None,
+    out: Path,
+    tell: Tell,
+    **same: Any,
 ) -> tuple[Trained, dict[str, Any]]:
     """Fits a model stage by stage, and keeps the best state of all in `out/preset`; returns it with the history.
 
     The history of several stages is by their names. A stage that was finished before a stop is not trained again.
     """
     states: dict[str, Trained] = {}
-    for number, (name, task, recipe, start) in enumerate(stages):
+    for number, (name, objective, recipe, start) in enumerate(stages):
         if number:
             tell(f"stage {number}: {name}")
             keras.utils.set_random_seed(recipe.seed)  # it must not depend on when the one before was stopped
         model = start(states[stages[number - 1].name].model if number else None)
-        folder = out / f"stage-{number}" if number else out
-        states[name] = fit(task, model, splits, source=source, out=folder, recipe=recipe, tell=tell, **same)
+        own: dict[str, Any] = {
+            "out": out / f"stage-{number}" if number else out,
+            "objective": objective,
+            "recipe": recipe,
+        }
+        states[name] = fit(task, model, splits, source=source, tell=tell, **own, **same)
     best = max(states.values(), key=lambda trained: trained.rank)  # the first of equals
     if len(states) == 1:
         return best, dict(best.history)

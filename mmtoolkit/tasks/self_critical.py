@@ -1,4 +1,4 @@
-"""Self-critical training: captioning whose training batches are what the model says, weighted by rewards."""
+"""Self-critical training of captioners: on sampled captions by their rewards, in place of people's captions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from mmtoolkit.metrics import tokenizer_of
 from mmtoolkit.metrics.rewards import CaptionReward, Reward
 from mmtoolkit.records import CaptionRecord
-from mmtoolkit.tasks.captioning import Captioning
 
 if TYPE_CHECKING:
     from mmtoolkit.models import Captioner
@@ -16,25 +15,34 @@ if TYPE_CHECKING:
 TEMPERATURE = 0.6  # at which captions are sampled: at 1 most of them are far from what the search finds
 
 
-class RewardedCaptioning(Captioning):
-    """Captions images, and trains on sampled captions by their rewards in place of people's.
+class SelfCritical:
+    """Makes the batches and the loss of a training by rewards, as `fit` takes an objective.
+
+    Example:
+        >>> objective = SelfCritical(records)
+        >>> objective.reward(records[0].id, [records[0].captions[0]], [True])[0] > 1
+        True
 
     Args:
         records: The training records, whose captions are the references.
         reward: `"cider"`, `"bleu"` or `"mix"`; see `CaptionReward`.
     """
 
-    def __init__(self, records: Sequence[CaptionRecord], reward: Reward) -> None:
+    def __init__(self, records: Sequence[CaptionRecord], *, reward: Reward = "cider") -> None:
         references = {record.id: record.captions for record in records}
         self.reward = CaptionReward(references, kind=reward, tokenize=tokenizer_of(references.values()))
 
     def dataset(self, model: Captioner, records: Sequence[CaptionRecord], source: Any, **order: Any) -> Any:
+        """Makes the `tf.data.Dataset` of sampled captions from a position on."""
         from mmtoolkit.data.sampled import sampled_dataset
 
         return sampled_dataset(model, records, source=source, rewards=self.reward, **order)
 
     def loss(self, model: Captioner, label_smoothing: float) -> Any:
-        return super().loss(model, 0.0)
+        """Returns the cross-entropy without smoothing, whose gradient the batches' weights make that of the reward."""
+        from mmtoolkit.losses import token_loss
+
+        return token_loss(0.0)
 
 
 def sharpened(captioner: Captioner, temperature: float = TEMPERATURE) -> Captioner:

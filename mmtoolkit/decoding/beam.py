@@ -9,9 +9,11 @@ from typing import Any
 import keras
 from keras import ops
 
+from mmtoolkit.decoding.agreement import rerank
 from mmtoolkit.decoding.tokens import BANNED, IMPOSSIBLE, MINUS_INFINITY, Step, forbid, gather_rows, write
 from mmtoolkit.errors import InputError
 
+RERANKS = ("none", "cider", "bleu")
 WIDEST = 1000  # sentences: a wider beam finds no better ones, and its memory grows with it
 
 
@@ -40,6 +42,8 @@ class BeamSearch:
             rounded up; two groups may give the same one.
         diversity: Penalty on a token for each sentence of the earlier groups that continues with it. It guides the
             choice; the scores stay those of the model.
+        rerank: `"cider"` or `"bleu"`: all `width` finished sentences are compared with each other, and those come first
+            that agree with the others most (`agreement.rerank`); `"none"` for the likeliest first.
 
     Returns:
         `ids <int32>[batch, n_best, max_length]`, best first, padded with 0 after `end`, and
@@ -60,6 +64,7 @@ class BeamSearch:
     no_repeat_ngram: int = 0
     groups: int = 1
     diversity: float = 0.5
+    rerank: str = "none"
 
     def __post_init__(self) -> None:
         if not 1 <= self.n_best <= self.width <= WIDEST:
@@ -72,6 +77,8 @@ class BeamSearch:
                 "The groups of a beam share its width evenly; choose a width that is a multiple of them. "
                 f"Received: groups={self.groups}, width={self.width}."
             )
+        if self.rerank not in RERANKS:
+            raise InputError(f"A beam's rerank is one of {', '.join(RERANKS)}. Received: {self.rerank!r}.")
         for name in ("length_penalty", "min_length", "no_repeat_ngram", "diversity"):
             if getattr(self, name) < 0:
                 raise InputError(f"A beam's {name} must not be negative. Received: {getattr(self, name)}.")
@@ -107,7 +114,8 @@ class BeamSearch:
 
         sentences = (batch, groups, size, max_length)
         firsts = ops.reshape(ops.arange(batch * groups) * size, (batch, groups, 1))
-        kept = -(-self.n_best // groups)  # finished sentences of a group
+        wanted = self.n_best if self.rerank == "none" else self.width
+        kept = -(-wanted // groups)  # finished sentences of a group
         only_first = ops.where(ops.arange(size) == 0, 0.0, MINUS_INFINITY)
         first = (
             ops.convert_to_tensor(0, "int32"),
@@ -124,10 +132,11 @@ class BeamSearch:
         scores, places = (
             ops.reshape(ops.concatenate([scores, other], axis=-1), (batch, -1)) for other in (cut, cut - 1e4)
         )
-        _, best = ops.top_k(places, self.n_best)
+        _, best = ops.top_k(places, wanted)
         ids = ops.concatenate([done, ops.reshape(ids, sentences)], axis=-2)
         ids = ops.reshape(ids, (batch, -1, max_length))
-        return gather_rows(ids, best), ops.take_along_axis(scores, best, axis=1)
+        ids, scores = gather_rows(ids, best), ops.take_along_axis(scores, best, axis=1)
+        return (ids, scores) if self.rerank == "none" else rerank(ids, scores, measure=self.rerank, n_best=self.n_best)
 
     def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
         """Forbids tokens that would repeat a run or end too early, in `<float32>[rows, vocabulary]`."""

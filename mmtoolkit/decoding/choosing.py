@@ -21,6 +21,7 @@ def choose_search(
     length_penalty: float | None = None,
     groups: int | None = None,
     diversity: float | None = None,
+    rerank: str | None = None,
     temperature: float | None = None,
     top_k: int | None = None,
     top_p: float | None = None,
@@ -39,6 +40,7 @@ def choose_search(
         length_penalty: As in `BeamSearch`, like `groups` and `diversity`.
         groups: Number of parts of the beam.
         diversity: Penalty that keeps them apart.
+        rerank: Measure of agreement by which the sentences of the beam are ordered.
         temperature: As in `Sample`, like `top_k` and `top_p`.
         top_k: Number of likeliest tokens to sample from.
         top_p: Probability of the likeliest tokens to sample from.
@@ -47,7 +49,7 @@ def choose_search(
     Raises:
         InputError: Options of both kinds are given, one is out of its range, or one would do nothing.
     """
-    beams = given(beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity)
+    beams = given(beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity, rerank=rerank)
     draws = given(temperature=temperature, top_k=top_k, top_p=top_p)
     if draws and beams:
         raise InputError(

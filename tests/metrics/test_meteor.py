@@ -53,7 +53,13 @@ def test_stems_count_six_tenths(meteor_package: Path) -> None:
 
 @pytest.mark.parametrize(
     ("word", "other"),
-    [("man", "guy"), ("guy", "fellow"), ("hounds", "dog"), ("men", "guy")],  # the last: a rule, and an exception
+    [
+        ("man", "guy"),
+        ("guy", "fellow"),
+        ("hounds", "dog"),
+        ("men", "guy"),
+        ("mice", "rodent"),
+    ],  # the last: an exception
 )
 def test_synonyms_count_eight_tenths(meteor_package: Path, word: str, other: str) -> None:
     share = (0.75 + 0.8 * 0.75) / (3 * 0.75)
@@ -77,6 +83,11 @@ def test_a_paraphrase_works_in_both_directions(meteor_package: Path) -> None:
     """The table has "two men" to "a pair of men" and not back; whole sentences have no penalty."""
     assert score("two men", "a pair of men") == pytest.approx(60)
     assert score("a pair of men", "two men") == pytest.approx(60)
+
+
+def test_a_word_is_matched_once(meteor_package: Path) -> None:
+    """Here "on top of" is a paraphrase of "over", or "top" is equal: not both."""
+    assert score("over top here", "on top of there") == pytest.approx(by_formula(0.75 / 2.25, 0.75 / 2, 1))
 
 
 def test_the_best_reference_counts(meteor_package: Path) -> None:
@@ -183,9 +194,10 @@ def test_the_best_of_all_alignments_is_found() -> None:
 
 
 def test_an_equal_word_is_preferred_to_a_synonym() -> None:
-    data = sentence_data("ab", {"a": {1}, "b": {1}})
-    matches = find_matches(index_sentence(["b", "a"], data), index_sentence(["a"], data), data)
-    assert alignment.align(matches, 2).matches == [Match(0, 0, 1, 1, 1)]
+    """Though the synonym would make one chunk of both words."""
+    data = sentence_data("abc", {"a": {1}, "b": {1}})
+    matches = find_matches(index_sentence(["c", "b", "a"], data), index_sentence(["c", "a"], data), data)
+    assert alignment.align(matches, 3) == ([Match(0, 0, 1, 0, 1), Match(0, 1, 1, 2, 1)], 2)
 
 
 def test_of_many_places_the_nearest_are_kept() -> None:
@@ -229,7 +241,9 @@ def test_no_package(meteor_package: Path, monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.parametrize("name", ["meteor-1.5.jar", "data/paraphrase-en.gz"])
 def test_a_package_without_a_file(meteor_package: Path, name: str) -> None:
     (meteor_package / "meteor" / name).unlink()
-    with pytest.raises(InputError, match=f"none with meteor/{name};"):
+    with pytest.raises(
+        InputError, match=f"^METEOR expects the package pycocoevalcap. Received: none with meteor/{name};"
+    ):
         score("a", "a")
 
 

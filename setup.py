@@ -55,12 +55,13 @@ setup(
             "tensorflow-serving-api>=2.19",
             "waitress>=3",
             "huggingface-hub>=0.34",
+            "snowballstemmer>=1.2.1,<3",
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
         "heic": ["pillow-heif>=0.20"],
         "serving": ["tensorflow-serving-api>=2.19", "waitress>=3"],  # gRPC and the warm-up, and the development server
         "hub": ["huggingface-hub>=0.34"],  # shares presets
-        "metrics-java": ["pycocoevalcap>=1.2"],
+        "meteor": ["pycocoevalcap>=1.2", "snowballstemmer>=1.2.1,<3"],  # the data; 3 stems otherwise than METEOR 1.5
         "docs": ["mkdocs>=1.6,<2", "mkdocs-material>=9.5", "mkdocs-static-i18n>=1.3", "mkdocstrings[python]>=1"],
     },
 )

@@ -24,8 +24,8 @@ NOTES = {
     "namex": "Apache-2.0, by its file LICENSE",
     "pillow_heif": "its wheel carries libheif and libde265 (LGPL-3), and libx265 (GPL-2), an encoder that is not used: "
     "whoever passes the wheel on, or an image with it, does so under GPL-2; only with the extra `heic`",
-    "pycocoevalcap": "its Java programs have licences of their own, GPL and AGPL among them; only with the extra "
-    "`metrics-java`, which the image lacks",
+    "pycocoevalcap": "its Java programs, of which METEOR's data is read, have licences of their own, GPL and AGPL "
+    "among them; only with the extra `meteor`, which the image lacks",
     "tqdm": "parts under MPL-2.0: whoever changes those files publishes the change; only with the extra `hub`",
 }
 

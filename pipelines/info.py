@@ -21,7 +21,7 @@ EXTRAS = {
     "heic": "pillow_heif",
     "serving": "waitress",
     "hub": "huggingface_hub",
-    "metrics-java": "pycocoevalcap",
+    "meteor": "pycocoevalcap",
 }
 DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "XLA_FLAGS": "", "KERAS_BACKEND": ""}
 OWNERS = {"default": "default", "mmtoolkit": "set by mmtoolkit: the share of the cores", "user": "yours"}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import chain
 from json import dumps
@@ -18,8 +17,9 @@ from mmtoolkit.metrics import (
     caption_statistics,
     corpus_scores,
     in_words,
+    meteor_scores,
+    meteor_statistics,
     signature,
-    start_meteor,
     totals,
     unique_share,
 )
@@ -39,7 +39,7 @@ class Options(Printing):
         tokenize: ptb as in published scores (lower case, no punctuation), char with each character of scripts without
             spaces apart, or none for words between blanks.
         intervals: Print the 95 % confidence interval of each score, from 1,000 bootstrap resamples of the images.
-        meteor: Score METEOR too; needs Java and the extra metrics-java.
+        meteor: Score METEOR too, for captions in English; needs the extra meteor.
     """
 
     hypotheses: Path
@@ -90,17 +90,15 @@ def scored(
     """Computes the report: scores, their intervals where wanted, the share of unique captions, how all was computed."""
     scores: dict[str, float] = {}
     intervals: dict[str, Interval] = {}
-    with ExitStack() as stack:
-        measures: list[tuple[Statistics, Score]] = [
-            (caption_statistics(captions, references, tokenize=tokenize), corpus_scores)
-        ]
-        if meteor:
-            judge = stack.enter_context(start_meteor())
-            pairs = zip(*in_words(captions, references, tokenize=tokenize), strict=True)
-            measures.append(([judge.statistics(words, others) for words, others in pairs], judge.scores))
-        for statistics, score in measures:
-            scores |= score(totals(statistics))
-            intervals |= bootstrap(statistics, score) if bootstrap else {}
+    measures: list[tuple[Statistics, Score]] = [
+        (caption_statistics(captions, references, tokenize=tokenize), corpus_scores)
+    ]
+    if meteor:
+        words = in_words(captions, references, tokenize=tokenize)
+        measures.append((meteor_statistics(*words), meteor_scores))
+    for statistics, score in measures:
+        scores |= score(totals(statistics))
+        intervals |= bootstrap(statistics, score) if bootstrap else {}
     return {
         "scores": scores,
         **({"intervals": intervals} if bootstrap else {}),

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
-import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -71,47 +72,30 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-STAND_IN = """#!{python}
-import os, sys
-open({log!r}, "a").write(" ".join(sys.argv[1:]) + "\\n")
-behaviour = os.environ.get("STAND_IN", "")
-if behaviour == "dies":
-    sys.exit("Error: no memory")
-for number, line in enumerate(sys.stdin, 1):
-    if behaviour == "dies later" and number > 1:
-        sys.exit("Exception: too much")
-    if behaviour == "babbles":
-        print("Usage: java", flush=True)
-        continue
-    kind, *sentences = line.rstrip("\\n").split(" ||| ")
-    if kind == "SCORE":
-        *references, words = (sentence.split() for sentence in sentences)
-        right = max(len(set(words) & set(reference)) for reference in references)
-        print(float(right), float(len(words)), flush=True)
-    else:
-        entries = [[float(number) for number in entry.split()] for entry in sentences]
-        for right, said in [*entries, [sum(column) for column in zip(*entries)]]:
-            print(right / max(1, said), flush=True)
-"""
+METEOR = {  # a few lines in the form of each file in METEOR's jar
+    "function/english.words": "a\nthe\non\nof\n",
+    "nonbreaking/english.prefixes": "# titles\n\nMr\nNo #NUMERIC_ONLY#\n",
+    "synonym/english.exceptions": "mouse\nmice\n",
+    "synonym/english.synsets": "man\n1 2\nguy\n2 3\nfellow\n3\ndog\n5\nhound\n5\nmouse\n7\nrodent\n7\n",
+}
+PARAPHRASES = [("on top of", "over"), ("over", "on top of"), ("two men", "a pair of men"), ("dog", "dog park")]
 
 
 @pytest.fixture
-def stand_in_meteor(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A `java` and a package that stand in for METEOR: its score is the share of words that a reference has.
+def meteor_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A package with a few lines of data in the place of METEOR's; neither it nor a part of it can be imported.
 
-    The package cannot be imported, nor can any part of it. Returns the file where each start leaves its
-    arguments, a line.
+    Returns its folder.
     """
-    folder = tmp_path / "stand_in"
-    package, log, java = folder / "pycocoevalcap", folder / "starts.txt", folder / "bin" / "java"
-    for part in ("meteor", "spice"):
-        (package / part).mkdir(parents=True)
+    package = tmp_path / "stand_in" / "pycocoevalcap"
+    for part in ("", "meteor", "spice"):
+        (package / part).mkdir(parents=True, exist_ok=True)
         (package / part / "__init__.py").write_text("raise RuntimeError('imported')", encoding="utf-8")
-    (package / "__init__.py").write_text("raise RuntimeError('imported')", encoding="utf-8")
-    (package / "meteor" / "meteor-1.5.jar").touch()
-    java.parent.mkdir()
-    java.write_text(STAND_IN.format(python=sys.executable, log=str(log)), encoding="utf-8")
-    java.chmod(0o755)
-    monkeypatch.syspath_prepend(str(folder))
-    monkeypatch.setenv("PATH", str(java.parent), prepend=os.pathsep)
-    return log
+    with zipfile.ZipFile(package / "meteor" / "meteor-1.5.jar", "w") as jar:
+        for name, text in METEOR.items():
+            jar.writestr(name, text)
+    (package / "meteor" / "data").mkdir()
+    with gzip.open(package / "meteor" / "data" / "paraphrase-en.gz", "wt", encoding="utf-8") as table:
+        table.writelines(f"0.5\n{phrase}\n{paraphrase}\n" for phrase, paraphrase in PARAPHRASES)
+    monkeypatch.syspath_prepend(str(package.parent))
+    return package

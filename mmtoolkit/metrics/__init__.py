@@ -1,4 +1,4 @@
-"""Metrics of captions and answers: pure Python, strings in, numbers out; only METEOR needs Java."""
+"""Metrics of captions and answers: pure Python, strings in, numbers out."""
 
 from mmtoolkit.metrics.bleu import bleu
 from mmtoolkit.metrics.calibration import calibration, calibration_error
@@ -15,7 +15,7 @@ from mmtoolkit.metrics.cider import cider
 from mmtoolkit.metrics.derangement import derangement
 from mmtoolkit.metrics.diversity import known_share, mean_words, repeated_share, unique_share
 from mmtoolkit.metrics.intervals import Bootstrap, paired
-from mmtoolkit.metrics.meteor import start_meteor
+from mmtoolkit.metrics.meteor import meteor, meteor_scores, meteor_statistics
 from mmtoolkit.metrics.rouge import rouge_l
 from mmtoolkit.metrics.signature import signature
 from mmtoolkit.metrics.tokenizer import char_tokenize, ptb_tokenize
@@ -60,7 +60,9 @@ __all__ = [
     "score_answers",
     "score_captions",
     "signature",
-    "start_meteor",
+    "meteor",
+    "meteor_scores",
+    "meteor_statistics",
     "tokenizer_of",
     "totals",
     "most_frequent_answer",

@@ -13,7 +13,7 @@ import pytest
 
 from mmtoolkit import __version__
 from mmtoolkit.cli import command
-from mmtoolkit.metrics import confidence_intervals, score_captions
+from mmtoolkit.metrics import confidence_intervals, in_words, meteor, score_captions
 from mmtoolkit.pipelines import score
 
 SCRIPT = Path(__file__).resolve().parents[2] / "pipelines" / "score.py"
@@ -146,29 +146,32 @@ def test_the_share_of_unique_captions(job: Run) -> None:
     assert report["unique_captions"] == 75 and "unique" not in report["scores"] and "intervals" not in report
 
 
-def test_meteor_is_scored_beside_the_others(job: Run, stand_in_meteor: Path) -> None:
-    """The stand-in's METEOR is the share of words that a reference has, and gets our words: lower case, no stops."""
+def test_meteor_is_scored_beside_the_others(job: Run, meteor_package: Path) -> None:
+    """It gets our words: lower case, no stops."""
     words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--meteor"
     report = json.loads(job(*words, "--json")[1])
-    assert report["scores"] == SCORES | {"METEOR": pytest.approx(100 * (2 + 5) / (3 + 6))}
+    said, wanted = in_words(SAID, WANTED, tokenize="ptb")
+    assert report["scores"] == SCORES | {"METEOR": pytest.approx(meteor(said, wanted))}
     assert list(report["scores"])[-1] == "METEOR" and "|METEOR:1.5-en-norm|" in report["signature"]
     report = json.loads(job(*words, "--json", "--intervals")[1])
-    assert report["intervals"]["METEOR"] == pytest.approx([100 * 2 / 3, 100 * 5 / 6])  # one image twice, or the other
-    assert len(stand_in_meteor.read_text(encoding="utf-8").splitlines()) == 2
-    assert job(*words)[1].splitlines()[-2].split() == ["METEOR", "77.78"]
+    alone = [meteor([hypothesis], [others]) for hypothesis, others in zip(said, wanted, strict=True)]
+    assert report["intervals"]["METEOR"] == pytest.approx(sorted(alone))  # one image twice, or the other
+    assert job(*words)[1].splitlines()[-2].split()[0] == "METEOR"
 
 
-def test_meteor_without_java_or_package(job: Run, stand_in_meteor: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--meteor"
-    monkeypatch.setenv("STAND_IN", "dies")
-    failures = [job(*words)]
+def test_meteor_needs_no_java(job: Run, meteor_package: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
-    failures.append(job(*words))
-    (stand_in_meteor.parent / "pycocoevalcap" / "meteor" / "meteor-1.5.jar").unlink()
-    monkeypatch.setenv("PATH", str(stand_in_meteor.parent / "bin"))
-    failures.append(job(*words))
-    for (code, out, err), said in zip(failures, ["no memory", "install Java", "pip install"], strict=True):
-        assert (code, out, err.count("\n")) == (2, "", 1) and err.startswith("error: METEOR expects") and said in err
+    monkeypatch.setattr("subprocess.Popen", None)
+    words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--meteor"
+    assert job(*words)[0] == 0
+
+
+def test_meteor_without_its_data(job: Run, meteor_package: Path) -> None:
+    words = "--hypotheses", job.file("h.json", RESULTS), "--references", job.file("r.json", ANNOTATIONS), "--meteor"
+    (meteor_package / "meteor" / "meteor-1.5.jar").unlink()
+    code, out, err = job(*words)
+    assert (code, out, err.count("\n")) == (2, "", 1)
+    assert err.startswith("error: METEOR expects") and "pip install '.[meteor]'" in err
 
 
 def test_tokenize_none_takes_the_words_as_they_are(job: Run) -> None:

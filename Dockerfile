@@ -8,7 +8,7 @@ ARG PYTHON_IMAGE=python:3.11.14-slim-bookworm@sha256:65a93d69fa75478d554f4ad27c8
 FROM ${PYTHON_IMAGE}
 
 # heic brings libx265, which is under GPL-2: docs/licences.md
-ARG EXTRAS=heic,hub,plots,serving
+ARG EXTRAS=heic,hub,lite,plots,serving
 
 WORKDIR /source
 COPY docker/constraints.txt ./

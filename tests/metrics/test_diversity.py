@@ -6,7 +6,7 @@ import pytest
 
 import mmtoolkit
 from mmtoolkit.errors import InputError
-from mmtoolkit.metrics import known_share, mean_words, repeated_share, unique_share
+from mmtoolkit.metrics import broken_share, known_share, mean_words, repeated_share, unique_share
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,14 @@ def test_the_mean_length_counts_words_only() -> None:
     assert mean_words(["A dog runs, fast.", "a dog", ""]) == 2
 
 
-@pytest.mark.parametrize("measure", [repeated_share, mean_words, lambda captions: known_share(captions, ["a"])])
+def test_captions_that_break_off() -> None:
+    captions = ["a man in a", "A man in a hat.", "a dog jumps over .", "two boys are", "a dog jumps up", ""]
+    assert broken_share(captions) == 50.0
+
+
+@pytest.mark.parametrize(
+    "measure", [broken_share, repeated_share, mean_words, lambda captions: known_share(captions, ["a"])]
+)
 def test_nothing_has_no_measure(measure: object) -> None:
     with pytest.raises(InputError, match="at least one caption. Received: none"):
         measure([])  # type: ignore[operator]

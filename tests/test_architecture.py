@@ -24,6 +24,7 @@ LEAVES = {
     "files",
     "backbones",
     "compiled",
+    "efficientnet_lite",
     "machine",
     "task",
     "installation",
@@ -47,6 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "task": set(),  # the vocabulary of every job
     "records": {"html"},
     "backbones": set(),
+    "efficientnet_lite": set(),
     "compiled": set(),
     "machine": set(),
     "installation": set(),
@@ -76,7 +78,7 @@ ARROWS: dict[str, set[str]] = {
     "presets": {"text", "vision"},  # files only; a model turns them into itself
     "run_folder": {"readers"},
     "models": BELOW_MODELS | {"presets", "readers", "pictures"},
-    "data": {"readers", "text", "vision"},
+    "data": {"decoding", "readers", "text", "vision"},
     "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
     "monitoring": {"pictures", "vision"},  # not training: what is monitored and who monitors stay apart
     "training": {"data", "evaluation", "models", "monitoring", "presets", "readers", "reports", "vision", "run_folder"},
@@ -111,9 +113,10 @@ PURE_PYTHON = {
     "labelling",
     "mmtoolkit",
 }
-KERAS_ONLY = {"backbones", "layers", "decoding", "losses", "models"}
+KERAS_ONLY = {"backbones", "efficientnet_lite", "layers", "decoding", "losses", "models"}
 TENSORFLOW = {"tensorflow", "tensorflow_text"}
 OTHER_FRAMEWORKS = {"torch", "jax", "pycocoevalcap"}
+WRITES_PICKLES = "tests/vision/test_torch_files.py"  # to show that they are refused
 PICKLES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "shelve", "marshal"}
 VAGUE_NAMES = {"utils", "util", "common", "helpers", "helper", "misc"}
 
@@ -295,7 +298,7 @@ def pickles(house: House) -> Iterator[str]:
     for module in modules_under(house.root, "mmtoolkit", "pipelines", "tests", "benchmarks"):
         for node in ast.walk(module.tree):
             for name in house.names_imported(module, node):
-                if name.split(".")[0] in PICKLES:
+                if name.split(".")[0] in PICKLES and module.path != WRITES_PICKLES:
                     yield f"{module.path}:{node.lineno}: {name} runs code from files"  # type: ignore[attr-defined]
             if isinstance(node, ast.keyword) and node.arg == "allow_pickle" and ast.unparse(node.value) != "False":
                 yield f"{module.path}:{node.lineno}: allow_pickle may only be False"

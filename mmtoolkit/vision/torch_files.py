@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-import pickle
+import pickletools
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -44,13 +44,6 @@ class View(NamedTuple):
     strides: tuple[int, ...]
 
 
-class Entries(dict[str, Any]):
-    """Tensors by name; what else PyTorch attaches to them is left out."""
-
-    def __setstate__(self, state: Any) -> None:
-        """Ignores the version numbers of modules."""
-
-
 def view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
     """Describes a tensor, in place of PyTorch's function of the same arguments.
 
@@ -65,28 +58,102 @@ def view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
     return View(storage, offset, tuple(shape), tuple(strides))
 
 
-KNOWN = {
-    ("collections", "OrderedDict"): Entries,
-    ("torch._utils", "_rebuild_tensor_v2"): view,
-    **{("torch", name): name for name in DTYPES},
+def storage(pid: Any) -> Storage:
+    """Describes a storage by what PyTorch identifies it with.
+
+    Raises:
+        ValueError: It is of a kind that is not known.
+    """
+    kind, name, key, _, size, part = pid
+    if kind != "storage" or name not in DTYPES or type(size) is not int or part is not None:
+        raise ValueError("a storage of an unknown kind")
+    return Storage(str(key), DTYPES[name], size)
+
+
+KNOWN: dict[str, Any] = {
+    "collections OrderedDict": dict,
+    "torch._utils _rebuild_tensor_v2": view,
+    **{f"torch {name}": name for name in DTYPES},
 }
+CALLED = (dict, view)
 
 
-class Names(pickle.Unpickler):
-    """Unpickles dictionaries, numbers, texts and tensors' descriptions; anything else is refused."""
+def load(file: BinaryIO) -> Any:
+    """Reads one pickle of dictionaries, lists, tuples, numbers, texts and tensors' descriptions, by its opcodes.
 
-    def find_class(self, module: str, name: str) -> Any:
-        """Returns what stands for a name of PyTorch."""
-        if (module, name) not in KNOWN:
-            raise pickle.UnpicklingError(f"{module}.{name} is no part of a tensor")
-        return KNOWN[module, name]
+    Raises:
+        ValueError: It has an opcode or a name that none of these needs.
+    """
+    stack: list[Any] = []
+    memo: dict[Any, Any] = {}
+    value: Any
+    for opcode, value, _ in pickletools.genops(file):
+        match opcode.name:
+            case "PROTO":
+                pass
+            case "STOP":
+                return stack.pop()
+            case "LONG1" | "BININT" | "BININT1" | "BININT2" | "BINUNICODE":
+                stack.append(value)
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
+                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[opcode.name]())
+            case "MARK":
+                stack.append(MARK)
+            case "BINPUT" | "LONG_BINPUT":
+                memo[value] = stack[-1]
+            case "BINGET" | "LONG_BINGET":
+                stack.append(memo[value])
+            case "TUPLE" | "SETITEMS" | "APPENDS":
+                collect(stack, opcode.name)
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                count = int(opcode.name[-1])
+                stack[-count:] = [tuple(stack[-count:])]
+            case "APPEND":
+                stack[-2].append(stack.pop())
+            case "SETITEM":
+                key, entry = stack[-2:]
+                del stack[-2:]
+                stack[-1][key] = entry
+            case "BUILD":
+                stack.pop()  # the version numbers of modules
+            case "GLOBAL":
+                stack.append(KNOWN[value] if value in KNOWN else unknown(value))
+            case "BINPERSID":
+                stack.append(storage(stack.pop()))
+            case "REDUCE":
+                arguments = stack.pop()
+                stack.append(call(stack.pop(), arguments))
+            case _:
+                unknown(opcode.name)
+    raise ValueError("it ends too early")
 
-    def persistent_load(self, pid: Any) -> Storage:
-        """Returns the description of a storage."""
-        kind, name, key, _, size, part = pid
-        if kind != "storage" or name not in DTYPES or type(size) is not int or part is not None:
-            raise pickle.UnpicklingError("a storage of an unknown kind")
-        return Storage(str(key), DTYPES[name], size)
+
+MARK = object()
+
+
+def collect(stack: list[Any], name: str) -> None:
+    """Puts what is above the last mark into a tuple, or into the dictionary or list below the mark."""
+    at = len(stack) - 1 - stack[::-1].index(MARK)
+    items = stack[at + 1 :]
+    del stack[at:]
+    if name == "TUPLE":
+        stack.append(tuple(items))
+    elif name == "APPENDS":
+        stack[-1].extend(items)
+    else:
+        stack[-1].update(zip(items[::2], items[1::2], strict=True))
+
+
+def call(function: Any, arguments: Any) -> Any:
+    """Calls one of the two functions that tensors are made by."""
+    return function(*arguments) if any(function is known for known in CALLED) else unknown(f"{function}")
+
+
+def unknown(name: str) -> Any:
+    """Raises ValueError for what is no part of a tensor."""
+    raise ValueError(f"{name} is no part of a tensor")
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -100,17 +167,17 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
     """
     try:
         file = io.BytesIO(path.read_bytes())  # which never makes room for more than there is
-        header = [Names(file).load() for _ in range(3)]  # each reads its own part
+        header = [load(file) for _ in range(3)]  # each reads its own part
         if header[:2] != [MAGIC, PROTOCOL] or header[2].get("little_endian") is not True:
             raise ValueError("it does not begin as PyTorch's older files do")
-        entries = Names(file).load()
+        entries = load(file)
         views = {name: entry for name, entry in entries.items() if isinstance(entry, View)}
         if len(views) < len(entries):
             raise ValueError("it holds something else than tensors")
         described = {view.storage.key: view.storage for view in views.values()}
-        storages = read_storages(file, Names(file).load(), described)
+        storages = read_storages(file, load(file), described)
         return {name: tensor(storages[view.storage.key], view) for name, view in views.items()}
-    except (pickle.UnpicklingError, EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError) as error:
+    except (EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError) as error:
         raise ValueError(f"it is no file of tensors ({error})") from error
 
 

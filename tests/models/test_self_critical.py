@@ -89,3 +89,13 @@ def test_a_stopped_training_goes_on_to_the_bit(
             run(tmp_path / "stopped")
     for one, other in zip(whole, run(tmp_path / "stopped"), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_random_numbers_keep_their_digits_in_bfloat16(drawings: list[mm.CaptionRecord], beginner: mm.Captioner) -> None:
+    """With 8 bits of them, the tokens that come after 255 of 256 parts of the probability would never be drawn."""
+    half = beginner.bare(dtype="mixed_bfloat16")
+    pixels = half.image_source().read([record.image for record in drawings])
+    uniforms = np.random.default_rng(3).random((len(drawings), half.max_length)).astype("float32")
+    inputs = {"images": pixels, "uniforms": uniforms}
+    direct, _ = half.search({name: keras.ops.convert_to_tensor(value) for name, value in inputs.items()}, Sample(2.0))
+    np.testing.assert_array_equal(half.searched(inputs, Sample(2.0))[0], np.asarray(direct))

@@ -20,7 +20,8 @@ class SearchGraph(KerasModel):
     """Wraps the search of a model as a model of its own, without weights, so that the backend makes a graph of it."""
 
     def __init__(self, task: Any, decoding: Search, *, fused: bool) -> None:
-        super().__init__(name="search", dtype=task.dtype_policy, autocast=False)  # random numbers keep their digits
+        super().__init__(name="search", dtype=task.dtype_policy)
+        self.autocast = False  # random numbers keep their digits
         self.task, self.decoding, self.fused = task, decoding, fused
         self.jit_compile = False  # nearly every batch to search has a shape of its own, which XLA would compile anew
 

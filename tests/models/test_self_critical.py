@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -91,11 +92,18 @@ def test_a_stopped_training_goes_on_to_the_bit(
         np.testing.assert_array_equal(one, other)
 
 
+@dataclass(frozen=True)
+class Echo:
+    """Returns its random numbers in place of sentences."""
+
+    def __call__(self, step: Any, state: Any, *, uniforms: Any, **same: Any) -> tuple[Any, Any]:
+        return keras.ops.expand_dims(uniforms, 1), uniforms[:, :1]
+
+
 def test_random_numbers_keep_their_digits_in_bfloat16(drawings: list[mm.CaptionRecord], beginner: mm.Captioner) -> None:
-    """With 8 bits of them, the tokens that come after 255 of 256 parts of the probability would never be drawn."""
+    """With 8 bits of them, what comes after 255 of 256 parts of the probability would never be sampled."""
     half = beginner.bare(dtype="mixed_bfloat16")
     pixels = half.image_source().read([record.image for record in drawings])
     uniforms = np.random.default_rng(3).random((len(drawings), half.max_length)).astype("float32")
-    inputs = {"images": pixels, "uniforms": uniforms}
-    direct, _ = half.search({name: keras.ops.convert_to_tensor(value) for name, value in inputs.items()}, Sample(2.0))
-    np.testing.assert_array_equal(half.searched(inputs, Sample(2.0))[0], np.asarray(direct))
+    echo: Any = Echo()
+    np.testing.assert_array_equal(half.searched({"images": pixels, "uniforms": uniforms}, echo)[0][:, 0], uniforms)

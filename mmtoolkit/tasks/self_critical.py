@@ -34,13 +34,17 @@ class SelfCritical:
         self.reward = CaptionReward(references, kind=reward, tokenize=tokenizer_of(references.values()))
 
     def dataset(self, model: Captioner, records: Sequence[CaptionRecord], source: Any, **order: Any) -> Any:
-        """Makes the `tf.data.Dataset` of sampled captions from a position on."""
+        """Makes the `tf.data.Dataset` of sampled captions from a position on.
+
+        Raises:
+            InputError: The captioner has hard attention.
+        """
         from mmtoolkit.data.sampled import sampled_dataset
 
         if model.decoder.attention_name == "hard":
             raise InputError(
-                "Captions are rewarded where attention has a gradient. Received: a captioner with attention='hard', "
-                "whose locations are rewarded for captions that people wrote; train one with attention='bahdanau'."
+                "Self-critical training is of a captioner with soft attention. Received: one with attention='hard', "
+                "whose own reward is for captions that people wrote; train one with attention='bahdanau'."
             )
         return sampled_dataset(model, records, source=source, rewards=self.reward, **order)
 

@@ -22,7 +22,7 @@ from mmtoolkit.layers.attention import EXPECTED, NUMBERS, HardAttention
 from mmtoolkit.layers.deferred import Direct
 from mmtoolkit.models.captioner import log_likelihood
 from mmtoolkit.presets import seal
-from mmtoolkit.tasks.rewarded_captioning import RewardedCaptioning
+from mmtoolkit.tasks.self_critical import SelfCritical
 from mmtoolkit.text import END, START
 from mmtoolkit.training.checkpoints import Checkpoints, variables
 
@@ -332,8 +332,8 @@ def test_the_served_graph_attends_as_the_preset(make_captioner: Any, tmp_path: P
 def test_captions_are_not_rewarded_with_it(tmp_path: Path) -> None:
     records = [mm.CaptionRecord(tmp_path / "0.png", "0", ("a b c",))]
     order = {"batch_size": 1, "seed": 0, "epoch": 0, "step": 0}
-    with pytest.raises(mm.InputError, match=r"Received: a captioner with attention='hard'.*'bahdanau'\.$"):
-        RewardedCaptioning(records, "bleu").dataset(make(), records, None, **order)
+    with pytest.raises(mm.InputError, match=r"Received: one with attention='hard'.*'bahdanau'\.$"):
+        SelfCritical(records, reward="bleu").dataset(make(), records, None, **order)
 
 
 def test_a_question_answerer_has_no_such_option() -> None:

@@ -89,7 +89,8 @@ def locations(weights: Any, draws: Any = None) -> Any:
     draws = ops.expand_dims(draws, -1)
     cumulated = ops.cumsum(weights, axis=-1)
     reached = cumulated > ops.cast(draws, "float32") / NUMBERS * cumulated[..., -1:]
-    first = ops.argmax(ops.logical_and(reached, weights > 0), axis=-1)  # never a masked one
+    # Never a masked one, also where a sum in parallel rounds to a little more there.
+    first = ops.argmax(ops.logical_and(reached, weights > 0), axis=-1)
     return ops.where(draws == EXPECTED, weights, ops.one_hot(first, regions, dtype="float32"))
 
 

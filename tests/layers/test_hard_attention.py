@@ -73,6 +73,13 @@ def test_regions_are_drawn_as_often_as_they_are_likely() -> None:
         assert weights[np.asarray(locations(weights, np.int32(first_and_last))).argmax()] > 0
 
 
+def test_a_masked_region_is_not_drawn_by_rounding(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A parallel sum, as of a GPU, may grow a little where nothing is added."""
+    monkeypatch.setattr(attention_module.ops, "cumsum", lambda x, axis: np.array([0.5, 0.5000001, 1.0], "float32"))
+    weights = np.array([0.5, 0.0, 0.5], "float32")
+    assert np.asarray(locations(weights, np.int32(NUMBERS // 2))).tolist() == [0.0, 0.0, 1.0]
+
+
 def test_half_of_the_sentences_get_the_expectation_throughout() -> None:
     draws = np.asarray(HardAttention(4).draw(np.zeros((4000, 3), "int32")))
     expected = draws == EXPECTED

@@ -33,7 +33,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     Args:
         data: A folder of Flickr8k, Flickr30k or COCO captions, Karpathy's JSON, or a CSV or JSONL file (or its folder)
             with the columns image, caption[, split].
-        attention: bahdanau; mean, the mean of all regions at every step; or none, that mean as the first input.
+        attention: bahdanau; hard, one region alone for each word; mean, the mean of all regions at every step; or none,
+            that mean as the first input.
         layers: Number of stacked cells: with 2, the lower one reads the words and attends, the upper one predicts.
         tie_output: Share the word vectors of input and output.
         dropout: Share of word vectors and outputs dropped while training.
@@ -53,7 +54,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
             100 characters with --level char.
     """
 
-    attention: Literal["bahdanau", "mean", "none"] = "bahdanau"
+    attention: Literal["bahdanau", "hard", "mean", "none"] = "bahdanau"
     tie_output: bool = False
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
@@ -70,10 +71,15 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     def check(self) -> None:
         """Checks each option, and that none contradicts another."""
         super().check()
-        if self.layer == "fc2" and self.attention == "bahdanau":
+        if self.layer == "fc2" and self.attention in ("bahdanau", "hard"):
             raise mm.InputError(
-                "--layer fc2 gives one vector, which leaves attention no choice. Received: --attention bahdanau; "
-                "add --attention mean or none."
+                "--layer fc2 gives one vector, which leaves attention no choice. Received: --attention "
+                f"{self.attention}; add --attention mean or none."
+            )
+        if self.reward and self.attention == "hard":
+            raise mm.InputError(
+                f"--reward {self.reward} is for captions, hard attention has a reward of its own. Received: both; "
+                "leave one of them out."
             )
         if self.reward and self.tie_output:
             raise mm.InputError(

@@ -1,6 +1,6 @@
 """Layers that know neither words nor files; `keras.ops` only."""
 
-from mmtoolkit.layers.attention import BahdanauAttention, additive_attention
+from mmtoolkit.layers.attention import BahdanauAttention, HardAttention, additive_attention
 from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
 from mmtoolkit.layers.crop import RegionCrop, RegionPool
 from mmtoolkit.layers.decoder import AttentionDecoder
@@ -17,6 +17,7 @@ __all__ = [
     "BahdanauAttention",
     "Fusion",
     "GRUCell",
+    "HardAttention",
     "LSTMCell",
     "Memory",
     "RNNCell",

@@ -10,7 +10,7 @@ import numpy as np
 from keras import ops
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers.attention import make_attention
+from mmtoolkit.layers.attention import ADDITIVE, make_attention
 from mmtoolkit.layers.cells import Cell, cell_name, cell_named
 from mmtoolkit.layers.decoder_training import kernel_inputs, training_engine
 from mmtoolkit.layers.deferred import DIRECT, Direct
@@ -49,9 +49,9 @@ class AttentionDecoder(keras.layers.Layer):
         layers: 1, as in Show, Attend and Tell: the old state attends. 2, as in Anderson et al. 2018: a first cell reads
             the word and the top state, attends with its new state, and a second one reads the context. Each further
             cell reads the output of the one below it.
-        attention: `"bahdanau"`; `"mean"`: the context is always the mean of the memory; `"none"`: that mean, or a
-            condition, is read once, before START (Vinyals et al. 2015), or there is no memory at all; or a layer of
-            your own, as of `OwnAttention`.
+        attention: `"bahdanau"`; `"hard"`, to one region alone (`HardAttention`); `"mean"`: the context is always the
+            mean of the memory; `"none"`: that mean, or a condition, is read once, before START (Vinyals et al. 2015),
+            or there is no memory at all; or a layer of your own, as of `OwnAttention`.
         embedding_dim: Width of the word vectors.
         attention_units: Width in which state and regions are compared; `units` by default.
         word_in_query: Whether one layer makes its query of the word just read too, not of the old state alone as in the
@@ -139,7 +139,7 @@ class AttentionDecoder(keras.layers.Layer):
         attends, reads, deep = self.attention is not None, self.attention_name != "none", self.layers > 1
         self.gate: Any = None  # as wide as the features, which `build` knows
         self.words_to_gates = linear("words_to_gates", gates)
-        asks = self.attention_name == "bahdanau" and self.word_in_query and not deep  # a lower cell has read the word
+        asks = self.attention_name in ADDITIVE and self.word_in_query and not deep  # a lower cell has read the word
         self.words_to_query = linear("words_to_query", self.attention_units, asks)
         self.mean_to_gates = linear("mean_to_gates", gates, attends and self.mean_input)
         self.context_to_gates = linear("context_to_gates", gates, reads)
@@ -268,7 +268,7 @@ class AttentionDecoder(keras.layers.Layer):
             The next state, and what `attend` returns.
         """
         gates, asks = self.cell.gates * self.units, self.attention_units if self.words_to_query else 0
-        projection, asked, slot = ops.split(inputs, [gates, gates + asks], axis=-1)
+        projection, asked, slot = engine.split(inputs, [gates, gates + asks])
         before = [state[start : start + self.cell.states] for start in range(0, len(state), self.cell.states)]
         query, below = state[0], None  # [rows, units]
         after: list[State] = []

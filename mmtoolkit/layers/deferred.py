@@ -25,6 +25,10 @@ class Direct:
         """Returns the inputs of the steps, `<float>[time, batch, …]`, from the projected words or vectors."""
         return projections
 
+    def split(self, inputs: Any, ends: Sequence[Any]) -> list[Any]:
+        """Splits the inputs of a step at two columns; what is behind them is the slot of the attention."""
+        return list(ops.split(inputs, ends, axis=-1))
+
     def cell(self, cell: Any, projection: Any, state: Any, below: Any = None) -> Any:
         """Returns the next state of a `Cell`."""
         return cell(projection, state, below=below)
@@ -33,7 +37,7 @@ class Direct:
         """Applies a dense layer without a bias to `<float>[rows, inputs]`."""
         return layer(x)
 
-    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, gradient_slot: Any) -> tuple[Any, Any]:
+    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, slot: Any) -> tuple[Any, Any]:
         """Returns the context and the weights of a `BahdanauAttention`."""
         return attention.attend(query, memory, shift)
 
@@ -117,6 +121,28 @@ class Deferred(Direct):
         return self.matmul(x, layer.kernel) if id(layer.kernel) in self.kernels else layer(x)
 
 
+class Drawn(Direct):
+    """Hands a `HardAttention` the numbers by which it draws the location of each step, as the slot.
+
+    Args:
+        engine: Does all else.
+        draws: `<int32>[batch, time]`.
+    """
+
+    def __init__(self, engine: Direct, draws: Any) -> None:
+        self.engine, self.draws = engine, draws
+        self.cell, self.dense, self.finish = engine.cell, engine.dense, engine.finish  # type: ignore[method-assign]
+
+    def step_inputs(self, projections: Any) -> Any:
+        return self.engine.step_inputs(projections), ops.transpose(self.draws)  # [time, batch, …] each
+
+    def split(self, inputs: Any, ends: Sequence[Any]) -> list[Any]:
+        return [*super().split(inputs[0], ends)[:2], inputs[1]]
+
+    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, slot: Any) -> tuple[Any, Any]:
+        return attention.attend(query, memory, shift, slot)
+
+
 class DeferredAttention(Deferred):
     """Sums the gradients of a `BahdanauAttention` after the loop too: of its query kernel, keys and `v`.
 
@@ -152,10 +178,10 @@ class DeferredAttention(Deferred):
     def finish(self, inputs: Sequence[Any], queries: Any = None) -> None:
         super().finish([*inputs, queries])
 
-    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, gradient_slot: Any) -> tuple[Any, Any]:
+    def attention(self, attention: Any, query: Any, memory: Memory, shift: Any, slot: Any) -> tuple[Any, Any]:
         query = self.dense(attention.query_projection, query)
         query = query if shift is None else query + shift
-        return weigh(self.scores(query, gradient_slot), memory.values, memory.mask)
+        return weigh(self.scores(query, slot), memory.values, memory.mask)
 
     def scores(self, query: Any, gradient_slot: Any) -> Any:
         """Computes the scores of a query `<float>[batch, units]`: `<float32>[batch, 1, regions]`."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from mmtoolkit.errors import InputError
 
-ATTENTIONS = ("bahdanau", "mean", "none")
+ATTENTIONS = ("bahdanau", "hard", "mean", "none")
 GATES = ("features", "scalar", "none")
 
 

@@ -19,6 +19,7 @@ class Memory(NamedTuple):
         mask: `<bool>[batch, regions]`, True where a region exists; `None` where all do.
         gates: `<float>[batch, gates * units]`, the mean of the values projected to a decoder's gates, if it is read.
         compare: Computes the scores of a query in place of `additive_scores`; a `CompiledScores` of the keys.
+        draws: `<int32>[batch, time]`, by which hard attention draws its locations while a decoder trains.
     """
 
     keys: Any
@@ -26,6 +27,7 @@ class Memory(NamedTuple):
     mask: Any = None
     gates: Any = None
     compare: Callable[[Any, Any], Any] | None = None
+    draws: Any = None
 
 
 def values_shape(memory_shape: Any) -> tuple[int | None, ...]:
@@ -71,9 +73,9 @@ def rows_of(values: Any, rows: Any) -> Any:
     return values if values is None or rows is None else ops.take(values, rows, axis=0)
 
 
-def memory_of(memory: Memory | None, rows: Any) -> Memory | None:
+def memory_of(memory: Memory | None, rows: Any, draws: Any = None) -> Memory | None:
     """Gathers the memories of the images `<int32>[batch]`, which may repeat; `None` stays `None`."""
-    return None if memory is None else Memory(*(rows_of(part, rows) for part in memory[:4]))
+    return None if memory is None else Memory(*(rows_of(part, rows) for part in memory[:4]))._replace(draws=draws)
 
 
 def masked_mean(values: Any, mask: Any = None) -> Any:

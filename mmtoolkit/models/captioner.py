@@ -97,18 +97,24 @@ class Captioner(ImageInputs):
         return {**self.image_shapes(), "tokens": (None, None)}
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
-        logits, attention_weights = self.teacher_forced(inputs, training=training)
+        tokens, attention = inputs["tokens"], self.decoder.attention
+        draws = attention.draw(tokens) if training and self.decoder.attention_name == "hard" else None
+        logits, attention_weights = self.teacher_forced(inputs, training=training, draws=draws)
+        real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")  # after END comes padding
         if training and self.attention_penalty and attention_weights is not None:
-            tokens = inputs["tokens"]  # a step that reads END predicts padding
-            real = ops.cast(ops.logical_and(tokens != PAD, tokens != END), "float32")
             attended = ops.sum(attention_weights * ops.expand_dims(real, -1), axis=1)  # [batch, regions]
             self.add_loss(self.attention_penalty * ops.mean(ops.square(1.0 - attended)))
+        if draws is not None:
+            likelihood = log_likelihood(tokens, logits, real)
+            self.add_loss(attention.reinforce_loss(likelihood, attention_weights, draws, real))
         return logits
 
-    def teacher_forced(self, inputs: Mapping[str, Any], training: bool | None = None) -> tuple[Any, Any]:
+    def teacher_forced(
+        self, inputs: Mapping[str, Any], training: bool | None = None, draws: Any = None
+    ) -> tuple[Any, Any]:
         """Runs teacher forcing: logits `[batch, time, vocabulary]`, attention weights `[batch, time, regions]`."""
         memory = self.decoder.prepare(self.regions(inputs, training), training=training)
-        memory = memory_of(memory, inputs.get("image_index"))
+        memory = memory_of(memory, inputs.get("image_index"), draws)
         return self.decoder(inputs["tokens"], memory, training=training)
 
     def search(
@@ -263,3 +269,17 @@ class Captioner(ImageInputs):
             "dtype": self.dtype_policy.name,
             **decoder,
         }
+
+
+def log_likelihood(tokens: Any, logits: Any, real: Any) -> Any:
+    """Computes the log-probability of captions from the tokens read and the logits of each next: `<float32>[batch]`.
+
+    Args:
+        tokens: `<int32>[batch, time]`; the longest captions of a batch come without their END.
+        logits: `<float32>[batch, time, vocabulary]`.
+        real: `<float32>[batch, time]`, 1.0 for the steps that predict a token.
+    """
+    following = ops.concatenate([tokens[:, 1:], ops.full_like(tokens[:, :1], PAD)], axis=1)
+    following = ops.where(following == PAD, END, following)
+    logs = ops.take_along_axis(ops.log_softmax(ops.stop_gradient(logits)), ops.expand_dims(following, -1), axis=-1)
+    return ops.sum(real * logs[..., 0], axis=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.metrics import tokenizer_of
 from mmtoolkit.metrics.rewards import CaptionReward, Reward
 from mmtoolkit.records import CaptionRecord
@@ -33,9 +34,18 @@ class SelfCritical:
         self.reward = CaptionReward(references, kind=reward, tokenize=tokenizer_of(references.values()))
 
     def dataset(self, model: Captioner, records: Sequence[CaptionRecord], source: Any, **order: Any) -> Any:
-        """Makes the `tf.data.Dataset` of sampled captions from a position on."""
+        """Makes the `tf.data.Dataset` of sampled captions from a position on.
+
+        Raises:
+            InputError: The captioner has hard attention.
+        """
         from mmtoolkit.data.sampled import sampled_dataset
 
+        if model.decoder.attention_name == "hard":
+            raise InputError(
+                "Self-critical training is of a captioner with soft attention. Received: one with attention='hard', "
+                "whose own reward is for captions that people wrote; train one with attention='bahdanau'."
+            )
         return sampled_dataset(model, records, source=source, rewards=self.reward, **order)
 
     def loss(self, model: Captioner, label_smoothing: float) -> Any:

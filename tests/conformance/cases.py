@@ -19,6 +19,7 @@ from mmtoolkit.layers import (
     BahdanauAttention,
     Fusion,
     GRUCell,
+    HardAttention,
     LSTMCell,
     RegionCrop,
     RegionPool,
@@ -171,6 +172,7 @@ DECODERS = [
     decoder("decoder: lstm, none", attention="none"),
     decoder("decoder: gru, none, two layers", cell="gru", attention="none", layers=2, tie_output=True),
     decoder("decoder: lstm, three layers", layers=3, gated_context="scalar"),
+    decoder("decoder: lstm, hard", attention="hard"),
 ]
 LANGUAGE_MODELS = [
     language_model("decoder: lstm, no memory"),
@@ -199,6 +201,13 @@ CASES = [
         "attention",
         BahdanauAttention,
         lambda **more: BahdanauAttention(UNITS, **more),
+        {"query": floats(BATCH, 6), "values": VALUES},
+        lambda layer, inputs: layer(inputs["query"], layer.prepare(inputs["values"])),
+    ),
+    Case(
+        "hard attention",
+        HardAttention,
+        lambda **more: HardAttention(UNITS, **more),
         {"query": floats(BATCH, 6), "values": VALUES},
         lambda layer, inputs: layer(inputs["query"], layer.prepare(inputs["values"])),
     ),

@@ -64,7 +64,7 @@ def attention_weights(decoder: AttentionDecoder, hidden: np.ndarray, word: np.nd
         query = query + dense(decoder.words_to_query, word)
     scores = np.tanh(query + keys) @ np.asarray(decoder.attention.v)
     weights = np.where(MASK[row], np.exp(scores), 0.0)
-    context = weights @ values / weights.sum()
+    context = values[weights.argmax()] if decoder.attention_name == "hard" else weights @ values / weights.sum()
     return sigmoid(dense(decoder.gate, hidden)) * context if decoder.gate else context
 
 
@@ -124,6 +124,8 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         {"deep_output": False},
         {"gated_context": "none", "deep_output": False},
         {"tie_output": True},
+        {"attention": "hard"},
+        {"attention": "hard", "layers": 2, "cell": "gru"},
         {"cell": "gru"},
         {"cell": "gru", "gated_context": "none", "tie_output": True},
         {"cell": "vanilla"},
@@ -217,6 +219,14 @@ def test_a_memory_without_the_mean_is_refused() -> None:
         decoder(TOKENS[:, None], bare)
 
 
+def test_hard_attention_is_not_trained_without_what_it_draws_by() -> None:
+    decoder = make(attention="hard")
+    memory = decoder.prepare(VALUES)
+    decoder(TOKENS[:, None], memory)
+    with pytest.raises(InputError, match=r"Received: one without; pass memory\._replace"):
+        decoder(TOKENS[:, None], memory, training=True)
+
+
 def test_a_misspelt_cell_names_the_near_one() -> None:
     with pytest.raises(InputError, match="Received: 'grru'. Did you mean 'gru'"):
         AttentionDecoder(SIZE, cell="grru")
@@ -277,7 +287,7 @@ def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers
     [
         ({"layers": 0}, "whole number from 1. Received: layers=0"),
         ({"layers": 1.5}, "whole number from 1. Received: layers=1.5"),
-        ({"attention": "luong"}, "one of bahdanau, mean, none. Received: 'luong'"),
+        ({"attention": "luong"}, "one of bahdanau, hard, mean, none. Received: 'luong'"),
         ({"gated_context": True}, "one of features, scalar, none. Received: True"),
     ],
 )

@@ -238,6 +238,7 @@ def test_vgg19_regions_go_the_whole_way(job: Job, small_options: tuple[object, .
         ("--attention", "mean", "--cell", "vanilla"),
         ("--attention", "none", "--layers", 2, "--cell", "gru", "--tie-output"),
         ("--attention", "bahdanau", "--layers", 2, "--cell", "lstm"),
+        ("--attention", "hard"),
     ],
     ids=str,
 )
@@ -249,7 +250,7 @@ def test_every_form_of_the_model_goes_the_whole_way(
     assert done.code == 0, done.err
     picture, looks = next((scenes / "images").iterdir()), tmp_path / "looks"
     drawn = job("predict", picture, "--preset", tmp_path / "run" / "preset", "--attention", looks)
-    if "bahdanau" not in form:
+    if not {"bahdanau", "hard"} & set(form):
         assert drawn.code == 1 and "a model without attention" in drawn.error
         assert len(drawn.out.splitlines()) == 1  # the caption comes all the same
     else:
@@ -274,9 +275,20 @@ def test_word_vectors_come_from_a_file_and_stay(
     assert misspelt.code == 2 and "Did you mean 'skip-gram'?" in misspelt.error
 
 
-def test_attention_over_one_vector_is_refused(job: Job, scenes: Path, tmp_path: Path) -> None:
-    done = job("caption", "--data", scenes, "--out", tmp_path / "run", "--encoder", "vgg19", "--layer", "fc2")
-    assert done.code == 2 and "--layer fc2" in done.error and "--attention mean or none" in done.error
+@pytest.mark.parametrize(
+    ("words", "parts"),
+    [
+        (("--encoder", "vgg19", "--layer", "fc2"), ("--attention bahdanau;", "add --attention mean or none")),
+        (("--encoder", "vgg19", "--layer", "fc2", "--attention", "hard"), ("--layer fc2", "--attention hard;")),
+        (("--attention", "hard", "--reward", "cider"), ("--reward cider is for captions", "leave one of them out")),
+    ],
+    ids=str,
+)
+def test_attention_that_does_not_fit_is_refused(
+    job: Job, scenes: Path, tmp_path: Path, words: tuple[str, ...], parts: tuple[str, ...]
+) -> None:
+    done = job("caption", "--data", scenes, "--out", tmp_path / "run", *words)
+    assert done.code == 2 and all(part in " ".join(done.error.split()) for part in parts), done.error
 
 
 @pytest.mark.usefixtures("eager")

@@ -39,8 +39,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
         tie_output: Share the word vectors of input and output.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
-        reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; it makes captions
-            more alike.
+        reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
+            makes captions more alike.
         reward_epochs: Passes over the training pictures with a reward.
         reward_rate: Peak learning rate with a reward.
         attention_penalty: Weight of the doubly stochastic penalty, by which every region is attended to.
@@ -59,7 +59,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
     attention_penalty: NotNegative = 1.0
-    reward: Literal["cider", "bleu", "mix"] | None = None
+    reward: Literal["none", "cider", "bleu", "mix"] = "none"
     reward_epochs: Count = 3
     reward_rate: Positive = 1e-4
     beam: Count = 5
@@ -76,12 +76,12 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
                 "--layer fc2 gives one vector, which leaves attention no choice. Received: --attention "
                 f"{self.attention}; add --attention mean or none."
             )
-        if self.reward and self.attention == "hard":
+        if self.reward != "none" and self.attention == "hard":
             raise mm.InputError(
                 f"--reward {self.reward} is for captions, hard attention has a reward of its own. Received: both; "
                 "leave one of them out."
             )
-        if self.reward and self.tie_output:
+        if self.reward != "none" and self.tie_output:
             raise mm.InputError(
                 f"--reward {self.reward} sharpens the output layer. Received: --tie-output, by which that is the word "
                 "vectors; leave one of them out."
@@ -123,7 +123,7 @@ def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
     from mmtoolkit.training.job import Stage
     from mmtoolkit.training.recipe import Recipe
 
-    if not settings["reward"]:
+    if settings["reward"] == "none":
         return []
     objective = SelfCritical(splits.train, reward=settings["reward"])
     own = {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]}

@@ -45,7 +45,7 @@ def values(options: Any, group: type) -> dict[str, Any]:
 
     Example:
         >>> values(Searching(beam=3), Beam)
-        {'beam': 3, 'length_penalty': None}
+        {'beam': 3, 'length_penalty': None, 'rerank': None}
     """
     return {field.name: getattr(options, field.name) for field in dataclasses.fields(group)}
 
@@ -225,13 +225,13 @@ class Beam(Group):
     Args:
         beam: Width of a captioner's search, in place of the preset's own.
         length_penalty: Power of the length by which log-probabilities are divided, in place of the preset's own.
-        rerank: Order of the sentences of the beam, in place of the preset's own: by likelihood (none), or by how much
-            they agree with each other in CIDEr or BLEU, which pays with a beam of 10 to 20.
+        rerank: Order of the sentences of the beam, in place of the preset's own: none, by likelihood; cider or bleu, by
+            how much they agree with each other, which pays with a beam of 10 to 20.
     """
 
     beam: Count | None = None
     length_penalty: NotNegative | None = None
-    rerank: Literal["none", "cider", "bleu"] | None = None
+    rerank: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

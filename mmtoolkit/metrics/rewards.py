@@ -23,7 +23,7 @@ class CaptionReward:
     Example:
         >>> reward = CaptionReward({"a.jpg": ["a dog runs"], "b.jpg": ["two boys swim"]}, kind="cider")
         >>> [round(score, 1) for score in reward("a.jpg", ["a dog runs", "a dog", "two boys swim"], [True] * 3)]
-        [10.0, 3.4, 0.4]
+        [10.0, 3.0, 0.0]
 
     Args:
         references: Captions of each picture, whose document frequencies CIDEr-D uses.

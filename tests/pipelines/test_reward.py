@@ -1,0 +1,78 @@
+"""`mmtoolkit caption --reward`: both stages, what is kept of them, and a stop in the second."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import mmtoolkit as mm
+from mmtoolkit.training import fitting
+
+Job = Callable[..., Any]
+REWARD = ("--reward", "mix", "--reward-epochs", 2, "--reward-rate", 0.003, "--checkpoint-every", 1, "--deterministic")
+
+
+class Stopped(keras.callbacks.Callback):
+    """Presses Ctrl-C after the first step of the second epoch with a reward."""
+
+    def __init__(self, preset: Path) -> None:
+        super().__init__()
+        self.rewarded, self.epoch = preset.parent.name == "stage-1", 0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.epoch = epoch
+
+    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
+        if self.rewarded and self.epoch == 1 and batch == 1:
+            raise KeyboardInterrupt
+
+
+def weights_of(out: Path) -> list[np.ndarray]:
+    return [np.asarray(weight) for weight in mm.load(out / "preset").weights]
+
+
+def test_rewards_go_the_whole_way_and_on_after_a_stop(
+    job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    words = ("--data", scenes, *small_options, *REWARD, "--beam", 4, "--rerank", "cider")
+    whole, out = tmp_path / "whole", tmp_path / "out"
+    done = job("caption", *words, "--out", whole)
+    assert done.code == 0 and "stage 1: reward" in done.err, done.err
+    report = json.loads((whole / "report.json").read_text(encoding="utf-8"))
+    first, second = report["history"].values()
+    assert list(report["history"]) == ["cross-entropy", "reward"] and len(second["val_BLEU-4"]) == 2
+    losses = [*first["val_loss"], *second["val_loss"]]  # four pictures are too few to choose by scores
+    scores = [*first["val_CIDEr"], *second["val_CIDEr"]]
+    assert report["scores"]["CIDEr"] == pytest.approx(scores[int(np.argmin(np.round(losses, 4)))])
+    assert (report["broken_captions"], report["decoding"]["rerank"]) == (0.0, "cider")
+    page = (whole / "report.html").read_text(encoding="utf-8")
+    assert "<h3>cross-entropy</h3>" in page and "<h3>reward</h3>" in page
+    assert not (whole / "stage-1" / "preset").exists() and not list(whole.rglob("last.h5"))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(fitting, "StopAtNaN", Stopped)
+        stopped = job("caption", *words, "--out", out)
+    assert stopped.code == 130 and "--resume goes on from the last checkpoint" in stopped.err
+    assert job("caption", *words, "--out", out, "--resume").code == 0
+    for one, other in zip(weights_of(whole), weights_of(out), strict=True):
+        np.testing.assert_array_equal(one, other)
+    again = json.loads((out / "report.json").read_text(encoding="utf-8"))
+    assert again["scores"] == report["scores"]
+    for name, history in report["history"].items():
+        assert again["history"][name]["val_CIDEr"] == history["val_CIDEr"]
+
+
+def test_a_reward_that_does_not_fit_is_refused(job: Job, scenes: Path, tmp_path: Path) -> None:
+    for words, said in (
+        (("--tie-output",), "--reward bleu sharpens the output layer. Received: --tie-output"),
+        (("--attention", "hard"), "hard attention has a reward of its own"),
+        (("--reward-epochs", 0), "--reward-epochs expects 1 or more. Received: 0."),
+    ):
+        done = job("caption", "--data", scenes, "--out", tmp_path / "run", "--reward", "bleu", *words)
+        assert done.code == 2 and said in done.error and not (tmp_path / "run").exists()

@@ -1,8 +1,10 @@
 """Pictures a second from JPEG files to a written feature store, beside float32 `keras.applications` on the same files.
 
     python benchmarks/features.py --images 512 --data photos/ --encoder-weights imagenet
+    python benchmarks/features.py --encoder efficientnet-lite2 --beside vgg19 --data photos/ --encoder-weights random
 
 Both networks run in this process in turns, on one part of the files after the other, after a batch each to warm up.
+With `--beside` another encoder of ours takes its turns too.
 """
 
 from __future__ import annotations
@@ -24,12 +26,12 @@ import keras
 import numpy as np
 from PIL import Image
 
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.cli.command import run
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import ExtractorKey, FeatureStore, RegionExtractor, find_weights
+from mmtoolkit.vision.extractor import load_weights
 from mmtoolkit.vision.weights import choose_precision
-
-IMAGE_SIZE = 224
 
 FLAGS = ("avx2", "avx512f", "avx512_bf16", "avx512_vnni", "amx_bf16", "amx_int8")
 KERAS_BATCH = 32  # predict's own default
@@ -39,18 +41,22 @@ def main(
     *,
     images: int = 512,
     data: Path | None = None,
+    encoder: str = "vgg19",
     encoder_weights: str = "random",
+    beside: str | None = None,
     precision: Literal["auto", "float32", "bfloat16"] = "auto",
     batch_size: int = 16,
     rounds: int = 2,
     json: Path | None = None,
 ) -> None:
-    """Measures the extraction of VGG19 features against plain Keras.
+    """Measures the extraction of features against plain Keras.
 
     Args:
         images: How many pictures.
         data: Folder with JPEG files; random ones of 500 x 375 pixels are made without it.
+        encoder: Name of the network.
         encoder_weights: imagenet, random or the path of a weights file.
+        beside: Name of another network, with random weights, that mmtoolkit extracts the same features with.
         precision: Of mmtoolkit's extractor; Keras' is float32.
         batch_size: Of mmtoolkit's extractor; Keras' is the default of `predict`.
         rounds: Into how many parts the files are cut.
@@ -59,7 +65,9 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         files = find_jpegs(data, images) if data else make_jpegs(Path(folder, "jpegs"), images)
         chosen = choose_precision(precision)
-        report = compare(files, Path(folder, "store"), encoder_weights, chosen, batch_size=batch_size, rounds=rounds)
+        networks = [Backbone.named(name) for name in (encoder, beside) if name]
+        sizes = {"batch_size": batch_size, "rounds": rounds}
+        report = compare(files, Path(folder, "store"), networks, encoder_weights, chosen, **sizes)
     report |= {"machine": machine(), "versions": {name: version(name) for name in ("tensorflow", "keras", "numpy")}}
     for name, value in report["scores"].items():
         print(f"{name:32} {value:9.2f}")
@@ -69,27 +77,43 @@ def main(
 
 
 def compare(
-    files: Sequence[Path], folder: Path, source: str, precision: str, *, batch_size: int, rounds: int
+    files: Sequence[Path],
+    folder: Path,
+    networks: Sequence[Backbone],
+    source: str,
+    precision: str,
+    *,
+    batch_size: int,
+    rounds: int,
 ) -> dict[str, Any]:
-    """Runs both in turns and returns the figures."""
-    weights = find_weights(source)
-    extractor = RegionExtractor.from_weights(weights, precision=precision)
-    store = FeatureStore(folder, ExtractorKey(source, precision))
-    FeatureStore(folder, ExtractorKey("warm-up", precision)).add(files[:batch_size], extractor, batch_size=batch_size)
+    """Runs all in turns and returns the figures."""
+    backbone, *others = networks
+    weights = find_weights(source, network=backbone.network)
+    extractor = RegionExtractor.from_weights(weights, precision=precision, network=backbone.network)
+    store = FeatureStore(folder, ExtractorKey(source, precision, backbone.network))
+    warm = FeatureStore(folder, ExtractorKey("warm-up", precision, backbone.network))
+    warm.add(files[:batch_size], extractor, batch_size=batch_size)
     parts = [files[start::rounds] for start in range(rounds)]
     ours = [seconds(partial(store.add, parts[0], extractor, batch_size=batch_size))]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024  # before Keras' network takes memory too
-    peer = keras.applications.VGG19(include_top=False, weights=None, input_shape=(IMAGE_SIZE, IMAGE_SIZE, 3))
+    whole, peer = backbone.build()
     if weights:
-        peer.load_weights(str(weights))
-    peer.predict(np.zeros((KERAS_BATCH, IMAGE_SIZE, IMAGE_SIZE, 3), np.float32), verbose=0)
-    loading, predicting = [], []
+        load_weights(whole, weights)
+    side = backbone.image_size
+    peer.predict(np.zeros((KERAS_BATCH, side, side, 3), np.float32), verbose=0)
+    extractors = [RegionExtractor.from_weights(None, precision=precision, network=each.network) for each in others]
+    stores = [FeatureStore(folder, ExtractorKey("random", precision, each.network)) for each in others]
+    for each, of in zip(others, extractors, strict=True):
+        FeatureStore(folder, ExtractorKey("warm-up", precision, each.network)).add(files[:batch_size], of)
+    loading, predicting, theirs = [], [], []
     for number, part in enumerate(parts):
         if number:
             ours.append(seconds(partial(store.add, part, extractor, batch_size=batch_size)))
-        load_seconds, predict_seconds = keras_seconds(peer, part)
+        load_seconds, predict_seconds = keras_seconds(backbone, peer, part)
         loading.append(load_seconds)
         predicting.append(predict_seconds)
+        for other, of in zip(stores, extractors, strict=True):
+            theirs.append(seconds(partial(other.add, part, of, batch_size=batch_size)))
     if len(store) != len({store.digest(path) for path in files}):
         raise InputError(f"Expected pictures that can all be read. Received: {len(files) - len(store)} that cannot.")
     rate, predict_rate = len(files) / sum(ours), len(files) / sum(predicting)
@@ -102,7 +126,10 @@ def compare(
         "ratio to keras from files": rate / file_rate,
         "peak memory, MiB": peak,
     }
-    return {"scores": scores, "pictures": len(files), "precision": precision, "batch_size": batch_size}
+    if others:
+        scores |= {f"images/s, {others[0].name}": len(files) / sum(theirs), "ratio to it": sum(theirs) / sum(ours)}
+    names = {"network": backbone.network, "precision": precision}
+    return {"scores": scores, "pictures": len(files), **names, "batch_size": batch_size}
 
 
 def seconds(job: Callable[[], object]) -> float:
@@ -112,15 +139,14 @@ def seconds(job: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def keras_seconds(network: keras.Model, files: Sequence[Path]) -> tuple[float, float]:
+def keras_seconds(backbone: Backbone, network: keras.Model, files: Sequence[Path]) -> tuple[float, float]:
     """What a user of Keras would write: load a few hundred pictures, prepare them, predict; (loading, predicting)."""
     loading = predicting = 0.0
+    size = (backbone.image_size, backbone.image_size)
     for start in range(0, len(files), 256):
         before = time.perf_counter()
-        pictures = [
-            keras.utils.load_img(path, target_size=(IMAGE_SIZE, IMAGE_SIZE)) for path in files[start : start + 256]
-        ]
-        pixels = keras.applications.vgg19.preprocess_input(np.stack([np.asarray(p, np.float32) for p in pictures]))
+        pictures = [keras.utils.load_img(path, target_size=size) for path in files[start : start + 256]]
+        pixels = np.asarray(backbone.preprocess(np.stack([np.asarray(picture, np.float32) for picture in pictures])))
         loading += time.perf_counter() - before
         predicting += seconds(partial(network.predict, pixels, batch_size=KERAS_BATCH, verbose=0))
     return loading, predicting

@@ -2,8 +2,8 @@
 
     python benchmarks/predict.py --encoder-weights imagenet [--preset runs/flickr8k/preset] [--json FILE]
 
-The usual way: `keras.utils.load_img`, float32 `keras.applications.VGG19` through `predict`, and a beam search as a loop
-in Python over the same decoder. Both run in this process, in turns, each after one photo to warm up. Without a preset
+The usual way: `keras.utils.load_img`, the same network in float32 through `predict`, and a beam search as a loop in
+Python over the same decoder. Both run in this process, in turns, each after one photo to warm up. Without a preset
 the decoder is an untrained one of 512 units and 2,500 words that writes twelve words, as many as a caption of Flickr8k.
 """
 
@@ -22,6 +22,7 @@ import numpy as np
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision import choose_precision, load_extractor
@@ -33,6 +34,7 @@ START, END, BANNED = 1, 2, [0, 1, 3]
 def main(
     *,
     preset: str | None = None,
+    encoder: str = "vgg19",
     encoder_weights: str | None = None,
     photo: Path | None = None,
     rounds: int = 5,
@@ -41,15 +43,18 @@ def main(
     """Times ours and the usual way.
 
     Args:
-        preset: A trained captioner that sees through VGG19; an untrained one by default.
+        preset: A trained captioner that reads stored regions; an untrained one by default.
+        encoder: Name of the network of an untrained one.
         encoder_weights: imagenet, random or the path of a weights file; by default those of the preset, else random.
         photo: The photo of which all kinds are made; a made one by default.
         rounds: How often each kind is captioned; the median counts.
         json: Where the figures are written.
     """
-    captioner = mm.load(preset, encoder_weights=encoder_weights) if preset else untrained(encoder_weights or "random")
+    captioner = (
+        mm.load(preset, encoder_weights=encoder_weights) if preset else untrained(encoder, encoder_weights or "random")
+    )
     if captioner.extractor is None:
-        raise InputError(f"--preset expects one that sees through VGG19. Received: {preset}, which has its own CNN.")
+        raise InputError(f"--preset expects one that reads stored regions. Received: {preset}, which has its own CNN.")
     usual = UsualWay(captioner)
     source = captioner.image_source()
     figures: dict[str, dict[str, Any]] = {}
@@ -76,9 +81,10 @@ def main(
         json.write_text(dumps(report, indent=1) + "\n", encoding="utf-8")
 
 
-def untrained(weights: str) -> mm.Captioner:
+def untrained(encoder: str, weights: str) -> mm.Captioner:
     """A captioner of the usual size that writes `WORDS` words of anything."""
-    key = mm.extractor_key(weights, precision=choose_precision("auto"))
+    network = Backbone.named(encoder).network
+    key = mm.extractor_key(weights, network=network, precision=choose_precision("auto"))
     codec = mm.TextCodec.fit([" ".join(f"w{number}" for number in range(VOCABULARY))])
     decoding = mm.BeamSearch(width=WIDTH, min_length=WORDS)
     keras.utils.set_random_seed(0)
@@ -99,15 +105,16 @@ class UsualWay:
 
     def __init__(self, captioner: mm.Captioner) -> None:
         self.captioner, self.size = captioner, captioner.image_size
-        network = keras.applications.VGG19(include_top=False, weights=None, input_shape=(self.size, self.size, 3))
-        self.network = keras.Model(network.input, network.get_layer(captioner.extractor.layer).output)
+        self.backbone = captioner.extractor.backbone
+        _, self.network = self.backbone.build()
         self.network.set_weights(load_extractor(captioner.extractor).network.get_weights())
 
     def caption(self, path: Path) -> str:
         """Loads, predicts and searches one photo."""
         picture = keras.utils.load_img(path, target_size=(self.size, self.size), interpolation="bilinear")
-        pixels = keras.applications.vgg19.preprocess_input(np.asarray(picture, np.float32)[None])
-        regions = self.network.predict(pixels, verbose=0).reshape(1, -1, 512)
+        pixels = np.asarray(self.backbone.preprocess(np.asarray(picture, np.float32)[None]))
+        regions = self.network.predict(pixels, verbose=0)
+        regions = regions.reshape(1, -1, regions.shape[-1])
         return self.captioner.codec.decode(np.array(self.beam(regions)))
 
     def beam(self, regions: np.ndarray) -> list[int]:

@@ -44,6 +44,8 @@ from mmtoolkit.serving.verify import verify as verify
 from mmtoolkit.tasks import captioning as captioning
 from mmtoolkit.tasks import question_answering as question_answering
 from mmtoolkit.tasks import task_of as task_of
+from mmtoolkit.tasks.self_critical import SelfCritical as SelfCritical
+from mmtoolkit.tasks.self_critical import sharpened as sharpened
 from mmtoolkit.text import TextCodec as TextCodec
 from mmtoolkit.text import Vocabulary as Vocabulary
 from mmtoolkit.text import align_vectors as align_vectors

@@ -60,7 +60,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     memory_dropout: Share = 0.3
     attention_penalty: NotNegative = 1.0
     reward: Literal["none", "cider", "bleu", "mix"] = "none"
-    reward_epochs: Count = 3
+    reward_epochs: Count = 1
     reward_rate: Positive = 1e-4
     beam: Count = 5
     length_penalty: NotNegative = 0.7
@@ -120,7 +120,7 @@ def main(options: Options) -> int:
 def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
     """Makes the stage of self-critical training, where there is a reward."""
     from mmtoolkit.tasks.self_critical import SelfCritical, sharpened
-    from mmtoolkit.training.job import Stage
+    from mmtoolkit.training.job import Phase
     from mmtoolkit.training.recipe import Recipe
 
     if settings["reward"] == "none":
@@ -128,7 +128,7 @@ def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
     objective = SelfCritical(splits.train, reward=settings["reward"])
     own = {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]}
     recipe = replace(Recipe.of(settings), **own, batch_size=REWARDED, clip=1.0)
-    return [Stage("reward", objective, recipe, sharpened)]
+    return [Phase("reward", objective, recipe, sharpened)]
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:

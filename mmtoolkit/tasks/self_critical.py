@@ -59,7 +59,23 @@ def sharpened(captioner: Captioner, temperature: float = TEMPERATURE) -> Caption
     """Copies a captioner with logits divided by a temperature and without the penalty on attention.
 
     Its samples, its search and its gradient are then of one distribution.
+
+    Example:
+        >>> sharpened(captioner).attention_penalty
+        0.0
+
+    Args:
+        captioner: A trained captioner.
+        temperature: What the weights of its output layer are divided by.
+
+    Raises:
+        InputError: Its output layer is the embedding table.
     """
+    if captioner.decoder.tie_output:
+        raise InputError(
+            "Self-critical training sharpens the output layer. Received: a captioner with tie_output=True, of which it "
+            "is the word vectors; train one with tie_output=False."
+        )
     sharp = captioner.bare(attention_penalty=0.0)
     for weight in sharp.decoder.output_layer.weights:
         weight.assign(weight / temperature)

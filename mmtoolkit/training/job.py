@@ -73,7 +73,7 @@ class Screen(NamedTuple):
     bars: Callable[[], AbstractContextManager[None]]
 
 
-class Stage(NamedTuple):
+class Phase(NamedTuple):
     """A part of a training, with a data set and a loss of its own.
 
     Args:
@@ -104,7 +104,7 @@ class Blueprint(NamedTuple):
     settle: Callable[[dict[str, Any], VisionSetup], None] = lambda settings, vision: None
     images: bool = True
     companions: Mapping[str, Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]] = {}
-    stages: Callable[[Splits[Any], Mapping[str, Any]], Sequence[Stage]] = lambda splits, settings: ()
+    stages: Callable[[Splits[Any], Mapping[str, Any]], Sequence[Phase]] = lambda splits, settings: ()
 
 
 def train(
@@ -159,7 +159,7 @@ def train(
     begin(out, settings, faults, keep=resumed, companions=task.companions, tell=tell)
     same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
-        first = Stage("cross-entropy", task, Recipe.of(settings), lambda _: model)
+        first = Phase("cross-entropy", task, Recipe.of(settings), lambda _: model)
         stages = [first, *blueprint.stages(splits, settings)]
         trained, history = fit_stages(task, stages, splits, source=source, out=out, **same)
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
@@ -184,7 +184,7 @@ def train(
 
 def fit_stages(
     task: Task[Any],
-    stages: Sequence[Stage],
+    stages: Sequence[Phase],
     splits: Splits[Any],
     *,
     source: ImageSource | None,

@@ -10,6 +10,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
+MOST_AXES, MOST_SHARED = 8, 4  # of a tensor; times that a number may be in one
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 DTYPES = {"FloatStorage": "<f4", "HalfStorage": "<f2", "LongStorage": "<i8"}
 
@@ -50,9 +51,9 @@ def view(storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> View:
     Raises:
         ValueError: The arguments are other than PyTorch writes.
     """
-    numbers = (offset, *shape, *strides)
-    if not isinstance(storage, Storage) or len(shape) != len(strides):
+    if not isinstance(storage, Storage) or len(shape) != len(strides) or len(shape) > MOST_AXES:
         raise ValueError("a tensor of an unknown kind")
+    numbers = (offset, *shape, *strides)
     if not all(type(number) is int and number >= 0 for number in numbers):
         raise ValueError("a tensor of an impossible shape")
     return View(storage, offset, tuple(shape), tuple(strides))
@@ -65,9 +66,10 @@ def storage(pid: Any) -> Storage:
         ValueError: It is of a kind that is not known.
     """
     kind, name, key, _, size, part = pid
-    if kind != "storage" or name not in DTYPES or type(size) is not int or part is not None:
+    known = kind == "storage" and type(name) is str and name in DTYPES and type(key) is str
+    if not known or type(size) is not int or part is not None:
         raise ValueError("a storage of an unknown kind")
-    return Storage(str(key), DTYPES[name], size)
+    return Storage(key, DTYPES[name], size)
 
 
 KNOWN: dict[str, Any] = {
@@ -75,85 +77,103 @@ KNOWN: dict[str, Any] = {
     "torch._utils _rebuild_tensor_v2": view,
     **{f"torch {name}": name for name in DTYPES},
 }
-CALLED = (dict, view)
+
+
+class Stack:
+    """Builds one value of dictionaries, lists, tuples, numbers, texts and tensors' descriptions by a pickle's opcodes.
+
+    Nothing is called by name but `view` and an empty `dict`, and keys are texts or numbers, which have hashes.
+    """
+
+    def __init__(self) -> None:
+        self.values: list[Any] = []
+        self.marks: list[int] = []
+        self.memo: dict[Any, Any] = {}
+
+    def above_mark(self) -> list[Any]:
+        """Takes what is above the last mark."""
+        at = self.marks.pop()
+        items = self.values[at:]
+        del self.values[at:]
+        return items
+
+    def set_items(self, items: list[Any]) -> None:
+        """Puts keys and values, in turns, into the dictionary on top."""
+        keys = items[::2]
+        if type(self.values[-1]) is not dict or any(type(key) not in (str, int) for key in keys):
+            raise ValueError("a dictionary of something else than names")
+        self.values[-1].update(zip(keys, items[1::2], strict=True))
+
+    def extend(self, items: list[Any]) -> None:
+        """Appends to the list on top."""
+        if type(self.values[-1]) is not list:
+            raise ValueError("a list that is none")
+        self.values[-1].extend(items)
+
+    def call(self) -> Any:
+        """Calls one of the two functions that tensors are made by."""
+        arguments, function = self.values.pop(), self.values.pop()
+        if function is view:
+            return view(*arguments)
+        if function is dict and arguments == ():
+            return {}
+        raise ValueError("a call of something else than tensors need")
+
+    def take(self, name: str, value: Any) -> None:
+        """Follows one opcode.
+
+        Raises:
+            ValueError: Tensors do not need it.
+        """
+        values = self.values
+        match name:
+            case "PROTO":
+                pass
+            case "LONG1" | "BININT" | "BININT1" | "BININT2" | "BINUNICODE":
+                values.append(value)
+            case "NONE" | "NEWTRUE" | "NEWFALSE":
+                values.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[name])
+            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
+                values.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[name]())
+            case "MARK":
+                self.marks.append(len(values))
+            case "BINPUT" | "LONG_BINPUT":
+                self.memo[value] = values[-1]
+            case "BINGET" | "LONG_BINGET":
+                values.append(self.memo[value])
+            case "TUPLE":
+                values.append(tuple(self.above_mark()))
+            case "TUPLE1" | "TUPLE2" | "TUPLE3":
+                count = int(name[-1])
+                values[-count:] = [tuple(values[-count:])]
+            case "SETITEMS" | "SETITEM":
+                self.set_items(self.above_mark() if name == "SETITEMS" else [values.pop(-2), values.pop()])
+            case "APPENDS" | "APPEND":
+                self.extend(self.above_mark() if name == "APPENDS" else [values.pop()])
+            case "BUILD":
+                values.pop()  # the version numbers of modules
+            case "GLOBAL" if value in KNOWN:
+                values.append(KNOWN[value])
+            case "BINPERSID":
+                values.append(storage(values.pop()))
+            case "REDUCE":
+                values.append(self.call())
+            case _:
+                raise ValueError(f"{value if name == 'GLOBAL' else name} is no part of a tensor")
 
 
 def load(file: BinaryIO) -> Any:
-    """Reads one pickle of dictionaries, lists, tuples, numbers, texts and tensors' descriptions, by its opcodes.
+    """Reads one pickle, without running it.
 
     Raises:
-        ValueError: It has an opcode or a name that none of these needs.
+        ValueError: It has an opcode or a name that tensors do not need.
     """
-    stack: list[Any] = []
-    memo: dict[Any, Any] = {}
-    value: Any
+    stack = Stack()
     for opcode, value, _ in pickletools.genops(file):
-        match opcode.name:
-            case "PROTO":
-                pass
-            case "STOP":
-                return stack.pop()
-            case "LONG1" | "BININT" | "BININT1" | "BININT2" | "BINUNICODE":
-                stack.append(value)
-            case "NONE" | "NEWTRUE" | "NEWFALSE":
-                stack.append({"NONE": None, "NEWTRUE": True, "NEWFALSE": False}[opcode.name])
-            case "EMPTY_DICT" | "EMPTY_LIST" | "EMPTY_TUPLE":
-                stack.append({"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}[opcode.name]())
-            case "MARK":
-                stack.append(MARK)
-            case "BINPUT" | "LONG_BINPUT":
-                memo[value] = stack[-1]
-            case "BINGET" | "LONG_BINGET":
-                stack.append(memo[value])
-            case "TUPLE" | "SETITEMS" | "APPENDS":
-                collect(stack, opcode.name)
-            case "TUPLE1" | "TUPLE2" | "TUPLE3":
-                count = int(opcode.name[-1])
-                stack[-count:] = [tuple(stack[-count:])]
-            case "APPEND":
-                stack[-2].append(stack.pop())
-            case "SETITEM":
-                key, entry = stack[-2:]
-                del stack[-2:]
-                stack[-1][key] = entry
-            case "BUILD":
-                stack.pop()  # the version numbers of modules
-            case "GLOBAL":
-                stack.append(KNOWN[value] if value in KNOWN else unknown(value))
-            case "BINPERSID":
-                stack.append(storage(stack.pop()))
-            case "REDUCE":
-                arguments = stack.pop()
-                stack.append(call(stack.pop(), arguments))
-            case _:
-                unknown(opcode.name)
+        if opcode.name == "STOP":
+            return stack.values.pop()
+        stack.take(opcode.name, value)
     raise ValueError("it ends too early")
-
-
-MARK = object()
-
-
-def collect(stack: list[Any], name: str) -> None:
-    """Puts what is above the last mark into a tuple, or into the dictionary or list below the mark."""
-    at = len(stack) - 1 - stack[::-1].index(MARK)
-    items = stack[at + 1 :]
-    del stack[at:]
-    if name == "TUPLE":
-        stack.append(tuple(items))
-    elif name == "APPENDS":
-        stack[-1].extend(items)
-    else:
-        stack[-1].update(zip(items[::2], items[1::2], strict=True))
-
-
-def call(function: Any, arguments: Any) -> Any:
-    """Calls one of the two functions that tensors are made by."""
-    return function(*arguments) if any(function is known for known in CALLED) else unknown(f"{function}")
-
-
-def unknown(name: str) -> Any:
-    """Raises ValueError for what is no part of a tensor."""
-    raise ValueError(f"{name} is no part of a tensor")
 
 
 def read_tensors(path: Path) -> dict[str, np.ndarray]:
@@ -172,13 +192,17 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
             raise ValueError("it does not begin as PyTorch's older files do")
         entries = load(file)
         views = {name: entry for name, entry in entries.items() if isinstance(entry, View)}
-        if len(views) < len(entries):
+        if len(views) < len(entries) or any(type(name) is not str for name in views):
             raise ValueError("it holds something else than tensors")
         described = {view.storage.key: view.storage for view in views.values()}
+        if sum(math.prod(view.shape) for view in views.values()) > MOST_SHARED * sum(
+            x.size for x in described.values()
+        ):
+            raise ValueError("its tensors are larger than their storages")
         storages = read_storages(file, load(file), described)
         return {name: tensor(storages[view.storage.key], view) for name, view in views.items()}
-    except (EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError) as error:
-        raise ValueError(f"it is no file of tensors ({error})") from error
+    except (EOFError, AttributeError, TypeError, KeyError, IndexError, OverflowError, RecursionError) as error:
+        raise ValueError("it is no file of tensors") from error
 
 
 def read_storages(file: BinaryIO, keys: list[str], storages: dict[str, Storage]) -> dict[str, np.ndarray]:

@@ -6,6 +6,7 @@ import io
 import pickle
 import struct
 import sys
+import tracemalloc
 from collections import OrderedDict
 from collections.abc import Callable
 from pathlib import Path
@@ -104,7 +105,11 @@ class Command:
         ([1, 2], "no file of tensors"),
         ({"a": Tensor("7", "IntStorage", 12, 0, (12,), (1,))}, "IntStorage is no part"),
         ({"a": Tensor("7", "FloatStorage", 12, 0, (13,), (1,))}, "larger than its storage"),
-        ({"a": Tensor("7", "FloatStorage", 12, 0, (10**12,), (0,))}, "larger than its storage"),
+        ({"a": Tensor("7", "FloatStorage", 12, 0, (10**12,), (0,))}, "larger than their storages"),
+        ({"a": Tensor("7", "FloatStorage", 12, 0, (13,) * 9, (0,) * 9)}, "unknown kind"),
+        ({f"{n}": Tensor("7", "FloatStorage", 12, 0, (12,), (1,)) for n in range(5)}, "larger than their storages"),
+        ({5: Tensor("7", "FloatStorage", 12, 0, (12,), (1,))}, "something else than tensors"),
+        ({("a",): Tensor("7", "FloatStorage", 12, 0, (12,), (1,))}, "something else than names"),
         ({"a": Tensor("7", "FloatStorage", 12, 0, (0,), (1,))}, "larger than its storage"),
         ({"a": Tensor("7", "FloatStorage", 12, 3, (2, 2), (-1, 1))}, "impossible shape"),
         ({"a": Tensor("7", "FloatStorage", 12, 0, (2, 2), (1,))}, "unknown kind"),
@@ -131,3 +136,44 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
         (tmp_path / "other.pth").write_bytes(other)
         with pytest.raises(ValueError):
             read_tensors(tmp_path / "other.pth")
+
+
+def pickled(path: Path, program: bytes) -> Path:
+    """A file with a pickle by its opcodes in the place of the tensors."""
+    file = io.BytesIO()
+    for part in (MAGIC, 1001, {"protocol_version": 1001, "little_endian": True, "type_sizes": {}}):
+        pickle.dump(part, file, protocol=2)
+    path.write_bytes(file.getvalue() + b"\x80\x02" + program + b".")
+    return path
+
+
+DOUBLED = b")" + b"".join(b"q" + bytes([n]) + b"h" + bytes([n]) + b"\x86" for n in range(40))  # a = (a, a), 40 times
+NAMED = b"ctorch FloatStorage\n".replace(b" ", b"\n")
+STORAGE = b"(X\x07\0\0\0storage" + NAMED + DOUBLED + b"X\x03\0\0\0cpuK\x0cNtQ"
+FILLED = b"}(" + b"".join(b"J" + struct.pack("<i", n) + b"N" for n in range(2000)) + b"u"
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        b"}" + b")" + b"\x85" * 200_000 + b"Ns",  # nested tuples as a key
+        DOUBLED + b")R",  # called
+        b"ccollections\nOrderedDict\n" + FILLED + b"\x85R",  # copied
+        STORAGE,
+        b"(" * 200_000 + b"t" * 200_000,
+        b")" + b"\x85" * 200_000,
+        b"t",
+        b"h\x05",
+        b"R",
+        b"X\xff\xff\xff\x7f",  # a text of 2 GB
+    ],
+    ids=lambda program: f"{len(program)} bytes",
+)
+def test_small_files_take_no_time_and_no_memory(tmp_path: Path, program: bytes) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(ValueError):
+            read_tensors(pickled(tmp_path / "bomb.pth", program))
+        assert tracemalloc.get_traced_memory()[1] < 200 * 2**20
+    finally:
+        tracemalloc.stop()

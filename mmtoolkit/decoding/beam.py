@@ -91,11 +91,7 @@ class BeamSearch:
     def __call__(
         self, step: Step, state: Any, *, start: int, end: int, max_length: int, banned: Sequence[int] = BANNED
     ) -> tuple[Any, Any]:
-        if self.rerank != "none" and self.width * max_length > MOST_TOKENS:
-            raise InputError(
-                f"Reranking compares all sentences of a beam, of at most {MOST_TOKENS:,} tokens together. Received: "
-                f"{self.width} sentences of up to {max_length}; choose a smaller width."
-            )
+        self.check_size(max_length)
         groups, size = self.groups, self.width // self.groups
         batch = ops.shape(keras.tree.flatten(state)[0])[0]
 
@@ -149,6 +145,14 @@ class BeamSearch:
         if self.rerank == "none":
             return ids, scores
         return rerank(ids, scores, measure=self.rerank, n_best=self.n_best, end=end)
+
+    def check_size(self, max_length: int) -> None:
+        """Checks that the sentences of a beam that is reranked can be compared with each other."""
+        if self.rerank != "none" and self.width * max_length > MOST_TOKENS:
+            raise InputError(
+                f"Reranking compares all sentences of a beam, of at most {MOST_TOKENS:,} tokens together. Received: "
+                f"{self.width} sentences of up to {max_length}; choose a smaller width."
+            )
 
     def allow(self, log_probabilities: Any, ids: Any, time: Any, end: int) -> Any:
         """Forbids tokens that would repeat a run or end too early, in `<float32>[rows, vocabulary]`."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from mmtoolkit.decoding.beam import BeamSearch
+from mmtoolkit.decoding.beam import RERANKS, BeamSearch
 from mmtoolkit.decoding.sampling import Greedy, Sample
 from mmtoolkit.errors import InputError
 
@@ -49,6 +49,8 @@ def choose_search(
     Raises:
         InputError: Options of both kinds are given, one is out of its range, or one would do nothing.
     """
+    if rerank not in (None, *RERANKS):
+        raise InputError(f"--rerank expects {', '.join(RERANKS)}. Received: {rerank!r}.")
     beams = given(beam=beam, length_penalty=length_penalty, groups=groups, diversity=diversity, rerank=rerank)
     draws = given(temperature=temperature, top_k=top_k, top_p=top_p)
     if draws and beams:
@@ -66,6 +68,8 @@ def choose_search(
         raise InputError(f"--diversity keeps groups apart. Received: --diversity {diversity}; add --groups.")
     wide_enough = -(-max(base.width, n_best) // parts) * parts  # and the same for every group
     width = beams.pop("beam", wide_enough)
+    if width == 1 and beams.setdefault("rerank", "none") != "none":  # that of the model is left out
+        raise InputError(f"--rerank {rerank} compares the sentences of a beam. Received: a beam of 1; add --beam 10.")
     return replace(base, **beams, width=width, n_best=n_best)
 
 

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.bleu import bleu_statistics
 from mmtoolkit.metrics.captions import TOKENIZERS
 from mmtoolkit.metrics.cider import inverse_document_frequency, sentence_cider
@@ -30,6 +31,9 @@ class CaptionReward:
         kind: `"cider"`, on its scale from 0 to 10; `"bleu"`, from 0 to 1; or `"mix"`, their sum.
         tokenize: As in `score_captions`.
 
+    Raises:
+        InputError: There is one picture alone, for which CIDEr is always 0.
+
     Source: Rennie et al., "Self-Critical Sequence Training", 2017, whose reward is CIDEr-D.
     """
 
@@ -38,6 +42,11 @@ class CaptionReward:
     ) -> None:
         self.kind, self.split = kind, TOKENIZERS[tokenize]
         self.references = {name: [[*self.split(text), ENDED] for text in texts] for name, texts in references.items()}
+        if kind != "bleu" and len(self.references) < 2:
+            raise InputError(
+                "CIDEr weighs words by in how many of the pictures they are rare, two or more. Received: "
+                f"{len(self.references)}; give more pictures or the reward bleu."
+            )
         self.rarity = inverse_document_frequency(list(self.references.values()))
 
     def __call__(self, name: str, captions: Sequence[str], ended: Sequence[bool]) -> list[float]:

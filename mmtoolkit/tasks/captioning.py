@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 PER_IMAGE = 8  # captions of an image in one batch where images go through the encoder: they share its work
 CHANCE = 0.75  # share of the captions of other images that score lower than a related one
 KNOWN = 2 / 3  # share of the content words of a related caption that people used for the picture, whatever its CIDEr
+ENGLISH = 0.9  # share of texts in ASCII, of which the words that end no sentence are known
 PERFECT = 10.0  # CIDEr of a caption that equals all its references
 STYLE = {  # details about the captions, and what they are called on a page
     "unique_captions": "different captions, of 100",
@@ -129,13 +130,14 @@ class Captioning(Task[CaptionRecord]):
         style = {
             "unique_captions": unique_share(captions),
             "repeated_captions": repeated_share(captions),
-            "broken_captions": broken_share(captions),
             "mean_words": mean_words(captions),
             "reference_words": mean_words(people),
         }
         if evaluation.train_records:
             style["learnt_captions"] = known_share(captions, texts(evaluation.train_records))
         tokenize = tokenizer_of(references)
+        if sum(map(str.isascii, people)) > ENGLISH * len(people):
+            style["broken_captions"] = broken_share(captions)
         how = {
             "signature": signature(references, tokenize=tokenize, bootstrap=Bootstrap()),
             "decoding": search_config(evaluation.search),

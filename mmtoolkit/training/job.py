@@ -161,7 +161,7 @@ def train(
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         first = Phase("cross-entropy", task, Recipe.of(settings), lambda _: model)
         stages = [first, *blueprint.stages(splits, settings)]
-        trained, history = fit_stages(task, stages, splits, source=source, out=out, **same)
+        trained, history, best = fit_stages(task, stages, splits, source=source, out=out, **same)
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
@@ -171,7 +171,7 @@ def train(
         if blueprint.companions:
             trained.model.save_preset(out / "preset")
         report = evaluated(task, trained, splits, source, options.seed)
-    report |= {"epoch": trained.epoch, "history": history, "options": settings, "left_out": len(faults)}
+    report |= {"epoch": trained.epoch, **best, "history": history, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     report |= data_digests(splits, source)
     save_report(
@@ -191,10 +191,11 @@ def fit_stages(
     out: Path,
     tell: Tell,
     **same: Any,
-) -> tuple[Trained, dict[str, Any]]:
-    """Fits a model stage by stage, and keeps the best state of all in `out/preset`; returns it with the history.
+) -> tuple[Trained, dict[str, Any], dict[str, str]]:
+    """Fits a model stage by stage, and keeps the best state of all in `out/preset`.
 
-    The history of several stages is by their names. A stage that was finished before a stop is not trained again.
+    Returns that, with the history and, where there are several stages, the name of the best one. The history of several
+    is by their names. A stage that was finished before a stop is not trained again.
     """
     states: dict[str, Trained] = {}
     for number, (name, objective, recipe, start) in enumerate(stages):
@@ -208,11 +209,12 @@ def fit_stages(
             "recipe": recipe,
         }
         states[name] = fit(task, model, splits, source=source, tell=tell, **own, **same)
-    best = max(states.values(), key=lambda trained: trained.rank)  # the first of equals
+    best = max(states, key=lambda name: states[name].rank)  # the first of equals
+    trained = states[best]
     if len(states) == 1:
-        return best, dict(best.history)
-    best.model.save_preset(out / "preset")
-    return best, {name: trained.history for name, trained in states.items()}
+        return trained, dict(trained.history), {}
+    trained.model.save_preset(out / "preset")
+    return trained, {name: state.history for name, state in states.items()}, {"best": best}
 
 
 def add_scores(preset: Path, report: Mapping[str, Any]) -> None:

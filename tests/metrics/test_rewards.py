@@ -8,6 +8,7 @@ from fractions import Fraction
 
 import pytest
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.captions import TOKENIZERS
 from mmtoolkit.metrics.rewards import ENDED, CaptionReward, smooth_bleu
 from mmtoolkit.metrics.tokenizer import ptb_tokenize
@@ -82,6 +83,12 @@ def test_mix_is_the_sum() -> None:
     both = zip(scores["cider"], scores["bleu"], strict=True)
     assert scores["mix"] == pytest.approx([sum(pair) for pair in both])
     assert max(scores["bleu"]) <= 1 < max(scores["cider"])
+
+
+def test_one_picture_has_no_rare_words() -> None:
+    with pytest.raises(InputError, match="CIDEr weighs words by .* Received: 1; give more pictures or the reward bleu"):
+        CaptionReward({"1": REFERENCES["1"]})
+    assert CaptionReward({"1": ["a dog"]}, kind="bleu")("1", ["a dog"], [True]) == [1.0]
 
 
 def test_captions_without_spaces_are_rewarded_by_their_characters() -> None:

@@ -16,7 +16,7 @@ import yaml
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.locks import BusyError
-from mmtoolkit.run_folder import begin, check_free, claimed
+from mmtoolkit.run_folder import begin, check_free, claimed, lasting
 
 OPTIONS = {"seed": 0, "on_error": "fail"}
 OTHERS = {"notes.txt": "by hand", "samples/mine.png": "mine", "logs/mine.txt": "mine"}  # what is not of the run
@@ -183,3 +183,18 @@ def test_a_finished_run_is_not_a_stopped_one(out: Path) -> None:
     with claim(out, resume=True, seed=0) as place:
         assert place is None
     assert tree(out) == OLD | OTHERS
+
+
+def test_a_run_that_knew_no_reward_was_trained_without_one(out: Path) -> None:
+    """A run of an older version has no such options; asking for one now is asking for another run."""
+    off = {"reward": "none", "reward_epochs": 1, "reward_rate": 1e-4, "rerank": "none"}
+    with claimed(out, OPTIONS | off, resume=True, overwrite=False, tell=lambda line: None) as place:
+        assert place is None
+    for name, value in (("reward", "cider"), ("rerank", "bleu")):
+        with (
+            pytest.raises(InputError, match=f"a finished run of other options: {name} none, now {value}"),
+            claimed(out, OPTIONS | off | {name: value}, resume=True, overwrite=False, tell=lambda line: None),
+        ):
+            pass
+    assert lasting(OPTIONS | off) == lasting(OPTIONS)  # so that a checkpoint of before is resumed
+    assert lasting(OPTIONS | off | {"reward": "mix"})["reward_epochs"] == 1

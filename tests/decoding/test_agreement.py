@@ -13,6 +13,7 @@ from mmtoolkit.decoding.agreement import rerank, sentence_bleu, sentence_cider
 from mmtoolkit.errors import InputError
 from mmtoolkit.metrics.cider import ngrams, similarity, weigh
 from mmtoolkit.metrics.rewards import smooth_bleu
+from mmtoolkit.serving.operations import COMPUTING
 
 LENGTH = 9
 
@@ -130,6 +131,13 @@ def test_it_runs_in_a_graph_of_any_batch(sentences: np.ndarray, compiled: bool) 
         input_signature=signature,
         jit_compile=compiled,
     )
+    definition = graph.get_concrete_function().graph.as_graph_def()
+    operations = {
+        node.op
+        for part in (definition, *definition.library.function)
+        for node in getattr(part, "node", None) or part.node_def
+    }
+    assert {"Placeholder", "TopKV2"} <= operations and not operations - COMPUTING - {"NoOp", "_Arg", "_Retval"}
     scores = np.zeros((3, 7), np.float32)
     for pictures in (3, 1):
         found = graph(sentences[:pictures], scores[:pictures])[0]

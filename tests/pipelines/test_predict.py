@@ -149,6 +149,8 @@ def test_searching_and_drawing_at_once_is_refused(job: Job, trained: Any, pictur
         ({"groups": 3}, mm.BeamSearch(width=3, groups=3, min_length=3)),  # as narrow as the groups allow
         ({"groups": 3, "n_best": 4}, mm.BeamSearch(width=6, groups=3, n_best=4, min_length=3)),
         ({"groups": 2, "diversity": 2.0}, mm.BeamSearch(width=2, groups=2, diversity=2.0, min_length=3)),
+        ({"rerank": "cider"}, mm.BeamSearch(width=2, rerank="cider", min_length=3)),
+        ({"beam": 1}, mm.BeamSearch(width=1, min_length=3)),
     ],
     ids=str,
 )
@@ -164,6 +166,9 @@ def test_a_preset_that_draws_goes_on_drawing(korean: Path) -> None:
     assert (plain.top_k, plain.temperature, cold.top_k, cold.temperature) == (5, 1.0, 5, 0.5)
     assert [one.seed.get_config()["seed"] for one in (plain, cold)] == [0, 4]
     assert choose_search(captioner.decoding, beam=2) == mm.BeamSearch(width=2)
+    reranked = mm.BeamSearch(width=8, rerank="bleu")
+    assert choose_search(reranked, beam=1) == mm.BeamSearch(width=1)  # there is nothing to rerank
+    assert choose_search(reranked, beam=3).rerank == "bleu" and choose_search(reranked, rerank="none").rerank == "none"
 
 
 @pytest.mark.parametrize(
@@ -174,6 +179,8 @@ def test_a_preset_that_draws_goes_on_drawing(korean: Path) -> None:
         ({"groups": 0}, "groups=0"),
         ({"beam": 5, "groups": 3}, "groups=3, width=5"),
         ({"top_p": 2.0}, "top_p is above 0 and at most 1"),
+        ({"rerank": "cidr"}, "--rerank expects none, cider, bleu. Received: 'cidr'."),
+        ({"rerank": "bleu", "beam": 1}, "--rerank bleu compares the sentences of a beam. Received: a beam of 1; add"),
     ],
 )
 def test_options_that_do_nothing_or_cannot_be_are_named(korean: Path, given: dict[str, Any], message: str) -> None:

@@ -51,6 +51,8 @@ def test_rewards_go_the_whole_way_and_on_after_a_stop(
     scores = [*first["val_CIDEr"], *second["val_CIDEr"]]
     assert report["scores"]["CIDEr"] == pytest.approx(scores[int(np.argmin(np.round(losses, 4)))])
     assert (report["broken_captions"], report["decoding"]["rerank"]) == (0.0, "cider")
+    assert report["best"] == ["cross-entropy", "reward"][int(np.argmin(np.round(losses, 4)) >= len(first["val_loss"]))]
+    assert mm.load(whole / "preset").decoding == mm.BeamSearch(width=4, rerank="cider")
     page = (whole / "report.html").read_text(encoding="utf-8")
     assert "<h3>cross-entropy</h3>" in page and "<h3>reward</h3>" in page
     assert not (whole / "stage-1" / "preset").exists() and not list(whole.rglob("last.h5"))

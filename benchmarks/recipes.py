@@ -10,6 +10,7 @@ names besides. A stopped run goes on where it was: finished trainings are not do
 
 from __future__ import annotations
 
+import csv
 import json as json_format
 import shlex
 import subprocess
@@ -18,8 +19,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import mmtoolkit as mm
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
+from mmtoolkit.metrics import in_words
+from mmtoolkit.metrics.meteor import meteor
 
 CAPTION: dict[str, list[str]] = {
     "LSTM, attention, CBOW": [],
@@ -31,6 +35,11 @@ CAPTION: dict[str, list[str]] = {
     "skip-gram, frozen": ["--embeddings", "skip-gram", "--freeze-embeddings"],
     "random vectors": ["--embeddings", "random"],
     "random vectors, frozen": ["--embeddings", "random", "--freeze-embeddings"],
+    "hard attention": ["--attention", "hard"],
+    "beam 10, reranked": ["--beam", "10", "--rerank", "cider"],
+    "reward CIDEr": ["--reward", "cider"],
+    "reward BLEU": ["--reward", "bleu"],
+    "reward CIDEr, beam 10, reranked": ["--reward", "cider", "--beam", "10", "--rerank", "cider"],
 }
 VQA: dict[str, list[str]] = {
     "attention, LSTM, classify, CBOW": [],
@@ -49,7 +58,7 @@ VQA: dict[str, list[str]] = {
     "questions only": ["--question-only", "--pool", "1"],  # there are no regions to pool
 }
 RECIPES = {"caption": CAPTION, "vqa": VQA}
-SHOWN = {"caption": ("BLEU-4", "CIDEr"), "vqa": ("accuracy",)}
+SHOWN = {"caption": ("BLEU-4", "METEOR", "CIDEr"), "vqa": ("accuracy",)}
 
 
 def main(
@@ -101,6 +110,8 @@ def main(
                 )
                 return code
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
+        if job == "caption":
+            rows[name]["scores"] |= meteor_of(folder, data)
         given = {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
         for option, wanted in {**given, **asked([*extra, *options])}.items():
             if not alike(was := rows[name]["options"].get(option), wanted):
@@ -111,6 +122,18 @@ def main(
         figures = {name: {key: report[key] for key in kept if key in report} for name, report in rows.items()}
         json.write_text(json_format.dumps({"scores": figures}, indent=1) + "\n", encoding="utf-8")
     return 0
+
+
+def meteor_of(folder: Path, data: Path) -> dict[str, float]:
+    """METEOR of the captions that a run has left; nothing without the extra `meteor`."""
+    with (folder / "report.csv").open(encoding="utf-8-sig", newline="") as file:
+        captions = {row["id"]: row["output"] for row in csv.DictReader(file)}
+    references = {record.id: record.captions for record in mm.captioning.load(data)[0] if record.id in captions}
+    try:
+        return {"METEOR": meteor(*in_words(captions, references, tokenize="ptb"))}
+    except InputError as error:
+        tell(f"without METEOR: {error}")
+        return {}
 
 
 def alike(was: Any, wanted: Any) -> bool:
@@ -143,8 +166,10 @@ def table(rows: dict[str, dict[str, Any]], shown: Sequence[str]) -> str:
     for name, report in rows.items():
         cells = []
         for score in shown:
-            digits, (low, high) = (2 if score == "CIDEr" else 1), report["intervals"][score]
-            cells.append(f"{report['scores'][score]:.{digits}f} ({low:.{digits}f}–{high:.{digits}f})")
+            digits = 2 if score == "CIDEr" else 1
+            low, high = report["intervals"].get(score, (None, None))
+            interval = "" if low is None else f" ({low:.{digits}f}–{high:.{digits}f})"
+            cells.append(f"{report['scores'][score]:.{digits}f}{interval}" if score in report["scores"] else "")
         unique = f"{report['unique_captions']:.0f} %" if "unique_captions" in report else ""
         lines.append(f"| {name} | {' | '.join(cells)} | {unique} | {report['seconds']['total'] / 60:.1f} |")
     return "\n".join(lines)

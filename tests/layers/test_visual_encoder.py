@@ -58,7 +58,10 @@ def test_only_training_crops() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kind": "vgg20"}, "Expected vgg19, small, or the name of a network of keras.applications. Received: 'vgg20'"),
+        (
+            {"kind": "vgg20"},
+            "efficientnet-lite2, or the name of a network of keras.applications. Received: 'vgg20'",
+        ),
         ({"crop": 1.0}, "from 0 to below 1. Received: 1.0"),
         ({"pool": 0}, "of side 1 or more. Received: 0"),
     ],

@@ -15,7 +15,7 @@ import mmtoolkit as mm
 from mmtoolkit.training import fitting
 
 Job = Callable[..., Any]
-REWARD = ("--reward", "mix", "--reward-epochs", 2, "--reward-rate", 0.003, "--checkpoint-every", 1, "--deterministic")
+REWARD = ("--reward", "mix", "--reward-epochs", 2, "--reward-rate", 0.003, "--checkpoint-every", 1)
 
 
 class Stopped(keras.callbacks.Callback):

@@ -23,7 +23,7 @@ REPORT = "report.json"  # written last: a run that has it is finished
 REPORTS = (REPORT, "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
 NEW, DONE, MOVING = ".new", ".done", ".moving"  # where a run is that replaces another one, and how far its move is
-LATER = ("reward", "reward_epochs", "reward_rate", "rerank")  # options that older runs lack, which had none of it
+OPTIONAL = {"reward": {"reward_epochs", "reward_rate"}, "rerank": set()}  # off with `none`, and what each needs then
 PLACES = {"out", "data", "exclude", "features", "encoder_weights"}  # what is in them is compared, not where it is
 PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
@@ -155,12 +155,10 @@ def is_finished(out: Path, options: Mapping[str, Any]) -> bool:
     """
     if not is_complete(out):
         return False
-    made = yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))
-    other = [
-        f"{name} {made.get(name, 'none')}, now {value}"
-        for name, value in lasting(options).items()
-        if (name in made or name in LATER) and value not in (made.get(name), "auto", None)
-    ]
+    made, now = lasting(yaml.safe_load((out / "config.yaml").read_text(encoding="utf-8"))), lasting(options)
+    pairs = {name: (made[name], value) for name, value in now.items() if name in made}
+    pairs |= {name: (made.get(name, "none"), now.get(name, "none")) for name in OPTIONAL}
+    other = [f"{name} {was}, now {value}" for name, (was, value) in pairs.items() if value not in (was, "auto", None)]
     if other:
         raise InputError(
             f"{out} holds a finished run of other options: {', '.join(other)}. Name another --out, or add --overwrite "
@@ -258,8 +256,7 @@ def forget_checkpoint(out: Path) -> None:
 def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the options on which the weights depend, without paths: a resumed run must have the same.
 
-    A reward and a reranking that are off are left out, as in older runs.
+    What is off is left out, as runs have it that are older than the option.
     """
-    off = {name for name in ("reward", "rerank") if options.get(name) == "none"}
-    off |= {"reward_epochs", "reward_rate"} if "reward" in off else set()
+    off = {each for name, others in OPTIONAL.items() if options.get(name) == "none" for each in (name, *others)}
     return {name: value for name, value in options.items() if name not in PASSING | off}

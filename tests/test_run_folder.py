@@ -196,5 +196,11 @@ def test_a_run_that_knew_no_reward_was_trained_without_one(out: Path) -> None:
             claimed(out, OPTIONS | off | {name: value}, resume=True, overwrite=False, tell=lambda line: None),
         ):
             pass
+    (out / "config.yaml").write_text(yaml.safe_dump(OPTIONS | off | {"reward": "bleu"}), encoding="utf-8")
+    with (
+        pytest.raises(InputError, match="a finished run of other options: reward bleu, now none"),
+        claimed(out, OPTIONS | off, resume=True, overwrite=False, tell=lambda line: None),
+    ):
+        pass
     assert lasting(OPTIONS | off) == lasting(OPTIONS)  # so that a checkpoint of before is resumed
     assert lasting(OPTIONS | off | {"reward": "mix"})["reward_epochs"] == 1

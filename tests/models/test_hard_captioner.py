@@ -15,6 +15,7 @@ import pytest
 import tensorflow as tf
 from conformance.cases import forced_auto_jit
 from keras import ops
+from stopping import StopAfter, Stopped
 
 import mmtoolkit as mm
 from mmtoolkit.layers import attention as attention_module
@@ -259,19 +260,6 @@ class Unvalidated(keras.callbacks.Callback):
         pass
 
 
-class StopAfter(keras.callbacks.Callback):
-    """Raises after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.left -= 1
-        if not self.left:
-            raise KeyboardInterrupt
-
-
 def test_a_stopped_training_ends_as_one_that_was_not(tmp_path: Path) -> None:
     """Its draws and its baseline go on where they were."""
     ends = []
@@ -279,7 +267,7 @@ def test_a_stopped_training_ends_as_one_that_was_not(tmp_path: Path) -> None:
         for steps in (*stops, 0):
             model, stop = learner(), [StopAfter(steps)] if steps else []
             checkpoints = Checkpoints(tmp_path / name, steps=6, settings={}, validation=Unvalidated(), every=2)
-            with pytest.raises(KeyboardInterrupt) if steps else contextlib.nullcontext():
+            with pytest.raises(Stopped) if steps else contextlib.nullcontext():
                 checkpoints.fit(model, lambda at: batches(6).skip(at.step), epochs=2, callbacks=stop)
         ends.append([np.array(variable) for variable in variables(model)])
         assert float(model.decoder.attention.baseline) < 0

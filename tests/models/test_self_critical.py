@@ -10,13 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from stopping import StopAfter, Stopped
 
 import mmtoolkit as mm
 from mmtoolkit.data.sampled import SAMPLES
 from mmtoolkit.decoding import Sample
 from mmtoolkit.losses import token_loss
 from mmtoolkit.readers import Splits
-from mmtoolkit.run_folder import checkpoint_in
 from mmtoolkit.tasks import captioning
 from mmtoolkit.tasks.self_critical import SelfCritical, sharpened
 from mmtoolkit.training import fitting
@@ -69,14 +69,6 @@ def test_a_stopped_training_goes_on_to_the_bit(
     recipe = Recipe(epochs=2, clip=1.0, batch_size=2 * SAMPLES, averaging=0.5, checkpoint_every=1)
     splits, source = Splits(drawings[2:], drawings[:2], []), beginner.image_source()
 
-    class Stopped(Exception):
-        """What stands for the loss of power."""
-
-    class StopAfter(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-            if checkpoint_in(tmp_path / "stopped").is_file() and batch == 1:
-                raise Stopped
-
     def run(out: Path) -> list[np.ndarray]:
         keras.utils.set_random_seed(0)
         model = sharpened(beginner)
@@ -86,7 +78,7 @@ def test_a_stopped_training_goes_on_to_the_bit(
 
     whole = run(tmp_path / "whole")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(fitting, "StopAtNaN", lambda preset: StopAfter())
+        patch.setattr(fitting, "StopAtNaN", lambda preset: StopAfter(2))
         with pytest.raises(Stopped):
             run(tmp_path / "stopped")
     for one, other in zip(whole, run(tmp_path / "stopped"), strict=True):

@@ -17,6 +17,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
+from stopping import StopAfter, Stopped
 from tiny_task import SIDE, ColourTable, colours, write_colours
 
 import mmtoolkit as mm
@@ -30,23 +31,6 @@ from mmtoolkit.training import job as training_job
 from mmtoolkit.training.checkpoints import Checkpoints, Position, variables
 
 STEPS, EPOCHS = 4, 3
-
-
-class Stopped(Exception):
-    """What stands for the loss of power."""
-
-
-class StopAfter(keras.callbacks.Callback):
-    """Raises after so many steps."""
-
-    def __init__(self, steps: int) -> None:
-        super().__init__()
-        self.left = steps
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.left -= 1
-        if not self.left:
-            raise Stopped
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")

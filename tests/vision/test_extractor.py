@@ -431,7 +431,9 @@ def test_other_networks_give_the_maps_of_plain_keras(name: str) -> None:
     network = Backbone.named(name, image_size=96).network
     extractor = RegionExtractor.from_weights(None, precision="float32", network=network, seed=1)
     plain = getattr(keras.applications, name)(include_top=False, weights=None, input_shape=(96, 96, 3))
-    plain.set_weights(extractor.get_weights())
+    with_norms = RegionExtractor.from_weights(None, precision="float32", network=network, folded=False, seed=1)
+    plain.set_weights(with_norms.get_weights())
+    assert len(extractor.get_weights()) < len(plain.get_weights())  # its norms are folded
     pictures = PICTURES[:, :96, :96]
     pixels = extractor.backbone.preprocess(pictures.astype("float32"))
     expected = np.asarray(plain(pixels, training=False))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mmtoolkit.vision import VisionSetup
 
 REWARDED = 80  # captions per step with a reward: five of each picture
+REGION_UNITS = 512  # as many as VGG19's regions have features
 USUAL = {"no_repeat_ngram": 3, "max_length": 25}
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
@@ -37,6 +38,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
             that mean as the first input.
         layers: Number of stacked cells: with 2, the lower one reads the words and attends, the upper one predicts.
         tie_output: Share the word vectors of input and output.
+        region_units: Width that the encoder's regions are projected to; 0 for none. By default 512 where they have more
+            than 1,000 features.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
         reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
@@ -56,6 +59,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
 
     attention: Literal["bahdanau", "hard", "mean", "none"] = "bahdanau"
     tie_output: bool = False
+    region_units: Whole | None = None
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
     attention_penalty: NotNegative = 1.0
@@ -134,6 +138,8 @@ def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
     """Fills in options that were left open."""
     usual = {"no_repeat_ngram": 0, "max_length": 100} if settings["level"] == "char" else USUAL
+    wide = vision.key is not None and vision.key.shape[1] > 1000
+    usual = {**usual, "region_units": REGION_UNITS if wide else 0}
     settings |= {name: value for name, value in usual.items() if settings[name] is None}
 
 
@@ -168,6 +174,7 @@ def new_captioner(
         attention_penalty=settings["attention_penalty"],
         decoding=decoding,
         max_length=settings["max_length"],
+        region_units=settings["region_units"] or None,
         embeddings=table,
         dtype=vision.dtype,
         **{name: settings[name] for name in DECODER} | width,

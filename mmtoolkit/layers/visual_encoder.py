@@ -1,4 +1,4 @@
-"""Encodes the images of a model: by a network or as stored regions, pooled and cropped."""
+"""Encodes the images of a model: by a network or as stored regions, pooled, cropped and projected."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from mmtoolkit.backbones import Backbone, check_kind, network_of, trains_block
 from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.layers.crop import RegionCrop, RegionPool
 from mmtoolkit.layers.image_encoder import SmallCNN, TrainableBlock
+from mmtoolkit.layers.memory import normalise
 from mmtoolkit.layers.registered import layer_config, layer_from
 
 
@@ -37,6 +38,8 @@ class VisualEncoder(keras.layers.Layer):
         filters: Channels after each convolution of the small CNN, and `kernels` their sides (`SmallCNN`).
         crop: Largest share of the sides of an image that is cut off while training (`RegionCrop`).
         pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
+        region_units: Width that normalised regions are projected to by a layer with a ReLU, for networks with more
+            features than a decoder can use; `None` leaves them as they are.
         start: Name of the `Backbone` before the block that is trained; that of the network by default.
         grid: Rows and columns of stored regions where they are no square.
 
@@ -52,6 +55,7 @@ class VisualEncoder(keras.layers.Layer):
         kernels: Sequence[int] | None = None,
         crop: float = 0.0,
         pool: int = 1,
+        region_units: int | None = None,
         start: str | None = None,
         grid: Sequence[int] | None = None,
         **kwargs: Any,
@@ -61,6 +65,9 @@ class VisualEncoder(keras.layers.Layer):
         same = {"dtype": self.dtype_policy}
         self.pool = RegionPool(pool, name="pool", **same)
         self.crop = RegionCrop(crop, name="crop", **same)
+        self.region_units, self.projection = region_units, None
+        if region_units:
+            self.projection = keras.layers.Dense(region_units, activation="relu", name="projection", **same)
         self.network: Any = None
         if not isinstance(kind, str):
             self.network = layer_from(kind, "encoder") if isinstance(kind, Mapping) else kind
@@ -91,6 +98,8 @@ class VisualEncoder(keras.layers.Layer):
         self.pool.build(regions)
         self.crop.grid = tuple(side // self.pool.side for side in self.pool.grid)
         self.crop.build(self.pool.compute_output_shape(regions))
+        if self.projection:
+            self.projection.build(regions)
 
     def call(self, images: Any, training: bool | None = None) -> Any:
         """Encodes images as `<float>[batch, regions, features]`.
@@ -112,8 +121,9 @@ class VisualEncoder(keras.layers.Layer):
         return regions if len(regions.shape) == 3 else ops.reshape(regions, (-1, *self.flat(regions.shape)[1:]))
 
     def pooled(self, regions: Any, training: bool | None = None) -> Any:
-        """Pools regions and crops them."""
-        return self.crop(self.pool(regions), training=training)
+        """Pools regions, crops and projects them."""
+        regions = self.crop(self.pool(regions), training=training)
+        return self.projection(ops.cast(normalise(regions), self.compute_dtype)) if self.projection else regions
 
     def encoded_shape(self, images_shape: Any) -> tuple[int | None, ...]:
         """Returns the shape of the regions before they are pooled."""
@@ -151,10 +161,12 @@ class VisualEncoder(keras.layers.Layer):
         return shape[0], None if None in shape[1:3] else shape[1] * shape[2], shape[3]
 
     def compute_output_shape(self, images_shape: Any, **_: Any) -> tuple[int | None, ...]:
-        return self.pool.compute_output_shape(self.encoded_shape(images_shape))
+        batch, count, features = self.pool.compute_output_shape(self.encoded_shape(images_shape))
+        return batch, count, self.region_units or features
 
     def get_config(self) -> dict[str, Any]:
         kind = layer_config(self.network) if self.kind == "own" else self.kind
         lists = {"filters": self.filters, "kernels": self.kernels, "grid": self.grid}
         own = {"kind": kind, "crop": self.crop.share, "pool": self.pool.side, "start": self.start}
+        own["region_units"] = self.region_units
         return {**super().get_config(), **own, **{name: value and list(value) for name, value in lists.items()}}

@@ -53,6 +53,7 @@ class Captioner(ImageInputs):
         filters: Channels after each convolution of the small CNN, and `kernels` their sides (`SmallCNN`).
         crop: Largest share of the sides of a picture that is cut off while training (`RegionCrop`).
         pool: Squares of `pool` x `pool` regions are max-pooled to one (`RegionPool`).
+        region_units: Width that regions are projected to (`VisualEncoder`).
         attention_penalty: Weight of the penalty that brings the weights of each region to a sum of about 1.
         decoding: The default search.
         max_length: Longest caption in tokens, END included.
@@ -75,6 +76,7 @@ class Captioner(ImageInputs):
         kernels: Sequence[int] | None = None,
         crop: float = 0.0,
         pool: int = 1,
+        region_units: int | None = None,
         attention_penalty: float = 1.0,
         decoding: Search | str | Mapping[str, Any] = BeamSearch(),  # noqa: B008  # frozen
         max_length: int = 25,
@@ -85,6 +87,7 @@ class Captioner(ImageInputs):
         check_names(decoder, AttentionDecoder, "Captioner")
         vision: dict[str, Any] = {"encoder": encoder, "extractor": extractor, "image_size": image_size}
         vision |= {"regions": regions, "filters": filters, "kernels": kernels, "crop": crop, "pool": pool}
+        vision |= {"region_units": region_units}
         super().__init__(**vision, name=name, dtype=dtype)
         self.codec, self.attention_penalty, self.max_length, self.card = codec, attention_penalty, max_length, {}
         self.decoding = search_from_config(decoding)

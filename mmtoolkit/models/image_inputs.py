@@ -32,7 +32,7 @@ class ImageInputs(Model):
         image_size: Side of the square images.
         regions: Shape of stored regions that no extractor describes, `[regions, features]` or `[rows, columns,
             features]`; that of the first batch by default.
-        filters: As of `VisualEncoder`, with `kernels`, `crop` and `pool`.
+        filters: As of `VisualEncoder`, with `kernels`, `crop`, `pool` and `region_units`.
         uses_images: Whether there are images; without them there is no encoder.
 
     Raises:
@@ -50,6 +50,7 @@ class ImageInputs(Model):
         kernels: Sequence[int] | None,
         crop: float,
         pool: int,
+        region_units: int | None = None,
         uses_images: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -58,6 +59,7 @@ class ImageInputs(Model):
         self.image_size, self.stored_shape = image_size, regions and tuple(regions)
         sides = kernels and list(kernels)
         self.encoder_options: dict[str, Any] = {"filters": list(filters), "kernels": sides, "crop": crop, "pool": pool}
+        self.encoder_options |= {"region_units": region_units} if region_units else {}
         start = self.extractor.network if self.extractor else None
         grid = self.stored_shape[:2] if self.stored_shape and len(self.stored_shape) == 3 else None
         same: dict[str, Any] = {"name": "visual_encoder", "dtype": self.dtype_policy}

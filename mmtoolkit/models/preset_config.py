@@ -31,7 +31,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "precision": ("float32", "bfloat16"),
 }
 RANGES: dict[str, tuple[float, float]] = {
-    **dict.fromkeys(("units", "embedding_dim", "attention_units"), (1, 8192)),
+    **dict.fromkeys(("units", "embedding_dim", "attention_units", "region_units"), (1, 8192)),
     **dict.fromkeys(("dropout", "word_dropout", "memory_dropout", "crop"), (0.0, 1.0)),
     **{
         "filters": (1, 1024),
@@ -178,7 +178,7 @@ def check_widths(path: Path, given: Mapping[str, Any], words: int, numbers: int)
     Raises:
         InputError: It would be many times as large as its file.
     """
-    width = max(given.get("units", 1), given.get("embedding_dim", 1))
+    width = max(given.get("units", 1), given.get("embedding_dim", 1), given.get("region_units") or 1)
     if width * max(words, width) > SLACK * numbers:
         raise InputError(
             f"{path} describes a model of width {width:,} with {words:,} tokens. Received: a weights file of "

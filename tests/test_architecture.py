@@ -25,6 +25,7 @@ LEAVES = {
     "backbones",
     "compiled",
     "efficientnet_lite",
+    "folding",
     "machine",
     "task",
     "installation",
@@ -49,6 +50,7 @@ ARROWS: dict[str, set[str]] = {
     "records": {"html"},
     "backbones": set(),
     "efficientnet_lite": set(),
+    "folding": set(),
     "compiled": set(),
     "machine": set(),
     "installation": set(),
@@ -113,7 +115,7 @@ PURE_PYTHON = {
     "labelling",
     "mmtoolkit",
 }
-KERAS_ONLY = {"backbones", "efficientnet_lite", "layers", "decoding", "losses", "models"}
+KERAS_ONLY = {"backbones", "efficientnet_lite", "folding", "layers", "decoding", "losses", "models"}
 TENSORFLOW = {"tensorflow", "tensorflow_text"}
 OTHER_FRAMEWORKS = {"torch", "jax", "pycocoevalcap"}
 WRITES_PICKLES = "tests/vision/test_torch_files.py"  # to show that they are refused

@@ -10,6 +10,7 @@ from keras import ops
 
 from mmtoolkit.backbones import Backbone
 from mmtoolkit.errors import InputError
+from mmtoolkit.folding import fold_batch_norms
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -84,7 +85,8 @@ class TrainableBlock(keras.layers.Layer):
     """Applies the last block of a network of `keras.applications`, from the regions before it to those of its last map.
 
     Its trained weights are kept divided by `rate`, so that an optimizer of Adam's kind moves them by that share of its
-    learning rate: a few steps must not undo the training on a million pictures. Batch norms keep their statistics.
+    learning rate: a few steps must not undo the training on a million pictures. Batch norms are folded into the
+    convolutions before them, and others keep their statistics.
 
     Example:
         >>> block = TrainableBlock("vgg19-block4_pool")   # random, until it starts with `start(weights)` of a file
@@ -106,7 +108,7 @@ class TrainableBlock(keras.layers.Layer):
         self.before, self.rate = Backbone(network), rate
         whole = Backbone.named(self.before.name, image_size=self.before.image_size)
         _, built = whole.build(self.dtype_policy)
-        block = keras.Model(built.get_layer(self.before.layer).output, built.output)
+        block = fold_batch_norms(keras.Model(built.get_layer(self.before.layer).output, built.output))
         self.block = lambda: block  # in a function, where Keras does not take its weights for more of this layer's
 
     def build(self, regions_shape: Any = None) -> None:

@@ -16,8 +16,8 @@ from mmtoolkit.backbones import Backbone
 from mmtoolkit.efficientnet_lite import PUBLISHED as LITE
 from mmtoolkit.efficientnet_lite import keras_weights
 from mmtoolkit.errors import InputError
+from mmtoolkit.folding import finalize_normalizations, fold_batch_norms
 from mmtoolkit.hdf5 import open_h5
-from mmtoolkit.vision.folding import finalize_normalizations, fold_batch_norms
 from mmtoolkit.vision.torch_files import read_tensors
 
 VGG19_REGIONS = "vgg19-block5_conv4"

@@ -15,6 +15,7 @@ import numpy as np
 from mmtoolkit.backbones import Backbone
 from mmtoolkit.efficientnet_lite import packages_with
 from mmtoolkit.errors import InputError
+from mmtoolkit.folding import fold_batch_norms
 from mmtoolkit.vision.extractor import VGG19_REGIONS, RegionExtractor, extractor_graph
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore, Progress, picture_digest
 from mmtoolkit.vision.images import decode_ahead, read_image
@@ -219,12 +220,13 @@ def weights_file(key: ExtractorKey) -> Path | None:
 
 
 def block_weights(key: ExtractorKey) -> list[np.ndarray]:
-    """Loads the weights of a network's last block, from the weights file of the key of what is before it."""
+    """Loads the folded weights of a network's last block, from the weights file of the key of what is before it."""
     start = key.backbone
     network = Backbone.named(start.name, image_size=start.image_size).network
     weights = weights_file(replace(key, network=network))
     whole = RegionExtractor.from_weights(weights, precision=key.precision, network=network, folded=False)
-    return list(keras.Model(whole.network.get_layer(start.layer).output, whole.network.output).get_weights())
+    block = keras.Model(whole.network.get_layer(start.layer).output, whole.network.output)
+    return list(fold_batch_norms(block).get_weights())
 
 
 @lru_cache(maxsize=2)

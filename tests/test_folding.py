@@ -8,8 +8,8 @@ import keras
 import numpy as np
 import pytest
 
+from mmtoolkit.folding import fold_batch_norms
 from mmtoolkit.vision import RegionExtractor
-from mmtoolkit.vision.folding import fold_batch_norms
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.normal(size=(2, 8, 8, 3)).astype("float32")

@@ -60,11 +60,11 @@ def finalize_normalizations(network: Any) -> None:
 
 def foldable(network: Any) -> dict[str, Any]:
     """Finds, by the name of each normalization that can be folded, the convolution before it."""
-    found, inside = {}, {layer.name: layer for layer in network.layers}
+    found = dict[str, Any]()
     for layer in network.layers:
         if isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, len(layer.output.shape) - 1):
             before = layer.input._keras_history.operation
-            alone = inside.get(before.name) is before and len(before._outbound_nodes) == 1
+            alone = before in network.layers and len(before._outbound_nodes) == 1
             if alone and type(before) in CONVOLUTIONS and linear(before):
                 found[layer.name] = before
     return found

@@ -40,6 +40,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
         tie_output: Share the word vectors of input and output.
         region_units: Width that the encoder's regions are projected to; 0 for none. By default 512 where they have more
             than 1,000 features.
+        crop: Largest share of the sides of a picture's grid of regions that is cut off while training.
+        mirror: Mirror half of the pictures while training; the features of the mirrored ones are stored too.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
         reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
@@ -60,6 +62,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     attention: Literal["bahdanau", "hard", "mean", "none"] = "bahdanau"
     tie_output: bool = False
     region_units: Whole | None = None
+    crop: Share = 0.0
+    mirror: bool = False
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
     attention_penalty: NotNegative = 1.0
@@ -174,6 +178,7 @@ def new_captioner(
         attention_penalty=settings["attention_penalty"],
         decoding=decoding,
         max_length=settings["max_length"],
+        crop=settings["crop"],
         region_units=settings["region_units"] or None,
         embeddings=table,
         dtype=vision.dtype,

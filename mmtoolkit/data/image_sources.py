@@ -19,6 +19,7 @@ def image_source(
     records: Sequence[Any],
     *,
     size: int,
+    mirrored: Sequence[Any] = (),
     features: Path | None = None,
     on_error: OnError = "fail",
     progress: Progress | None = None,
@@ -29,6 +30,7 @@ def image_source(
         key: Key of the features' extractor; `None` for a model that reads pixels.
         records: Records with an image each.
         size: Side of the square images of a model that reads pixels.
+        mirrored: Records whose images are read mirrored too.
         features: Folder of the feature store; in the cache by default.
         on_error: `"fail"` raises if images cannot be read, else they are left out.
         progress: Called with (done, total).
@@ -48,7 +50,9 @@ def image_source(
         if key is None:
             source = decoded_pictures(size, images, progress=progress, leave_out=leave_out)
         else:
-            source = stored_regions(key, images, folder=features, progress=progress, leave_out=leave_out)
+            twice = list(dict.fromkeys(record.image for record in mirrored))
+            same: dict[str, Any] = {"folder": features, "progress": progress, "leave_out": leave_out}
+            source = stored_regions(key, images, mirrored=twice, **same)
     except UnreadablePictures as error:
         raise InputError(f"{error} --on-error skip leaves them out.") from error
     return source, [unreadable(first[image], failures[image]) for image in images if image in failures]

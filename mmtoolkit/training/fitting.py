@@ -18,7 +18,7 @@ from mmtoolkit.task import Task
 from mmtoolkit.training.checkpoints import Checkpoints, Position
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import DecodedValidation
-from mmtoolkit.vision import ImageSource
+from mmtoolkit.vision import ImageSource, MirroredHalf
 from mmtoolkit.vision.image_distribution import LEAST
 from mmtoolkit.vision.sources import pictures_digest
 
@@ -91,10 +91,11 @@ def fit(
         FloatingPointError: The loss or the weights are no longer finite.
     """
     aim = objective or task
+    shown: Any = MirroredHalf(source, seed=recipe.seed) if recipe.mirror else source
 
     def data(at: Position) -> Any:
         order = {"batch_size": recipe.batch_size, "seed": recipe.seed, "epoch": at.epoch, "step": at.step}
-        return aim.dataset(model, splits.train, source, **order)
+        return aim.dataset(model, splits.train, shown, **order)
 
     steps = len(data(Position()))
     model.compile(recipe.optimizer(steps), loss=aim.loss(model, recipe.label_smoothing))

@@ -293,6 +293,7 @@ def prepare(
             vision.key,
             [record for part in splits for record in part],
             size=vision.image_size,
+            mirrored=splits.train if settings.get("mirror") else (),
             features=settings["features"] and Path(settings["features"]),
             on_error=options.on_error,
             progress=screen.progress("features" if vision.key else "pictures"),

@@ -28,6 +28,7 @@ class Recipe:
         lookahead: Whether training continues from the averages after each epoch.
         clip: Largest global norm of the gradient.
         patience: Epochs without a better validation score before training stops.
+        mirror: Whether half of the pictures are mirrored while training (`MirroredHalf`).
         checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after the epochs only.
         seed: Random seed of the order.
     """
@@ -40,6 +41,7 @@ class Recipe:
     lookahead: bool = False
     clip: float = 5.0
     patience: int = 5
+    mirror: bool = False
     checkpoint_every: int = 200
     seed: int = 0
 

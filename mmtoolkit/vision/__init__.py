@@ -3,6 +3,7 @@
 from mmtoolkit.vision.extractor import RegionExtractor
 from mmtoolkit.vision.feature_store import ExtractorKey, FeatureStore
 from mmtoolkit.vision.images import decode_image, read_image
+from mmtoolkit.vision.mirroring import MirroredHalf
 from mmtoolkit.vision.pictures import picture_view
 from mmtoolkit.vision.setup import NO_VISION, VisionSetup, choose_vision
 from mmtoolkit.vision.sources import (
@@ -31,6 +32,7 @@ __all__ = [
     "Pictures",
     "ReadImages",
     "UnreadablePictures",
+    "MirroredHalf",
     "RegionExtractor",
     "VisionSetup",
     "block_weights",

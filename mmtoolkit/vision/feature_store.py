@@ -21,6 +21,7 @@ from mmtoolkit.vision.extractor import VGG19_REGIONS, Extractor, RegionExtractor
 from mmtoolkit.vision.images import decode_ahead, reason
 
 SHARD = 128  # pictures: a killed run loses the work on at most so many
+MIRRORED = "-mirrored"  # after the digest of a picture
 JPEG, DECODING = b"\xff\xd8\xff", b"on white"  # how all but JPEG is decoded: features of before are not taken
 Progress = Callable[[int, int], None]
 
@@ -115,16 +116,25 @@ class FeatureStore:
             self._digests[image] = picture_digest(image)
         return self._digests[image]
 
-    def read(self, images: Sequence[Path]) -> np.ndarray:
+    def name(self, image: Path, mirrored: bool = False) -> str:
+        """Returns the name of a picture's row: its digest, and whether it is that of the mirrored picture."""
+        return self.digest(image) + (MIRRORED if mirrored else "")
+
+    def read(self, images: Sequence[Path], *, mirrored: Sequence[bool] | None = None) -> np.ndarray:
         """Reads `<float16>[pictures, regions, features]`, one row per path.
+
+        Args:
+            images: Picture files.
+            mirrored: Which of them are read mirrored; none by default.
 
         Raises:
             InputError: A picture has no features here, or its stored row is damaged.
         """
         out = np.empty((len(images), *self.shape), self.dtype)
-        for row, image in zip(out, images, strict=True):
+        sides = [False] * len(images) if mirrored is None else mirrored
+        for row, image, side in zip(out, images, sides, strict=True):
             try:
-                digest = self.digest(image)
+                digest = self.name(image, side)
                 shard, offset, crc = self._rows[digest]
             except (OSError, KeyError) as error:
                 raise InputError(
@@ -144,6 +154,7 @@ class FeatureStore:
         images: Iterable[Path],
         extractor: RegionExtractor | Callable[[], Extractor],
         *,
+        mirrored: bool = False,
         batch_size: int = 16,
         progress: Progress | None = None,
     ) -> dict[Path, str]:
@@ -152,6 +163,7 @@ class FeatureStore:
         Args:
             images: Picture files.
             extractor: The network, or a function that builds it if a picture is missing.
+            mirrored: Whether the features are those of the mirrored pictures, which are stored beside the others.
             batch_size: Pictures per forward pass.
             progress: Called with (done, total) after each batch.
 
@@ -162,18 +174,18 @@ class FeatureStore:
         missing: dict[str, Path] = {}
         for image in images:
             try:
-                if (digest := self.digest(image)) not in self._rows:
-                    missing.setdefault(digest, image)
+                if (name := self.name(image, mirrored)) not in self._rows:
+                    missing.setdefault(name, image)
             except OSError as error:
                 failures[image] = reason(error)
         if missing:
             network = extractor if isinstance(extractor, RegionExtractor) else extractor()
-            unreadable = self._extract(list(missing.values()), network, batch_size, progress)
+            unreadable = self._extract(list(missing.values()), network, mirrored, batch_size, progress)
             failures |= {i: unreadable[self._digests[i]] for i in images if self._digests.get(i) in unreadable}
         return failures
 
     def _extract(
-        self, images: list[Path], network: Extractor, batch_size: int, progress: Progress | None
+        self, images: list[Path], network: Extractor, mirrored: bool, batch_size: int, progress: Progress | None
     ) -> dict[str, str]:
         """Extracts and stores new pictures, a shard at a time; returns why some cannot be read, by digest."""
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -189,9 +201,10 @@ class FeatureStore:
         done = 0
         try:
             for batch in decode_ahead(images, size=self.key.side, batch_size=batch_size):
-                good = {self.digest(image): pixels for image, pixels in batch if not isinstance(pixels, str)}
+                good = {self.name(image, mirrored): pixels for image, pixels in batch if not isinstance(pixels, str)}
                 unreadable |= {self.digest(image): why for image, why in batch if isinstance(why, str)}
-                features = forward(np.stack(list(good.values()))).numpy() if good else ()
+                side = slice(None, None, -1 if mirrored else 1)
+                features = forward(np.stack(list(good.values()))[:, :, side]).numpy() if good else ()
                 for digest, row in zip(good, features, strict=True):
                     rows[len(entries)] = row
                     entries.append((digest, zlib.crc32(row.data)))

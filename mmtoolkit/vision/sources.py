@@ -104,9 +104,12 @@ class Pictures:
                 progress(min(number * BATCH, len(paths)), len(paths))
         return failures
 
-    def read(self, images: Sequence[Path]) -> np.ndarray:
-        """Reads `<uint8>[pictures, size, size, 3]`."""
-        return np.stack([self.picture(path) for path in images])
+    def read(self, images: Sequence[Path], *, mirrored: Sequence[bool] | None = None) -> np.ndarray:
+        """Reads `<uint8>[pictures, size, size, 3]`, some of them `mirrored` left to right."""
+        pixels = np.stack([self.picture(path) for path in images])
+        if mirrored is None:
+            return pixels
+        return np.where(np.reshape(np.asarray(mirrored), (-1, 1, 1, 1)), pixels[:, :, ::-1], pixels)
 
     def picture(self, path: Path) -> np.ndarray:
         """Reads one picture, `<uint8>[size, size, 3]`."""
@@ -244,11 +247,12 @@ def stored_regions(
     key: ExtractorKey,
     images: Sequence[Path],
     *,
+    mirrored: Sequence[Path] = (),
     folder: Path | None = None,
     progress: Progress | None = None,
     leave_out: LeaveOut | None = None,
 ) -> FeatureStore:
-    """Opens the feature store of a key and adds the pictures that it lacks.
+    """Opens the feature store of a key and adds the pictures that it lacks, some of them `mirrored` too.
 
     Raises:
         InputError: Some pictures cannot be read and there is no `leave_out` to be called with them, or the stored
@@ -257,9 +261,12 @@ def stored_regions(
     store = open_store(key, folder)
     failures = store.add(images, lambda: load_extractor(key), progress=progress)
     check_readable(failures, leave_out, "; the features of the others are kept")
-    stored = [image for image in images if image not in failures]
+    readable = [image for image in mirrored if image not in failures]
+    store.add(readable, lambda: load_extractor(key), mirrored=True, progress=progress)
+    stored = [(image, False) for image in images if image not in failures] + [(image, True) for image in readable]
     for start in range(0, len(stored), BATCH):  # each row is checked when first read: now, not during training
-        store.read(stored[start : start + BATCH])
+        paths, sides = zip(*stored[start : start + BATCH], strict=True)
+        store.read(paths, mirrored=sides)
     return store
 
 

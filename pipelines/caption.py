@@ -48,6 +48,9 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
             makes captions more alike.
         reward_epochs: Passes over the training pictures with a reward.
         reward_rate: Peak learning rate with a reward.
+        consistency: Weight by which two predictions of a caption, with other values dropped, are brought together
+            (R-Drop); 0 for none. A step takes up to twice as long.
+        scheduled_sampling: Share of the words read that are the model's own at the end of the training.
         attention_penalty: Weight of the doubly stochastic penalty, by which every region is attended to.
         beam: Width of the default search.
         length_penalty: Power of the length by which log-probabilities are divided in the search.
@@ -66,6 +69,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     mirror: bool = False
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
+    consistency: NotNegative = 0.0
+    scheduled_sampling: Share = 0.0
     attention_penalty: NotNegative = 1.0
     reward: Literal["none", "cider", "bleu", "mix"] = "none"
     reward_epochs: Count = 1
@@ -114,7 +119,7 @@ def main(options: Options) -> int:
             return 0
         report = train(
             task,
-            Blueprint(new_captioner, settle=settle, stages=reward_stages),
+            Blueprint(new_captioner, settle=settle, objective=new_objective, stages=reward_stages),
             options=options,
             settings=settings,
             out=out,
@@ -123,6 +128,16 @@ def main(options: Options) -> int:
         )
     print_report(task.metric, report, options.out)
     return 0
+
+
+def new_objective(task: Any, settings: Mapping[str, Any]) -> Any:
+    """Makes what is minimised before there is a reward: the task's own loss, or a changed one."""
+    from mmtoolkit.training.objectives import Consistency, ScheduledSampling
+
+    share, weight = settings["scheduled_sampling"], settings["consistency"]
+    same = {"epochs": settings["epochs"], "seed": settings["seed"]}
+    objective = ScheduledSampling(task, share=share, **same) if share else task
+    return Consistency(objective, weight=weight) if weight else objective
 
 
 def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:

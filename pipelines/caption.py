@@ -48,6 +48,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
             makes captions more alike.
         reward_epochs: Passes over the training pictures with a reward.
         reward_rate: Peak learning rate with a reward.
+        teachers: Trained captioners, presets of one vocabulary and encoder: those of their captions that agree most
+            with a picture's are learnt with them.
         consistency: Weight by which two predictions of a caption, with other values dropped, are brought together
             (R-Drop); 0 for none. A step takes up to twice as long.
         scheduled_sampling: Share of the words read that are the model's own at the end of the training.
@@ -69,6 +71,7 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     mirror: bool = False
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
+    teachers: tuple[str, ...] = ()
     consistency: NotNegative = 0.0
     scheduled_sampling: Share = 0.0
     attention_penalty: NotNegative = 1.0
@@ -130,13 +133,25 @@ def main(options: Options) -> int:
     return 0
 
 
-def new_objective(task: Any, settings: Mapping[str, Any]) -> Any:
+def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, Any]) -> Any:
     """Makes what is minimised before there is a reward: the task's own loss, or a changed one."""
+    from mmtoolkit.models.ensemble import CaptionerEnsemble
+    from mmtoolkit.tasks.distillation import OfRecords, distilled
     from mmtoolkit.training.objectives import Consistency, ScheduledSampling
 
-    share, weight = settings["scheduled_sampling"], settings["consistency"]
-    same = {"epochs": settings["epochs"], "seed": settings["seed"]}
-    objective = ScheduledSampling(task, share=share, **same) if share else task
+    objective, share, weight = task, settings["scheduled_sampling"], settings["consistency"]
+    if settings["teachers"]:
+        teacher = CaptionerEnsemble([mm.Captioner.from_preset(name) for name in settings["teachers"]])
+        if (key := getattr(source, "key", None)) != teacher.extractor:
+            raise mm.InputError(
+                f"--teachers expects captioners that read what this training does, {key or 'pixels'}. Received: one "
+                f"that reads {teacher.extractor or 'pixels'}; give --encoder, --encoder-weights, --image-size and "
+                "--precision as theirs."
+            )
+        taught = distilled(splits.train, teacher, source, progress=progress_bar("captions of the teachers"))
+        objective = OfRecords(objective, taught)
+    if share:
+        objective = ScheduledSampling(objective, share=share, epochs=settings["epochs"], seed=settings["seed"])
     return Consistency(objective, weight=weight) if weight else objective
 
 

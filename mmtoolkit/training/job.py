@@ -97,7 +97,7 @@ class Blueprint(NamedTuple):
         settle: Fills options in that depend on the vision setup, and checks them.
         images: Whether the model reads images.
         companions: Further models to train for baselines, by name: functions like `build`, of models without images.
-        objective: Makes what the first stage minimises, of the task and the options.
+        objective: Makes what the first stage minimises, of the task, the splits, the source of images and the options.
         stages: Makes the stages after the first, of the splits and the options.
     """
 
@@ -105,7 +105,7 @@ class Blueprint(NamedTuple):
     settle: Callable[[dict[str, Any], VisionSetup], None] = lambda settings, vision: None
     images: bool = True
     companions: Mapping[str, Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]] = {}
-    objective: Callable[[Task[Any], Mapping[str, Any]], Objective] = lambda task, settings: task
+    objective: Callable[[Task[Any], Splits[Any], Any, Mapping[str, Any]], Objective] = lambda task, *_: task
     stages: Callable[[Splits[Any], Mapping[str, Any]], Sequence[Phase]] = lambda splits, settings: ()
 
 
@@ -161,7 +161,7 @@ def train(
     begin(out, settings, faults, keep=resumed, companions=task.companions, tell=tell)
     same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
-        aim = blueprint.objective(task, settings)
+        aim = blueprint.objective(task, splits, source, settings)
         first = Phase("cross-entropy", aim, Recipe.of(settings), lambda _: model)
         stages = [first, *blueprint.stages(splits, settings)]
         trained, history, best = fit_stages(task, stages, splits, source=source, out=out, **same)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell, warn
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
-from mmtoolkit.cli.options import Beam, Data, Fitting, Run, resolved
-from mmtoolkit.cli.ranges import Count, NotNegative, Positive, Share, Whole, at_least
+from mmtoolkit.cli.options import Beam, Data, Fitting, Rewarding, Run, resolved
+from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
 from mmtoolkit.run_folder import claimed
 from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
@@ -18,7 +18,6 @@ from mmtoolkit.startup import start_tensorflow
 if TYPE_CHECKING:
     from mmtoolkit.vision import VisionSetup
 
-REWARDED = 80  # captions per step with a reward: five of each picture
 REGION_UNITS = 512  # as many as VGG19's regions have features
 USUAL = {"no_repeat_ngram": 3, "max_length": 25}
 DECODER = (
@@ -28,7 +27,7 @@ DECODER = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
+class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
     """The options of `mmtoolkit caption`.
 
     Args:
@@ -46,8 +45,6 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
         memory_dropout: Share of the picture's features dropped while training.
         reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
             makes captions more alike.
-        reward_epochs: Passes over the training pictures with a reward.
-        reward_rate: Peak learning rate with a reward.
         teachers: Trained captioners, presets of one vocabulary and encoder: those of their captions that agree most
             with a picture's are learnt with them.
         consistency: Weight by which two predictions of a caption, with other values dropped, are brought together
@@ -76,8 +73,6 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Beam, Run):
     scheduled_sampling: Share = 0.0
     attention_penalty: NotNegative = 1.0
     reward: Literal["none", "cider", "bleu", "mix"] = "none"
-    reward_epochs: Count = 1
-    reward_rate: Positive = 1e-4
     beam: Count = 5
     length_penalty: NotNegative = 0.7
     rerank: Literal["none", "cider", "bleu"] = "none"
@@ -137,12 +132,13 @@ def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, An
     """Makes what is minimised before there is a reward: the task's own loss, or a changed one."""
     from mmtoolkit.models.ensemble import CaptionerEnsemble
     from mmtoolkit.tasks.distillation import OfRecords, distilled
-    from mmtoolkit.training.objectives import Consistency, ScheduledSampling
+    from mmtoolkit.tasks.objectives import Consistency, ScheduledSampling
 
     objective, share, weight = task, settings["scheduled_sampling"], settings["consistency"]
     if settings["teachers"]:
         teacher = CaptionerEnsemble([mm.Captioner.from_preset(name) for name in settings["teachers"]])
-        if (key := getattr(source, "key", None)) != teacher.extractor:
+        key, shape = getattr(source, "key", None), source.shape
+        if key != teacher.extractor or shape != next(iter(teacher.image_shapes().values()))[1:]:
             raise mm.InputError(
                 f"--teachers expects captioners that read what this training does, {key or 'pixels'}. Received: one "
                 f"that reads {teacher.extractor or 'pixels'}; give --encoder, --encoder-weights, --image-size and "
@@ -157,16 +153,9 @@ def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, An
 
 def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
     """Makes the stage of self-critical training, where there is a reward."""
-    from mmtoolkit.tasks.self_critical import SelfCritical, sharpened
-    from mmtoolkit.training.job import Phase
-    from mmtoolkit.training.recipe import Recipe
+    from mmtoolkit.tasks.self_critical import reward_phase
 
-    if settings["reward"] == "none":
-        return []
-    objective = SelfCritical(splits.train, reward=settings["reward"])
-    own = {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]}
-    recipe = replace(Recipe.of(settings), **own, batch_size=REWARDED, clip=1.0)
-    return [Phase("reward", objective, recipe, sharpened)]
+    return [] if settings["reward"] == "none" else [reward_phase(splits.train, settings)]
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:

@@ -219,6 +219,19 @@ class Fitting(Descent):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Rewarding(Group):
+    """Self-critical training, which rewards sampled captions.
+
+    Args:
+        reward_epochs: Passes over the training pictures with a reward.
+        reward_rate: Peak learning rate with a reward.
+    """
+
+    reward_epochs: Count = 1
+    reward_rate: Positive = 1e-4
+
+
+@dataclass(frozen=True, kw_only=True)
 class Beam(Group):
     """The beam search of a captioner.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mmtoolkit.errors import InputError
@@ -12,7 +13,9 @@ from mmtoolkit.records import CaptionRecord
 
 if TYPE_CHECKING:
     from mmtoolkit.models import Captioner
+    from mmtoolkit.training import Phase
 
+CAPTIONS = 80  # a step: five of each picture
 TEMPERATURE = 0.6  # at which captions are sampled: at 1 most of them are far from what the search finds
 
 
@@ -53,6 +56,26 @@ class SelfCritical:
         from mmtoolkit.losses import token_loss
 
         return token_loss(0.0)
+
+
+def reward_phase(records: Sequence[CaptionRecord], settings: Mapping[str, Any]) -> Phase:
+    """Makes the stage of a training by rewards.
+
+    Example:
+        >>> settings = {"reward": "cider", "reward_epochs": 1, "reward_rate": 1e-4, "seed": 0}
+        >>> reward_phase(records, settings).recipe.learning_rate
+        0.0001
+
+    Args:
+        records: The training records.
+        settings: The options `reward`, `reward_epochs` and `reward_rate`, and those of a `Recipe`.
+    """
+    from mmtoolkit.training import Phase, Recipe
+
+    objective = SelfCritical(records, reward=settings["reward"])
+    own = {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]}
+    recipe = replace(Recipe.of(settings), **own, batch_size=CAPTIONS, clip=1.0)
+    return Phase("reward", objective, recipe, sharpened)
 
 
 def sharpened(captioner: Captioner, temperature: float = TEMPERATURE) -> Captioner:

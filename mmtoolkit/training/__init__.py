@@ -2,7 +2,7 @@
 
 from mmtoolkit.training.checkpoints import Checkpoints, Position
 from mmtoolkit.training.fine_tuning import FineTuned, Stage, check_stages, fine_tune
-from mmtoolkit.training.fitting import Trained, fit, keep_distribution, resumable
+from mmtoolkit.training.fitting import Phase, Trained, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe, adam
 from mmtoolkit.training.validation import DecodedValidation
 
@@ -10,6 +10,7 @@ __all__ = [
     "Checkpoints",
     "DecodedValidation",
     "FineTuned",
+    "Phase",
     "Position",
     "Recipe",
     "Stage",

@@ -20,12 +20,12 @@ from mmtoolkit.models.vocabulary_extension import (
 )
 from mmtoolkit.readers import Splits
 from mmtoolkit.task import Task
-from mmtoolkit.training.fitting import Tell, data_digests, fit, keep_distribution
+from mmtoolkit.training.fitting import Phase, Tell, data_digests, fit, keep_distribution
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import standing
 from mmtoolkit.vision import ImageSource
 
-Stage = Literal["decoder", "encoder"]
+Stage = Literal["decoder", "encoder", "reward"]
 SourceOf = Callable[[Any, Sequence[Any]], ImageSource | None]  # of a model, for records
 FOREIGN = 0.5  # share of unknown words from which texts are of another language
 GUESSES, GUESSED = 2, 60  # times that the model predicts neighbours of new words, and batches that it reads for it
@@ -57,6 +57,7 @@ def fine_tune(
     out: Path,
     recipe: Recipe,
     stages: Sequence[Stage] = (),
+    rewarded: Phase | None = None,
     encoder_rate: float = 0.1,
     min_count: int = 1,
     old: Splits[Any] | None = None,
@@ -75,6 +76,7 @@ def fine_tune(
         out: Folder of the run.
         recipe: The hyperparameters of each stage.
         stages: What is trained, in this order; by default what the model's encoder suggests.
+        rewarded: The stage `"reward"`, where there is one.
         encoder_rate: Share of the learning rate in the stage `"encoder"`.
         min_count: New words that occur less often stay unknown.
         old: The data that the model was trained on, if at hand: new words find neighbours among its words too.
@@ -96,19 +98,11 @@ def fine_tune(
     for number, stage in enumerate(stages or usual_stages(model), start=1):
         tell(f"stage {number}: {stage}")
         keras.utils.set_random_seed(recipe.seed)  # a stage must not depend on when the one before was stopped
-        model, source = unfrozen(model.bare(), stage, splits, source, source_of, flags)
-        rate = recipe.learning_rate * (encoder_rate if stage == "encoder" else 1.0)
-        trained = fit(
-            task,
-            model,
-            splits,
-            source=source,
-            out=out / f"stage-{number}",
-            recipe=replace(recipe, learning_rate=rate),
-            card={**origin, **(card or {})},
-            settings={**(settings or {}), "learning_rate": rate},
-            tell=tell,
-        )
+        aims = rewarded if rewarded and stage == "reward" else phase_of(stage, task, recipe, encoder_rate)
+        model, source = unfrozen(aims.start(model.bare()), stage, splits, source, source_of, flags)
+        own: dict[str, Any] = {"out": out / f"stage-{number}", "recipe": aims.recipe, "objective": aims.objective}
+        own["settings"] = {**(settings or {}), "learning_rate": aims.recipe.learning_rate}
+        trained = fit(task, model, splits, source=source, card={**origin, **(card or {})}, tell=tell, **own)
         model, histories[stage] = trained.model, trained.history
         states.append(State(stage, trained.rank, out / f"stage-{number}" / "preset"))
     best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
@@ -125,6 +119,12 @@ def fine_tune(
     }
     tell_choice(best, states, before, report, tell)
     return FineTuned(model, report, source)
+
+
+def phase_of(stage: Stage, task: Task[Any], recipe: Recipe, encoder_rate: float) -> Phase:
+    """Returns the objective and the recipe of a stage on people's texts."""
+    rate = recipe.learning_rate * (encoder_rate if stage == "encoder" else 1.0)
+    return Phase(stage, task, replace(recipe, learning_rate=rate))
 
 
 def tell_choice(
@@ -216,6 +216,8 @@ def unfrozen(
 
     `flags` say of each layer of the encoder whether it was trainable before: those that were not stay as they are.
     """
+    if stage == "reward":
+        return model, source
     if stage == "decoder":
         if model.encoder:
             model.encoder.trainable = False

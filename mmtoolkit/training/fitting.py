@@ -51,6 +51,22 @@ class Objective(Protocol):
         """Returns the loss that training minimises."""
 
 
+class Phase(NamedTuple):
+    """A part of a training, with a data set and a loss of its own.
+
+    Args:
+        name: Its name in the report.
+        objective: Its data set and its loss.
+        recipe: The hyperparameters.
+        start: Makes the model that it starts from, of the best state of the stage before; that state by default.
+    """
+
+    name: str
+    objective: Objective
+    recipe: Recipe
+    start: Callable[[Any], Any] = lambda model: model
+
+
 def fit(
     task: Task[Any],
     model: Any,

@@ -23,7 +23,7 @@ from mmtoolkit.records import digest
 from mmtoolkit.reports import save_report
 from mmtoolkit.run_folder import REPORT, begin, checkpoint_in, is_stopped, lasting, tidy
 from mmtoolkit.task import Task
-from mmtoolkit.training.fitting import Objective, Tell, Trained, data_digests, fit, keep_distribution, resumable
+from mmtoolkit.training.fitting import Objective, Phase, Tell, Trained, data_digests, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
 
@@ -71,22 +71,6 @@ class Screen(NamedTuple):
     tell: Tell
     progress: Callable[[str], Callable[[int, int], None]]
     bars: Callable[[], AbstractContextManager[None]]
-
-
-class Phase(NamedTuple):
-    """A part of a training, with a data set and a loss of its own.
-
-    Args:
-        name: Its name in the report.
-        objective: Its data set and its loss.
-        recipe: The hyperparameters.
-        start: Makes the model that it starts from, of the best state of the stage before.
-    """
-
-    name: str
-    objective: Objective
-    recipe: Recipe
-    start: Callable[[Any], Any]
 
 
 class Blueprint(NamedTuple):

@@ -16,9 +16,9 @@ from stopping import StopAfter, Stopped
 import mmtoolkit as mm
 from mmtoolkit.readers import Splits
 from mmtoolkit.tasks import captioning
+from mmtoolkit.tasks.objectives import Consistency, ConsistencyLoss, ScheduledSampling, mix_words, twice
 from mmtoolkit.text import SPECIAL
 from mmtoolkit.training import fitting
-from mmtoolkit.training.objectives import Consistency, ConsistencyLoss, ScheduledSampling, mix_words, twice
 from mmtoolkit.training.recipe import Recipe
 
 RANDOM = np.random.default_rng(0)

@@ -25,6 +25,7 @@ from mmtoolkit.models import Look as Look
 from mmtoolkit.models import Model as Model
 from mmtoolkit.models import VisualQA as VisualQA
 from mmtoolkit.models import load as load
+from mmtoolkit.models.ensemble import CaptionerEnsemble as CaptionerEnsemble
 from mmtoolkit.pictures import attention_picture as attention_picture
 from mmtoolkit.readers import find_images as find_images
 from mmtoolkit.readers import read_captions as read_captions
@@ -44,6 +45,9 @@ from mmtoolkit.serving.verify import verify as verify
 from mmtoolkit.tasks import captioning as captioning
 from mmtoolkit.tasks import question_answering as question_answering
 from mmtoolkit.tasks import task_of as task_of
+from mmtoolkit.tasks.distillation import distilled as distilled
+from mmtoolkit.tasks.objectives import Consistency as Consistency
+from mmtoolkit.tasks.objectives import ScheduledSampling as ScheduledSampling
 from mmtoolkit.tasks.self_critical import SelfCritical as SelfCritical
 from mmtoolkit.tasks.self_critical import sharpened as sharpened
 from mmtoolkit.text import TextCodec as TextCodec

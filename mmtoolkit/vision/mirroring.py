@@ -18,9 +18,9 @@ class MirroredHalf:
 
     Example:
         >>> paths = [Path("a.jpg"), Path("b.jpg")]
-        >>> plain, half = Pictures(64), MirroredHalf(Pictures(64), seed=2)
+        >>> plain, half = mm.Pictures(64), MirroredHalf(mm.Pictures(64), seed=2)
         >>> [bool((a == b).all()) for a, b in zip(half.read(paths), plain.read(paths))]
-        [False, True]
+        [True, False]
 
     Args:
         source: `Pictures`, or a `FeatureStore` to which the pictures were added `mirrored` too.

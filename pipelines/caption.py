@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import mmtoolkit as mm
@@ -45,6 +46,9 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
         memory_dropout: Share of the picture's features dropped while training.
         reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
             makes captions more alike.
+        texts: Sentences that are learnt before any picture is shown, e.g. captions of other pictures: a data set of
+            captions, a text file, or a folder of such files.
+        text_epochs: Passes over these sentences.
         teachers: Trained captioners, presets of one vocabulary and encoder: those of their captions that agree most
             with a picture's are learnt with them.
         consistency: Weight by which two predictions of a caption, with other values dropped, are brought together
@@ -68,6 +72,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
     mirror: bool = False
     dropout: Share = 0.5
     memory_dropout: Share = 0.3
+    texts: Path | None = None
+    text_epochs: Count = 2
     teachers: tuple[str, ...] = ()
     consistency: NotNegative = 0.0
     scheduled_sampling: Share = 0.0
@@ -117,7 +123,7 @@ def main(options: Options) -> int:
             return 0
         report = train(
             task,
-            Blueprint(new_captioner, settle=settle, objective=new_objective, stages=reward_stages),
+            Blueprint(new_captioner, settle=settle, before=text_stages, objective=new_objective, stages=reward_stages),
             options=options,
             settings=settings,
             out=out,
@@ -126,6 +132,18 @@ def main(options: Options) -> int:
         )
     print_report(task.metric, report, options.out)
     return 0
+
+
+def text_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
+    """Makes the stage on texts alone, where there are some."""
+    from mmtoolkit.readers import read_sentences
+    from mmtoolkit.tasks.objectives import TextOnly
+    from mmtoolkit.training import Phase, Recipe
+
+    if settings["texts"] is None:
+        return []
+    objective = TextOnly(mm.captioning, read_sentences(settings["texts"]), like=splits.train[0])
+    return [Phase("texts", objective, replace(Recipe.of(settings), epochs=settings["text_epochs"]))]
 
 
 def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, Any]) -> Any:

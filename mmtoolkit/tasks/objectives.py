@@ -1,9 +1,10 @@
-"""Objectives of a training that change another one: two dropouts that must agree, and words of the model's own."""
+"""Objectives of a training that change another one: texts alone, agreeing dropouts, words of the model's own."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -11,8 +12,39 @@ import numpy as np
 import tensorflow as tf
 from keras import ops
 
+from mmtoolkit.records import CaptionRecord
 from mmtoolkit.text import SPECIAL
 from mmtoolkit.training.fitting import Objective
+
+
+class TextOnly:
+    """Trains on texts alone: every picture is empty, so that a decoder learns the language first.
+
+    Example:
+        >>> objective = TextOnly(mm.captioning, ["a dog runs", "two boys swim"], like=records[0])
+
+    Args:
+        objective: What is minimised.
+        texts: The texts, e.g. captions of other pictures.
+        like: A record whose picture all of them get, emptied.
+    """
+
+    def __init__(self, objective: Objective, texts: Sequence[str], *, like: CaptionRecord) -> None:
+        self.objective = objective
+        self.records = [replace(like, image_id=str(i), captions=(text,), sources=()) for i, text in enumerate(texts)]
+
+    def dataset(self, model: Any, records: Sequence[Any], source: Any, **order: Any) -> Any:
+        """Makes the `tf.data.Dataset` of training batches from a position on."""
+        name = source.input_name
+
+        def emptied(inputs: Mapping[str, Any], *others: Any) -> tuple[Any, ...]:
+            return {**inputs, name: tf.zeros_like(inputs[name])}, *others
+
+        return self.objective.dataset(model, self.records, source, **order).map(emptied)
+
+    def loss(self, model: Any, label_smoothing: float) -> Any:
+        """Returns the loss that training minimises."""
+        return self.objective.loss(model, label_smoothing)
 
 
 class Consistency:

@@ -82,7 +82,8 @@ class Blueprint(NamedTuple):
         images: Whether the model reads images.
         companions: Further models to train for baselines, by name: functions like `build`, of models without images.
         objective: Makes what the first stage minimises, of the task, the splits, the source of images and the options.
-        stages: Makes the stages after the first, of the splits and the options.
+        before: Makes the stages before that on people's texts, of the splits and the options.
+        stages: Makes the stages after it.
     """
 
     build: Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]
@@ -90,7 +91,14 @@ class Blueprint(NamedTuple):
     images: bool = True
     companions: Mapping[str, Callable[[Sequence[Any], VisionSetup, Mapping[str, Any]], Any]] = {}
     objective: Callable[[Task[Any], Splits[Any], Any, Mapping[str, Any]], Objective] = lambda task, *_: task
+    before: Callable[[Splits[Any], Mapping[str, Any]], Sequence[Phase]] = lambda splits, settings: ()
     stages: Callable[[Splits[Any], Mapping[str, Any]], Sequence[Phase]] = lambda splits, settings: ()
+
+    def phases(self, task: Task[Any], splits: Splits[Any], source: Any, settings: Mapping[str, Any]) -> list[Phase]:
+        """Makes all stages, in order."""
+        aim = self.objective(task, splits, source, settings)
+        first = Phase("cross-entropy", aim, Recipe.of(settings))
+        return [*self.before(splits, settings), first, *self.stages(splits, settings)]
 
 
 def train(
@@ -145,10 +153,8 @@ def train(
     begin(out, settings, faults, keep=resumed, companions=task.companions, tell=tell)
     same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
-        aim = blueprint.objective(task, splits, source, settings)
-        first = Phase("cross-entropy", aim, Recipe.of(settings), lambda _: model)
-        stages = [first, *blueprint.stages(splits, settings)]
-        trained, history, best = fit_stages(task, stages, splits, source=source, out=out, **same)
+        stages = blueprint.phases(task, splits, source, settings)
+        trained, history, best = fit_stages(task, model, stages, splits, source=source, out=out, **same)
         keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
@@ -171,6 +177,7 @@ def train(
 
 def fit_stages(
     task: Task[Any],
+    model: Any,
     stages: Sequence[Phase],
     splits: Splits[Any],
     *,
@@ -189,7 +196,7 @@ def fit_stages(
         if number:
             tell(f"stage {number}: {name}")
             keras.utils.set_random_seed(recipe.seed)  # it must not depend on when the one before was stopped
-        model = start(states[stages[number - 1].name].model if number else None)
+        model = start(states[stages[number - 1].name].model.bare() if number else model)
         own: dict[str, Any] = {
             "out": out / f"stage-{number}" if number else out,
             "objective": objective,

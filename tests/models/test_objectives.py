@@ -16,7 +16,14 @@ from stopping import StopAfter, Stopped
 import mmtoolkit as mm
 from mmtoolkit.readers import Splits
 from mmtoolkit.tasks import captioning
-from mmtoolkit.tasks.objectives import Consistency, ConsistencyLoss, ScheduledSampling, mix_words, twice
+from mmtoolkit.tasks.objectives import (
+    Consistency,
+    ConsistencyLoss,
+    ScheduledSampling,
+    TextOnly,
+    mix_words,
+    twice,
+)
 from mmtoolkit.text import SPECIAL
 from mmtoolkit.training import fitting
 from mmtoolkit.training.recipe import Recipe
@@ -124,3 +131,16 @@ def test_a_stopped_training_goes_on_to_the_bit(
         np.testing.assert_array_equal(one, other)
     same = [np.array_equal(*pair) for pair in zip(whole, run(tmp_path / "as it is", mirror=False), strict=True)]
     assert not all(same)
+
+
+def test_texts_alone_come_with_empty_pictures(
+    drawings: list[mm.CaptionRecord], make_captioner: Callable[..., mm.Captioner]
+) -> None:
+    captioner = make_captioner(mm.TextCodec.fit(mm.texts(drawings), min_count=1))
+    texts = [record.captions[0] for record in drawings]
+    objective = TextOnly(captioning, texts, like=drawings[0])
+    order = {"batch_size": 3, "seed": 0, "epoch": 0, "step": 0}
+    batches = list(objective.dataset(captioner, [], captioner.image_source(), **order))
+    assert sum(int(np.max(inputs["images"])) for inputs, _, _ in batches) == 0
+    read = [row for inputs, _, _ in batches for row in captioner.codec.decode_all(inputs["tokens"].numpy())]
+    assert sorted(map(str, read)) == sorted(captioner.codec.decode(captioner.codec.encode(text)) for text in texts)

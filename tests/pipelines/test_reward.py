@@ -98,7 +98,7 @@ def test_a_student_learns_from_teachers(
     job: Job, trained: Any, small_options: tuple[object, ...], scenes: Path, tmp_path: Path
 ) -> None:
     same = ("--data", scenes, *small_options, "--epochs", 1)
-    whole = ("--mirror", "--crop", 0.2, "--consistency", 1, "--scheduled-sampling", 0.2)
+    whole = ("--mirror", "--crop", 0.2, "--consistency", 1, "--scheduled-sampling", 0.2, "--texts", scenes)
     done = job("caption", *same, *whole, "--teachers", trained.preset, trained.preset, "--out", tmp_path / "a")
     assert done.code == 0 and "captions of the teachers" in done.err, done.err
     assert mm.load(tmp_path / "a" / "preset").get_config()["crop"] == 0.2

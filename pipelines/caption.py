@@ -11,7 +11,7 @@ import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell, warn
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Beam, Data, Fitting, Rewarding, Run, resolved
-from mmtoolkit.cli.ranges import Count, NotNegative, Share, Whole, at_least
+from mmtoolkit.cli.ranges import Count, NotNegative, Positive, Share, Whole, at_least
 from mmtoolkit.run_folder import claimed
 from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
@@ -44,6 +44,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
         mirror: Mirror half of the pictures while training; the features of the mirrored ones are stored too.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
+        encoder_epochs: Epochs in which the last block of the encoder is trained too, after the others.
+        encoder_rate: Peak learning rate in these epochs; the block learns at a twentieth of it.
         reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
             makes captions more alike.
         texts: Sentences that are learnt before any picture is shown, e.g. captions of other pictures: a data set of
@@ -78,6 +80,8 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
     consistency: NotNegative = 0.0
     scheduled_sampling: Share = 0.0
     attention_penalty: NotNegative = 1.0
+    encoder_epochs: Whole = 0
+    encoder_rate: Positive = 2e-4
     reward: Literal["none", "cider", "bleu", "mix"] = "none"
     beam: Count = 5
     length_penalty: NotNegative = 0.7
@@ -123,7 +127,7 @@ def main(options: Options) -> int:
             return 0
         report = train(
             task,
-            Blueprint(new_captioner, settle=settle, before=text_stages, objective=new_objective, stages=reward_stages),
+            Blueprint(new_captioner, settle=settle, before=text_stages, objective=new_objective, stages=later_stages),
             options=options,
             settings=settings,
             out=out,
@@ -169,15 +173,30 @@ def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, An
     return Consistency(objective, weight=weight) if weight else objective
 
 
-def reward_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
-    """Makes the stage of self-critical training, where there is a reward."""
+def later_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
+    """Makes the stages after the first: the encoder's last block is trained too, and captions are rewarded."""
+    from mmtoolkit.models.vocabulary_extension import with_trainable_block
     from mmtoolkit.tasks.self_critical import reward_phase
+    from mmtoolkit.training import Phase, Recipe
 
-    return [] if settings["reward"] == "none" else [reward_phase(splits.train, settings)]
+    stages = []
+    if epochs := settings["encoder_epochs"]:
+        recipe = replace(Recipe.of(settings), epochs=epochs, learning_rate=settings["encoder_rate"])
+        stages.append(Phase("encoder", mm.captioning, recipe, with_trainable_block))
+    return stages if settings["reward"] == "none" else [*stages, reward_phase(splits.train, settings)]
 
 
 def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
-    """Fills in options that were left open."""
+    """Fills in options that were left open, and checks that there is a block to train where that is asked for."""
+    from mmtoolkit.backbones import trains_block
+
+    if settings["encoder_epochs"]:
+        if vision.key is None or trains_block(vision.encoder):
+            raise mm.InputError(
+                f"--encoder-epochs is for an encoder whose features are stored. Received: {vision.encoder}, which is "
+                "trained from the start; leave the option out, or name another --encoder."
+            )
+        vision.key.backbone.before_last_block()
     usual = {"no_repeat_ngram": 0, "max_length": 100} if settings["level"] == "char" else USUAL
     wide = vision.key is not None and vision.key.shape[1] > 1000
     usual = {**usual, "region_units": REGION_UNITS if wide else 0}

@@ -31,12 +31,14 @@ class Trained(NamedTuple):
         history: Loss and validation scores of each epoch.
         epoch: The best epoch, from 1.
         rank: What that state is compared with others by, larger is better.
+        source: Where its features or pixels come from.
     """
 
     model: Any
     history: dict[str, list[float]]
     epoch: int
     rank: tuple[float, ...]
+    source: ImageSource | None
 
 
 class Objective(Protocol):
@@ -139,6 +141,7 @@ def fit(
         history,
         validation.best_epoch + 1,
         validation.best,
+        source,
     )
 
 

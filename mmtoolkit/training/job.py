@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
@@ -154,8 +155,10 @@ def train(
     same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         stages = blueprint.phases(task, splits, source, settings)
-        trained, history, best = fit_stages(task, model, stages, splits, source=source, out=out, **same)
-        keep_distribution(trained.model, splits, source, out / "preset", seed=options.seed, tell=tell)
+        source_of = partial(later_source, splits=splits, settings=settings, options=options, screen=screen)
+        first: dict[str, Any] = {"source": source, "source_of": source_of, "out": out}
+        trained, history, best = fit_stages(task, model, stages, splits, **first, **same)
+        keep_distribution(trained.model, splits, trained.source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
             baseline = build(splits.train, NO_VISION._replace(precision=vision.precision), settings)
@@ -163,13 +166,17 @@ def train(
             trained.model.companions.entries[name] = out / name / "preset"
         if blueprint.companions:
             trained.model.save_preset(out / "preset")
-        report = evaluated(task, trained, splits, source, options.seed)
+        report = evaluated(task, trained, splits, options.seed)
     report |= {"epoch": trained.epoch, **best, "history": history, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
     report |= data_digests(splits, source)
-    save_report(
-        out / "report.json", task, report, model=trained.model, records=splits.valid, source=source, data=options.data
-    )
+    shown: dict[str, Any] = {
+        "model": trained.model,
+        "records": splits.valid,
+        "source": trained.source,
+        "data": options.data,
+    }
+    save_report(out / "report.json", task, report, **shown)
     add_scores(out / "preset", report)
     tidy(out, task.companions)
     return report
@@ -182,6 +189,7 @@ def fit_stages(
     splits: Splits[Any],
     *,
     source: ImageSource | None,
+    source_of: Callable[[Any], ImageSource | None],
     out: Path,
     tell: Tell,
     **same: Any,
@@ -189,14 +197,17 @@ def fit_stages(
     """Fits a model stage by stage, and keeps the best state of all in `out/preset`.
 
     Returns that, with the history and, where there are several stages, the name of the best one. The history of several
-    is by their names. A stage that was finished before a stop is not trained again.
+    is by their names. A stage that was finished before a stop is not trained again. `source_of` makes the source for a
+    later stage whose model reads other features.
     """
     states: dict[str, Trained] = {}
     for number, (name, objective, recipe, start) in enumerate(stages):
         if number:
             tell(f"stage {number}: {name}")
             keras.utils.set_random_seed(recipe.seed)  # it must not depend on when the one before was stopped
-        model = start(states[stages[number - 1].name].model.bare() if number else model)
+            before = states[stages[number - 1].name].model
+            model = start(before.bare())
+            source = source if model.extractor == before.extractor else source_of(model)
         own: dict[str, Any] = {
             "out": out / f"stage-{number}" if number else out,
             "objective": objective,
@@ -299,11 +310,24 @@ def prepare(
     return source, trainable(Splits(*parts), options.data, unreadable), faults
 
 
-def evaluated(
-    task: Task[Any], trained: Trained, splits: Splits[Any], source: ImageSource | None, seed: int
-) -> dict[str, Any]:
+def later_source(
+    model: Any, *, splits: Splits[Any], settings: Mapping[str, Any], options: Options, screen: Screen
+) -> ImageSource | None:
+    """Makes the source of the images for the model of a later stage, of records whose images can be read."""
+    source, _ = image_source(
+        model.extractor,
+        [record for part in splits for record in part],
+        size=model.image_size,
+        mirrored=splits.train if settings.get("mirror") else (),
+        features=settings["features"] and Path(settings["features"]),
+        progress=screen.progress("features"),
+    )
+    return source
+
+
+def evaluated(task: Task[Any], trained: Trained, splits: Splits[Any], seed: int) -> dict[str, Any]:
     """Evaluates the best state on the validation split and, where there is one, on the test split."""
-    model = trained.model
+    model, source = trained.model, trained.source
     report = evaluate(task, model, splits.valid, source=source, train_records=splits.train, seed=seed)
     report["split"] = "valid"
     if splits.test:

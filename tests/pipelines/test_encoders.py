@@ -56,6 +56,21 @@ def test_from_photos_to_a_served_model(job: Job, scenes: Path, tmp_path: Path) -
         server.close()
 
 
+def test_the_last_block_is_trained_after_the_decoder(job: Job, scenes: Path, tmp_path: Path) -> None:
+    words = ("--data", scenes, *WORDS, "--encoder-epochs", 1)
+    done = job("caption", *words, "--encoder", "mobilenetv3small", "--reward", "cider", "--out", tmp_path / "run")
+    assert done.code == 0 and "stage 1: encoder" in done.err and "stage 2: reward" in done.err, done.err
+    report = json.loads((tmp_path / "run" / "report.json").read_text())
+    assert list(report["history"]) == ["cross-entropy", "encoder", "reward"]
+    kept = mm.load(tmp_path / "run" / "preset")
+    assert kept.encoder_name == "mobilenetv3small" + ("" if report["best"] == "cross-entropy" else "-block")
+    records = [record for record in mm.read_captions(scenes) if record.split == "valid"]
+    found = mm.evaluate(mm.captioning, kept, records, source=kept.image_source())
+    assert found["scores"]["BLEU-4"] == pytest.approx(report["scores"]["BLEU-4"], abs=0.1)
+    done = job("caption", *words, "--encoder", "mobilenetv3small-block", "--out", tmp_path / "b")
+    assert done.code == 2 and "--encoder-epochs is for an encoder whose features are stored" in done.error
+
+
 def test_the_last_block_of_another_network_is_trained(job: Job, scenes: Path, tmp_path: Path) -> None:
     """By fine-tuning a preset on stored regions, which becomes one on the regions before the block."""
     done = job("caption", "--data", scenes, "--out", tmp_path / "stored", *WORDS, "--encoder", "mobilenetv3small")

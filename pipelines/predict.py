@@ -26,7 +26,7 @@ from mmtoolkit.task import Output, Task
 if TYPE_CHECKING:
     from mmtoolkit.evaluation import Prediction
 
-DEFAULTS = ("flickr8k_lstm", "shapes_vqa")  # the presets for captions and for answers
+LITE = "efficientnetlite2"  # the encoder of flickr8k_lite
 NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become that are not UTF-8
 
 
@@ -35,7 +35,8 @@ class Options(Images, Weights, Searching, Printing, Replacing):
     """The options of `mmtoolkit predict`.
 
     Args:
-        preset: Name of a shipped preset, or the path of one; by default flickr8k_lstm, with --question shapes_vqa.
+        preset: Name of a shipped preset, or the path of one; by default flickr8k_lite where the weights of its encoder
+            are installed (the extra lite), else flickr8k_lstm; with --question shapes_vqa.
         question: Question about each picture, for a preset that answers questions.
         out: CSV file for the captions or the best answers, which `--data` of the training jobs and `score` read.
         n_best: Captions per picture, for which the preset's own beam widens where it must but that of --beam does not,
@@ -49,6 +50,17 @@ class Options(Images, Weights, Searching, Printing, Replacing):
     out: Path | None = None
     n_best: Count | None = None
     attention: Path | None = None
+
+
+def usual_preset(options: Options) -> str:
+    """Returns the name of the preset where none is given."""
+    from mmtoolkit.efficientnet_lite import PUBLISHED
+    from mmtoolkit.vision import kept_weights
+
+    if options.question is not None:
+        return "shapes_vqa"
+    light = options.encoder_weights is None and kept_weights(PUBLISHED[LITE].sha256)
+    return "flickr8k_lite" if light else "flickr8k_lstm"
 
 
 def main(options: Options) -> int:
@@ -65,7 +77,7 @@ def main(options: Options) -> int:
     start_tensorflow()
     from mmtoolkit.evaluation.prediction import BATCH, predictions
 
-    preset = options.preset or DEFAULTS[options.question is not None]
+    preset = options.preset or usual_preset(options)
     if not options.preset:
         tell(f"--preset {preset}, as none is given")
     model = mm.load(preset, encoder_weights=options.encoder_weights, warn=warn)

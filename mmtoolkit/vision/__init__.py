@@ -21,7 +21,7 @@ from mmtoolkit.vision.sources import (
     shared_pictures,
     stored_regions,
 )
-from mmtoolkit.vision.weights import choose_precision, find_weights
+from mmtoolkit.vision.weights import choose_precision, find_weights, kept_weights
 
 __all__ = [
     "ExtractorKey",
@@ -42,6 +42,7 @@ __all__ = [
     "decoded_pictures",
     "extractor_key",
     "has_weights",
+    "kept_weights",
     "load_extractor",
     "open_store",
     "picture_view",

@@ -127,6 +127,22 @@ def test_every_weight_is_stored_once(captioner: mm.Captioner, models: Path) -> N
     assert sum(sizes) == sum(int(np.prod(weight.shape)) for weight in used)
 
 
+def test_weights_that_float16_holds_take_two_bytes_and_compute_the_same(
+    captioner: mm.Captioner, tmp_path: Path, pictures: list[Path]
+) -> None:
+    captioner.save_preset(tmp_path / "small", float16=True)
+    small = mm.load(tmp_path / "small")
+    place, verdict = export(captioning, small, tmp_path / "model")
+    assert not verdict.problems
+    reader: Any = tf.train.load_checkpoint(str(place / "variables" / "variables"))
+    kinds = {name: kind for name, kind in reader.get_variable_to_dtype_map().items() if "OBJECT" not in name}
+    assert set(kinds.values()) == {tf.float16} and len(kinds) == len(small.weights)
+    found = ask(ServedModel(place), "serving_default", image_bytes=[path.read_bytes() for path in pictures])
+    best = [row[0] for row in small.decode({"images": small.image_source().read(pictures)})]
+    assert [text.decode() for text in found["caption"]] == [caption.text for caption in best]
+    np.testing.assert_allclose(found["score"], [caption.score for caption in best], rtol=1e-4)
+
+
 @pytest.mark.slow
 def test_vgg19_is_stored_and_proven_as_it_computes(captioner: mm.Captioner, tmp_path: Path) -> None:
     """In bfloat16: half the bytes of the 20,024,384 numbers that Keras documents for VGG19 without its top."""

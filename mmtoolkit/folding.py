@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import keras
@@ -60,13 +61,23 @@ def finalize_normalizations(network: Any) -> None:
 
 def foldable(network: Any) -> dict[str, Any]:
     """Finds, by the name of each normalization that can be folded, the convolution before it."""
+    # Of this network alone: its layers may be in others too.
+    nodes = [node for level in network._nodes_by_depth.values() for node in level]
+    made = {id(tensor): node.operation for node in nodes for tensor in node.outputs}
+    read = Counter(id(tensor) for node in nodes for tensor in node.input_tensors)
+    called = Counter(id(node.operation) for node in nodes)
     found = dict[str, Any]()
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and layer.axis in (-1, len(layer.output.shape) - 1):
-            before = layer.input._keras_history.operation
-            alone = before in network.layers and len(before._outbound_nodes) == 1
-            if alone and type(before) in CONVOLUTIONS and linear(before):
-                found[layer.name] = before
+    for node in nodes:
+        norm = node.operation
+        if not isinstance(norm, keras.layers.BatchNormalization) or norm.axis not in (
+            -1,
+            len(node.outputs[0].shape) - 1,
+        ):
+            continue
+        before = made.get(id(node.input_tensors[0]))
+        alone = read[id(node.input_tensors[0])] == called[id(norm)] == called[id(before)] == 1
+        if alone and type(before) in CONVOLUTIONS and linear(before):
+            found[norm.name] = before
     return found
 
 

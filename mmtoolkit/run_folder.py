@@ -23,7 +23,12 @@ REPORT = "report.json"  # written last: a run that has it is finished
 REPORTS = (REPORT, "report.html", "report.csv")
 RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "samples/epoch-*")
 NEW, DONE, MOVING = ".new", ".done", ".moving"  # where a run is that replaces another one, and how far its move is
-OPTIONAL = {"reward": {"reward_epochs", "reward_rate"}, "rerank": set()}  # off with `none`, and what each needs then
+OPTIONAL = {  # options that are off by default, and what each needs where it is on
+    **dict.fromkeys(("rerank", "mirror", "crop", "consistency", "scheduled_sampling", "teachers", "region_units"), ()),
+    "reward": ("reward_epochs", "reward_rate"),
+    "texts": ("text_epochs",),
+    "encoder_epochs": ("encoder_rate",),
+}
 PLACES = {"out", "data", "exclude", "features", "encoder_weights"}  # what is in them is compared, not where it is
 PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
@@ -258,5 +263,6 @@ def lasting(options: Mapping[str, Any]) -> dict[str, Any]:
 
     What is off is left out, as runs have it that are older than the option.
     """
-    off = {each for name, others in OPTIONAL.items() if options.get(name) == "none" for each in (name, *others)}
+    is_off = {name for name in OPTIONAL if options.get(name) in (None, "none") or not options[name]}
+    off = {each for name in is_off for each in (name, *OPTIONAL[name])}
     return {name: value for name, value in options.items() if name not in PASSING | off}

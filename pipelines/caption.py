@@ -12,6 +12,7 @@ from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, te
 from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Beam, Data, Fitting, Rewarding, Run, resolved
 from mmtoolkit.cli.ranges import Count, NotNegative, Positive, Share, Whole, at_least
+from mmtoolkit.readers.images import check_exists
 from mmtoolkit.run_folder import claimed
 from mmtoolkit.scripts import level_warning
 from mmtoolkit.startup import start_tensorflow
@@ -19,7 +20,7 @@ from mmtoolkit.startup import start_tensorflow
 if TYPE_CHECKING:
     from mmtoolkit.vision import VisionSetup
 
-REGION_UNITS = 512  # as many as VGG19's regions have features
+WIDE, REGION_UNITS = 1000, 512  # features from which regions are projected, and to how many: as VGG19's have
 USUAL = {"no_repeat_ngram": 3, "max_length": 25}
 DECODER = (
     *("attention", "cell", "layers", "units", "attention_units", "embedding_dim", "tie_output"),
@@ -41,13 +42,12 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
         region_units: Width that the encoder's regions are projected to; 0 for none. By default 512 where they have more
             than 1,000 features.
         crop: Largest share of the sides of a picture's grid of regions that is cut off while training.
-        mirror: Mirror half of the pictures while training; the features of the mirrored ones are stored too.
+        mirror: Mirror half of the pictures while training; the features of the mirrored ones are stored too. Captions
+            stay as they are: not for data whose captions tell left from right.
         dropout: Share of word vectors and outputs dropped while training.
         memory_dropout: Share of the picture's features dropped while training.
         encoder_epochs: Epochs in which the last block of the encoder is trained too, after the others.
         encoder_rate: Peak learning rate in these epochs; the block learns at a twentieth of it.
-        reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
-            makes captions more alike.
         texts: Sentences that are learnt before any picture is shown, e.g. captions of other pictures: a data set of
             captions, a text file, or a folder of such files.
         text_epochs: Passes over these sentences.
@@ -82,7 +82,6 @@ class Options(Data, Vision, Recurrent, Words, Fitting, Rewarding, Beam, Run):
     attention_penalty: NotNegative = 1.0
     encoder_epochs: Whole = 0
     encoder_rate: Positive = 2e-4
-    reward: Literal["none", "cider", "bleu", "mix"] = "none"
     beam: Count = 5
     length_penalty: NotNegative = 0.7
     rerank: Literal["none", "cider", "bleu"] = "none"
@@ -141,13 +140,13 @@ def main(options: Options) -> int:
 def text_stages(splits: Any, settings: Mapping[str, Any]) -> list[Any]:
     """Makes the stage on texts alone, where there are some."""
     from mmtoolkit.readers import read_sentences
-    from mmtoolkit.tasks.objectives import TextOnly
+    from mmtoolkit.tasks.objectives import TextOnly, frozen
     from mmtoolkit.training import Phase, Recipe
 
     if settings["texts"] is None:
         return []
     objective = TextOnly(mm.captioning, read_sentences(settings["texts"]), like=splits.train[0])
-    return [Phase("texts", objective, replace(Recipe.of(settings), epochs=settings["text_epochs"]))]
+    return [Phase("texts", objective, replace(Recipe.of(settings), epochs=settings["text_epochs"]), frozen)]
 
 
 def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, Any]) -> Any:
@@ -159,13 +158,6 @@ def new_objective(task: Any, splits: Any, source: Any, settings: Mapping[str, An
     objective, share, weight = task, settings["scheduled_sampling"], settings["consistency"]
     if settings["teachers"]:
         teacher = CaptionerEnsemble([mm.Captioner.from_preset(name) for name in settings["teachers"]])
-        key, shape = getattr(source, "key", None), source.shape
-        if key != teacher.extractor or shape != next(iter(teacher.image_shapes().values()))[1:]:
-            raise mm.InputError(
-                f"--teachers expects captioners that read what this training does, {key or 'pixels'}. Received: one "
-                f"that reads {teacher.extractor or 'pixels'}; give --encoder, --encoder-weights, --image-size and "
-                "--precision as theirs."
-            )
         taught = distilled(splits.train, teacher, source, progress=progress_bar("captions of the teachers"))
         objective = OfRecords(objective, taught)
     if share:
@@ -196,11 +188,40 @@ def settle(settings: dict[str, Any], vision: VisionSetup) -> None:
                 f"--encoder-epochs is for an encoder whose features are stored. Received: {vision.encoder}, which is "
                 "trained from the start; leave the option out, or name another --encoder."
             )
-        vision.key.backbone.before_last_block()
+        try:
+            vision.key.backbone.before_last_block()
+        except mm.InputError as error:
+            raise mm.InputError(f"--encoder-epochs: {error}") from error
+    if settings["texts"] is not None:
+        check_exists(Path(settings["texts"]))
+    if settings["teachers"]:
+        check_teachers(settings["teachers"], vision)
     usual = {"no_repeat_ngram": 0, "max_length": 100} if settings["level"] == "char" else USUAL
-    wide = vision.key is not None and vision.key.shape[1] > 1000
-    usual = {**usual, "region_units": REGION_UNITS if wide else 0}
+    usual = {**usual, "region_units": REGION_UNITS if features_of(vision) > WIDE else 0}
     settings |= {name: value for name, value in usual.items() if settings[name] is None}
+
+
+def features_of(vision: VisionSetup) -> int:
+    """Returns the number of features of the regions that an encoder with stored features makes; 0 of another."""
+    from mmtoolkit.backbones import Backbone, network_of, trains_block
+
+    if vision.key is None:
+        return 0
+    whole = Backbone.named(network_of(vision.encoder), image_size=vision.image_size)
+    return whole.shape[-1] if trains_block(vision.encoder) else vision.key.shape[1]
+
+
+def check_teachers(names: Sequence[str], vision: VisionSetup) -> None:
+    """Checks that presets can teach a captioner: one vocabulary, and its images."""
+    from mmtoolkit.models.ensemble import CaptionerEnsemble
+
+    teacher = CaptionerEnsemble([mm.Captioner.from_preset(name) for name in names])
+    if (teacher.extractor, teacher.image_size) != (vision.key, vision.image_size):
+        raise mm.InputError(
+            f"--teachers expects captioners that read what this training does, {vision.key or 'pixels'} of "
+            f"{vision.image_size} x {vision.image_size}. Received: one that reads {teacher.extractor or 'pixels'} of "
+            f"{teacher.image_size}; give --encoder, --encoder-weights, --image-size and --precision as theirs."
+        )
 
 
 def new_captioner(

@@ -21,7 +21,7 @@ from mmtoolkit.task import Task
 if TYPE_CHECKING:
     from mmtoolkit.vision import ImageSource
 
-Stage = Literal["decoder", "encoder", "reward"]
+Stage = Literal["decoder", "encoder"]
 STEPS, EPOCHS, LEAST_PATIENCE = 600, (5, 40), 3  # of a stage where the options leave them open
 WANTED = 20  # pictures: with fewer, fine-tuning has too little to train on and to choose by
 
@@ -36,9 +36,8 @@ class Options(Preset, Data, HeldOut, Store, Descent, Rewarding, Run):
         keep: The data that the preset was trained on: the report then shows what is lost of the old task, and new words
             find their neighbours among its words too.
         stages: decoder trains all but the encoder; encoder trains that too: the small CNN, or the last block of a
-            network, for which a preset on stored regions becomes one of --encoder vgg19-block5; reward trains a
-            captioner on sampled captions by their reward. By default decoder and encoder, or on stored regions decoder.
-        reward: What the stage reward rewards: cider, bleu, or mix, their sum.
+            network, for which a preset on stored regions becomes one of --encoder vgg19-block5. By default both, or on
+            stored regions the decoder only, and with --reward neither.
         epochs: Largest number of epochs per stage; by default from 5 to 40, more where there are few pictures.
         encoder_rate: Share of the learning rate in the stage encoder.
         patience: Epochs of a stage without a better validation score before it ends; by default a quarter of them.
@@ -47,7 +46,6 @@ class Options(Preset, Data, HeldOut, Store, Descent, Rewarding, Run):
 
     keep: Path | None = None
     stages: tuple[Stage, ...] = ()
-    reward: Literal["cider", "bleu", "mix"] = "cider"
     epochs: Count | None = None
     patience: Whole | None = None
     min_count: Count = 1
@@ -94,13 +92,15 @@ def tuned(
 ) -> dict[str, Any]:
     """Fine-tunes in a folder, where `base` is the digest of the model's preset; returns the report."""
     from mmtoolkit.reports import save_report
-    from mmtoolkit.tasks.self_critical import reward_phase
+    from mmtoolkit.tasks.self_critical import check_rewardable, reward_phase
     from mmtoolkit.training import Recipe, check_stages, fine_tune, resumable
 
     started = time.perf_counter()
     check_stages(options.stages, model)
-    if "reward" in options.stages and task is not mm.captioning:
-        raise mm.InputError(f"--stages reward is for a captioner. Received: {options.preset}, of {task.name}.")
+    if options.reward != "none":
+        if task is not mm.captioning:
+            raise mm.InputError(f"--reward is for a captioner. Received: {options.preset}, of {task.name}.")
+        check_rewardable(model)
     splits, source, faults = prepared(task, model, options)
     settings |= length(options, sum(len(task.texts([record])["words"]) for record in splits.train))
     old = old_splits(task, options.keep, model.card, options.on_error) if options.keep else None
@@ -115,7 +115,7 @@ def tuned(
             out=out,
             recipe=Recipe.of(settings),
             stages=options.stages,
-            rewarded=reward_phase(splits.train, settings) if "reward" in options.stages else None,
+            rewarded=None if options.reward == "none" else reward_phase(splits.train, settings),
             encoder_rate=options.encoder_rate,
             min_count=options.min_count,
             old=old,

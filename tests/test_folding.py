@@ -63,7 +63,8 @@ def test_a_norm_stays_where_more_than_it_reads_the_convolution_or_nothing_linear
 
 
 def test_a_network_without_norms_is_returned_as_it_is() -> None:
-    network = keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3)])
+    inputs = keras.Input((8, 8, 3))
+    network = keras.Model(inputs, keras.layers.Conv2D(4, 3)(inputs))
     assert fold_batch_norms(network) is network
 
 

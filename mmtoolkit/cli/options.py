@@ -223,10 +223,13 @@ class Rewarding(Group):
     """Self-critical training, which rewards sampled captions.
 
     Args:
+        reward: Train on sampled captions by their reward afterwards: cider, bleu, or mix, their sum; none does not. It
+            makes captions more alike.
         reward_epochs: Passes over the training pictures with a reward.
         reward_rate: Peak learning rate with a reward.
     """
 
+    reward: Literal["none", "cider", "bleu", "mix"] = "none"
     reward_epochs: Count = 1
     reward_rate: Positive = 1e-4
 

@@ -16,7 +16,7 @@ from mmtoolkit.text import END, START
 class CaptionerEnsemble(Captioner):
     """Captions a picture with several captioners, whose probabilities of each next word are averaged.
 
-    It is searched, evaluated and exported as one of them is; it cannot be trained, and has no preset. A student can
+    It is searched and evaluated as one of them is; it is not trained or exported, and has no preset. A student can
     learn from it (`distilled`).
 
     Example:
@@ -49,6 +49,12 @@ class CaptionerEnsemble(Captioner):
                 raise InputError(
                     f"The captioners of an ensemble read the same input. Received: {first.image_shapes()} of "
                     f"{first.extractor}, and in captioner {number} {other.image_shapes()} of {other.extractor}."
+                )
+            if (other.has_attention, other.grid) != (first.has_attention, first.grid):
+                raise InputError(
+                    f"The captioners of an ensemble attend to the same regions. Received: attention="
+                    f"{first.decoder.attention_name!r} over {first.grid}, and in captioner {number} "
+                    f"{other.decoder.attention_name!r} over {other.grid}."
                 )
         super().__init__(**first.get_config())
         self.members, self.built = list(members), True
@@ -94,4 +100,17 @@ class CaptionerEnsemble(Captioner):
 
     def save_preset(self, *arguments: Any, **options: Any) -> None:
         """Refuses, as a preset holds one model."""
-        raise InputError("A preset holds one captioner. Received: an ensemble; save its members, or distil it.")
+        raise self.refusal("saved")
+
+    def bare(self, **arguments: Any) -> Any:
+        """Refuses, as exports and trainings copy one model."""
+        raise self.refusal("exported, copied or trained")
+
+    def compile(self, *arguments: Any, **options: Any) -> None:
+        """Refuses, as its members are trained."""
+        raise self.refusal("trained")
+
+    @staticmethod
+    def refusal(what: str) -> InputError:
+        """Makes the error of what is done with one captioner only."""
+        return InputError(f"One captioner can be {what}. Received: an ensemble; take its members, or distil it.")

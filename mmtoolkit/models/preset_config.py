@@ -208,7 +208,7 @@ def check_widths(path: Path, given: Mapping[str, Any], words: int, numbers: int)
     decoding = given.get("decoding")
     beam = decoding.get("width", 1) if isinstance(decoding, Mapping) else 1
     count = math.prod(shape[:-1]) if shape else (side // 8) ** 2
-    compared = beam * count * given.get("attention_units", 1)
+    compared = count * max(beam * given.get("attention_units", 1), given.get("region_units") or 1)
     if compared > MOST_COMPARED:
         raise InputError(
             f"{path} describes attention of {compared:,} values for a picture; expected at most {MOST_COMPARED:,}: "

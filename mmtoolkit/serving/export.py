@@ -148,7 +148,9 @@ def stored_halves(model: Any) -> list[tuple[keras.Variable, tf.Variable]]:
     found = []
     for weight in model.variables:
         value = keras.ops.convert_to_numpy(weight)
-        if value.dtype == np.float32 and np.array_equal(half := value.astype(np.float16), value):
+        with np.errstate(over="ignore"):
+            half = value.astype(np.float16)
+        if value.dtype == np.float32 and np.array_equal(half, value):
             found.append((weight, tf.Variable(half, trainable=False, name=weight.name)))
     return found
 

@@ -20,6 +20,8 @@ from mmtoolkit.training.fitting import Objective
 class TextOnly:
     """Trains on texts alone: every picture is empty, so that a decoder learns the language first.
 
+    `frozen` keeps an encoder out of it.
+
     Example:
         >>> objective = TextOnly(mm.captioning, ["a dog runs", "two boys swim"], like=records[0])
 
@@ -47,8 +49,22 @@ class TextOnly:
         return self.objective.loss(model, label_smoothing)
 
 
+def frozen(model: Any) -> Any:
+    """Freezes the encoder of a model for a stage on texts; a copy of the model is as it was.
+
+    Example:
+        >>> frozen(captioner).encoder.trainable
+        False
+    """
+    if model.encoder:
+        model.encoder.trainable = False
+    return model
+
+
 class Consistency:
     """Trains on every example twice, with other values dropped, and brings both predictions together (R-Drop).
+
+    Where captions share pictures, what is dropped of these is the same in both; words and outputs differ.
 
     Example:
         >>> objective = Consistency(mm.captioning, weight=1.0)      # for `fit(objective=…)`
@@ -136,11 +152,16 @@ class ScheduledSampling:
         predict = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
 
         def mixed(inputs: dict[str, Any], targets: Any, weights: Any) -> tuple[dict[str, Any], Any, Any]:
-            def mix(tokens: np.ndarray, logits: np.ndarray) -> np.ndarray:
-                done = min(1.0, int(ops.convert_to_numpy(model.optimizer.iterations)) / steps)
-                return mix_words(tokens, logits, share=self.share * done, seed=self.seed)
+            names = sorted(inputs)
 
-            tokens = tf.numpy_function(mix, [inputs["tokens"], predict(inputs)], tf.int32)
+            def mix(*values: np.ndarray) -> np.ndarray:
+                """Predicts from Python, on the device of the weights: a data set's own graph is on the processor."""
+                given = dict(zip(names, values, strict=True))
+                done = min(1.0, int(ops.convert_to_numpy(model.optimizer.iterations)) / steps)
+                logits = predict({name: tf.constant(value) for name, value in given.items()}).numpy()
+                return mix_words(given["tokens"], logits, share=self.share * done, seed=self.seed)
+
+            tokens = tf.numpy_function(mix, [inputs[name] for name in names], tf.int32)
             tokens.set_shape(inputs["tokens"].shape)
             return {**inputs, "tokens": tokens}, targets, weights
 
@@ -161,7 +182,7 @@ def mix_words(tokens: np.ndarray, logits: np.ndarray, *, share: float, seed: int
         seed: Random seed; with the tokens it decides which ones.
 
     Returns:
-        `<int32>[batch, time]`; START, END and padding stay.
+        `<int32>[batch, time]`; START, END, unknown words and padding stay.
     """
     random = np.random.default_rng([seed, zlib.crc32(np.ascontiguousarray(tokens).data)])
     words = logits[:, :-1].copy()

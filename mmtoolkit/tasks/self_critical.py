@@ -44,11 +44,7 @@ class SelfCritical:
         """
         from mmtoolkit.data.sampled import sampled_dataset
 
-        if model.decoder.attention_name == "hard":
-            raise InputError(
-                "Self-critical training is of a captioner with soft attention. Received: one with attention='hard', "
-                "whose own reward is for captions that people wrote; train one with attention='bahdanau'."
-            )
+        check_rewardable(model)
         return sampled_dataset(model, records, source=source, rewards=self.reward, **order)
 
     def loss(self, model: Captioner, label_smoothing: float) -> Any:
@@ -78,6 +74,24 @@ def reward_phase(records: Sequence[CaptionRecord], settings: Mapping[str, Any]) 
     return Phase("reward", objective, recipe, sharpened)
 
 
+def check_rewardable(captioner: Captioner) -> None:
+    """Checks that a captioner can be trained by rewards.
+
+    Raises:
+        InputError: It has hard attention, or its output layer is the embedding table.
+    """
+    if captioner.decoder.attention_name == "hard":
+        raise InputError(
+            "Self-critical training is of a captioner with soft attention. Received: one with attention='hard', "
+            "whose own reward is for captions that people wrote; train one with attention='bahdanau'."
+        )
+    if captioner.decoder.tie_output:
+        raise InputError(
+            "Self-critical training sharpens the output layer. Received: a captioner with tie_output=True, of which it "
+            "is the word vectors; train one with tie_output=False."
+        )
+
+
 def sharpened(captioner: Captioner, temperature: float = TEMPERATURE) -> Captioner:
     """Copies a captioner with logits divided by a temperature and without the penalty on attention.
 
@@ -94,11 +108,7 @@ def sharpened(captioner: Captioner, temperature: float = TEMPERATURE) -> Caption
     Raises:
         InputError: Its output layer is the embedding table.
     """
-    if captioner.decoder.tie_output:
-        raise InputError(
-            "Self-critical training sharpens the output layer. Received: a captioner with tie_output=True, of which it "
-            "is the word vectors; train one with tie_output=False."
-        )
+    check_rewardable(captioner)
     sharp = captioner.bare(attention_penalty=0.0)
     for weight in sharp.decoder.output_layer.weights:
         weight.assign(weight / temperature)

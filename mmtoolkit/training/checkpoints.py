@@ -15,6 +15,7 @@ import tensorflow as tf
 from mmtoolkit.errors import InputError
 from mmtoolkit.files import parse_json, write_atomically
 from mmtoolkit.hdf5 import open_h5
+from mmtoolkit.run_folder import lasting
 from mmtoolkit.training.validation import DecodedValidation
 
 FORMAT = 4  # 1 had other batches: of any length; 3 had no checksum
@@ -168,7 +169,8 @@ class Checkpoints(keras.callbacks.Callback):
 
     def compare(self, settings: Mapping[str, Any]) -> None:
         """Checks that a checkpoint has the same settings; the error names those that differ."""
-        pairs = {name: (settings.get(name), self.settings.get(name)) for name in {**self.settings, **settings}}
+        was, now = lasting(settings), lasting(self.settings)
+        pairs = {name: (was.get(name), now.get(name)) for name in {**now, **was}}
         differing = [f"{name} {before!r}, now {now!r}" for name, (before, now) in pairs.items() if before != now]
         if differing:
             raise InputError(

@@ -25,7 +25,7 @@ from mmtoolkit.training.recipe import Recipe
 from mmtoolkit.training.validation import standing
 from mmtoolkit.vision import ImageSource
 
-Stage = Literal["decoder", "encoder", "reward"]
+Stage = Literal["decoder", "encoder"]
 SourceOf = Callable[[Any, Sequence[Any]], ImageSource | None]  # of a model, for records
 FOREIGN = 0.5  # share of unknown words from which texts are of another language
 GUESSES, GUESSED = 2, 60  # times that the model predicts neighbours of new words, and batches that it reads for it
@@ -75,8 +75,8 @@ def fine_tune(
         source_of: Makes a source for another state of the model, whose encoder may read other features.
         out: Folder of the run.
         recipe: The hyperparameters of each stage.
-        stages: What is trained, in this order; by default what the model's encoder suggests.
-        rewarded: The stage `"reward"`, where there is one.
+        stages: What is trained, in this order; by default what the model's encoder suggests, or nothing but a reward.
+        rewarded: A further stage with an objective of its own.
         encoder_rate: Share of the learning rate in the stage `"encoder"`.
         min_count: New words that occur less often stay unknown.
         old: The data that the model was trained on, if at hand: new words find neighbours among its words too.
@@ -95,10 +95,10 @@ def fine_tune(
     tell_extension(extension, tell)
     model.baselines = task.fit_baselines(splits.train) or model.baselines
     histories, flags = dict[str, Any](), [layer.trainable for layer in layers_of(model)]
-    for number, stage in enumerate(stages or usual_stages(model), start=1):
+    for number, aims in enumerate(phases_of(stages, rewarded, task, model, recipe, encoder_rate), start=1):
+        stage = aims.name
         tell(f"stage {number}: {stage}")
         keras.utils.set_random_seed(recipe.seed)  # a stage must not depend on when the one before was stopped
-        aims = rewarded if rewarded and stage == "reward" else phase_of(stage, task, recipe, encoder_rate)
         model, source = unfrozen(aims.start(model.bare()), stage, splits, source, source_of, flags)
         own: dict[str, Any] = {"out": out / f"stage-{number}", "recipe": aims.recipe, "objective": aims.objective}
         own["settings"] = {**(settings or {}), "learning_rate": aims.recipe.learning_rate}
@@ -121,10 +121,14 @@ def fine_tune(
     return FineTuned(model, report, source)
 
 
-def phase_of(stage: Stage, task: Task[Any], recipe: Recipe, encoder_rate: float) -> Phase:
-    """Returns the objective and the recipe of a stage on people's texts."""
-    rate = recipe.learning_rate * (encoder_rate if stage == "encoder" else 1.0)
-    return Phase(stage, task, replace(recipe, learning_rate=rate))
+def phases_of(
+    stages: Sequence[Stage], rewarded: Phase | None, task: Task[Any], model: Any, recipe: Recipe, encoder_rate: float
+) -> list[Phase]:
+    """Lists the stages with their objectives and recipes; those that are named train on people's texts."""
+    named = stages or (() if rewarded else usual_stages(model))
+    rates = {"decoder": recipe.learning_rate, "encoder": recipe.learning_rate * encoder_rate}
+    phases = [Phase(stage, task, replace(recipe, learning_rate=rates[stage])) for stage in named]
+    return [*phases, rewarded] if rewarded else phases
 
 
 def tell_choice(
@@ -206,7 +210,7 @@ def check_stages(stages: Sequence[Stage], model: Any) -> None:
 
 def unfrozen(
     model: Any,
-    stage: Stage,
+    stage: str,
     splits: Splits[Any],
     source: ImageSource | None,
     source_of: SourceOf,
@@ -216,11 +220,9 @@ def unfrozen(
 
     `flags` say of each layer of the encoder whether it was trainable before: those that were not stay as they are.
     """
-    if stage == "reward":
-        return model, source
-    if stage == "decoder":
-        if model.encoder:
-            model.encoder.trainable = False
+    if stage == "decoder" and model.encoder:
+        model.encoder.trainable = False
+    if stage != "encoder":
         return model, source
     if not model.encoder:
         model = with_trainable_block(model)

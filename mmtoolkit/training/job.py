@@ -138,14 +138,7 @@ def train(
         vision = choose_vision(images_of(splits.train), **{name: settings[name] for name in VISION})
     settings |= {name: getattr(vision, name) for name in ("encoder", "precision") if name in settings}
     blueprint.settle(settings, vision)
-    card = {
-        "data": str(options.data),
-        "data_sha256": digest([record for part in splits for record in part]),
-        "command": command,
-        "seed": options.seed,
-        "valid_share": valid_share,
-        "options": dict(settings),
-    }
+    card = card_of(splits, options, settings, command=command, valid_share=valid_share)
     source, splits, faults = prepare(splits, faults, vision=vision, settings=settings, options=options, screen=screen)
     prepared = time.perf_counter()
     model = blueprint.build(splits.train, vision, settings)
@@ -155,7 +148,7 @@ def train(
     same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         stages = blueprint.phases(task, splits, source, settings)
-        source_of = partial(later_source, splits=splits, settings=settings, options=options, screen=screen)
+        source_of = partial(later_source, splits=splits, settings=settings, screen=screen)
         first: dict[str, Any] = {"source": source, "source_of": source_of, "out": out}
         trained, history, best = fit_stages(task, model, stages, splits, **first, **same)
         keep_distribution(trained.model, splits, trained.source, out / "preset", seed=options.seed, tell=tell)
@@ -180,6 +173,20 @@ def train(
     add_scores(out / "preset", report)
     tidy(out, task.companions)
     return report
+
+
+def card_of(
+    splits: Splits[Any], options: Options, settings: Mapping[str, Any], *, command: str, valid_share: float
+) -> dict[str, Any]:
+    """Makes the card of a run: its data, its command and its options."""
+    return {
+        "data": str(options.data),
+        "data_sha256": digest([record for part in splits for record in part]),
+        "command": command,
+        "seed": options.seed,
+        "valid_share": valid_share,
+        "options": dict(settings),
+    }
 
 
 def fit_stages(
@@ -310,9 +317,7 @@ def prepare(
     return source, trainable(Splits(*parts), options.data, unreadable), faults
 
 
-def later_source(
-    model: Any, *, splits: Splits[Any], settings: Mapping[str, Any], options: Options, screen: Screen
-) -> ImageSource | None:
+def later_source(model: Any, *, splits: Splits[Any], settings: Mapping[str, Any], screen: Screen) -> ImageSource | None:
     """Makes the source of the images for the model of a later stage, of records whose images can be read."""
     source, _ = image_source(
         model.extractor,

@@ -137,9 +137,9 @@ class FeatureStore:
                 digest = self.name(image, side)
                 shard, offset, crc = self._rows[digest]
             except (OSError, KeyError) as error:
-                raise InputError(
-                    f"No features are stored for {image}; run `mmtoolkit features` on its folder."
-                ) from error
+                remedy = "add it with mirrored=True" if side else "run `mmtoolkit features` on its folder"
+                kind = "mirrored features" if side else "features"
+                raise InputError(f"No {kind} are stored for {image}; {remedy}.") from error
             complete = read_row(shard, offset, row)
             if not complete or (digest not in self._checked and zlib.crc32(row.data) != crc):
                 raise InputError(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import inspect
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from mmtoolkit.errors import InputError
 
 
 class MirroredHalf:
@@ -23,13 +26,22 @@ class MirroredHalf:
         [True, False]
 
     Args:
-        source: `Pictures`, or a `FeatureStore` to which the pictures were added `mirrored` too.
+        source: `Pictures`; a `FeatureStore` to which the pictures were added `mirrored` too; or a source of your own
+            whose `read` takes `mirrored`.
         seed: Random seed.
+
+    Raises:
+        InputError: The source cannot mirror.
 
     Source: Krizhevsky et al., "ImageNet Classification with Deep CNNs", 2012, section 4.1.
     """
 
     def __init__(self, source: Any, *, seed: int = 0) -> None:
+        if "mirrored" not in inspect.signature(source.read).parameters:
+            raise InputError(
+                "Mirrored pictures come from Pictures or a FeatureStore. Received: a "
+                f"{type(source).__name__}, whose `read` takes no `mirrored`."
+            )
         self.source, self.seed = source, seed
         self.input_name, self.shape, self.dtype = source.input_name, source.shape, source.dtype
 

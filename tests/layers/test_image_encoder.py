@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 
+from mmtoolkit.backbones import Backbone
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import SmallCNN, TrainableBlock
 from mmtoolkit.layers.image_encoder import coordinates
@@ -101,6 +102,25 @@ def test_block5_equals_the_last_block_of_vgg19() -> None:
     assert [weight.shape[0] for weight in block.weights] == [3, 3, 3, 3, 512, 512, 512, 512]  # in the order of files
     expected = np.asarray(whole(pictures), "float32")
     np.testing.assert_allclose(np.asarray(block(regions)), expected, atol=2e-3 * expected.max())
+
+
+def test_the_block_of_a_network_with_batch_norms_has_them_folded() -> None:
+    """Its weights are kernels and biases alone, and with those of the whole network it computes what that does."""
+    from mmtoolkit.vision import ExtractorKey, RegionExtractor, block_weights
+
+    whole = Backbone.named("efficientnet-lite0", image_size=64)
+    before = whole.before_last_block()
+    block = TrainableBlock(before.network)
+    block.build((None, before.shape[0] * before.shape[1], before.shape[2]))
+    assert {len(weight.shape) for weight in block.weights} == {1, 4} and len(block.weights) % 2 == 0
+    block.start(block_weights(ExtractorKey("random", "float32", before.network)))
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3)).astype("uint8")
+    exact = RegionExtractor.from_weights(None, precision="float32", network=whole.network, folded=False)
+    cut = keras.Model(exact.network.input, exact.network.get_layer(before.layer).output)
+    pixels = exact.backbone.preprocess(pictures.astype("float32"))
+    regions = np.reshape(cut(pixels, training=False), (2, -1, before.shape[2]))
+    expected = np.reshape(exact.network(pixels, training=False), (2, -1, whole.shape[2]))
+    np.testing.assert_allclose(np.asarray(block(regions)), expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())
 
 
 def test_block5_learns_at_a_share_of_the_rate() -> None:

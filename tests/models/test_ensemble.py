@@ -68,8 +68,11 @@ def test_members_that_differ_are_named(drawings: list[mm.CaptionRecord], make_ca
         CaptionerEnsemble([first, make_captioner(codec, image_size=first.image_size * 2)])
     with pytest.raises(mm.InputError, match="Received: none"):
         CaptionerEnsemble([])
-    with pytest.raises(mm.InputError, match="save its members"):
-        CaptionerEnsemble([first]).save_preset("ensemble")
+    with pytest.raises(mm.InputError, match=r"attend to the same regions.*'bahdanau'.*in captioner 2 'mean'"):
+        CaptionerEnsemble([first, make_captioner(codec, attention="mean")])
+    for refused in (lambda one: one.save_preset("ensemble"), lambda one: one.compile(), lambda one: one.bare()):
+        with pytest.raises(mm.InputError, match="Received: an ensemble; take its members, or distil it"):
+            refused(CaptionerEnsemble([first]))
 
 
 def test_a_student_gets_the_captions_of_a_beam_that_agree_most(

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import mmtoolkit as mm
+from mmtoolkit.tasks import objectives
 from mmtoolkit.training import fitting
+from mmtoolkit.vision import MirroredHalf
 
 Job = Callable[..., Any]
 REWARD = ("--reward", "mix", "--reward-epochs", 2, "--reward-rate", 0.003, "--checkpoint-every", 1)
@@ -82,25 +84,48 @@ def test_a_reward_that_does_not_fit_is_refused(job: Job, scenes: Path, tmp_path:
 
 def test_a_preset_is_trained_by_rewards(job: Job, trained: Any, answerer: Any, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    words = ("--stages", "reward", "--reward-epochs", 2, "--min-count", 99, "--overwrite", "--out", out)
+    words = ("--reward", "cider", "--reward-epochs", 2, "--min-count", 99, "--overwrite", "--out", out)
     done = job("finetune", "--preset", trained.preset, "--data", trained.data, *words)
     assert done.code == 0 and "stage 1: reward" in done.err, done.err
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert list(report["history"]) == ["reward"] and len(report["history"]["reward"]["loss"]) == 2
     assert report["best"] in ("before", "reward")
-    done = job(
-        "finetune", "--preset", answerer.preset, "--data", answerer.data, "--stages", "reward", "--out", out / "b"
-    )
-    assert done.code == 2 and "--stages reward is for a captioner. Received: " in done.error
+    done = job("finetune", "--preset", answerer.preset, "--data", answerer.data, "--reward", "bleu", "--out", out / "b")
+    assert done.code == 2 and "--reward is for a captioner. Received: " in done.error
 
 
 def test_a_student_learns_from_teachers(
-    job: Job, trained: Any, small_options: tuple[object, ...], scenes: Path, tmp_path: Path
+    job: Job,
+    trained: Any,
+    small_options: tuple[object, ...],
+    scenes: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """With all that works against learning by heart, each of which gets what its option says."""
+    seen: dict[str, float] = {}
+
+    def spy(owner: Any, key: str, value: str) -> None:
+        made = owner.__init__
+
+        def noted(self: Any, *given: Any, **options: Any) -> None:
+            seen[key] = options[value]
+            made(self, *given, **options)
+
+        monkeypatch.setattr(owner, "__init__", noted)
+
+    spy(MirroredHalf, "mirrored", "seed")
+    spy(objectives.ConsistencyLoss, "weight", "weight")
+    spy(objectives.ScheduledSampling, "share", "share")
     same = ("--data", scenes, *small_options, "--epochs", 1)
     whole = ("--mirror", "--crop", 0.2, "--consistency", 1, "--scheduled-sampling", 0.2, "--texts", scenes)
     done = job("caption", *same, *whole, "--teachers", trained.preset, trained.preset, "--out", tmp_path / "a")
     assert done.code == 0 and "captions of the teachers" in done.err, done.err
     assert mm.load(tmp_path / "a" / "preset").get_config()["crop"] == 0.2
+    report = json.loads((tmp_path / "a" / "report.json").read_text(encoding="utf-8"))
+    assert list(report["history"]) == ["texts", "cross-entropy"] and len(report["history"]["texts"]["loss"]) == 2
+    assert seen == {"mirrored": 0, "weight": 1, "share": 0.2}
     done = job("caption", *same, "--image-size", 64, "--teachers", trained.preset, "--out", tmp_path / "b")
     assert done.code == 2 and "--teachers expects captioners that read what this training does" in done.error
+    done = job("caption", *same, "--texts", tmp_path / "none.txt", "--out", tmp_path / "b")
+    assert done.code == 2 and "none.txt" in done.error and not (tmp_path / "b").exists()

@@ -45,12 +45,23 @@ def test_a_source_is_mirrored_by_half_and_by_what_is_read_together(paths: list[P
     assert (half.choose(paths) != MirroredHalf(plain, seed=4).choose(paths)).any()
 
 
+def test_a_source_that_cannot_mirror_is_named() -> None:
+    class Own:
+        input_name, shape, dtype = "regions", (2, 3), np.float16
+
+        def read(self, images: Any) -> Any:
+            raise NotImplementedError
+
+    with pytest.raises(InputError, match="Received: a Own, whose `read` takes no `mirrored`"):
+        MirroredHalf(Own())
+
+
 def test_mirrored_features_are_stored_beside_the_others(paths: list[Path], tmp_path: Path) -> None:
     store = FeatureStore(tmp_path / "store", ExtractorKey("random", "float32", "vgg19-fc2"))
     store.shape = (2, 3)
     few = paths[:3]
     assert store.add(few, lambda: Corners(), batch_size=2) == {}
-    with pytest.raises(InputError, match="No features are stored for"):
+    with pytest.raises(InputError, match="No mirrored features are stored for"):
         store.read(few, mirrored=[False, True, False])
     assert store.add(few, lambda: Corners(), mirrored=True) == {}
     read = store.read(few, mirrored=[False, True, False])

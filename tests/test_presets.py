@@ -17,7 +17,7 @@ from mmtoolkit.scenes import write_scenes
 
 CODEC = mm.TextCodec.fit(["a red circle", "빨간 원"])
 # Bytes that a preset of the package may take
-LARGEST = {"shapes_demo": 2_000_000, "shapes_vqa": 4_000_000, "flickr8k_lstm": 12_000_000}
+LARGEST = {"shapes_demo": 2_000_000, "shapes_vqa": 4_000_000, "flickr8k_lstm": 12_000_000, "flickr8k_lite": 16_000_000}
 WEIGHTS = "pretrained/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 
 
@@ -81,6 +81,27 @@ def test_the_captioner_of_photos_scores_as_measured(
     )
     assert scores["BLEU-1"] == pytest.approx(HUNDRED["BLEU-1"], abs=1.5)  # float32 and bfloat16 differ in some words
     assert scores["CIDEr"] == pytest.approx(HUNDRED["CIDEr"], abs=0.05)
+
+
+@pytest.mark.slow
+def test_the_light_captioner_of_photos_scores_as_its_card_says(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the 200 photos of the development split that it was not trained on, through the weights of the package."""
+    monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / "cache"))
+    captioner = mm.Captioner.from_preset("flickr8k_lite")
+    folder = shared / "data" / "flickr8k"
+    names = set((folder / "Flickr_8k.devImages.txt").read_text(encoding="utf-8").split()[-200:])
+    records = [record for record in mm.read_captions(folder, splits=("valid",)) if record.image_id in names]
+    assert len(records) == 200
+    captions = captioner.generate([record.image for record in records])
+    scores = mm.score_captions(
+        {record.image_id: caption for record, caption in zip(records, captions, strict=True)},
+        {record.image_id: record.captions for record in records},
+    )
+    known = captioner.card["valid_scores"]
+    assert scores["BLEU-1"] == pytest.approx(known["BLEU-1"], abs=1.5)  # float32 and bfloat16 differ in some words
+    assert scores["CIDEr"] == pytest.approx(known["CIDEr"], abs=0.05)
 
 
 # --- finding ---

@@ -18,7 +18,7 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.decoding import choose_search
-from mmtoolkit.pipelines.predict import picture_names, write_table
+from mmtoolkit.pipelines.predict import Options, picture_names, usual_preset, write_table
 from mmtoolkit.presets import seal
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.weights import NO_TOP
@@ -53,6 +53,26 @@ def korean(once: Once) -> Path:
 def amharic(once: Once) -> Path:
     """Writes a script that no font of the project can draw."""
     return once("amharic", lambda folder: untrained(folder, ["ቀይ ክብ ሰማያዊ ካሬ"])).folder
+
+
+# --- which preset ---
+
+
+def test_without_a_preset_the_light_one_is_taken_where_its_encoder_is(
+    job: Job, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its weights are in a package of the extra `lite`, which the tests install."""
+    photo = tmp_path / "noise.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(photo)
+    monkeypatch.setenv("MMTOOLKIT_CACHE", str(tmp_path / "cache"))
+    done = job("predict", photo)
+    assert done.code == 0 and "--preset flickr8k_lite, as none is given" in done.err, done.err
+    assert done.out.startswith(f"{photo}\ta ") and "unlike" in done.err
+    asked = job("predict", photo, "--encoder-weights", tmp_path / "none.h5")  # another encoder's
+    assert asked.code == 2 and "--preset flickr8k_lstm, as none is given" in asked.err
+    monkeypatch.setattr("mmtoolkit.vision.kept_weights", lambda digest: None)
+    assert usual_preset(Options(images=[photo])) == "flickr8k_lstm"
+    assert usual_preset(Options(images=[photo], question="is it red?")) == "shapes_vqa"
 
 
 # --- what is printed ---

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mmtoolkit.metrics import tokenizer_of
 from mmtoolkit.metrics.rewards import CaptionReward, Reward
 from mmtoolkit.records import CaptionRecord
+from mmtoolkit.tasks.objectives import Around
 
 if TYPE_CHECKING:
     from mmtoolkit.models import Captioner
@@ -70,7 +71,7 @@ def distilled(
     return taught
 
 
-class OfRecords:
+class OfRecords(Around):
     """Trains on other records than those of the data set, e.g. distilled ones.
 
     Args:
@@ -79,12 +80,9 @@ class OfRecords:
     """
 
     def __init__(self, objective: Any, records: Sequence[Any]) -> None:
-        self.objective, self.records = objective, records
+        super().__init__(objective)
+        self.records = records
 
     def dataset(self, model: Any, records: Sequence[Any], source: Any, **order: Any) -> Any:
         """Makes the `tf.data.Dataset` of training batches from a position on."""
         return self.objective.dataset(model, self.records, source, **order)
-
-    def loss(self, model: Any, label_smoothing: float) -> Any:
-        """Returns the loss that training minimises."""
-        return self.objective.loss(model, label_smoothing)

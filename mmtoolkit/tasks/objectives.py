@@ -17,7 +17,22 @@ from mmtoolkit.text import SPECIAL
 from mmtoolkit.training.fitting import Objective
 
 
-class TextOnly:
+class Around:
+    """Changes the batches of another objective; its loss stays.
+
+    Args:
+        objective: What is minimised.
+    """
+
+    def __init__(self, objective: Objective) -> None:
+        self.objective = objective
+
+    def loss(self, model: Any, label_smoothing: float) -> Any:
+        """Returns the loss that training minimises."""
+        return self.objective.loss(model, label_smoothing)
+
+
+class TextOnly(Around):
     """Trains on texts alone: every picture is empty, so that a decoder learns the language first.
 
     `frozen` keeps an encoder out of it.
@@ -32,7 +47,7 @@ class TextOnly:
     """
 
     def __init__(self, objective: Objective, texts: Sequence[str], *, like: CaptionRecord) -> None:
-        self.objective = objective
+        super().__init__(objective)
         self.records = [replace(like, image_id=str(i), captions=(text,), sources=()) for i, text in enumerate(texts)]
 
     def dataset(self, model: Any, records: Sequence[Any], source: Any, **order: Any) -> Any:
@@ -43,10 +58,6 @@ class TextOnly:
             return {**inputs, name: tf.zeros_like(inputs[name])}, *others
 
         return self.objective.dataset(model, self.records, source, **order).map(emptied)
-
-    def loss(self, model: Any, label_smoothing: float) -> Any:
-        """Returns the loss that training minimises."""
-        return self.objective.loss(model, label_smoothing)
 
 
 def frozen(model: Any) -> Any:
@@ -123,7 +134,7 @@ class ConsistencyLoss(keras.losses.Loss):
         return self.inner.call(y_true, y_pred) + self.weight / 2 * ops.concatenate([apart, apart])
 
 
-class ScheduledSampling:
+class ScheduledSampling(Around):
     """Trains on sentences some of whose words are replaced by what the model itself would have written there.
 
     The share grows from 0 to `share` over the training. The model reads the sentence as people wrote it, draws a word
@@ -143,7 +154,8 @@ class ScheduledSampling:
     """
 
     def __init__(self, objective: Objective, *, share: float, epochs: int, seed: int = 0) -> None:
-        self.objective, self.share, self.epochs, self.seed = objective, share, epochs, seed
+        super().__init__(objective)
+        self.share, self.epochs, self.seed = share, epochs, seed
 
     def dataset(self, model: Any, records: Sequence[Any], source: Any, **order: Any) -> Any:
         """Makes the `tf.data.Dataset` of training batches from a position on; a batch is mixed when it is asked for."""
@@ -166,10 +178,6 @@ class ScheduledSampling:
             return {**inputs, "tokens": tokens}, targets, weights
 
         return batches.map(mixed)
-
-    def loss(self, model: Any, label_smoothing: float) -> Any:
-        """Returns the loss that training minimises."""
-        return self.objective.loss(model, label_smoothing)
 
 
 def mix_words(tokens: np.ndarray, logits: np.ndarray, *, share: float, seed: int) -> np.ndarray:

@@ -68,9 +68,8 @@ class RegionExtractor(keras.layers.Layer):
         super().__init__(**kwargs)
         self.backbone, self.folded = Backbone(network), folded
         whole, part = built or self.backbone.build(self.dtype_policy)
-        without = fold_batch_norms(part) if folded else part
-        self.network = without
-        self.whole = whole if without is part else without
+        self.network = fold_batch_norms(part) if folded else part
+        self.whole = whole if self.network is part else self.network
 
     @classmethod
     def from_weights(

@@ -40,16 +40,17 @@ def test_the_search_is_that_over_averaged_probabilities(
     images = ensemble.image_source().read([record.image for record in drawings[:3]])
     ids, scores = ensemble.searched({"images": images}, mm.BeamSearch(width=4, n_best=4, length_penalty=0.0))
     for place in range(4):
-        said = ids[:, place]
-        tokens = np.concatenate([np.ones_like(said[:, :1]), said[:, :-1]], axis=1)
+        targets = ids[:, place]
+        tokens = np.concatenate([np.ones_like(targets[:, :1]), targets[:, :-1]], axis=1)
         each = [softmax(np.asarray(member({"images": images, "tokens": tokens}), "float64")) for member in members]
-        chances = np.take_along_axis(np.mean(each, axis=0), said[..., None], axis=-1)[..., 0]
-        np.testing.assert_allclose(np.log(chances).sum(axis=1, where=said != 0), scores[:, place], rtol=1e-3, atol=1e-3)
+        probabilities = np.take_along_axis(np.mean(each, axis=0), targets[..., None], axis=-1)[..., 0]
+        totals = np.log(probabilities).sum(axis=1, where=targets != 0)
+        np.testing.assert_allclose(totals, scores[:, place], rtol=1e-3, atol=1e-3)
     likelihood = np.asarray(ensemble({"images": images, "tokens": tokens}))
     np.testing.assert_allclose(np.exp(likelihood), np.mean(each, axis=0), rtol=1e-3, atol=1e-6)
 
 
-def test_a_captioner_with_itself_says_what_it_says(
+def test_an_ensemble_of_one_captioner_twice_writes_the_same(
     drawings: list[mm.CaptionRecord], members: list[mm.Captioner]
 ) -> None:
     images = [record.image for record in drawings]

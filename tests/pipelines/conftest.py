@@ -156,10 +156,12 @@ def untrained(monkeypatch: pytest.MonkeyPatch) -> list[Recipe]:
     """The jobs keep their models as they were made, for tests of what is around a training; the recipes asked for."""
     recipes = list[Recipe]()
 
-    def keep(task: Any, model: Any, splits: Any, *, out: Path, recipe: Recipe, card: Any, **rest: Any) -> Trained:
+    def keep(
+        task: Any, model: Any, splits: Any, *, source: Any, out: Path, recipe: Recipe, card: Any, **rest: Any
+    ) -> Trained:
         recipes.append(recipe)
         model.save_preset(out / "preset", card=card)
-        return Trained(model, {"loss": [1.0]}, 1, (0.0,))
+        return Trained(model, {"loss": [1.0]}, 1, (0.0,), source)
 
     monkeypatch.setattr("mmtoolkit.training.job.fit", keep)
     return recipes

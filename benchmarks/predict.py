@@ -130,7 +130,7 @@ class UsualWay:
     def beam(self, regions: np.ndarray) -> list[int]:
         """Beam search in Python: the decoder is called once a word for all sentences."""
         decoder, search = self.captioner.decoder, self.captioner.decoding
-        memory = decoder.prepare(regions)
+        memory = decoder.prepare(self.captioner.regions({"regions": regions}))
         state = [np.repeat(np.asarray(leaf), search.width, axis=0) for leaf in decoder.initial_state(memory)]
         alive: list[tuple[float, list[int]]] = [(0.0, [START])] + [(-1e9, [START])] * (search.width - 1)
         done: list[tuple[float, list[int]]] = []

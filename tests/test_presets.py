@@ -60,6 +60,15 @@ def test_a_shipped_preset_loads_and_answers(name: str, tmp_path: Path) -> None:
     assert model.image_distribution.out_of_distribution(model.vector({"images": noise})).all()
 
 
+def scores_of(captioner: mm.Captioner, records: list[mm.CaptionRecord]) -> dict[str, float]:
+    """Captions the pictures of some records, and scores the captions."""
+    captions = captioner.generate([record.image for record in records])
+    return mm.score_captions(
+        {record.image_id: caption for record, caption in zip(records, captions, strict=True)},
+        {record.image_id: record.captions for record in records},
+    )
+
+
 HUNDRED = {"BLEU-1": 61.9, "CIDEr": 0.580}  # measured with the weights that ship
 
 
@@ -74,11 +83,7 @@ def test_the_captioner_of_photos_scores_as_measured(
     captioner.extractor = mm.extractor_key(str(shared / WEIGHTS), precision=own.precision)
     assert captioner.extractor == own
     records = mm.read_captions(shared / "data" / "flickr8k", splits=("valid",))[::10]
-    captions = captioner.generate([record.image for record in records])
-    scores = mm.score_captions(
-        {record.image_id: caption for record, caption in zip(records, captions, strict=True)},
-        {record.image_id: record.captions for record in records},
-    )
+    scores = scores_of(captioner, records)
     assert scores["BLEU-1"] == pytest.approx(HUNDRED["BLEU-1"], abs=1.5)  # float32 and bfloat16 differ in some words
     assert scores["CIDEr"] == pytest.approx(HUNDRED["CIDEr"], abs=0.05)
 
@@ -94,11 +99,7 @@ def test_the_light_captioner_of_photos_scores_as_its_card_says(
     names = set((folder / "Flickr_8k.devImages.txt").read_text(encoding="utf-8").split()[-200:])
     records = [record for record in mm.read_captions(folder, splits=("valid",)) if record.image_id in names]
     assert len(records) == 200
-    captions = captioner.generate([record.image for record in records])
-    scores = mm.score_captions(
-        {record.image_id: caption for record, caption in zip(records, captions, strict=True)},
-        {record.image_id: record.captions for record in records},
-    )
+    scores = scores_of(captioner, records)
     known = captioner.card["valid_scores"]
     assert scores["BLEU-1"] == pytest.approx(known["BLEU-1"], abs=1.5)  # float32 and bfloat16 differ in some words
     assert scores["CIDEr"] == pytest.approx(known["CIDEr"], abs=0.05)

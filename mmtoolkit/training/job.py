@@ -26,7 +26,7 @@ from mmtoolkit.run_folder import REPORT, begin, checkpoint_in, is_stopped, lasti
 from mmtoolkit.task import Task
 from mmtoolkit.training.fitting import Objective, Phase, Tell, Trained, data_digests, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe
-from mmtoolkit.vision import NO_VISION, ImageSource, VisionSetup, choose_vision
+from mmtoolkit.vision import NO_VISION, ExtractorKey, ImageSource, VisionSetup, choose_vision
 
 VISION = ("encoder", "encoder_weights", "layer", "image_size", "precision")  # options of a job whose model reads images
 TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the report on the test split
@@ -148,8 +148,8 @@ def train(
     same: dict[str, Any] = {"card": card, "settings": lasting(settings), "tell": tell}
     with resumable(lambda: is_stopped(out), tell), screen.bars():
         stages = blueprint.phases(task, splits, source, settings)
-        source_of = partial(later_source, splits=splits, settings=settings, screen=screen)
-        first: dict[str, Any] = {"source": source, "source_of": source_of, "out": out}
+        of_stage = partial(source_of_stage, splits=splits, settings=settings, options=options, screen=screen)
+        first: dict[str, Any] = {"source": source, "source_of": of_stage, "out": out}
         trained, history, best = fit_stages(task, model, stages, splits, **first, **same)
         keep_distribution(trained.model, splits, trained.source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
@@ -196,7 +196,7 @@ def fit_stages(
     splits: Splits[Any],
     *,
     source: ImageSource | None,
-    source_of: Callable[[Any], ImageSource | None],
+    source_of: Callable[[ExtractorKey | None, int], tuple[ImageSource, list[Fault]]],
     out: Path,
     tell: Tell,
     **same: Any,
@@ -214,7 +214,8 @@ def fit_stages(
             keras.utils.set_random_seed(recipe.seed)  # it must not depend on when the one before was stopped
             before = states[stages[number - 1].name].model
             model = start(before.bare())
-            source = source if model.extractor == before.extractor else source_of(model)
+            if model.extractor != before.extractor:
+                source, _ = source_of(model.extractor, model.image_size)  # those that are unreadable are left out
         own: dict[str, Any] = {
             "out": out / f"stage-{number}" if number else out,
             "objective": objective,
@@ -301,15 +302,8 @@ def prepare(
     """Makes the source of the images, if they are read, and leaves out the records whose image is unreadable."""
     source, unreadable = None, list[Fault]()
     if vision is not NO_VISION:
-        source, unreadable = image_source(
-            vision.key,
-            [record for part in splits for record in part],
-            size=vision.image_size,
-            mirrored=splits.train if settings.get("mirror") else (),
-            features=settings["features"] and Path(settings["features"]),
-            on_error=options.on_error,
-            progress=screen.progress("features" if vision.key else "pictures"),
-        )
+        same: dict[str, Any] = {"settings": settings, "options": options, "screen": screen}
+        source, unreadable = source_of_stage(vision.key, vision.image_size, splits=splits, **same)
     faults = [*faults, *unreadable]
     if faults:
         screen.tell(f"warning: {left_out(faults)}")
@@ -317,17 +311,25 @@ def prepare(
     return source, trainable(Splits(*parts), options.data, unreadable), faults
 
 
-def later_source(model: Any, *, splits: Splits[Any], settings: Mapping[str, Any], screen: Screen) -> ImageSource | None:
-    """Makes the source of the images for the model of a later stage, of records whose images can be read."""
-    source, _ = image_source(
-        model.extractor,
+def source_of_stage(
+    key: ExtractorKey | None,
+    size: int,
+    *,
+    splits: Splits[Any],
+    settings: Mapping[str, Any],
+    options: Options,
+    screen: Screen,
+) -> tuple[ImageSource, list[Fault]]:
+    """Makes the source of the images for the models of one extractor, with a fault for each that is unreadable."""
+    return image_source(
+        key,
         [record for part in splits for record in part],
-        size=model.image_size,
+        size=size,
         mirrored=splits.train if settings.get("mirror") else (),
         features=settings["features"] and Path(settings["features"]),
-        progress=screen.progress("features"),
+        on_error=options.on_error,
+        progress=screen.progress("features" if key else "pictures"),
     )
-    return source
 
 
 def evaluated(task: Task[Any], trained: Trained, splits: Splits[Any], seed: int) -> dict[str, Any]:

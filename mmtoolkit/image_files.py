@@ -134,7 +134,10 @@ def fetch_image(url: str, *, most: int = MOST_DOWNLOAD, seconds: float = 20.0) -
     thread = threading.Thread(target=fetch, daemon=True)  # a server can send its headers as slowly as it likes
     thread.start()
     thread.join(seconds)
-    result = found[0] if found else TimeoutError(f"it takes more than {seconds:g} seconds")
+    late = TimeoutError(f"it takes more than {seconds:g} seconds")
+    result = found[0] if found else late
+    if isinstance(getattr(result, "reason", result), TimeoutError):  # the socket's own, which can be the first
+        result = late
     if isinstance(result, Exception):
         raise InputError(f"Expected a picture at {url}. Received: none ({first_line(result)}); try again.") from result
     return result

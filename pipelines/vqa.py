@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell, warn
-from mmtoolkit.cli.model_options import EMBEDDINGS, Recurrent, Vision, Words, check_embeddings
+from mmtoolkit.cli.model_options import EMBEDDINGS, CellName, Recurrent, Vision, Words, check_embeddings
 from mmtoolkit.cli.options import Data, Fitting, HeldOut, Run, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share
 from mmtoolkit.run_folder import claimed
@@ -66,7 +66,7 @@ class Options(Data, HeldOut, Vision, Recurrent, Words, Fitting, Run):
     hops: Literal[1, 2] = 1
     question_only: bool = False
     no_twin: bool = False
-    cell: Literal["lstm", "gru"] = "lstm"
+    cell: CellName = "lstm"
     forwards_only: bool = False
     units: Count = 256
     min_count: Count = 1

@@ -8,7 +8,7 @@ import keras
 from keras import ops
 
 from mmtoolkit.layers import Memory
-from mmtoolkit.layers.cells import Cell
+from mmtoolkit.layers.cell import Cell
 
 
 @keras.saving.register_keras_serializable("tests")

@@ -12,6 +12,20 @@ from mmtoolkit.cli.ranges import Count, Share, Side
 from mmtoolkit.errors import InputError, did_you_mean
 
 EMBEDDINGS = ("cbow", "skip-gram", "random")
+CellName = Literal[  # of layers.cells, which imports Keras; vanilla, which older commands have, is rnn
+    "lstm",
+    "gru",
+    "rnn",
+    "rnn_relu",
+    "rnn_sigmoid",
+    "peephole",
+    "peephole_diagonal",
+    "coupled",
+    "gru_lecture",
+    "depth_gated",
+    "jordan",
+    "vanilla",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +101,14 @@ class Recurrent(Group):
     """The recurrent part of a new model.
 
     Args:
-        cell: Recurrent cell.
+        cell: Recurrent cell; mmtoolkit.layers.cells has the equations of each.
         layers: Number of stacked cells.
         units: Width of the recurrent state.
         attention_units: Width of the vectors in which attention compares query and regions.
     """
 
-    cell: Literal["lstm", "gru", "vanilla"] = "lstm"
-    layers: Literal[1, 2] = 1
+    cell: CellName = "lstm"
+    layers: Count = 1
     units: Count = 512
     attention_units: Count = 256
 

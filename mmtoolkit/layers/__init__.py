@@ -1,7 +1,16 @@
 """Layers that know neither words nor files; `keras.ops` only."""
 
 from mmtoolkit.layers.attention import BahdanauAttention, HardAttention, additive_attention
-from mmtoolkit.layers.cells import GRUCell, LSTMCell, VanillaCell
+from mmtoolkit.layers.cells import (
+    CoupledLSTMCell,
+    DepthGatedLSTMCell,
+    GRUCell,
+    GRULectureCell,
+    JordanCell,
+    LSTMCell,
+    PeepholeLSTMCell,
+    VanillaCell,
+)
 from mmtoolkit.layers.crop import RegionCrop, RegionPool
 from mmtoolkit.layers.decoder import AttentionDecoder
 from mmtoolkit.layers.embedding import TokenEmbedding
@@ -15,11 +24,16 @@ from mmtoolkit.layers.visual_encoder import VisualEncoder
 __all__ = [
     "AttentionDecoder",
     "BahdanauAttention",
+    "CoupledLSTMCell",
+    "DepthGatedLSTMCell",
     "Fusion",
     "GRUCell",
+    "GRULectureCell",
     "HardAttention",
+    "JordanCell",
     "LSTMCell",
     "Memory",
+    "PeepholeLSTMCell",
     "RNNCell",
     "RegionCrop",
     "RegionPool",

@@ -11,7 +11,8 @@ from keras import ops
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers.attention import ADDITIVE, make_attention
-from mmtoolkit.layers.cells import Cell, cell_name, cell_named
+from mmtoolkit.layers.cell import Cell
+from mmtoolkit.layers.cells import cell_name, cell_named
 from mmtoolkit.layers.decoder_training import kernel_inputs, training_engine
 from mmtoolkit.layers.deferred import DIRECT, Direct
 from mmtoolkit.layers.embedding import TokenEmbedding
@@ -44,7 +45,8 @@ class AttentionDecoder(keras.layers.Layer):
 
     Args:
         vocabulary_size: Number of tokens.
-        cell: `"lstm"`, `"gru"`, `"vanilla"`, or a registered class of your own that inherits from `Cell`.
+        cell: `"lstm"`, `"gru"`, `"rnn"`, another name of `cells.CELLS`, or a registered class of your own that inherits
+            from `Cell`.
         units: Width of the recurrent state.
         layers: 1, as in Show, Attend and Tell: the old state attends. 2, as in Anderson et al. 2018: a first cell reads
             the word and the top state, attends with its new state, and a second one reads the context. Each further

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import keras
 from keras import ops
 
-from mmtoolkit.layers.cells import Cell, cell_name, cell_named
+from mmtoolkit.layers.cell import Cell
+from mmtoolkit.layers.cells import GRUCell, LSTMCell, cell_name, cell_named
 from mmtoolkit.layers.deferred import DIRECT, Deferred, can_defer
 from mmtoolkit.layers.forms import check_depth
+from mmtoolkit.layers.keras_cells import keras_layer, to_keras
 from mmtoolkit.layers.unroll import states_before, unroll
+
+FAST = (LSTMCell, GRUCell)  # which cuDNN has
+
+
+def has_accelerator() -> bool:
+    """Checks whether there is a device on which Keras' own layers call cuDNN."""
+    known = keras.backend.backend() in ("tensorflow", "jax")
+    return known and any(not name.lower().startswith("cpu") for name in keras.distribution.list_devices())
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -25,7 +36,8 @@ class SequenceEncoder(keras.layers.Layer):
 
     Args:
         units: Width of each state; with two directions the outputs are twice as wide.
-        cell: `"lstm"`, `"gru"`, `"vanilla"`, or a registered class of your own that inherits from `Cell`.
+        cell: `"lstm"`, `"gru"`, `"rnn"`, another name of `cells.CELLS`, or a registered class of your own that inherits
+            from `Cell`.
         layers: Number of stacked cells.
         bidirectional: Whether a second cell of each layer reads backwards.
         dropout: Share of the features dropped between two layers while training.
@@ -57,6 +69,10 @@ class SequenceEncoder(keras.layers.Layer):
         gates = self.cells[0].gates * units
         self.projections = [keras.layers.Dense(gates, use_bias=False, name=f"{name}_input", **same) for name in names]
         self.drop = keras.layers.Dropout(dropout, **same)
+        self.is_fast = type(self.cells[0]) in FAST and has_accelerator()
+        if self.is_fast and keras.backend.backend() == "tensorflow":
+            self.supports_jit = False  # XLA does not compile what calls cuDNN
+        self.by_keras = SimpleNamespace(layers=[])  # in which Keras finds no weights: they are the cells'
 
     @property
     def width(self) -> int:
@@ -66,8 +82,15 @@ class SequenceEncoder(keras.layers.Layer):
     def build(self, vectors_shape: Any, mask_shape: Any = None) -> None:
         directions = len(self.cells) // self.layers
         for number, (projection, cell) in enumerate(zip(self.projections, self.cells, strict=True)):
-            projection.build((None, None, vectors_shape[-1] if number < directions else self.width))
+            width = vectors_shape[-1] if number < directions else self.width
+            projection.build((None, None, width))
             cell.build()
+            if self.is_fast:
+                layer = keras_layer(
+                    cell, return_sequences=True, return_state=True, go_backwards=self.is_backward(number)
+                )
+                layer.build((None, None, width))
+                self.by_keras.layers.append(layer)
 
     def call(self, vectors: Any, mask: Any = None, training: bool | None = None) -> tuple[Any, Any]:
         """Computes the outputs at all steps, `<float>[batch, time, width]`, and at the last, `<float>[batch, width]`.
@@ -99,14 +122,16 @@ class SequenceEncoder(keras.layers.Layer):
         Args:
             vectors: `<float>[batch, time, features]`.
             mask: `<bool>[time, batch]`, or `None`.
-            number: Number of the cell; with two directions the odd ones read backwards.
+            number: Number of the cell.
             below: The states of the cell below in the same direction, `<float>[time, batch, units]` each.
             training: Whether gradients are wanted.
 
         Returns:
             Its states in the order of the sequence, `<float>[time, batch, units]` each, and its last output.
         """
-        cell, backward = self.cells[number], self.bidirectional and number % 2 == 1
+        cell, backward = self.cells[number], self.is_backward(number)
+        if training and self.is_fast:  # what is exported has no operation of an accelerator
+            return self.read_by_keras(vectors, mask, number)
         engine = Deferred([cell.recurrent_kernel]) if training and cell.adds_product and can_defer() else DIRECT
         projected = ops.transpose(self.projections[number](vectors), (1, 0, 2))  # [time, batch, gates * units]
         start = (ops.zeros((ops.shape(vectors)[0], self.units), projected.dtype),) * cell.states
@@ -118,6 +143,19 @@ class SequenceEncoder(keras.layers.Layer):
         states, last = unroll(move, start, inputs, mask=mask, reverse=backward)
         engine.finish([states_before(states[0], start[0], reverse=backward)])
         return states, last[0]
+
+    def read_by_keras(self, vectors: Any, mask: Any, number: int) -> tuple[tuple[Any, ...], Any]:
+        """Runs one cell as `read` does, by Keras' own layer, which calls cuDNN; returns no states but the outputs."""
+        layer, mask = self.by_keras.layers[number], None if mask is None else ops.transpose(mask)  # [batch, time]
+        weights = to_keras(self.cells[number], self.projections[number].kernel.value)
+        others = [variable.value for variable in layer.non_trainable_variables]
+        (outputs, last, *_), _ = layer.stateless_call(weights, others, vectors, mask=mask)
+        outputs = ops.flip(outputs, axis=1) if self.is_backward(number) else outputs
+        return (ops.transpose(outputs, (1, 0, 2)),), last
+
+    def is_backward(self, number: int) -> bool:
+        """Checks whether a cell reads backwards: with two directions the odd ones do."""
+        return self.bidirectional and number % 2 == 1
 
     def get_config(self) -> dict[str, Any]:
         own = {"units": self.units, "cell": self.cell_name, "layers": self.layers}

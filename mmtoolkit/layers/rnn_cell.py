@@ -8,7 +8,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from mmtoolkit.layers.cells import Cell
+from mmtoolkit.layers.cell import Cell
 
 
 @keras.saving.register_keras_serializable("mmtoolkit")
@@ -22,7 +22,7 @@ class RNNCell(keras.layers.Layer):
         (2, 128)
 
     Args:
-        cell: An `LSTMCell`, a `GRUCell`, a `VanillaCell`, or a cell of your own.
+        cell: One of this package, as `LSTMCell`, or a cell of your own.
     """
 
     def __init__(self, cell: Cell | Mapping[str, Any], **kwargs: Any) -> None:

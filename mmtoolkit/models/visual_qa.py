@@ -13,7 +13,7 @@ from keras import ops
 from mmtoolkit.decoding import BeamSearch, Search, search_config, search_from_config
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder, Fusion, Memory, SequenceEncoder, TokenEmbedding
-from mmtoolkit.layers.cells import Cell
+from mmtoolkit.layers.cell import Cell
 from mmtoolkit.layers.memory import masked_mean, memory_of, normalise
 from mmtoolkit.losses import TokenLoss
 from mmtoolkit.models.image_arguments import Picture, Pictures, list_images, one_of_list, pairs
@@ -58,7 +58,7 @@ class VisualQA(ImageInputs):
         hops: Number of attention steps, 1 or 2.
         question_only: Whether the model gets no picture, as a baseline for one that does.
         encoder: As for `Captioner`, with `extractor`, `image_size`, `regions`, `filters`, `kernels`, `crop` and `pool`.
-        cell: Recurrent cell of the question encoder and of the decoder: `"lstm"` or `"gru"`.
+        cell: Recurrent cell of the question encoder and of the decoder: a name of `cells.CELLS`.
         units: Width of the states, of the fusion's layers and of the hidden one.
         layers: Number of stacked cells of the question encoder.
         bidirectional: Whether the question is read backwards as well.

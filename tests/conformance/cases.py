@@ -17,10 +17,15 @@ from keras.src.trainers import trainer
 from mmtoolkit.layers import (
     AttentionDecoder,
     BahdanauAttention,
+    CoupledLSTMCell,
+    DepthGatedLSTMCell,
     Fusion,
     GRUCell,
+    GRULectureCell,
     HardAttention,
+    JordanCell,
     LSTMCell,
+    PeepholeLSTMCell,
     RegionCrop,
     RegionPool,
     RNNCell,
@@ -148,15 +153,14 @@ def visual_encoder(name: str, images: np.ndarray, **options: Any) -> Case:
     )
 
 
-def cell(kind: type, gates: int, states: int) -> Case:
+def cell(kind: type, gates: int, states: int, *, over: bool = False) -> Case:
     inputs = {"projection": floats(BATCH, gates * UNITS), "state": floats(states, BATCH, UNITS, seed=1)}
-    return Case(
-        kind.__name__,
-        kind,
-        lambda **more: kind(UNITS, **more),
-        inputs,
-        lambda layer, given: layer(given["projection"], tuple(given["state"][i] for i in range(states))),
-    )
+
+    def call(layer: Any, given: Any) -> Any:
+        state = tuple(given["state"][i] for i in range(states))
+        return layer(given["projection"], state, below=state if over else None)
+
+    return Case(kind.__name__, kind, lambda **more: kind(UNITS, **more), inputs, call)
 
 
 DECODERS = [
@@ -214,6 +218,11 @@ CASES = [
     cell(LSTMCell, 4, 2),
     cell(GRUCell, 3, 1),
     cell(VanillaCell, 1, 1),
+    cell(PeepholeLSTMCell, 4, 2),
+    cell(CoupledLSTMCell, 3, 2),
+    cell(DepthGatedLSTMCell, 5, 2, over=True),
+    cell(GRULectureCell, 3, 1),
+    cell(JordanCell, 1, 1),
     Case(
         "keras cell",
         RNNCell,

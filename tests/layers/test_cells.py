@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
+from numpy_cells import advance, sigmoid
 
+from mmtoolkit.cli.model_options import CellName
 from mmtoolkit.errors import InputError
-from mmtoolkit.layers import GRUCell, LSTMCell, VanillaCell
-from mmtoolkit.layers.cells import CELLS, cell_named
+from mmtoolkit.layers import GRUCell, GRULectureCell, LSTMCell, VanillaCell
+from mmtoolkit.layers.cells import CELLS, cell_name, cell_named
 
 RANDOM = np.random.default_rng(1)
 ROWS, INPUTS, UNITS = 4, 3, 5
 INPUT = RANDOM.normal(size=(ROWS, INPUTS)).astype("float32")
 HIDDEN, CARRY = (RANDOM.normal(size=(ROWS, UNITS)).astype("float32") for _ in range(2))
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-x))
 
 
 def weights(gates: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -99,18 +99,70 @@ def test_the_gru_starts_without_bias() -> None:
 
 
 @pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("over", [False, True])
+def test_a_cell_is_its_equations(name: str, over: bool) -> None:
+    """Also over another cell, whose memory only the depth-gated one reads."""
+    cell = cell_named(name)(UNITS)
+    state = (HIDDEN, CARRY)[: cell.states]
+    below = tuple(RANDOM.normal(size=(ROWS, UNITS)).astype("float32") for _ in state) if over else None
+    projection = RANDOM.normal(size=(ROWS, cell.gates * UNITS)).astype("float32")
+    cell.build()
+    cell.set_weights([RANDOM.normal(size=weight.shape) for weight in cell.weights])
+    after = cell(projection, state, below=below)
+    for part, expected in zip(after, advance(cell, projection, state, below), strict=True):
+        np.testing.assert_allclose(part, expected, atol=1e-5)
+    other = cell(projection, state, below=below and tuple(-part for part in below))
+    assert np.allclose(after[0], other[0]) != (over and name == "depth_gated")
+
+
+def test_the_lectures_gru_is_that_of_keras_with_the_update_gate_turned_round() -> None:
+    kernel, recurrent, bias = weights(3)
+    ours, theirs = GRULectureCell(UNITS), keras.layers.GRUCell(UNITS, reset_after=False)
+    ours.build()
+    ours.set_weights([recurrent[:, : 2 * UNITS], bias, recurrent[:, 2 * UNITS :]])
+    theirs.build((None, INPUTS))
+    turned = np.repeat([-1.0, 1.0, 1.0], UNITS)  # 1 - sigmoid(x) = sigmoid(-x)
+    theirs.set_weights([kernel * turned, recurrent * turned, bias * turned])
+    np.testing.assert_allclose(ours(INPUT @ kernel, (HIDDEN,))[0], theirs(INPUT, HIDDEN)[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("name", ["peephole", "peephole_diagonal", "depth_gated"])
+def test_what_extends_the_lstm_starts_as_one(name: str) -> None:
+    cell, plain = cell_named(name)(UNITS), LSTMCell(UNITS)
+    projection = RANDOM.normal(size=(ROWS, cell.gates * UNITS)).astype("float32")
+    cell.build()
+    plain.build()
+    plain.set_weights([cell.recurrent_kernel, cell.bias[: 4 * UNITS]])
+    found, expected = cell(projection, (HIDDEN, CARRY)), plain(projection[:, : 4 * UNITS], (HIDDEN, CARRY))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize(("name", "forget"), [("peephole", 1), ("depth_gated", 1), ("coupled", 0)])
+def test_the_forget_gate_of_every_kind_starts_open(name: str, forget: int) -> None:
+    cell = cell_named(name)(UNITS)
+    cell.build()
+    np.testing.assert_array_equal(cell.bias, np.repeat(np.eye(cell.gates)[forget], UNITS))
+
+
+@pytest.mark.parametrize("name", CELLS)
 def test_the_state_keeps_its_shape_and_its_output_is_first(name: str) -> None:
     cell = cell_named(name)(UNITS)
     state = tuple(np.zeros((ROWS, UNITS), "float32") for _ in range(cell.states))
     after = cell(RANDOM.normal(size=(ROWS, cell.gates * UNITS)).astype("float32"), state)
     assert [tuple(part.shape) for part in after] == [(ROWS, UNITS)] * cell.states
-    assert np.abs(after[0]).max() < 1.0  # an output is bounded by tanh, a carry is not
+    assert np.abs(after[0]).max() < 1.0 or name == "rnn_relu"  # an output is bounded by tanh, a carry is not
 
 
 def test_cells_have_names() -> None:
     assert (cell_named("lstm"), cell_named("gru")) == (LSTMCell, GRUCell)
+    assert cell_named("vanilla") is cell_named("elman") is cell_named("rnn") is VanillaCell
+    assert cell_name(VanillaCell) == "rnn" and cell_name("vanilla") == "vanilla"  # as presets have it
 
 
 def test_a_misspelt_cell_names_the_near_one() -> None:
-    with pytest.raises(InputError, match="one of lstm, gru, vanilla. Received: 'ltsm'. Did you mean 'lstm'"):
+    with pytest.raises(InputError, match="one of lstm, gru, rnn, .*jordan. Received: 'ltsm'. Did you mean 'lstm'"):
         cell_named("ltsm")
+
+
+def test_the_commands_take_every_cell() -> None:
+    assert set(get_args(CellName)) == {*CELLS, "vanilla"}

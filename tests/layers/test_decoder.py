@@ -7,22 +7,16 @@ from typing import Any
 import numpy as np
 import pytest
 import tensorflow as tf
-from below_cell import BelowCell
+from numpy_cells import advance, sigmoid
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import AttentionDecoder
-from mmtoolkit.layers.cells import CELLS
 
 SIZE, UNITS, EMBEDDING, REGIONS, FEATURES = 9, 4, 6, 5, 3
 RANDOM = np.random.default_rng(0)
 VALUES = RANDOM.normal(size=(2, REGIONS, FEATURES)).astype("float32")
 MASK = np.array([[True, True, False, True, False], [True, False, True, True, True]])
 TOKENS = np.array([4, 7])
-
-
-@pytest.fixture(autouse=True)
-def cell_that_reads_below(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(CELLS, "below", BelowCell)
 
 
 def make(**options: Any) -> AttentionDecoder:
@@ -37,10 +31,6 @@ def make(**options: Any) -> AttentionDecoder:
 def dense(layer: Any, x: np.ndarray) -> np.ndarray:
     kernel, *bias = (np.asarray(weight, "float64") for weight in layer.weights)
     return x @ kernel + (bias[0] if bias else 0.0)
-
-
-def sigmoid(x: np.ndarray) -> np.ndarray:
-    return 1.0 / (1.0 + np.exp(-x))
 
 
 def seen(decoder: AttentionDecoder) -> np.ndarray:
@@ -68,21 +58,6 @@ def attention_weights(decoder: AttentionDecoder, hidden: np.ndarray, word: np.nd
     return sigmoid(dense(decoder.gate, hidden)) * context if decoder.gate else context
 
 
-def move(cell: Any, inputs: np.ndarray, state: list[np.ndarray], below: Any = None) -> list[np.ndarray]:
-    """One move of a cell whose inputs are projected."""
-    hidden, inputs = state[0], inputs + below[0] if cell.reads_below and below else inputs
-    recurrent, bias = (np.asarray(weight, "float64") for weight in cell.weights)
-    if cell.gates == 1:  # h_t = tanh(W_xh x + W_hh h + W_ih v)
-        return [np.tanh(inputs + hidden @ recurrent + bias)]
-    if cell.gates == 4:  # equations 1 to 3
-        i, f, c, o = np.split(inputs + hidden @ recurrent + bias, 4)
-        carry = sigmoid(f) * state[1] + sigmoid(i) * np.tanh(c)
-        return [sigmoid(o) * np.tanh(carry), carry]
-    (z, r, c), (hz, hr, hc) = np.split(inputs + bias, 3), np.split(hidden @ recurrent, 3)
-    z, r = sigmoid(z + hz), sigmoid(r + hr)
-    return [z * hidden + (1 - z) * np.tanh(c + r * hc)]
-
-
 def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tuple[np.ndarray, list[np.ndarray]]:
     """One picture, one step: logits and the new state."""
     word = np.asarray(decoder.embedding.table, "float64")[TOKENS[row]]
@@ -93,15 +68,15 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         inputs = inputs + dense(decoder.mean_to_gates, seen(decoder)[row][MASK[row]].mean(axis=0))
     query = state[0]
     if decoder.layers > 1:  # Anderson et al., section 3.2: the lowest cell reads the word and the top output
-        lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, query), lower)
+        lower = advance(decoder.lower, inputs + dense(decoder.state_to_lower, query), lower)
         query = lower[0]
         inputs = dense(decoder.lower_to_gates, query)
     if decoder.attention_name != "none":
         context = attention_weights(decoder, query, word, row)
         inputs = inputs + dense(decoder.context_to_gates, context)
-    new = move(decoder.cell, inputs, own, lower) + lower
+    new = advance(decoder.cell, inputs, own, lower) + lower
     for cell, to_gates, before in zip(decoder.upper, decoder.upper_to_gates, above[::-1], strict=True):
-        new = move(cell, dense(to_gates, new[0]), before, new) + new
+        new = advance(cell, dense(to_gates, new[0]), before, new) + new
     output = new[0]
     if decoder.deep_output:  # equation 7
         output = word + dense(decoder.state_to_output, new[0])
@@ -137,7 +112,10 @@ def by_hand(decoder: AttentionDecoder, state: list[np.ndarray], row: int) -> tup
         {"layers": 2, "cell": "vanilla", "attention": "none", "deep_output": False},
         {"layers": 3},
         {"layers": 4, "cell": "gru", "attention": "mean"},
-        {"layers": 3, "cell": "below"},
+        {"layers": 3, "cell": "depth_gated"},
+        {"layers": 2, "cell": "peephole"},
+        {"cell": "gru_lecture"},
+        {"cell": "jordan"},
     ],
     ids=str,
 )
@@ -271,11 +249,11 @@ def test_without_attention_the_picture_is_the_first_thing_read(cell: str, layers
     memory = decoder.prepare(VALUES, MASK)
     for row, mean in enumerate(values[mask].mean(axis=0) for values, mask in zip(seen(decoder), MASK, strict=True)):
         zeros = [np.zeros(UNITS)] * decoder.cell.states
-        expected = move(decoder.lower or decoder.cell, dense(decoder.condition_to_gates, mean), zeros)
+        expected = advance(decoder.lower or decoder.cell, dense(decoder.condition_to_gates, mean), zeros)
         if layers > 1:
-            expected = move(decoder.cell, dense(decoder.lower_to_gates, expected[0]), zeros) + expected
+            expected = advance(decoder.cell, dense(decoder.lower_to_gates, expected[0]), zeros) + expected
         for upper, to_gates in zip(decoder.upper, decoder.upper_to_gates, strict=True):
-            expected = move(upper, dense(to_gates, expected[0]), zeros) + expected
+            expected = advance(upper, dense(to_gates, expected[0]), zeros) + expected
         for part, wanted in zip(decoder.initial_state(memory), expected, strict=True):
             np.testing.assert_allclose(part[row], wanted, atol=1e-5)
     state, others = decoder.initial_state(memory), decoder.prepare(VALUES[::-1], MASK)
@@ -329,12 +307,12 @@ def test_without_a_memory_it_is_a_language_model(layers: int) -> None:
             word = np.asarray(decoder.embedding.table, "float64")[tokens[row, time]]
             inputs, size = dense(decoder.words_to_gates, word), decoder.cell.states
             if layers == 1:
-                state = move(decoder.cell, inputs, state)
+                state = advance(decoder.cell, inputs, state)
             else:
                 upper, own, lower = (state[i : i + size] for i in range(0, len(state), size))
-                lower = move(decoder.lower, inputs + dense(decoder.state_to_lower, upper[0]), lower)
-                own = move(decoder.cell, dense(decoder.lower_to_gates, lower[0]), own)
-                state = move(decoder.upper[0], dense(decoder.upper_to_gates[0], own[0]), upper) + own + lower
+                lower = advance(decoder.lower, inputs + dense(decoder.state_to_lower, upper[0]), lower)
+                own = advance(decoder.cell, dense(decoder.lower_to_gates, lower[0]), own)
+                state = advance(decoder.upper[0], dense(decoder.upper_to_gates[0], own[0]), upper) + own + lower
             output = word + dense(decoder.state_to_output, state[0])
             np.testing.assert_allclose(logits[row, time], dense(decoder.output_layer, output), atol=1e-5)
 
@@ -355,7 +333,9 @@ def test_a_condition_is_read_first_without_a_memory() -> None:
     condition = RANDOM.normal(size=(2, 7)).astype("float32")
     decoder = language_model(condition=condition)
     hidden, carry = decoder.initial_state(None, condition)
-    expected = [move(decoder.cell, dense(decoder.condition_to_gates, row), [np.zeros(UNITS)] * 2) for row in condition]
+    expected = [
+        advance(decoder.cell, dense(decoder.condition_to_gates, row), [np.zeros(UNITS)] * 2) for row in condition
+    ]
     np.testing.assert_allclose(hidden, [row[0] for row in expected], atol=1e-5)
     np.testing.assert_allclose(carry, [row[1] for row in expected], atol=1e-5)
     tokens = np.array([[4], [5]])

@@ -30,6 +30,8 @@ FORMS: dict[str, dict[str, Any]] = {
     "two layers, gru": {"layers": 2, "cell": "gru", "gated_context": "none"},
     "paper": {"word_in_query": False, "mean_input": False, "gated_context": "scalar"},
     "two layers, vanilla": {"layers": 2, "cell": "vanilla"},
+    "gru of lectures": {"cell": "gru_lecture"},
+    "depth-gated": {"layers": 3, "cell": "depth_gated"},
     "tied": {"tie_output": True},
     "three layers": {"layers": 3},
     "mean": {"attention": "mean"},
@@ -204,6 +206,8 @@ ENCODERS: dict[str, dict[str, Any]] = {
     "both ways": {"bidirectional": True, "layers": 2},
     "gru": {"cell": "gru", "bidirectional": True},
     "vanilla": {"cell": "vanilla", "bidirectional": True, "layers": 3},
+    "gru of lectures": {"cell": "gru_lecture"},
+    "depth-gated": {"cell": "depth_gated", "bidirectional": True, "layers": 2},
 }
 
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from typing import Any
+from unittest import mock
+
 import keras
 import numpy as np
 import pytest
-from below_cell import BelowCell
+import tensorflow as tf
 from keras import ops
+from numpy_cells import advance
 
 from mmtoolkit.errors import InputError
 from mmtoolkit.layers import SequenceEncoder
+from mmtoolkit.layers import encoder as encoder_module
 from mmtoolkit.layers.cells import CELLS
 
 BATCH, TIME, WIDTH, UNITS = 3, 6, 5, 4
@@ -91,28 +96,30 @@ def test_dropout_works_between_layers_and_in_training_only() -> None:
     assert (ops.convert_to_numpy(one(VECTORS, training=True)[1]) == ops.convert_to_numpy(one(VECTORS)[1])).all()
 
 
+@pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("bidirectional", [False, True])
-def test_a_cell_may_read_the_one_below(bidirectional: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the same direction, at the same step."""
-    monkeypatch.setitem(CELLS, "below", BelowCell)
-    encoder = ready(cell="below", layers=3, bidirectional=bidirectional)
+def test_any_cell_is_read_in_any_direction_and_depth(cell: str, bidirectional: bool) -> None:
+    """Also one that reads the memory of the cell below, in the same direction and at the same step."""
+    encoder = ready(cell=cell, layers=3, bidirectional=bidirectional)
     outputs, last = encoder(VECTORS, MASK)
     directions = 2 if bidirectional else 1
     for row, length in enumerate(LENGTHS):
-        vectors, below = VECTORS[row, :length].astype("float64"), [np.zeros((length, UNITS))] * directions
+        vectors, below = VECTORS[row, :length].astype("float64"), [[None] * length] * directions
         for layer in range(3):
-            found = []
+            found: list[list[Any]] = []
             for direction in range(directions):
-                number, hidden, states = layer * directions + direction, np.zeros(UNITS), np.zeros((length, UNITS))
-                kernel, bias = (np.asarray(weight) for weight in encoder.cells[number].weights)
-                inputs = vectors @ np.asarray(encoder.projections[number].kernel) + bias + below[direction]
+                number = layer * directions + direction
+                one, states = encoder.cells[number], [None] * length
+                projected = vectors @ np.asarray(encoder.projections[number].kernel)
+                state = [np.zeros(UNITS)] * one.states
                 for time in reversed(range(length)) if direction else range(length):
-                    hidden = states[time] = np.tanh(inputs[time] + hidden @ kernel)
-                found.append((states, hidden))
-            below = [states for states, _ in found]
-            vectors = np.concatenate(below, axis=-1)
+                    state = states[time] = advance(one, projected[time], state, below[direction][time])
+                found.append(states)
+            below = found
+            vectors = np.concatenate([[state[0] for state in states] for states in found], axis=-1)
         np.testing.assert_allclose(np.asarray(outputs)[row, :length], vectors, atol=1e-5)
-        np.testing.assert_allclose(last[row], np.concatenate([end for _, end in found]), atol=1e-5)
+        ends = [states[0 if direction else -1][0] for direction, states in enumerate(found)]
+        np.testing.assert_allclose(last[row], np.concatenate(ends), atol=1e-5)
 
 
 def test_layers_are_at_least_one_and_a_cell_is_one_of_the_named() -> None:
@@ -121,3 +128,32 @@ def test_layers_are_at_least_one_and_a_cell_is_one_of_the_named() -> None:
             SequenceEncoder(4, layers=layers)
     with pytest.raises(InputError, match="Did you mean 'gru'"):
         SequenceEncoder(4, cell="grru")
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru"])
+def test_on_an_accelerator_it_trains_by_the_layers_of_keras(cell: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Outputs at the steps that are read, last outputs and all gradients are those of our own loop."""
+    plain = ready(cell=cell, bidirectional=True, layers=2)
+    monkeypatch.setattr(encoder_module, "has_accelerator", lambda: True)
+    fast = ready(cell=cell, bidirectional=True, layers=2)
+    assert fast.is_fast and not plain.is_fast and not fast.supports_jit
+    called = mock.Mock(wraps=encoder_module.to_keras)
+    monkeypatch.setattr(encoder_module, "to_keras", called)
+    assert len(fast.weights) == len(plain.weights)
+    found = []
+    for encoder in (plain, fast):
+        with tf.GradientTape() as tape:
+            outputs, last = encoder(VECTORS, MASK, training=True)
+            loss = tf.reduce_sum(tf.where(MASK[..., None], outputs, 0.0) ** 3) + tf.reduce_sum(last**2)
+        gradients = tape.gradient(loss, [weight.value for weight in encoder.weights])
+        found.append([np.where(MASK[..., None], outputs, 0.0), last, *gradients])
+    assert called.call_count == 4
+    for ours, expected in zip(*found, strict=True):
+        np.testing.assert_allclose(ours, expected, atol=2e-6)
+    np.testing.assert_array_equal(fast(VECTORS, MASK)[1], plain(VECTORS, MASK)[1])
+    assert called.call_count == 4  # what is exported has the loop
+
+
+def test_a_cell_that_cudnn_lacks_is_looped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(encoder_module, "has_accelerator", lambda: True)
+    assert not ready(cell="peephole").is_fast and ready(cell="peephole").supports_jit

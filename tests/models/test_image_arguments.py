@@ -212,7 +212,11 @@ def test_a_download_is_bounded(address: str) -> None:
     ):
         with pytest.raises(mm.InputError, match=f"Expected a picture at {address}{place}. Received: none .{message}"):
             mm.fetch_image(f"{address}{place}", **options)
-    for place, message in (("/drip", "it takes more than 0.5"), ("/headers", "it takes more than 0.5"), ("/ftp", "unknown url type")):
+    for place, message in (
+        ("/drip", "it takes more than 0.5"),
+        ("/headers", "it takes more than 0.5"),
+        ("/ftp", "unknown url type"),
+    ):
         begun = time.monotonic()
         with pytest.raises(mm.InputError, match=f"Received: none .*{message}"):
             mm.fetch_image(f"{address}{place}", seconds=0.5)

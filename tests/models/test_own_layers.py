@@ -170,7 +170,7 @@ def test_stored_regions_of_any_shape_are_kept(tmp_path: Path) -> None:
 def test_what_is_no_layer_of_ones_own_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="An attention is a name, or a Keras layer with `prepare"):
         mm.Captioner(CODEC, attention=keras.layers.Dense(3))
-    with pytest.raises(InputError, match="A cell is lstm, gru, vanilla or a class that inherits from Cell"):
+    with pytest.raises(InputError, match="A cell is lstm, gru, rnn, .*, jordan or a class that inherits from Cell"):
         mm.Captioner(CODEC, cell=keras.layers.LSTMCell)
 
     class Unknown(LeakyCell):

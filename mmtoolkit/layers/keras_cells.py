@@ -48,8 +48,10 @@ def to_keras(cell: Cell, kernel: Any) -> list[Any]:
     """Returns the weights of `keras_layer(cell)`: kernel, recurrent kernel and bias, of which gradients may be taken.
 
     Example:
+        >>> cell, kernel = LSTMCell(4), ops.ones((3, 4 * 4))
+        >>> cell.build()
         >>> layer = keras_layer(cell)
-        >>> layer.build((None, None, 3))          # kernel: <float>[3, gates * units]
+        >>> layer.build((None, None, 3))
         >>> layer.set_weights([np.asarray(weight) for weight in to_keras(cell, kernel)])
 
     Args:

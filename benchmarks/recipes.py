@@ -5,7 +5,7 @@
     python benchmarks/recipes.py --job vqa --data easy_vqa --out runs/easy_vqa
 
 Every line is `mmtoolkit caption` or `mmtoolkit vqa` with the default options, and fewer epochs and what the line
-names besides. A stopped run goes on where it was: finished trainings are not done again, a begun one is resumed.
+XX
 """
 
 from __future__ import annotations
@@ -36,16 +36,19 @@ CAPTION: dict[str, list[str]] = {
     "random vectors": ["--embeddings", "random"],
     "random vectors, frozen": ["--embeddings", "random", "--freeze-embeddings"],
     "hard attention": ["--attention", "hard"],
-    "beam 10, reranked": ["--beam", "10", "--rerank", "cider"],
     "half of the pictures mirrored": ["--mirror"],
     "pictures cropped by a quarter": ["--crop", "0.25"],
     "R-Drop": ["--consistency", "1"],
     "scheduled sampling": ["--scheduled-sampling", "0.2"],
     "words from 3 occurrences": ["--min-count", "3"],
     "words from 10 occurrences": ["--min-count", "10"],
-    "reward CIDEr": ["--reward", "cider"],
-    "reward BLEU": ["--reward", "bleu"],
-    "reward CIDEr, beam 10, reranked": ["--reward", "cider", "--beam", "10", "--rerank", "cider"],
+}
+RERANKED = ["--beam", "10", "--rerank", "cider"]
+LATER: dict[str, tuple[str, str, list[str]]] = {  # of a line before: its name, and what is done with its preset
+    "beam 10, reranked": ("LSTM, attention, CBOW", "evaluate", RERANKED),
+    "one pass with the reward CIDEr": ("LSTM, attention, CBOW", "finetune", ["--reward", "cider"]),
+    "one pass with the reward BLEU": ("LSTM, attention, CBOW", "finetune", ["--reward", "bleu"]),
+    "the reward CIDEr, beam 10, reranked": ("one pass with the reward CIDEr", "evaluate", RERANKED),
 }
 VQA: dict[str, list[str]] = {
     "attention, LSTM, classify, CBOW": [],
@@ -93,8 +96,10 @@ def main(
         json: Where the figures are written.
     """
     recipes = RECIPES[job]
-    if unknown := set(only) - set(recipes):
-        raise InputError(f"--only expects lines of the table: {', '.join(recipes)}. Received: {', '.join(unknown)}.")
+    later = LATER if job == "caption" else {}
+    if unknown := set(only) - {*recipes, *later}:
+        expected = ", ".join([*recipes, *later])
+        raise InputError(f"--only expects lines of the table: {expected}. Received: {', '.join(unknown)}.")
     epochs = 6 if job == "caption" and epochs is None else epochs
     same = ["--data", str(data), "--seed", str(seed)]
     same += ["--encoder-weights", encoder_weights] if encoder_weights else []
@@ -102,24 +107,31 @@ def main(
     same += ["--no-twin"] if job == "vqa" else []
     same += (extra := shlex.split(also))
     rows: dict[str, dict[str, Any]] = {}
-    for name, options in recipes.items():
+
+    def folder_of(name: str) -> Path:
+        return out / "".join(letter if letter.isalnum() else "-" for letter in f"{name} {also}".strip())
+
+    lines = {name: ("", job, options) for name, options in recipes.items()} | later
+    for name, (before, command, options) in lines.items():
         if only and name not in only:
             continue
-        folder = out / "".join(letter if letter.isalnum() else "-" for letter in f"{name} {also}".strip())
-        tell(f"{name}: {folder}")
+        folder = folder_of(name)
         words = [*same, *options, "--out", str(folder), "--resume"]
+        if before:
+            words = ["--preset", str(folder_of(before) / "preset"), "--data", str(data), *options, "--overwrite"]
+            words += ["--out", str(folder if command == "finetune" else folder / "report.json")]
+            words += ["--split", "valid"] if command == "evaluate" else ["--seed", str(seed)]
+        tell(f"{name}: {folder}")
         if not (folder / "report.json").is_file():
-            command = [sys.executable, "-m", "mmtoolkit.pipelines", job, *words]
-            if code := subprocess.run(command, stdout=sys.stderr).returncode:  # stdout is for the table
-                tell(
-                    f"error: the training of {name!r} ended with exit code {code}; mend what it says and run this again"
-                )
+            whole = [sys.executable, "-m", "mmtoolkit.pipelines", command, *words]
+            if code := subprocess.run(whole, stdout=sys.stderr).returncode:  # stdout is for the table
+                tell(f"error: {name!r} ended with exit code {code}; mend what it says and run this again")
                 return code
         rows[name] = json_format.loads((folder / "report.json").read_text(encoding="utf-8"))
         if job == "caption":
             rows[name]["scores"] |= meteor_of(folder, data)
-        given = {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
-        for option, wanted in {**given, **asked([*extra, *options])}.items():
+        given = {} if before else {"data": data, "seed": seed} | ({"epochs": epochs} if epochs else {})
+        for option, wanted in {**given, **({} if before else asked([*extra, *options]))}.items():
             if not alike(was := rows[name]["options"].get(option), wanted):
                 raise InputError(f"{folder} holds a run with {option} {was!r}, not {wanted!r}; name another --out.")
     print(table(rows, SHOWN[job]))
@@ -177,7 +189,8 @@ def table(rows: dict[str, dict[str, Any]], shown: Sequence[str]) -> str:
             interval = "" if low is None else f" ({low:.{digits}f}–{high:.{digits}f})"
             cells.append(f"{report['scores'][score]:.{digits}f}{interval}" if score in report["scores"] else "")
         unique = f"{report['unique_captions']:.0f} %" if "unique_captions" in report else ""
-        lines.append(f"| {name} | {' | '.join(cells)} | {unique} | {report['seconds']['total'] / 60:.1f} |")
+        minutes = f"{report['seconds']['total'] / 60:.1f}" if "seconds" in report else ""
+        lines.append(f"| {name} | {' | '.join(cells)} | {unique} | {minutes} |")
     return "\n".join(lines)
 
 

@@ -21,6 +21,8 @@ from mmtoolkit.model_cards import push_preset as push_preset
 from mmtoolkit.models import Answer as Answer
 from mmtoolkit.models import Caption as Caption
 from mmtoolkit.models import Captioner as Captioner
+from mmtoolkit.models import Continuation as Continuation
+from mmtoolkit.models import LanguageModel as LanguageModel
 from mmtoolkit.models import Look as Look
 from mmtoolkit.models import Model as Model
 from mmtoolkit.models import VisualQA as VisualQA
@@ -34,6 +36,7 @@ from mmtoolkit.readers import read_sentences as read_sentences
 from mmtoolkit.readers import split as split
 from mmtoolkit.records import CaptionRecord as CaptionRecord
 from mmtoolkit.records import QuestionRecord as QuestionRecord
+from mmtoolkit.records import TextRecord as TextRecord
 from mmtoolkit.records import texts as texts
 from mmtoolkit.reports import compare as compare
 from mmtoolkit.reports import read_report as read_report
@@ -43,6 +46,7 @@ from mmtoolkit.serving.client import RestClient as RestClient
 from mmtoolkit.serving.export import export as export
 from mmtoolkit.serving.verify import verify as verify
 from mmtoolkit.tasks import captioning as captioning
+from mmtoolkit.tasks import language_modelling as language_modelling
 from mmtoolkit.tasks import question_answering as question_answering
 from mmtoolkit.tasks import task_of as task_of
 from mmtoolkit.tasks.distillation import distilled as distilled

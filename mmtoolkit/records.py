@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+from mmtoolkit.files import BYTE_ORDER_MARK
+
 
 @dataclass(frozen=True, slots=True)
 class CaptionRecord:
@@ -136,6 +138,94 @@ class QuestionRecord:
 
     def _repr_html_(self) -> str:
         return record_html(self)
+
+
+CONTEXT = 256  # bytes before a passage that a model reads first
+
+
+@dataclass(frozen=True, slots=True)
+class TextRecord:
+    """One passage of a text file, which is read when it is asked for; or a prompt, which is no passage of any.
+
+    Example:
+        >>> record = TextRecord(Path("verses.txt"), "verses.txt", 0, 11, split="train")
+        >>> record.text, TextRecord.of("ROMEO:").context
+        ('roses are r', 'ROMEO:')
+
+    Args:
+        path: The file; `None` for a prompt.
+        document: The name of the file that results use.
+        start: Its first byte, the first of a character.
+        stop: The byte after its last.
+        checksum: CRC-32 of its bytes, for the digest of a data set.
+        split: `"train"`, `"valid"` or `"test"`.
+        prompt: The text of a prompt.
+        source: The place of its first line, e.g. `"verses.txt:7"`; ignored when records are compared.
+    """
+
+    path: Path | None
+    document: str
+    start: int = 0
+    stop: int = 0
+    checksum: int = 0
+    split: str | None = None
+    prompt: str = ""
+    source: str = field(default="", compare=False)
+
+    noun: ClassVar[str] = "text"
+    image: ClassVar[None] = None
+
+    @classmethod
+    def of(cls, prompt: str) -> TextRecord:
+        """Makes the record of a prompt."""
+        return cls(None, prompt, prompt=prompt)
+
+    @property
+    def id(self) -> str:
+        """The name that results use: the file's and the first byte, or the prompt."""
+        return self.document if self.path is None else f"{self.document}:{self.start}"
+
+    @property
+    def group(self) -> str:
+        """What is split and resampled together: the passage."""
+        return self.id
+
+    @property
+    def text(self) -> str:
+        """The passage, with line feeds at the ends of lines; that of a prompt is empty."""
+        return "" if self.path is None else read_part(self.path, self.start, self.stop)
+
+    @property
+    def context(self) -> str:
+        """What stands before the passage, up to `CONTEXT` bytes; of a prompt, the prompt."""
+        if self.path is None:
+            return self.prompt
+        return read_part(self.path, max(0, self.start - CONTEXT), self.start)
+
+    @property
+    def input(self) -> str:
+        """The text that goes into a model."""
+        return self.context
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        """What a model's output is scored against: the passage."""
+        return () if self.path is None else (self.text,)
+
+    @property
+    def content(self) -> tuple[Any, ...]:
+        """What a model is trained on, for the digest of a data set."""
+        return self.document, self.start, self.stop, self.checksum, self.prompt
+
+
+def read_part(path: Path, start: int, stop: int) -> str:
+    """Reads the bytes from `start` to `stop` of a UTF-8 file, without a part of a character at the start."""
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read(stop - start)
+    while data and data[0] & 0xC0 == 0x80:
+        data = data[1:]
+    return data.removeprefix(BYTE_ORDER_MARK).decode("utf-8", "replace").replace("\r\n", "\n")
 
 
 @dataclass(frozen=True, slots=True)

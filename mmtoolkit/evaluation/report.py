@@ -61,7 +61,7 @@ def evaluate(
     predictions = predictions or predict(task, model, records, source=source, search=search, progress=progress)
     references = {record.id: record.references for record in records}
     metric, groups = task.metric, {record.id: record.group for record in records}
-    statistics = metric.statistics({key: predictions[key][0].text for key in references}, references)
+    statistics = task.statistics({key: predictions[key][0] for key in references}, records)
 
     best = partial(texts, task)
     evaluation = Evaluation(model, records, source, predictions, statistics, seed, train_records, search, best)

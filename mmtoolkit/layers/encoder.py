@@ -100,23 +100,60 @@ class SequenceEncoder(keras.layers.Layer):
             mask: `<bool>[batch, time]`, True at the steps that are read, which begin a row; `None` where all are.
             training: Whether features are dropped.
         """
+        outputs, state = self.run(vectors, self.initial_state(ops.shape(vectors)[0]), mask, training=training)
+        directions, parts = len(self.cells) // self.layers, self.cells[0].states
+        top = state[-directions * parts :: parts]  # the outputs of the highest cells
+        return outputs, ops.concatenate(top, axis=-1)  # [batch, time, width], [batch, width]
+
+    def initial_state(self, rows: Any) -> tuple[Any, ...]:
+        """Returns zeros for the state of every cell, from the lowest up: `<float>[rows, units]` each."""
+        return (ops.zeros((rows, self.units), self.compute_dtype),) * (len(self.cells) * self.cells[0].states)
+
+    def run(
+        self, vectors: Any, state: tuple[Any, ...], mask: Any = None, training: bool | None = None
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Reads sequences from a given state on, layer by layer; returns the outputs at all steps and the last state.
+
+        Args:
+            vectors: `<float>[batch, time, features]`.
+            state: As `initial_state` returns it.
+            mask: `<bool>[batch, time]`, True at the steps that are read, which begin a row; `None` where all are.
+            training: Whether features are dropped.
+        """
         mask = None if mask is None else ops.transpose(mask)  # [time, batch]
-        directions = len(self.cells) // self.layers
+        directions, parts = len(self.cells) // self.layers, self.cells[0].states
         below: Sequence[tuple[Any, ...]] = [()] * directions  # the states of the layer below
-        ends: Sequence[Any] = ()
+        after: list[Any] = []
         for layer in range(self.layers):
             vectors = self.drop(vectors, training=training) if layer else vectors
             results = [
-                self.read(vectors, mask, layer * directions + direction, below[direction], training=training)
-                for direction in range(directions)
+                self.read(vectors, mask, number, below[direction], state[number * parts :][:parts], training=training)
+                for direction, number in enumerate(range(layer * directions, (layer + 1) * directions))
             ]
-            below, ends = zip(*results, strict=True)
+            below = [states for states, _ in results]
+            after += [part for _, last in results for part in last]
             vectors = ops.concatenate([ops.transpose(states[0], (1, 0, 2)) for states in below], axis=-1)
-        return vectors, ops.concatenate(ends, axis=-1)  # [batch, time, width], [batch, width]
+        return vectors, tuple(after)  # [batch, time, width], [batch, units] each
+
+    def step(self, vector: Any, state: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
+        """Reads one vector `<float>[batch, features]` of each row, forwards; returns the output and the next state."""
+        parts, below = self.cells[0].states, None
+        after: list[Any] = []
+        for number, (projection, cell) in enumerate(zip(self.projections, self.cells, strict=True)):
+            below = cell(projection(vector), state[number * parts :][:parts], below=below if cell.reads_below else None)
+            vector, after = below[0], [*after, *below]
+        return vector, tuple(after)
 
     def read(
-        self, vectors: Any, mask: Any, number: int, below: tuple[Any, ...], *, training: bool | None
-    ) -> tuple[tuple[Any, ...], Any]:
+        self,
+        vectors: Any,
+        mask: Any,
+        number: int,
+        below: tuple[Any, ...],
+        start: tuple[Any, ...],
+        *,
+        training: bool | None,
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         """Runs one cell over the sequences.
 
         Args:
@@ -124,17 +161,17 @@ class SequenceEncoder(keras.layers.Layer):
             mask: `<bool>[time, batch]`, or `None`.
             number: Number of the cell.
             below: The states of the cell below in the same direction, `<float>[time, batch, units]` each.
+            start: Its first state, `<float>[batch, units]` each.
             training: Whether gradients are wanted.
 
         Returns:
-            Its states in the order of the sequence, `<float>[time, batch, units]` each, and its last output.
+            Its states in the order of the sequence, `<float>[time, batch, units]` each, and its last state.
         """
         cell, backward = self.cells[number], self.is_backward(number)
         if training and self.is_fast:  # what is exported has no operation of an accelerator
-            return self.read_by_keras(vectors, mask, number)
+            return self.read_by_keras(vectors, mask, number, start)
         engine = Deferred([cell.recurrent_kernel]) if training and cell.adds_product and can_defer() else DIRECT
         projected = ops.transpose(self.projections[number](vectors), (1, 0, 2))  # [time, batch, gates * units]
-        start = (ops.zeros((ops.shape(vectors)[0], self.units), projected.dtype),) * cell.states
 
         def move(state: tuple[Any, ...], inputs: tuple[Any, ...]) -> tuple[Any, ...]:
             return engine.cell(cell, inputs[0], state, inputs[1:] or None)
@@ -142,16 +179,18 @@ class SequenceEncoder(keras.layers.Layer):
         inputs = (engine.step_inputs(projected), *(below if cell.reads_below else ()))
         states, last = unroll(move, start, inputs, mask=mask, reverse=backward)
         engine.finish([states_before(states[0], start[0], reverse=backward)])
-        return states, last[0]
+        return states, last
 
-    def read_by_keras(self, vectors: Any, mask: Any, number: int) -> tuple[tuple[Any, ...], Any]:
-        """Runs one cell as `read` does, by Keras' own layer, which calls cuDNN; returns no states but the outputs."""
+    def read_by_keras(
+        self, vectors: Any, mask: Any, number: int, start: tuple[Any, ...]
+    ) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Runs one cell as `read` does, by Keras' own layer, which calls cuDNN; its states are the outputs alone."""
         layer, mask = self.by_keras.layers[number], None if mask is None else ops.transpose(mask)  # [batch, time]
         weights = to_keras(self.cells[number], self.projections[number].kernel.value)
         others = [variable.value for variable in layer.non_trainable_variables]
-        (outputs, last, *_), _ = layer.stateless_call(weights, others, vectors, mask=mask)
+        (outputs, *last), _ = layer.stateless_call(weights, others, vectors, initial_state=list(start), mask=mask)
         outputs = ops.flip(outputs, axis=1) if self.is_backward(number) else outputs
-        return (ops.transpose(outputs, (1, 0, 2)),), last
+        return (ops.transpose(outputs, (1, 0, 2)),), tuple(last)
 
     def is_backward(self, number: int) -> bool:
         """Checks whether a cell reads backwards: with two directions the odd ones do."""

@@ -32,3 +32,17 @@ class Answer(NamedTuple):
     def score(self) -> float:
         """Returns the probability, by which answers are ranked."""
         return self.probability
+
+
+class Continuation(NamedTuple):
+    """Holds what a language model writes after a text.
+
+    Args:
+        text: What it writes.
+        score: Log-probability of that; where a passage is given, of the passage.
+        tokens: Number of the tokens of the passage; 0 without one.
+    """
+
+    text: str
+    score: float
+    tokens: int = 0

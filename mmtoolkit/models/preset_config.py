@@ -42,7 +42,7 @@ RANGES: dict[str, tuple[float, float]] = {
         "image_size": (8, SIDES[1]),
         "pool": (1, 32),
     },
-    **{"max_length": (1, 1000), "max_question": (1, 10_000), "attention_penalty": (0.0, 1e6)},
+    **{"window": (1, 100_000), "max_length": (1, 1000), "max_question": (1, 10_000), "attention_penalty": (0.0, 1e6)},
     **{"width": (1, 256), "n_best": (1, 256), "groups": (1, 256), "min_length": (0, 1000), "no_repeat_ngram": (0, 64)},
     **{"length_penalty": (0.0, 100.0), "diversity": (0.0, 1e6), "temperature": (1e-6, 1e6), "top_p": (0.0, 1.0)},
     **{"top_k": (0, 2**31), "seed": (0, 2**63)},

@@ -298,6 +298,16 @@ class Task(ABC, Generic[RecordT]):
         """Guesses the outputs of records without an image that can be read, by id, for an evaluation server."""
         return {}
 
+    def statistics(self, outputs: Mapping[str, Output], records: Sequence[RecordT]) -> Statistics:
+        """Computes what each record adds to the scores: by default what the metric makes of the output's text.
+
+        Args:
+            outputs: The best output of each record, by id.
+            records: The records.
+        """
+        references = {record.id: record.references for record in records}
+        return self.metric.statistics({key: outputs[key].text for key in references}, references)
+
     @abstractmethod
     def grade(self, evaluation: Evaluation) -> Grades:
         """Grades the outputs, so that a reader sees failures as well as successes."""

@@ -10,11 +10,22 @@ from typing import Any
 from mmtoolkit.errors import InputError
 from mmtoolkit.task import Task
 from mmtoolkit.tasks.captioning import Captioning, captioning
+from mmtoolkit.tasks.language_modelling import LanguageModelling, language_modelling
 from mmtoolkit.tasks.question_answering import QuestionAnswering, question_answering
 
-TASKS: tuple[Task[Any], ...] = (captioning, question_answering)
+TASKS: tuple[Task[Any], ...] = (captioning, question_answering, language_modelling)
 
-__all__ = ["TASKS", "Captioning", "QuestionAnswering", "captioning", "question_answering", "task_named", "task_of"]
+__all__ = [
+    "TASKS",
+    "Captioning",
+    "LanguageModelling",
+    "QuestionAnswering",
+    "captioning",
+    "language_modelling",
+    "question_answering",
+    "task_named",
+    "task_of",
+]
 
 
 def task_of(model: Any) -> Task[Any]:

@@ -19,7 +19,9 @@ from mmtoolkit.errors import InputError, shortened
 from mmtoolkit.files import parse_json, read_short_text
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
-LEVELS = ("word", "char", "whole", "answer")
+LEVELS = ("word", "char", "whole", "answer", "raw", "prose")
+KEPT = ("raw", "prose")  # levels that keep lines and punctuation
+BATCH = 256  # texts that are counted at once
 # Signs without a glyph or a meaning: hyphens that break lines, marks of direction, joints of nothing.
 INVISIBLE = r"[\x{AD}\x{61C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}]+"
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no UTF-8 has it
@@ -59,6 +61,20 @@ def normalise(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
     return tf.strings.strip(texts)
 
 
+def normalise_lines(texts: tf.Tensor, *, lower: bool) -> tf.Tensor:
+    """Normalises text as `normalise` does, but keeps white space; a line ends with a line feed.
+
+    Example:
+        >>> normalise_lines(tf.constant(["Ein\\r\\n  Apfel"]), lower=False).numpy()[0].decode()
+        'Ein\\n  Apfel'
+    """
+    import tensorflow_text as tf_text
+
+    texts = tf.strings.regex_replace(texts, "\r\n?", "\n")
+    texts = tf_text.normalize_utf8(tf.strings.regex_replace(texts, r"\x00", ""), "NFC")
+    return tf_text.normalize_utf8(tf.strings.lower(texts, encoding="utf-8"), "NFC") if lower else texts
+
+
 def strip_punctuation(texts: tf.Tensor) -> tf.Tensor:
     """Removes punctuation; letters, marks, digits, and the - and ' and joiners inside words stay.
 
@@ -88,8 +104,9 @@ class TextCodec:
     Args:
         vocabulary: The tokens.
         level: `"word"` (split at white space, without punctuation), `"char"` (every code point), `"whole"` (a text is
-            one token: the answers that a classifier chooses from) or `"answer"` (split at white space, punctuation
-            kept and commas apart: answers written word by word).
+            one token: the answers that a classifier chooses from), `"answer"` (split at white space, punctuation
+            kept and commas apart: answers written word by word), `"raw"` (every code point, white space kept as it is)
+            or `"prose"` (words, punctuation marks and line breaks).
         lower: Whether to lower the case.
 
     Raises:
@@ -127,8 +144,13 @@ class TextCodec:
             InputError: No token is frequent enough for a vocabulary.
         """
         empty = cls(Vocabulary(SPECIAL), level=level, lower=lower)
-        encoded = Counter(empty.tokens(strings(list(texts))).flat_values.numpy().tolist())
-        counts = {token.decode(): count for token, count in encoded.items()}
+        counts: Counter[str] = Counter()
+        remaining = iter(texts)
+        while some := list(itertools.islice(remaining, BATCH)):  # of a large text no more is in memory
+            tokens, numbers = np.unique(
+                empty.tokens(strings(some)).flat_values.numpy().astype(object), return_counts=True
+            )
+            counts.update(dict(zip((token.decode() for token in tokens), numbers.tolist(), strict=True)))
         vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
         if len(vocabulary) == len(SPECIAL):
             raise InputError(
@@ -144,6 +166,8 @@ class TextCodec:
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
         """Normalises `<string>[batch]` to the text that `decode(encode(text))` returns if all tokens are known."""
+        if self.level in KEPT:
+            return normalise_lines(texts, lower=self.lower)
         texts = normalise(texts, lower=self.lower)
         if self.level == "answer":
             texts = tf.strings.strip(tf.strings.regex_replace(texts, r"\s*,[\s,]*", ", "))
@@ -152,6 +176,10 @@ class TextCodec:
     def tokens(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Splits `<string>[batch]` into a ragged tensor of tokens."""
         texts = self.clean(texts)
+        if self.level == "prose":
+            marks = tf.strings.regex_replace(texts, r"[^\pL\pM\pN'’\-\s]|\n", r" \0 ")
+            words = tf.strings.split(tf.strings.regex_replace(marks, r"[^\S\n]+", " "), sep=" ")
+            return tf.ragged.boolean_mask(words, words != "")
         if self.level in ("word", "answer"):
             return tf.strings.split(tf.strings.regex_replace(texts, ",", " , "))  # the words have no comma
         if self.level == "whole":
@@ -172,7 +200,11 @@ class TextCodec:
         before_end = tf.cumsum(tf.cast(tf.equal(ids, END), tf.int32), axis=1) == 0
         shown = before_end & tf.not_equal(ids, PAD) & tf.not_equal(ids, START)
         words = tf.gather(self.tables.to_token, tf.ragged.boolean_mask(ids, shown))
-        texts = tf.strings.reduce_join(words, axis=1, separator=" " if self.level in ("word", "answer") else "")
+        spaced = self.level in ("word", "answer", "prose")
+        texts = tf.strings.reduce_join(words, axis=1, separator=" " if spaced else "")
+        if self.level == "prose":
+            texts = tf.strings.regex_replace(texts, r" ?\n ?", "\n")
+            return tf.strings.regex_replace(texts, r" ([.,;:!?)\]}…])", r"\1")
         return tf.strings.regex_replace(texts, " ,", ",") if self.level == "answer" else texts
 
     def encode(self, text: str) -> list[int]:

@@ -91,7 +91,8 @@ def fine_tune(
     states = [State("before", standing(task, model, splits.valid, source, before["scores"], name)[0], out / "stage-0")]
     tell_language(model, task.texts(splits.train), tell)
     model.save_preset(states[0].folder)
-    model, extension = with_new_words(task, model, splits, source, old, recipe, min_count=min_count)
+    taught = splits if stages or not rewarded else Splits([], [], [])  # a reward teaches no word
+    model, extension = with_new_words(task, model, taught, source, old, recipe, min_count=min_count)
     tell_extension(extension, tell)
     model.baselines = task.fit_baselines(splits.train) or model.baselines
     histories, flags = dict[str, Any](), [layer.trainable for layer in layers_of(model)]

@@ -26,7 +26,7 @@ from mmtoolkit.run_folder import REPORT, begin, checkpoint_in, is_stopped, lasti
 from mmtoolkit.task import Task
 from mmtoolkit.training.fitting import Objective, Phase, Tell, Trained, data_digests, fit, keep_distribution, resumable
 from mmtoolkit.training.recipe import Recipe
-from mmtoolkit.vision import NO_VISION, ExtractorKey, ImageSource, VisionSetup, choose_vision
+from mmtoolkit.vision import NO_VISION, ExtractorKey, ImageSource, VisionSetup, choose_precision, choose_vision
 
 VISION = ("encoder", "encoder_weights", "layer", "image_size", "precision")  # options of a job whose model reads images
 TEST_PARTS = ("scores", "intervals", "baselines", "gains", "unlike")  # of the report on the test split
@@ -136,10 +136,13 @@ def train(
     vision = NO_VISION
     if blueprint.images:
         vision = choose_vision(images_of(splits.train), **{name: settings[name] for name in VISION})
+    elif "precision" in settings:
+        vision = NO_VISION._replace(precision=choose_precision(settings["precision"]))
     settings |= {name: getattr(vision, name) for name in ("encoder", "precision") if name in settings}
     blueprint.settle(settings, vision)
     card = card_of(splits, options, settings, command=command, valid_share=valid_share)
-    source, splits, faults = prepare(splits, faults, vision=vision, settings=settings, options=options, screen=screen)
+    setup = vision if blueprint.images else None
+    source, splits, faults = prepare(splits, faults, vision=setup, settings=settings, options=options, screen=screen)
     prepared = time.perf_counter()
     model = blueprint.build(splits.train, vision, settings)
     model.baselines = task.fit_baselines(splits.train)
@@ -294,14 +297,14 @@ def prepare(
     splits: Splits[Any],
     faults: list[Fault],
     *,
-    vision: VisionSetup,
+    vision: VisionSetup | None,
     settings: Mapping[str, Any],
     options: Options,
     screen: Screen,
 ) -> tuple[ImageSource | None, Splits[Any], list[Fault]]:
     """Makes the source of the images, if they are read, and leaves out the records whose image is unreadable."""
     source, unreadable = None, list[Fault]()
-    if vision is not NO_VISION:
+    if vision:
         same: dict[str, Any] = {"settings": settings, "options": options, "screen": screen}
         source, unreadable = source_of_stage(vision.key, vision.image_size, splits=splits, **same)
     faults = [*faults, *unreadable]

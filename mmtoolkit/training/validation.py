@@ -12,9 +12,9 @@ from typing import Any
 import keras
 
 from mmtoolkit.errors import InputError
-from mmtoolkit.evaluation.prediction import texts
+from mmtoolkit.evaluation.prediction import predict
 from mmtoolkit.models import Model
-from mmtoolkit.task import Task
+from mmtoolkit.task import Task, summed
 from mmtoolkit.vision import ImageSource
 
 WORST = (float("-inf"),)  # every state ranks higher
@@ -81,8 +81,9 @@ class DecodedValidation(keras.callbacks.Callback):
         """Scores the outputs; saves the model if it is the best so far, stops if none was for `patience` epochs."""
         model: Model = self.model
         started, metric = time.perf_counter(), self.task.metric
-        outputs = texts(self.task, model, self.records, self.source)
-        scores = metric.score(outputs, {record.id: record.references for record in self.records})
+        found = predict(self.task, model, self.records, source=self.source, search=self.task.search(model))
+        best = {key: outputs[0] for key, outputs in found.items()}
+        scores = metric.scores(summed(self.task.statistics(best, self.records).values()))
         logs.update({f"val_{name}": score for name, score in scores.items()})
         rank, loss = standing(self.task, model, self.records, self.source, scores, self.monitor)
         logs.update({} if loss is None else {"val_loss": loss})
@@ -93,7 +94,7 @@ class DecodedValidation(keras.callbacks.Callback):
         elif epoch - self.best_epoch >= self.patience:
             model.stop_training = True
         if self.watch:
-            self.watch(model, epoch + 1, outputs)
+            self.watch(model, epoch + 1, {key: output.text for key, output in best.items()})
 
     def progress(self) -> dict[str, Any]:
         """Returns what a checkpoint keeps of it, as JSON."""

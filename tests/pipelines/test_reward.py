@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -83,13 +84,17 @@ def test_a_reward_that_does_not_fit_is_refused(job: Job, scenes: Path, tmp_path:
 
 
 def test_a_preset_is_trained_by_rewards(job: Job, trained: Any, answerer: Any, tmp_path: Path) -> None:
-    out = tmp_path / "run"
-    words = ("--reward", "cider", "--reward-epochs", 2, "--min-count", 99, "--overwrite", "--out", out)
-    done = job("finetune", "--preset", trained.preset, "--data", trained.data, *words)
+    """Words that it does not know stay unknown: no caption of people is learnt from, which would teach them."""
+    out, data = tmp_path / "run", tmp_path / "data"
+    shutil.copytree(trained.data, data)
+    table = data / "captions.csv"
+    table.write_text(table.read_text(encoding="utf-8").replace("circle", "hexagon"), encoding="utf-8")
+    words = ("--reward", "cider", "--reward-epochs", 2, "--overwrite", "--out", out)
+    done = job("finetune", "--preset", trained.preset, "--data", data, *words)
     assert done.code == 0 and "stage 1: reward" in done.err, done.err
     report = json.loads((out / "report.json").read_text(encoding="utf-8"))
     assert list(report["history"]) == ["reward"] and len(report["history"]["reward"]["loss"]) == 2
-    assert report["best"] in ("before", "reward")
+    assert report["best"] in ("before", "reward") and report["new"] == {"words": []}
     done = job("finetune", "--preset", answerer.preset, "--data", answerer.data, "--reward", "bleu", "--out", out / "b")
     assert done.code == 2 and "--reward is for a captioner. Received: " in done.error
 

@@ -255,12 +255,14 @@ def test_config_round_trip() -> None:
 
 @pytest.mark.parametrize(("level", "meant"), [("words", "word"), ("chars", "char"), ("wrod", "word")])
 def test_a_misspelt_level_names_the_near_one(level: str, meant: str) -> None:
-    with pytest.raises(InputError, match=f"word, char, whole, answer. Received: '{level}'. Did you mean '{meant}'"):
+    with pytest.raises(
+        InputError, match=f"word, char, whole, answer, raw, prose. Received: '{level}'. Did you mean '{meant}'"
+    ):
         TextCodec.fit(CAPTIONS, level=level)
 
 
 def test_a_strange_level_names_all() -> None:
-    with pytest.raises(InputError, match="one of word, char, whole, answer. Received: 'subtoken-9'.$"):
+    with pytest.raises(InputError, match="one of word, char, whole, answer, raw, prose. Received: 'subtoken-9'.$"):
         TextCodec.fit(CAPTIONS, level="subtoken-9")
 
 

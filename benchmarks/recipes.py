@@ -5,7 +5,8 @@
     python benchmarks/recipes.py --job vqa --data easy_vqa --out runs/easy_vqa
 
 Every line is `mmtoolkit caption` or `mmtoolkit vqa` with the default options, and fewer epochs and what the line
-XX
+names besides; rewards and reranking come after the first line, by `finetune` and `evaluate`. A stopped run goes on
+where it was: finished trainings are not done again, a begun one is resumed.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ class QuestionRecord:
         return record_html(self)
 
 
-CONTEXT = 256  # bytes before a passage that a model reads first
+CONTEXT, SHOWN = 256, 60  # bytes before a passage that a model reads first, and characters of them that are shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,8 +204,8 @@ class TextRecord:
 
     @property
     def input(self) -> str:
-        """The text that goes into a model."""
-        return self.context
+        """The end of the text that goes into a model."""
+        return self.prompt or self.context[-SHOWN:]
 
     @property
     def references(self) -> tuple[str, ...]:

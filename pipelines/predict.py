@@ -1,4 +1,4 @@
-"""Captions pictures, or answers a question about them, with a trained model."""
+"""Captions pictures, answers a question about them, or writes on from a text, with a trained model."""
 
 from __future__ import annotations
 
@@ -10,13 +10,15 @@ import os
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import tyro
+
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, check_writable, progress_bar, run, shown, tell, warn
-from mmtoolkit.cli.options import Images, Printing, Replacing, Searching, Weights, values
+from mmtoolkit.cli.options import Printing, Replacing, Searching, Weights, values
 from mmtoolkit.cli.ranges import Count
 from mmtoolkit.files import BYTE_ORDER_MARK, append_whole, csv_bytes, sweep, write_atomically
 from mmtoolkit.locks import locked
@@ -31,13 +33,16 @@ NO_UNICODE = re.compile("[\ud800-\udfff]")  # what a file name's bytes become th
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Images, Weights, Searching, Printing, Replacing):
+class Options(Weights, Searching, Printing, Replacing):
     """The options of `mmtoolkit predict`.
 
     Args:
         preset: Name of a shipped preset, or the path of one; by default flickr8k_lite where the weights of its encoder
             are installed (the extra lite), else flickr8k_lstm; with --question shapes_vqa.
+        images: Picture files, or folders of them.
         question: Question about each picture, for a preset that answers questions.
+        prompt: Texts to write on from, for a preset of char-lm; - reads one from stdin.
+        length: Most characters or words that are written after a prompt; by default as many as the preset has.
         out: CSV file for the captions or the best answers, which `--data` of the training jobs and `score` read.
         n_best: Captions per picture, for which the preset's own beam widens where it must but that of --beam does not,
             or answers (1 and 5); --attention draws the first.
@@ -45,30 +50,40 @@ class Options(Images, Weights, Searching, Printing, Replacing):
             (NAME.png; further pictures of that name become NAME-2.png and so on).
     """
 
+    images: tyro.conf.Positional[list[Path]] = field(default_factory=list)
     preset: str | None = None
     question: str | None = None
+    prompt: tuple[str, ...] = ()
+    length: Count | None = None
     out: Path | None = None
     n_best: Count | None = None
     attention: Path | None = None
 
 
-def usual_preset(options: Options) -> str:
-    """Returns the name of the preset where none is given."""
+def preset_of(options: Options) -> str:
+    """Returns the preset that is given, or else a shipped one, and says which."""
     from mmtoolkit.efficientnet_lite import PUBLISHED
     from mmtoolkit.vision import kept_weights
 
-    if options.question is not None:
-        return "shapes_vqa"
+    if options.preset:
+        return options.preset
+    if options.prompt:
+        raise mm.InputError("--prompt needs a preset of char-lm. Received: none; add --preset.")
     light = options.encoder_weights is None and kept_weights(PUBLISHED[LITE].sha256)
-    return "flickr8k_lite" if light else "flickr8k_lstm"
+    preset = "shapes_vqa" if options.question is not None else "flickr8k_lite" if light else "flickr8k_lstm"
+    tell(f"--preset {preset}, as none is given")
+    return preset
 
 
 def main(options: Options) -> int:
-    """Captions pictures, or answers a question about them, with a trained model.
+    """Captions pictures, answers a question about them, or writes on from a text, with a trained model.
 
     Prints a line INPUT<TAB>CAPTION for each picture (n-best lines with --n-best, best first); of a preset that answers
-    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY. A note marks pictures that are unlike those of the training.
+    questions, lines INPUT<TAB>ANSWER<TAB>PROBABILITY; with --prompt each text with what follows. A note marks pictures
+    that are unlike those of the training.
     """
+    if options.prompt:
+        return write_on(options)
     out, attention, overwrite = options.out, options.attention, options.overwrite
     check_target("--out", out, ending=".csv", overwrite=overwrite)
     paths, failed = pictures_in(options.images)
@@ -77,11 +92,11 @@ def main(options: Options) -> int:
     start_tensorflow()
     from mmtoolkit.evaluation.prediction import BATCH, predictions
 
-    preset = options.preset or usual_preset(options)
-    if not options.preset:
-        tell(f"--preset {preset}, as none is given")
+    preset = preset_of(options)
     model = mm.load(preset, encoder_weights=options.encoder_weights, warn=warn)
     task = mm.task_of(model)
+    if task.takes != "image":
+        raise mm.InputError(f"{preset} writes on from texts. Received: pictures; add --prompt in their place.")
     search = search_for(task, model, preset, options)
     results: list[dict[str, Any]] = []
     examples = [task.example(path, options.question or "") for path in paths]
@@ -121,6 +136,31 @@ def main(options: Options) -> int:
     if options.json:
         print(json_format.dumps({"results": results, "failed": failed}, ensure_ascii=False, indent=1))
     return 1 if failed else 0
+
+
+def write_on(options: Options) -> int:
+    """Prints each prompt with what a model writes after it."""
+    for name in ("images", "question", "out", "attention"):
+        if getattr(options, name):
+            raise mm.InputError(f"--prompt is for presets that write on. Received: {name} too; leave one out.")
+    start_tensorflow()
+    model = mm.load(preset_of(options), warn=warn)
+    task = mm.task_of(model)
+    if task.takes != "text":
+        raise mm.InputError(f"--prompt is for presets that write on. Received: {options.preset}, of {task.name}.")
+    model = model.bare(max_length=options.length) if options.length else model
+    search = task.choose_search(model, options.n_best, values(options, Searching))
+    results = []
+    for text in options.prompt:
+        prompt = sys.stdin.read() if text == "-" else text
+        (found,) = model.decode(task.inputs(model, [task.example(None, prompt)], None), search)
+        kept = [{"text": each.text, "score": each.score} for each in found]
+        results.append({"prompt": prompt, f"{task.noun}s": kept})
+        if not options.json:
+            print("\n".join(shown(prompt + each.text, keep="\n\t") for each in found), flush=True)
+    if options.json:
+        print(json_format.dumps({"results": results, "failed": []}, ensure_ascii=False, indent=1))
+    return 0
 
 
 def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]]]:
@@ -289,7 +329,7 @@ def write_table(task: Task[Any], target: Path, results: Sequence[Mapping[str, An
 
 
 def picture_names(paths: list[Path]) -> list[str]:
-    """Chooses a file name for the attention picture of each input; inputs of one name in several folders are numbered.
+    """Chooses a file name for the attention picture of each input; inputs of one name are numbered.
 
     Example:
         >>> picture_names([Path("a/cat.jpg"), Path("b/cat.png"), Path("dog.jpg")])

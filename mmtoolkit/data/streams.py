@@ -15,7 +15,6 @@ from mmtoolkit.errors import InputError
 from mmtoolkit.records import TextRecord
 from mmtoolkit.text import PAD, TextCodec
 
-ENCODED = 64  # records that are encoded at once
 WIDE = 2**16  # tokens of a vocabulary from which ids take four bytes, not two
 
 
@@ -110,7 +109,7 @@ def cut(ends: Sequence[int], rows: int, time: int) -> Windows:
     if total < 1:
         raise InputError("A language model trains on two tokens or more. Received: fewer; give more text.")
     share = -(-total // rows)
-    held: list[list[tuple[int, int, bool]]] = [[]]
+    held: list[list[np.ndarray]] = [[]]  # of each row the windows of its documents, [start, length, reset]
     room = share
     for start, end in zip(starts, ends, strict=True):
         at, last = start, end - 1
@@ -119,11 +118,15 @@ def cut(ends: Sequence[int], rows: int, time: int) -> Windows:
                 held.append([])
                 room = share
             stop = min(last, at + room)
-            held[-1] += [(begin, min(time, stop - begin), begin == at) for begin in range(at, stop, time)]
+            begins = np.arange(at, stop, time)
+            held[-1].append(np.stack([begins, np.minimum(time, stop - begins), begins == at]))
             at, room = stop, room - (stop - at)
-    held += [[] for _ in range(rows - len(held))]
-    steps = max(map(len, held))
-    table = np.array([[*row, *[(0, 0, True)] * (steps - len(row))] for row in held], np.int64)  # [rows, steps, 3]
+    steps = max(sum(windows.shape[1] for windows in row) for row in held)
+    table = np.zeros((rows, steps, 3), np.int64)
+    table[..., 2] = 1
+    for place, row in zip(table, held, strict=False):  # there may be fewer tokens than rows
+        windows = np.concatenate(row, axis=1).T
+        place[: len(windows)] = windows
     return Windows(table[..., 0], table[..., 1].astype(np.int32), table[..., 2].astype(bool))
 
 
@@ -138,12 +141,11 @@ def encoded(records: Sequence[TextRecord], codec: TextCodec) -> tuple[np.ndarray
     with tempfile.TemporaryFile() as file:  # an array of its bytes outlives it
         for _, parts in groupby(records, key=lambda record: record.document):
             document = list(parts)
-            for first in range(0, len(document), ENCODED):
-                some = codec.encode_all([record.text for record in document[first : first + ENCODED]])
-                for number, row in enumerate(some, first):  # each has START and END
-                    kept = row[0 if number == 0 else 1 : len(row) if number == len(document) - 1 else -1]
-                    file.write(kept.astype(kind).tobytes())
-                    count += len(kept)
+            for number, record in enumerate(document):
+                (row,) = codec.encode_all([record.text])  # with START and END
+                kept = row[0 if number == 0 else 1 : len(row) if number == len(document) - 1 else -1]
+                file.write(kept.astype(kind).tobytes())
+                count += len(kept)
             ends.append(count)
         file.flush()
         return np.memmap(file, kind, mode="r", shape=(count,)), ends

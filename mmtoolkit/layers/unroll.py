@@ -11,7 +11,9 @@ from keras import ops
 from mmtoolkit.compiled import scan
 
 each = keras.tree.map_structure
-MOST_WRITTEN = 160  # steps that are written out: a step is then a sixth faster, and the graph takes 0.1 s a step to make
+MOST_WRITTEN = (
+    160  # steps that are written out: a step is then a sixth faster, and the graph takes 0.1 s a step to make
+)
 
 
 def unroll(

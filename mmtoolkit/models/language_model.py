@@ -218,9 +218,14 @@ class LanguageModel(Model):
         Returns:
             What it has written, without the prompt.
         """
-        usual, self.max_length = self.max_length, length or self.max_length
+        inputs = {"tokens": self.prompts([prompt])}
+        return self.written(inputs, self.searching(decoding), length or self.max_length)
+
+    def written(self, inputs: Mapping[str, Any], decoding: Search | None, length: int) -> str:
+        """Decodes the text that is written after one, of at most so many tokens."""
+        usual, self.max_length = self.max_length, length
         try:
-            ((best, *_),) = self.decode({"tokens": self.prompts([prompt])}, self.searching(decoding))
+            ((best, *_),) = self.decode(inputs, decoding)
         finally:
             self.max_length = usual
         return best.text

@@ -62,7 +62,7 @@ class Samples:
         self.events.text(f"samples/{self.task.noun}s", text, step=epoch)
         first = self.shown[0]
         asked = f" {first.input!r}" if first.input else ""
-        line = f"{first.group}{asked} {outputs[first.id]!r} (reference: {first.references[0]!r})"
+        line = f"{first.group}{asked} {outputs[first.id]!r:.120} (reference: {first.references[0]!r:.120})"
         self.tell(f"epoch {epoch}: {line}; more in {target}")
         views = self.task.views(model, self.shown, [outputs[record.id] for record in self.shown], self.source)
         if epoch > SETTLED:

@@ -19,6 +19,7 @@ from mmtoolkit.records import TextRecord
 
 BLOCK, PASSAGE = 2**16, 1000  # bytes of a record to train on, and to validate on
 HELD_OUT = 0.1  # share at the end of a text that is validated on, where no file is named for it
+LONGEST_WORD, SPACE = 256, re.compile(rb"[ \t]|\r?\n")
 LEAST = 100  # bytes of all text
 FEW = 25  # passages that a validation split is cut into where it is short
 NAMED = re.compile(r"(?:^|[._-])(train|training|valid|validation|val|dev|test)(?:[._-]|$)", re.IGNORECASE)
@@ -112,12 +113,18 @@ def passages(path: Path, document: str, split: str | None) -> Iterator[TextRecor
         for start, stop, name in ((begin, cut, "train"), (cut, size, "valid" if split is None else split)):
             step = BLOCK if name == "train" else min(PASSAGE, max(1, (stop - start) // FEW))
             while start < stop:
-                end = boundary(file, min(stop, start + step))
+                end = word_end(file, boundary(file, min(stop, start + step)), stop)
                 data = at(file, start, end - start)
                 place = f"{path}:{line}"
                 yield TextRecord(path, document, start, end, zlib.crc32(data), name, source=place)
                 line += data.count(b"\n")
                 start = end
+
+
+def word_end(file: object, start: int, stop: int) -> int:
+    """Returns the byte behind the white space that ends the word at a byte; the byte itself within a very long word."""
+    found = SPACE.search(at(file, start, min(LONGEST_WORD, stop - start)))
+    return start + found.end() if found and start < stop else start
 
 
 def at(file: object, start: int, count: int) -> bytes:

@@ -204,6 +204,7 @@ class Task(ABC, Generic[RecordT]):
     samples: ClassVar[int] = 4  # examples shown after each epoch
     batch_size: ClassVar[int] = 50  # examples per forward pass
     is_probability: ClassVar[bool] = False  # whether an output's score is a probability
+    takes: ClassVar[Literal["image", "text"]] = "image"  # what `predict` is given
     asks: ClassVar[bool] = False  # whether each example has a text of its own as input, e.g. a question
     best_shown: ClassVar[int] = 1  # outputs that `predict` prints by default
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
     from mmtoolkit.readers import Fault
 
 LIKELY, SURPRISING = 0.9, 1.1  # times the nats of the mean token
-SHOWN = 60  # characters of a passage in a sample
 
 
 class Texts(Sequence[str]):
@@ -59,7 +58,7 @@ class LanguageModelling(Task[TextRecord]):
         "By the nats of a token in the passage: likely below nine tenths of the mean of all passages, surprising above "
         "eleven tenths."
     )
-    asks = True
+    takes = "text"
     batch_size = 32
 
     def files(self, folder: Path) -> list[Path]:
@@ -149,8 +148,18 @@ class LanguageModelling(Task[TextRecord]):
         ]
         return [Section("What the context is worth", [["", *self.metric.names], *rows])] if len(rows) > 1 else []
 
+    def signatures(self, model: LanguageModel, extractor: Any, *, n_best: int, sample: Any) -> dict[str, Any]:
+        from mmtoolkit.tasks.language_modelling_serving import signatures
+
+        return signatures(model)
+
+    def golden(self, model: LanguageModel, probes: Any, *, n_best: int, sample: Any, tolerance: float) -> Iterable[Any]:
+        from mmtoolkit.tasks.language_modelling_serving import golden
+
+        return golden(self, model, tolerance=tolerance)
+
     def sample(self, record: TextRecord, output: str) -> str:
-        return f"{record.id}\n  after:     {record.context[-SHOWN:]!r}\n  generated: {output!r}\n"
+        return f"{record.id}\n  after:     {record.input!r}\n  generated: {output!r}\n"
 
 
 language_modelling = LanguageModelling()

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mmtoolkit.training import Phase
 
 CAPTIONS = 80  # a step: five of each picture
+AVERAGING = 0.999  # least decay of the averages
 TEMPERATURE = 0.6  # at which captions are sampled: at 1 most of them are far from what the search finds
 
 
@@ -70,7 +71,9 @@ def reward_phase(records: Sequence[CaptionRecord], settings: Mapping[str, Any]) 
 
     objective = SelfCritical(records, reward=settings["reward"])
     own = {"epochs": settings["reward_epochs"], "learning_rate": settings["reward_rate"]}
-    recipe = replace(Recipe.of(settings), **own, batch_size=CAPTIONS, clip=1.0)
+    usual = Recipe.of(settings)
+    longer = max(usual.averaging, AVERAGING) if usual.averaging else 0.0  # of noisy steps
+    recipe = replace(usual, **own, batch_size=CAPTIONS, clip=1.0, averaging=longer)
     return Phase("reward", objective, recipe, sharpened)
 
 

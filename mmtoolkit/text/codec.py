@@ -7,7 +7,7 @@ import itertools
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
 LEVELS = ("word", "char", "whole", "answer", "raw", "prose")
 KEPT = ("raw", "prose")  # levels that keep lines and punctuation
-BATCH = 256  # texts that are counted at once
+COUNTED = 2**18  # characters that are counted at once: each takes some fifty bytes meanwhile
 # Signs without a glyph or a meaning: hyphens that break lines, marks of direction, joints of nothing.
 INVISIBLE = r"[\x{AD}\x{61C}\x{200E}\x{200F}\x{202A}-\x{202E}\x{2060}-\x{2064}\x{2066}-\x{206F}\x{FEFF}]+"
 HALF = re.compile("[\ud800-\udfff]")  # of a character: no UTF-8 has it
@@ -145,8 +145,7 @@ class TextCodec:
         """
         empty = cls(Vocabulary(SPECIAL), level=level, lower=lower)
         counts: Counter[str] = Counter()
-        remaining = iter(texts)
-        while some := list(itertools.islice(remaining, BATCH)):  # of a large text no more is in memory
+        for some in in_parts(texts, COUNTED):  # of a large text no more is in memory
             tokens, numbers = np.unique(
                 empty.tokens(strings(some)).flat_values.numpy().astype(object), return_counts=True
             )
@@ -267,6 +266,24 @@ class TextCodec:
             return cls(Vocabulary(tuple(tokens)), **settings)
         except InputError as error:
             raise InputError(f"The codec in {folder} is damaged: {error}") from error
+
+
+def in_parts(texts: Iterable[str], most: int) -> Iterator[list[str]]:
+    """Yields texts in lists of at most so many characters, or of one longer text.
+
+    Example:
+        >>> list(in_parts(["abc", "de", "f"], 3))
+        [['abc'], ['de', 'f']]
+    """
+    part, size = list[str](), 0
+    for text in texts:
+        if part and size + len(text) > most:
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += len(text)
+    if part:
+        yield part
 
 
 def padded(rows: Sequence[np.ndarray]) -> np.ndarray:

@@ -36,7 +36,7 @@ from mmtoolkit.layers import (
     VanillaCell,
     VisualEncoder,
 )
-from mmtoolkit.models import Captioner, VisualQA
+from mmtoolkit.models import Captioner, LanguageModel, VisualQA
 from mmtoolkit.text import TextCodec
 
 BATCH, REGIONS, FEATURES, UNITS, TIME, SIZE = 2, 5, 3, 4, 3, 9
@@ -109,6 +109,12 @@ def decoder(name: str, **options: Any) -> Case:
 def language_model(name: str, **options: Any) -> Case:
     make = lambda **more: AttentionDecoder(SIZE, **{**SIZES, "attention": "none", **options, **more})  # noqa: E731
     return Case(name, AttentionDecoder, make, {"tokens": TOKENS}, lambda layer, inputs: layer(inputs["tokens"]))
+
+
+def text_model(name: str, **options: Any) -> Case:
+    sizes = {"units": UNITS, "embedding_dim": 6, "dropout": 0.0}
+    make = lambda **more: LanguageModel(CODEC, **{**sizes, **options, **more})  # noqa: E731
+    return Case(name, LanguageModel, make, {"tokens": TOKENS}, lambda model, given: model(given))
 
 
 def captioner(name: str, inputs: dict[str, np.ndarray], **options: Any) -> Case:
@@ -200,6 +206,7 @@ ANSWERERS = [
     answerer("answers: questions only", {}, question_only=True),
     answerer("answers: written, questions only", {}, CODEC, head="generate", question_only=True, fusion="product"),
 ]
+TEXT_MODELS = [text_model("language model"), text_model("language model: gru, tied", cell="gru", tie_output=True)]
 CASES = [
     Case(
         "attention",
@@ -277,6 +284,7 @@ CASES = [
     fusion("product", question_only=True),
     *DECODERS,
     *LANGUAGE_MODELS,
+    *TEXT_MODELS,
     *CAPTIONERS,
     *ANSWERERS,
 ]

@@ -69,6 +69,7 @@ class Holder(keras.Model):
 
 
 EXEMPT = {
+    "CarriedState": "holds no weights, but the state of a training (tests/models/test_language_model.py)",
     "CaptionerEnsemble": "holds captioners, and is never trained or saved (tests/models/test_ensemble.py)",
     "SearchGraph": "compiles a model's search; it has no weights and is never saved",
     "OwnAttention": "is a part of a decoder, in whose case it is (tests/models/test_own_layers.py)",

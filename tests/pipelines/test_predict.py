@@ -18,7 +18,7 @@ from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.decoding import choose_search
-from mmtoolkit.pipelines.predict import Options, picture_names, usual_preset, write_table
+from mmtoolkit.pipelines.predict import Options, picture_names, preset_of, write_table
 from mmtoolkit.presets import seal
 from mmtoolkit.vision import ExtractorKey
 from mmtoolkit.vision.weights import NO_TOP
@@ -71,8 +71,8 @@ def test_without_a_preset_the_light_one_is_taken_where_its_encoder_is(
     asked = job("predict", photo, "--encoder-weights", tmp_path / "none.h5")  # another encoder's
     assert asked.code == 2 and "--preset flickr8k_lstm, as none is given" in asked.err
     monkeypatch.setattr("mmtoolkit.vision.kept_weights", lambda digest: None)
-    assert usual_preset(Options(images=[photo])) == "flickr8k_lstm"
-    assert usual_preset(Options(images=[photo], question="is it red?")) == "shapes_vqa"
+    assert preset_of(Options(images=[photo])) == "flickr8k_lstm"
+    assert preset_of(Options(images=[photo], question="is it red?")) == "shapes_vqa"
 
 
 # --- what is printed ---

@@ -3,6 +3,7 @@
 from mmtoolkit.data import batch_plan as batch_plan
 from mmtoolkit.data import caption_dataset as caption_dataset
 from mmtoolkit.data import question_dataset as question_dataset
+from mmtoolkit.data.streams import text_dataset as text_dataset
 from mmtoolkit.decoding import BeamSearch as BeamSearch
 from mmtoolkit.decoding import Greedy as Greedy
 from mmtoolkit.decoding import Sample as Sample
@@ -34,6 +35,7 @@ from mmtoolkit.readers import read_captions as read_captions
 from mmtoolkit.readers import read_questions as read_questions
 from mmtoolkit.readers import read_sentences as read_sentences
 from mmtoolkit.readers import split as split
+from mmtoolkit.readers.text_files import load_texts as load_texts
 from mmtoolkit.records import CaptionRecord as CaptionRecord
 from mmtoolkit.records import QuestionRecord as QuestionRecord
 from mmtoolkit.records import TextRecord as TextRecord

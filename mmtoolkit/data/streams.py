@@ -35,11 +35,12 @@ def text_dataset(
     padding without weight. The weights of a batch sum to 1. The texts lie in a temporary file, not in memory.
 
     Example:
+        >>> from mmtoolkit.readers.text_files import load_texts
         >>> records, _ = load_texts("verses.txt")
         >>> codec = TextCodec.fit([record.text for record in records], level="raw", lower=False)
         >>> data = text_dataset(records, codec, batch_size=2, time=8)
         >>> inputs, targets, weights = next(iter(data))
-        >>> codec.decode(inputs["tokens"][0]), codec.decode(targets[0]), inputs["reset"].numpy().tolist()
+        >>> codec.decode_all(inputs["tokens"])[0], codec.decode_all(targets)[0], inputs["reset"].numpy().tolist()
         ('roses a', 'roses ar', [True, True])
 
     Args:

@@ -35,8 +35,8 @@ def load_texts(
 
     Example:
         >>> records, faults = load_texts("verses.txt")
-        >>> records[0].split, records[-1].split, records[-1].text[-12:]
-        ('train', 'valid', 'are blue.\\n')
+        >>> records[0].split, records[-1].split, records[-1].text
+        ('train', 'valid', 'blue.\\n')
 
     Args:
         path: The file or the folder.

@@ -300,12 +300,7 @@ class Task(ABC, Generic[RecordT]):
         return {}
 
     def statistics(self, outputs: Mapping[str, Output], records: Sequence[RecordT]) -> Statistics:
-        """Computes what each record adds to the scores: by default what the metric makes of the output's text.
-
-        Args:
-            outputs: The best output of each record, by id.
-            records: The records.
-        """
+        """Computes what each record adds to the scores; by default what the metric makes of its best output's text."""
         references = {record.id: record.references for record in records}
         return self.metric.statistics({key: outputs[key].text for key in references}, references)
 

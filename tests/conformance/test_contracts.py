@@ -35,7 +35,7 @@ from keras import ops
 import mmtoolkit.layers
 import mmtoolkit.models
 from mmtoolkit.data.datasets import token_batch
-from mmtoolkit.layers import BahdanauAttention, Memory
+from mmtoolkit.layers import BahdanauAttention, LSTMCell, Memory
 from mmtoolkit.layers.attention import EXPECTED
 from mmtoolkit.losses import token_loss
 from mmtoolkit.models import Captioner
@@ -87,7 +87,7 @@ def packages_layers() -> Iterator[type]:
     ours = {kind for kind in found if kind.__module__.startswith("mmtoolkit.")}
     for kind in ours:
         base = any(other is not kind and issubclass(other, kind) for other in ours)
-        if not base or kind in (BahdanauAttention, mmtoolkit.models.Captioner):  # each the base of another
+        if not base or kind in (BahdanauAttention, LSTMCell, mmtoolkit.models.Captioner):  # each the base of another
             yield kind
 
 

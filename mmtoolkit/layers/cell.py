@@ -24,6 +24,7 @@ class Cell(keras.layers.Layer):
     gates: int
     states: int
     recurrent_gates: int | None = None  # None for all
+    keeping: tuple[int, float] | None = None  # the gate that keeps the state, and the sign by which it does
     adds_product = True  # whether the recurrent product is added to the projection as it is
     reads_below = False  # whether the equations read the state of the cell below
 

@@ -34,7 +34,7 @@ class LSTMCell(Cell):
         (Jozefowicz et al. 2015).
     """
 
-    gates, states = 4, 2
+    gates, states, keeping = 4, 2, (1, 1.0)
 
     def bias_initializer(self, shape: Any, dtype: Any = None) -> Any:
         ones, zeros = ops.ones((self.units,), dtype), ops.zeros((self.units,), dtype)
@@ -92,7 +92,7 @@ class CoupledLSTMCell(Cell):
     Source: Greff et al., "LSTM: A Search Space Odyssey", 2017, section 3 (CIFG).
     """
 
-    gates, states = 3, 2
+    gates, states, keeping = 3, 2, (0, 1.0)
 
     def bias_initializer(self, shape: Any, dtype: Any = None) -> Any:
         return ops.concatenate([ops.ones((self.units,), dtype), ops.zeros((2 * self.units,), dtype)])
@@ -147,7 +147,7 @@ class GRUCell(Cell):
     Source: Cho et al. 2014, equations 5-8, in the form of cuDNN (the bias of the recurrent candidate is left out).
     """
 
-    gates, states, adds_product = 3, 1, False
+    gates, states, adds_product, keeping = 3, 1, False, (0, 1.0)
 
     def update(self, projection: Any, product: Any, state: tuple[Any, ...], below: Any) -> tuple[Any, ...]:
         (hidden,) = state
@@ -168,7 +168,7 @@ class GRULectureCell(Cell):
         equations 5-8.
     """
 
-    gates, states, recurrent_gates = 3, 1, 2
+    gates, states, recurrent_gates, keeping = 3, 1, 2, (0, -1.0)
 
     def build(self, projection_shape: Any = None, state_shape: Any = None, below_shape: Any = None) -> None:
         super().build()

@@ -47,7 +47,7 @@ class Options(Data, Fitting, Run):
     level: Literal["char", "word"] = "char"
     min_count: Count = 1
     cell: CellName = "lstm"
-    layers: Count = 1
+    layers: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 1
     units: Count = 512
     embedding_dim: Count = 128
     embeddings: str = "random"

@@ -81,7 +81,7 @@ def all_records(data: Path, exclude: Path | None) -> tuple[list[Any], list[Fault
     refused: list[mm.InputError] = []
     broken: dict[Path, Fault] = {}
     read: list[Path] = []
-    for task in tasks.TASKS:
+    for task in (task for task in tasks.TASKS if task.takes == "image"):
         try:
             found, left = task.load(data, on_error="skip", exclude=exclude)
         except mm.InputError as error:

@@ -58,6 +58,8 @@ def main(options: Options) -> int:
     paths = mm.find_images([photos], warn=warn)
     model = proposing(options.preset, options.encoder_weights)
     task = mm.task_of(model) if model else mm.question_answering if options.questions else mm.captioning
+    if task.takes != "image":
+        raise mm.InputError(f"label is for pictures. Received: {options.preset}, of {task.name}; name another preset.")
     if options.questions and not task.asks:
         raise mm.InputError(
             f"--questions is for presets that answer them. Received: {options.preset}, of {task.name}; leave one out."

@@ -151,13 +151,13 @@ def write_on(options: Options) -> int:
     model = model.bare(max_length=options.length) if options.length else model
     search = task.choose_search(model, options.n_best, values(options, Searching))
     results = []
-    for text in options.prompt:
-        prompt = sys.stdin.read() if text == "-" else text
+    for prompt in (sys.stdin.read() if text == "-" else text for text in options.prompt):
+        if unknown := task.unknown_words(model, prompt):
+            warn(f"tokens that {options.preset} does not know: {unknown}")
         (found,) = model.decode(task.inputs(model, [task.example(None, prompt)], None), search)
-        kept = [{"text": each.text, "score": each.score} for each in found]
-        results.append({"prompt": prompt, f"{task.noun}s": kept})
+        results.append({"prompt": prompt, f"{task.noun}s": [each._asdict() for each in found]})
         if not options.json:
-            print("\n".join(shown(prompt + each.text, keep="\n\t") for each in found), flush=True)
+            print("\n".join(shown(model.codec.joined(prompt, each.text), keep="\n\t") for each in found), flush=True)
     if options.json:
         print(json_format.dumps({"results": results, "failed": []}, ensure_ascii=False, indent=1))
     return 0

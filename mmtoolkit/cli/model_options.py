@@ -108,7 +108,7 @@ class Recurrent(Group):
     """
 
     cell: CellName = "lstm"
-    layers: Count = 1
+    layers: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 1
     units: Count = 512
     attention_units: Count = 256
 

@@ -32,7 +32,8 @@ def text_dataset(
 
     Row i of all batches is one stretch of the text. `inputs["reset"]` tells where a row begins another document, or its
     first stretch: the state that is carried is zeros there. Every window is as long: where a document ends, the rest is
-    padding without weight. The weights of a batch sum to 1. The texts lie in a temporary file, not in memory.
+    padding without weight. The weights of a batch sum to 1 on average, so that every token counts alike. The texts lie
+    in a temporary file, not in memory.
 
     Example:
         >>> from mmtoolkit.readers.text_files import load_texts
@@ -53,18 +54,23 @@ def text_dataset(
         step: Number of batches of the first epoch to skip, unread.
 
     Raises:
-        InputError: There are fewer than two tokens.
+        InputError: There is no passage, no row or no token of a window.
     """
+    if not records or batch_size < 1 or time < 1:
+        raise InputError(
+            "A data set of texts needs a passage, a row and a token of a window, or more. "
+            f"Received: {len(records)} passages, batch_size={batch_size}, time={time}."
+        )
     ids, ends = encoded(records, codec)
     windows = cut(ends, batch_size, time)
+    usual = windows.lengths.sum() / windows.lengths.shape[1]  # tokens of a batch
 
     def read(number: np.ndarray) -> Batch:
         start, length = windows.starts[:, number], windows.lengths[:, number]  # [rows] each
         real = np.arange(time) < length[:, None]  # [rows, time]
         place = np.where(real, start[:, None] + np.arange(time), 0)
         tokens, targets = (np.where(real, ids[place + ahead], PAD).astype(np.int32) for ahead in (0, 1))
-        weights = real.astype(np.float32)
-        return {"tokens": tokens, "reset": windows.resets[:, number]}, targets, weights / max(1.0, weights.sum())
+        return {"tokens": tokens, "reset": windows.resets[:, number]}, targets, (real / usual).astype(np.float32)
 
     fixed: list[Any] = [tf.TensorSpec((batch_size, time), spec.dtype) for spec in (WORDS, WORDS, WEIGHTS)]
     specs = {"tokens": fixed[0], "reset": tf.TensorSpec((batch_size,), tf.bool)}, *fixed[1:]
@@ -87,13 +93,13 @@ class Windows(NamedTuple):
 
 
 def cut(ends: Sequence[int], rows: int, time: int) -> Windows:
-    """Cuts documents that lie one after the other into rows of as many predictions, and these into windows.
+    """Cuts documents that lie one after the other into windows, and these into rows of as many.
 
     Example:
         Nine tokens and four, of which eight and three have a next one, in two rows and windows of four:
         >>> windows = cut([9, 13], rows=2, time=4)
         >>> windows.starts.tolist(), windows.lengths.tolist()
-        ([[0, 4], [6, 9]], [[4, 2], [2, 3]])
+        ([[0, 4], [9, 0]], [[4, 4], [3, 0]])
         >>> windows.resets.tolist()
         [[True, False], [True, True]]
 
@@ -101,15 +107,10 @@ def cut(ends: Sequence[int], rows: int, time: int) -> Windows:
         ends: Behind the last token of each document.
         rows: Number of rows.
         time: Most tokens of a window.
-
-    Raises:
-        InputError: No token has a next one.
     """
     starts = [0, *ends[:-1]]
-    total = sum(end - start - 1 for start, end in zip(starts, ends, strict=True))
-    if total < 1:
-        raise InputError("A language model trains on two tokens or more. Received: fewer; give more text.")
-    share = -(-total // rows)
+    total = sum(-(-(end - start - 1) // time) for start, end in zip(starts, ends, strict=True))
+    share = max(1, -(-total // rows))  # windows of a row
     held: list[list[np.ndarray]] = [[]]  # of each row the windows of its documents, [start, length, reset]
     room = share
     for start, end in zip(starts, ends, strict=True):
@@ -118,10 +119,10 @@ def cut(ends: Sequence[int], rows: int, time: int) -> Windows:
             if not room:
                 held.append([])
                 room = share
-            stop = min(last, at + room)
+            stop = min(last, at + room * time)
             begins = np.arange(at, stop, time)
             held[-1].append(np.stack([begins, np.minimum(time, stop - begins), begins == at]))
-            at, room = stop, room - (stop - at)
+            at, room = stop, room - len(begins)
     steps = max(sum(windows.shape[1] for windows in row) for row in held)
     table = np.zeros((rows, steps, 3), np.int64)
     table[..., 2] = 1

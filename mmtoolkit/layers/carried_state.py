@@ -48,6 +48,11 @@ class CarriedState(keras.layers.Layer):
             for number, width in enumerate(self.widths)
         ]
 
+    @property
+    def rows(self) -> int:
+        """Returns the number of rows that it was built for."""
+        return int(self.parts[0].shape[0])
+
     def call(self, reset: Any) -> tuple[Any, ...]:
         """Returns the state that was kept, zeros where a row is reset.
 
@@ -57,11 +62,10 @@ class CarriedState(keras.layers.Layer):
         Raises:
             InputError: There are more rows than it was built for.
         """
-        rows = reset.shape[0]
-        if rows is not None and rows != self.parts[0].shape[0]:
+        if reset.shape[0] not in (None, self.rows):
             raise InputError(
-                f"A state is carried for {self.parts[0].shape[0]} rows. Received: a batch of {rows}; give every batch "
-                "as many, or make a new model."
+                f"A state is carried for {self.rows} rows. Received: a batch of {reset.shape[0]}; give every batch as "
+                "many, or make a new model."
             )
         kept = ops.expand_dims(ops.logical_not(reset), 1)  # [rows, 1]
         return tuple(part * ops.cast(kept, part.dtype) for part in self.parts)

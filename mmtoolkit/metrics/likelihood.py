@@ -13,6 +13,8 @@ from mmtoolkit.task import Direction, Metric, Texts
 class LikelihoodMetric(Metric):
     """Computes nats per token, bits per character and perplexity per token; lower is better for each.
 
+    An unknown word costs what the token of unknown ones does, so that models are compared with one vocabulary.
+
     Example:
         100 characters as 100 tokens, of which each had the probability 1/4:
         >>> scores = LikelihoodMetric().scores([100 * math.log(4), 100, 100])
@@ -25,6 +27,7 @@ class LikelihoodMetric(Metric):
     names: ClassVar[tuple[str, ...]] = ("nats", "bits", "perplexity")
     columns: ClassVar[tuple[str, ...]] = ("nats", "tokens", "characters")
     row_scores: ClassVar[tuple[str, ...]] = ("nats",)
+    is_fine: ClassVar[bool] = True
 
     def statistics(self, outputs: Texts, references: Mapping[str, Sequence[str]]) -> dict[str, tuple[float, ...]]:
         raise InputError("A likelihood is of a model. Received: texts; evaluate the model that wrote them.")

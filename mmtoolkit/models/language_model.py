@@ -107,6 +107,11 @@ class LanguageModel(Model):
         """Prepares a training whose batches have so many rows, for which the state is carried."""
         if not self.carried.built:
             self.carried.build((rows,))
+        elif rows != self.carried.rows:
+            raise InputError(
+                f"The state is carried for {self.carried.rows} rows. Received: {rows}; give every batch as many, "
+                "or make a new model."
+            )
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         tokens = inputs["tokens"]
@@ -158,7 +163,7 @@ class LanguageModel(Model):
         Args:
             inputs: `"tokens" <int32>[batch, time]`, the texts, padded on the right, of one token or more; with
                 `"passage" <int32>[batch, time]`, what really follows, the score of a row is the log-probability of
-                that, `<float32>[batch, 1]`. With `"uniforms"`, a `Sample` uses those as its random numbers.
+                that. With `"uniforms"`, a `Sample` uses those as its random numbers.
             decoding: A search in place of the default one.
             fused: Changes nothing.
         """
@@ -174,7 +179,8 @@ class LanguageModel(Model):
         search = decoding or self.decoding
         ids, scores = search(step, (state, last, begun), start=START, end=END, max_length=self.max_length, **drawn)
         if "passage" in inputs:
-            scores = ops.expand_dims(self.log_likelihood(inputs["passage"], state, last), 1)
+            known = self.log_likelihood(inputs["passage"], state, last)
+            scores = ops.broadcast_to(ops.expand_dims(known, 1), ops.shape(scores))
         return ids, scores
 
     def read(self, tokens: Any) -> tuple[tuple[Any, ...], Any]:
@@ -215,6 +221,8 @@ class LanguageModel(Model):
         Returns:
             What it has written, without the prompt.
         """
+        if length is not None and length < 1:
+            raise InputError(f"length is the number of tokens, 1 or more. Received: {length}.")
         inputs = {"tokens": self.prompts([prompt])}
         return self.written(inputs, self.searching(decoding), length or self.max_length)
 

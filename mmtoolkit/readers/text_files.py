@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
 import os
 import re
 import zlib
@@ -16,13 +17,16 @@ from mmtoolkit.readers.images import check_exists
 from mmtoolkit.readers.sentences import text_files
 from mmtoolkit.readers.splits import split_name
 from mmtoolkit.records import TextRecord
+from mmtoolkit.scripts import is_korean
 
-BLOCK, PASSAGE = 2**16, 1000  # bytes of a record to train on, and to validate on
+BLOCK, PASSAGE = 4000, 1000  # bytes of a record to train on, and to validate on
 HELD_OUT = 0.1  # share at the end of a text that is validated on, where no file is named for it
 LONGEST_WORD, SPACE = 256, re.compile(rb"[ \t]|\r?\n")
-LEAST = 100  # bytes of all text
+LEAST = 100  # characters of all text, white space not counted
 FEW = 25  # passages that a validation split is cut into where it is short
-NAMED = re.compile(r"(?:^|[._-])(train|training|valid|validation|val|dev|test)(?:[._-]|$)", re.IGNORECASE)
+NAMED = re.compile(
+    r"(?:.*\.)?(train|training|valid|validation|val|dev|test)", re.IGNORECASE
+)  # a stem, or its last part
 
 
 def load_texts(
@@ -30,8 +34,8 @@ def load_texts(
 ) -> tuple[list[TextRecord], list[Fault]]:
     """Loads the passages of a UTF-8 text file, or of the `.txt` files in and below a folder.
 
-    Files named `train.txt`, `valid.txt` and `test.txt` (or `….dev.txt` and so on) are these splits. Of other files the
-    last tenth is the validation split, from the character at 90 % on.
+    Of several files those named `valid.txt` and `test.txt` (or `….dev.txt` and so on) are these splits. Of the others
+    the last tenth is the validation split, from the character at 90 % on; of `train.txt` only without a `valid.txt`.
 
     Example:
         >>> records, faults = load_texts("verses.txt")
@@ -44,40 +48,41 @@ def load_texts(
         on_error: What a file that is not UTF-8 does: `fail` raises, the others leave it out.
 
     Raises:
-        InputError: There is no file, or less than 100 bytes of text; or the first fault, with path and line.
+        InputError: There is no file, or less than 100 characters of text; or the first fault, with path and line.
     """
     path, wanted = Path(path), None if splits is None else {split_name(name) for name in splits}
     check_exists(path)
     files = text_files(path) if path.is_dir() else [path]
     on_fault, faults = policy(on_error)
-    found = {file: NAMED.search(file.stem) for file in files}
-    named = {file: split_name(match[1]) for file, match in found.items() if match} if len(files) > 1 else {}
+    matches = {file: NAMED.fullmatch(file.stem) for file in files} if len(files) > 1 else {}
+    named = {file: split_name(match[1]) for file, match in matches.items() if match}
+    if "valid" not in named.values():  # the end of each text to train on is, as where no file names its split
+        named = {file: name for file, name in named.items() if name != "train"}
     records, size = list[TextRecord](), 0
     for file in files:
         try:
-            check_text(file)
+            size += check_text(file)
         except Fault as fault:
             on_fault(fault)
             continue
-        size += file.stat().st_size
         document = file.relative_to(path).as_posix() if path.is_dir() else file.name
         records += passages(file, document, named.get(file))
     if size < LEAST:
-        received = f"{size} bytes" if files else "no .txt file"
-        raise InputError(f"{path}: expected a text of {LEAST} bytes or more. Received: {received}; name another.")
+        received = f"{size}, besides white space" if files else "no .txt file"
+        raise InputError(f"{path}: expected a text of {LEAST} characters or more. Received: {received}; name another.")
     return [record for record in records if wanted is None or record.split in wanted], faults
 
 
-def check_text(path: Path) -> None:
-    """Checks, block by block, that a file is UTF-8 text.
+def check_text(path: Path) -> int:
+    """Checks, block by block, that a file is UTF-8 text; returns the number of its characters but for white space.
 
     Raises:
         Fault: A byte is not; the message names its line and, where that is it, the encoding.
     """
-    decoder, line = codecs.getincrementaldecoder("utf-8")(), 1
+    decoder, line, count = codecs.getincrementaldecoder("utf-8")(), 1, 0
     with path.open("rb") as file:
         while True:
-            block = file.read(2**20)
+            block = file.read(2**16)
             try:
                 text = decoder.decode(block, final=not block)
             except UnicodeDecodeError as error:
@@ -87,20 +92,20 @@ def check_text(path: Path) -> None:
                 at = line + text[: text.index("\0")].count("\n")
                 raise Fault(f"{path}:{at}", "expected text. Received: a zero byte; name a file of text.")
             if not block:
-                return
+                return count
             line += text.count("\n")
+            count += sum(map(len, text.split()))
 
 
 def not_utf8(block: bytes, error: UnicodeDecodeError) -> str:
     """Describes a byte that is not UTF-8; of Korean text, as older programs save it, names the encoding."""
-    try:
-        codecs.getincrementaldecoder("cp949")().decode(block)
-    except UnicodeDecodeError:
-        return (
-            f"expected UTF-8 text. Received: the byte 0x{error.object[error.start]:02x}. "
-            "Save the file as UTF-8 and try again."
-        )
-    return "expected UTF-8 text. Received: CP949. Convert it: iconv -f CP949 -t UTF-8 OLD.txt > NEW.txt"
+    with contextlib.suppress(UnicodeDecodeError):
+        if is_korean([codecs.getincrementaldecoder("cp949")().decode(block)]):
+            return "expected UTF-8 text. Received: CP949. Convert it: iconv -f CP949 -t UTF-8 OLD.txt > NEW.txt"
+    return (
+        f"expected UTF-8 text. Received: the byte 0x{error.object[error.start]:02x}. "
+        "Save the file as UTF-8 and try again."
+    )
 
 
 def passages(path: Path, document: str, split: str | None) -> Iterator[TextRecord]:

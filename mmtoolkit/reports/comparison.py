@@ -120,8 +120,8 @@ def changes(metric: Metric, pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
     grades = list(dict.fromkeys(row["grade"] for pair in pairs for row in pair))
 
     def score(totals: Sequence[float]) -> dict[str, float]:
-        held = zip(grades, totals[len(names) :], strict=True)
-        shares = {f"{grade} (share)": 100 * total / totals[0] for grade, total in held}
+        held = zip(grades, totals[len(names) : -1], strict=True)
+        shares = {f"{grade} (share)": 100 * total / totals[-1] for grade, total in held}
         return {**metric.scores(totals[: len(names)]), **shares}
 
     groups: dict[str, list[list[float]]] = {}
@@ -129,7 +129,7 @@ def changes(metric: Metric, pairs: Sequence[tuple[Row, Row]]) -> list[Change]:
         row = [
             float(value)
             for each in (b, a)
-            for value in (*(each[name] for name in names), *(each["grade"] == grade for grade in grades))
+            for value in (*(each[name] for name in names), *(each["grade"] == grade for grade in grades), 1.0)
         ]
         groups.setdefault(a["group"], []).append(row)
     table = [summed(rows) for rows in groups.values()]

@@ -27,6 +27,7 @@ class Metric(ABC):
     columns: ClassVar[tuple[str, ...]]  # names of the statistics
     ties: ClassVar[tuple[str, ...]] = ()  # further scores that decide, in their order, where the first one is the same
     row_scores: ClassVar[tuple[str, ...]]  # statistics by which single examples are ranked, the preferred one first
+    is_fine: ClassVar[bool] = False  # whether it tells states apart by a few examples
     corpus_weighted: ClassVar[frozenset[str]] = frozenset()  # statistics that weigh an example by all references
 
     @abstractmethod

@@ -59,7 +59,7 @@ class LanguageModelling(Task[TextRecord]):
         "eleven tenths."
     )
     takes = "text"
-    batch_size = 32
+    batch_size = 16
 
     def files(self, folder: Path) -> list[Path]:
         return text_files(folder)
@@ -85,12 +85,14 @@ class LanguageModelling(Task[TextRecord]):
 
         before = model.codec.encode_all([example.context for example in examples])
         # Only a text from its start on has START: what is read of a longer one begins in its midst.
-        tokens = padded(
-            [row[1 if example.start > CONTEXT else 0 : -1] for row, example in zip(before, examples, strict=True)]
-        )
+        rows = [
+            row[1:-1] if example.start > CONTEXT else row[:-1] for example, row in zip(examples, before, strict=True)
+        ]
+        tokens = padded([row if len(row) else whole[:1] for row, whole in zip(rows, before, strict=True)])
         if any(example.path is None for example in examples):
             return {"tokens": tokens}
-        return {"tokens": tokens, "passage": padded([row[1:-1] for row in model.codec.encode_all([*Texts(examples)])])}
+        passage = padded([row[1:-1] for row in model.codec.encode_all([*Texts(examples)])])
+        return {"tokens": tokens, "passage": passage if passage.size else np.zeros((len(examples), 1), np.int32)}
 
     def dataset(self, model: LanguageModel, records: Sequence[TextRecord], source: Any, **order: Any) -> Any:
         from mmtoolkit.data.streams import text_dataset
@@ -102,6 +104,11 @@ class LanguageModelling(Task[TextRecord]):
         from mmtoolkit.losses import token_loss
 
         return token_loss(label_smoothing)
+
+    def unknown_words(self, model: LanguageModel, text: str) -> list[str]:
+        """Lists the tokens of a text that the model does not know."""
+        (tokens,) = model.codec.split([text])
+        return [token for token in dict.fromkeys(tokens) if token not in model.codec.vocabulary.id_of]
 
     def choose_search(self, model: LanguageModel, n_best: int | None, options: Mapping[str, Any]) -> Any:
         from mmtoolkit.decoding import choose_search

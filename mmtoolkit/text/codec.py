@@ -20,6 +20,7 @@ from mmtoolkit.files import parse_json, read_short_text
 from mmtoolkit.text.vocabulary import END, PAD, SPECIAL, START, UNK, Vocabulary
 
 LEVELS = ("word", "char", "whole", "answer", "raw", "prose")
+CLOSING = re.compile(r"[\n.,;:!?)\]}…]")  # before which prose has no space
 KEPT = ("raw", "prose")  # levels that keep lines and punctuation
 COUNTED = 2**18  # characters that are counted at once: each takes some fifty bytes meanwhile
 # Signs without a glyph or a meaning: hyphens that break lines, marks of direction, joints of nothing.
@@ -164,7 +165,10 @@ class TextCodec:
         return rows([token.decode() for token in tokens.flat_values.numpy().tolist()], tokens)
 
     def clean(self, texts: tf.Tensor) -> tf.Tensor:
-        """Normalises `<string>[batch]` to the text that `decode(encode(text))` returns if all tokens are known."""
+        """Normalises `<string>[batch]` to the text that `decode(encode(text))` returns if all tokens are known.
+
+        Of the level `"prose"` that has single spaces besides, and none before the marks that close.
+        """
         if self.level in KEPT:
             return normalise_lines(texts, lower=self.lower)
         texts = normalise(texts, lower=self.lower)
@@ -226,6 +230,17 @@ class TextCodec:
     def decode_all(self, ids: np.ndarray) -> list[str]:
         """Decodes `<int>[batch, time]` to texts."""
         return [text.decode() for text in self.decode_tensor(tf.constant(ids, tf.int32)).numpy()]
+
+    def joined(self, before: str, after: str) -> str:
+        """Joins a text and what is written after it, with a space where the level has words.
+
+        Example:
+            >>> codec.joined("a dog", "runs")
+            'a dog runs'
+        """
+        spaced = self.level in ("word", "answer", "prose")
+        apart = spaced and before and not before[-1].isspace() and after and not CLOSING.match(after)
+        return f"{before} {after}" if apart else before + after
 
     def get_config(self) -> dict[str, Any]:
         return {"tokens": list(self.vocabulary.tokens), "level": self.level, "lower": self.lower}

@@ -24,8 +24,8 @@ FEW = 20  # groups of a validation split: with fewer, scores of outputs are too 
 class DecodedValidation(keras.callbacks.Callback):
     """Scores a model's outputs after each epoch, keeps the best state as a preset, and stops when none is better.
 
-    With fewer than `FEW` groups, the loss decides: hardly any output of so few is quite right in one state and wrong in
-    the next.
+    With fewer than `FEW` groups, the loss decides, unless the metric is fine: hardly any output of so few is quite
+    right in one state and wrong in the next.
 
     Example:
         >>> captioner = mm.load("shapes_demo")
@@ -127,7 +127,7 @@ def standing(
     Returns:
         What states are compared by, larger is better; and the loss where that decides.
     """
-    if len({record.group for record in records}) >= FEW:
+    if task.metric.is_fine or len({record.group for record in records}) >= FEW:
         return task.metric.rank(scores, monitor), None
     loss = mean_loss(task, model, records, source)
     return (-round(loss, 4),), loss

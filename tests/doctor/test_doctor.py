@@ -29,7 +29,9 @@ from mmtoolkit.doctor.texts import (
     vocabulary_table,
     words_of,
 )
+from mmtoolkit.pipelines.doctor import all_records
 from mmtoolkit.readers import load_captions, load_questions
+from mmtoolkit.scenes import write_scenes
 from tests.doctor.conftest import PLANTED
 
 
@@ -285,3 +287,11 @@ def test_the_page_names_a_picture_outside_of_the_data_and_does_not_embed_it(tmp_
     assert health_html.item(pair, tmp_path / "data").count("data:image/jpeg") == 1
     shown = health_html.item(outside, tmp_path / "data")
     assert "data:image/jpeg" not in shown and f"{tmp_path}/outside.png" in shown
+
+
+def test_a_text_beside_the_table_is_no_data(tmp_path: Path) -> None:
+    """Language models read any text, and what the doctor examines are pictures."""
+    write_scenes(tmp_path, count=10, seed=0)
+    (tmp_path / "README.txt").write_text("These drawings were made by a program.\n" * 9, encoding="utf-8")
+    records, faults = all_records(tmp_path, None)
+    assert not faults and {type(record).__name__ for record in records} == {"CaptionRecord", "QuestionRecord"}

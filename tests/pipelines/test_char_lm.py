@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 import mmtoolkit as mm
 from mmtoolkit.training import fitting
@@ -136,6 +138,23 @@ def test_evaluate_and_compare_agree_with_the_training(job: Job, trained: Run, tm
     assert again["data_sha256"] and "without_context" in again
     done = job("compare", trained.out / "report.json", tmp_path / "again.json")
     assert done.code == 0 and "nats" in done.out, done.err
+    shares = re.findall(r"\(share\)\s+([\d.]+)", done.out)
+    assert sum(map(float, shares)) == pytest.approx(100.0, abs=0.1)
+
+
+def test_jobs_for_pictures_say_so(job: Job, trained: Run, tmp_path: Path) -> None:
+    preset, model = trained.out / "preset", mm.load(trained.out / "preset")
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    done = job("label", tmp_path, "--preset", preset)
+    assert done.code == 2 and "label is for pictures. Received: " in done.error
+    with pytest.raises(mm.InputError, match="length is the number of tokens, 1 or more. Received: 0"):
+        model.generate("a", length=0)
+    records = mm.load_texts(trained.data, splits=["valid"])[0][:2]
+    several = mm.predict(mm.language_modelling, model, records, search=mm.Sample(n_best=3))
+    one = mm.predict(mm.language_modelling, model, records)
+    assert [len(found) for found in several.values()] == [3, 3]
+    assert {each.score for found in several.values() for each in found} == {found[0].score for found in one.values()}
+    assert job("char-lm", "--data", trained.data, "--layers", 9, "--out", tmp_path / "run").code == 2
 
 
 def test_an_export_answers_as_the_preset_does(job: Job, trained: Run, tmp_path: Path) -> None:
@@ -154,6 +173,9 @@ def test_words_have_vectors_and_one_table(job: Job, trained: Run, tmp_path: Path
     assert model.tie_output and model.codec.level == "prose" and "violets" in model.codec.vocabulary.id_of
     assert report["scores"]["perplexity"] < 2.5  # 6 choices for every 5 tokens: 6 ** (1 / 5) = 1.43
     assert report["scores"]["bits"] < report["scores"]["nats"] / math.log(2)  # of characters there are more
+    done = job("predict", "--preset", out / "preset", "--prompt", "violets are", "zebras are", "--length", 1)
+    assert done.out.startswith("violets are ") and "\nzebras are" in done.out
+    assert "does not know: ['zebras']" in done.err
 
 
 @pytest.mark.parametrize(

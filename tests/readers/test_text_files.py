@@ -30,11 +30,11 @@ def test_the_last_tenth_is_held_out(tmp_path: Path) -> None:
 @given(st.text(alphabet="aé한🙂\n\r ", min_size=120, max_size=300))
 def test_no_character_is_cut(tmp_path: Path, text: str) -> None:
     path = tmp_path / "text.txt"
-    path.write_bytes(text.encode())
+    path.write_bytes(text.encode() + b"x" * 120)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(text_files, "BLOCK", 7)
         records, _ = load_texts(path)
-    assert "".join(record.text for record in records) == text.replace("\r\n", "\n")
+    assert "".join(record.text for record in records) == text.replace("\r\n", "\n") + "x" * 120
     assert {record.split for record in records} == {"train", "valid"}
 
 
@@ -54,11 +54,24 @@ def test_files_may_name_their_split(tmp_path: Path) -> None:
     assert {record.split for record in load_texts(tmp_path, splits=["dev"])[0]} == {"valid"}
 
 
+def test_without_a_file_to_validate_on_the_ends_of_the_others_are_taken(tmp_path: Path) -> None:
+    """And a title that has such a word in it names no split."""
+    for name in ("train", "test", "the-test-of-time"):
+        (tmp_path / f"{name}.txt").write_text(f"{name} text\n" * 60, encoding="utf-8")
+    splits = {record.document: set() for record in load_texts(tmp_path)[0]}
+    for record in load_texts(tmp_path)[0]:
+        splits[record.document].add(record.split)
+    both = {"train", "valid"}
+    assert splits == {"train.txt": both, "test.txt": {"test"}, "the-test-of-time.txt": both}
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"", "text of 100 bytes or more. Received: 0 bytes"),
-        (b"a", "text of 100 bytes or more. Received: 1 bytes"),
+        (b"", "text of 100 characters or more. Received: 0, besides white space"),
+        (b"a", "text of 100 characters or more. Received: 1, besides white space"),
+        (b" \n" * 500, "text of 100 characters or more. Received: 0, besides white space"),
+        ("汉语文字".encode("gbk") * 40, "1: expected UTF-8 text. Received: the byte 0xba"),
         ("한국어 문장입니다.\n".encode("cp949") * 20, "1: expected UTF-8 text. Received: CP949. Convert it: iconv"),
         (b"good line\n" * 20 + b"bad \xff line\n" * 3, "21: expected UTF-8 text. Received: the byte 0xff"),
         (b"good line\n" * 20 + b"\x00", "21: expected text. Received: a zero byte"),

@@ -5,38 +5,39 @@ from __future__ import annotations
 import json as json_format
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Literal
 
+import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, run, tell
-from mmtoolkit.cli.model_options import CellName
+from mmtoolkit.cli.model_options import Compared
 from mmtoolkit.cli.options import Printing, Replacing, Seeded
-from mmtoolkit.cli.ranges import Count, Positive, at_least
+from mmtoolkit.cli.ranges import Count, Positive
 from mmtoolkit.files import write_json
 from mmtoolkit.startup import start_tensorflow
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Printing, Replacing, Seeded):
+class Options(Compared, Printing, Replacing, Seeded):
     """The options of `mmtoolkit cells`.
 
     Args:
         task: adding, the sum of two marked values among many; or copy, ten symbols repeated after many blanks.
-        cells: Cells that are compared; mmtoolkit.layers.cells has the equations of each.
-        length: Steps of a sequence, or blanks between the symbols and their recall.
         sizes: Numbers of training sequences.
-        seconds: Budget of each training.
-        units: Width of the state.
+        budget: Seconds of each training.
         out: JSON file for the results.
-        json: Print one JSON object and nothing else.
     """
 
     task: Literal["adding", "copy"] = "adding"
-    cells: tuple[CellName, ...] = ("rnn", "gru", "lstm")
-    length: Annotated[int, at_least(2)] = 200
+    length: Count = 200
     sizes: tuple[Count, ...] = (1000, 10_000)
-    seconds: Positive = 60.0
-    units: Count = 64
+    budget: Positive = 60.0
     out: Path | None = None
+
+    def check(self) -> None:
+        """Checks that there is a half of each sequence for either of the two values."""
+        super().check()
+        if self.length < 2:
+            raise mm.InputError(f"--length expects 2 or more. Received: {self.length}.")
 
 
 def main(options: Options) -> int:
@@ -47,9 +48,9 @@ def main(options: Options) -> int:
     """
     check_target("--out", options.out, ending=".json", overwrite=options.overwrite)
     start_tensorflow()
-    from mmtoolkit.training.cell_comparison import CHANCE, SCORES, Result, compare_cells, recommendation
+    from mmtoolkit.experiments.cell_comparison import CHANCE, SCORES, Result, compare_cells, recommendation
 
-    same = {"length": options.length, "sizes": options.sizes, "seconds": options.seconds, "units": options.units}
+    same = {"length": options.length, "sizes": options.sizes, "seconds": options.budget, "units": options.units}
     results: list[Result] = []
     if not options.json:
         print("\t".join(["cell", "sequences", SCORES[options.task], "interval", "seconds", "steps", "parameters"]))

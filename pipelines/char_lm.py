@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import keras_bar, print_report, progress_bar, run, tell
-from mmtoolkit.cli.model_options import EMBEDDINGS, CellName, check_embeddings
+from mmtoolkit.cli.model_options import EMBEDDINGS, Cells, check_embeddings
 from mmtoolkit.cli.options import Data, Fitting, Run, resolved
 from mmtoolkit.cli.ranges import Count, Positive, Share
 from mmtoolkit.run_folder import claimed
@@ -23,7 +23,7 @@ VALID_SHARE = 0.1  # of each text, which the reader cuts off
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Data, Fitting, Run):
+class Options(Data, Cells, Fitting, Run):
     """The options of `mmtoolkit char-lm`.
 
     Args:
@@ -31,9 +31,6 @@ class Options(Data, Fitting, Run):
             files are named train.txt, valid.txt and test.txt.
         level: Predict characters, or words, punctuation marks and line breaks.
         min_count: Tokens that occur less often are unknown.
-        cell: Recurrent cell; mmtoolkit.layers.cells has the equations of each.
-        layers: Number of stacked cells.
-        units: Width of the recurrent state.
         embedding_dim: Width of the token vectors.
         embeddings: Token vectors to start from: random, or with --level word cbow, skip-gram or a file of word vectors.
         freeze_embeddings: Keep the token vectors as they start.
@@ -46,9 +43,6 @@ class Options(Data, Fitting, Run):
 
     level: Literal["char", "word"] = "char"
     min_count: Count = 1
-    cell: CellName = "lstm"
-    layers: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 1
-    units: Count = 512
     embedding_dim: Count = 128
     embeddings: str = "random"
     freeze_embeddings: bool = False

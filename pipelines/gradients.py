@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
 from mmtoolkit.cli.command import check_target, run, tell
-from mmtoolkit.cli.model_options import CellName
+from mmtoolkit.cli.model_options import CellName, Compared
 from mmtoolkit.cli.options import Printing, Replacing, Seeded
 from mmtoolkit.cli.ranges import Count, Positive
 from mmtoolkit.files import write_atomically
@@ -25,13 +25,10 @@ ROWS = 16  # sequences that norms are means over
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Printing, Replacing, Seeded):
+class Options(Compared, Printing, Replacing, Seeded):
     """The options of `mmtoolkit gradients`.
 
     Args:
-        cells: Cells with new weights that are compared; mmtoolkit.layers.cells has the equations of each.
-        length: Steps of the sequences.
-        units: Width of the state.
         gain: Factor of the new recurrent weights, which are orthogonal. At 1.5 a plain network with relu explodes; at 1
             every plain one vanishes.
         keep_bias: Bias of the gate that keeps the state (the forget gate of an LSTM, 1 by default): gates carry the
@@ -42,12 +39,9 @@ class Options(Printing, Replacing, Seeded):
             the difference of the gradients, and the memory that they take.
         clip: Largest norm of the gradients in a short training of each cell, which is compared with one that has none.
         out: PNG file for the norms as curves.
-        json: Print one JSON object and nothing else.
     """
 
     cells: tuple[CellName, ...] = ("rnn_sigmoid", "rnn", "rnn_relu", "gru", "lstm")
-    length: Count = 100
-    units: Count = 64
     gain: Positive = 1.5
     keep_bias: float | None = None
     preset: str | None = None
@@ -73,7 +67,7 @@ def main(options: Options) -> int:
     """
     check_target("--out", options.out, ending=".png", overwrite=options.overwrite)
     start_tensorflow()
-    from mmtoolkit.monitoring.gradient_flow import clipped_losses, truncations
+    from mmtoolkit.experiments.gradient_flow import clipped_losses, truncations
 
     norms = of_preset(options) if options.preset else of_cells(options)
     same: dict[str, Any] = {"length": options.length, "units": options.units, "gain": options.gain}
@@ -100,7 +94,7 @@ def main(options: Options) -> int:
 
 def of_cells(options: Options) -> dict[str, NDArray[Any]]:
     """Computes the norms of each cell with new weights, on random inputs."""
-    from mmtoolkit.monitoring.gradient_flow import gradient_norms, random_encoder, random_inputs
+    from mmtoolkit.experiments.gradient_flow import gradient_norms, random_encoder, random_inputs
 
     vectors = random_inputs(options.length, rows=ROWS, seed=options.seed)
     new: dict[str, Any] = {"units": options.units, "gain": options.gain, "keep_bias": options.keep_bias}
@@ -112,7 +106,7 @@ def of_preset(options: Options) -> dict[str, NDArray[Any]]:
     """Computes the norms of a language model, on the first passages of a text."""
     import numpy as np
 
-    from mmtoolkit.monitoring.gradient_flow import gradient_norms
+    from mmtoolkit.experiments.gradient_flow import gradient_norms
 
     model = mm.load(options.preset or "")
     if mm.task_of(model) is not mm.language_modelling:

@@ -39,7 +39,7 @@ class Options(Weights, Searching, Printing, Replacing):
     Args:
         preset: Name of a shipped preset, or the path of one; by default flickr8k_lite where the weights of its encoder
             are installed (the extra lite), else flickr8k_lstm; with --question shapes_vqa.
-        images: Picture files, or folders of them.
+        images: Files of pictures, or folders of them; none with --prompt.
         question: Question about each picture, for a preset that answers questions.
         prompt: Texts to write on from, for a preset of char-lm; - reads one from stdin.
         length: Most characters or words that are written after a prompt; by default as many as the preset has.

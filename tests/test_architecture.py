@@ -38,7 +38,7 @@ LEAVES = {
 BELOW_MODELS = {"layers", "decoding", "losses", "text", "vision"}
 BELOW_TASKS = {
     *("models", "data", "presets", "readers", "metrics", "scenes", "pictures", "word_map", "html", "reports"),
-    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling"),
+    *("evaluation", "training", "monitoring", "serving", "doctor", "labelling", "experiments"),
     *BELOW_MODELS,
 }
 
@@ -82,6 +82,7 @@ ARROWS: dict[str, set[str]] = {
     "models": BELOW_MODELS | {"presets", "readers", "pictures"},
     "data": {"decoding", "readers", "text", "vision"},
     "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
+    "experiments": {"layers", "metrics"},
     "monitoring": {"pictures", "vision"},  # not training: what is monitored and who monitors stay apart
     "training": {"data", "evaluation", "models", "monitoring", "presets", "readers", "reports", "vision", "run_folder"},
     "serving": {"decoding", "evaluation", "html", "models", "scenes", "text", "vision"},

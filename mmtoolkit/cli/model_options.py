@@ -97,20 +97,44 @@ class Words(Group):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recurrent(Group):
-    """The recurrent part of a new model.
+class Cells(Group):
+    """The recurrent cells of a new model.
 
     Args:
         cell: Recurrent cell; mmtoolkit.layers.cells has the equations of each.
         layers: Number of stacked cells.
         units: Width of the recurrent state.
-        attention_units: Width of the vectors in which attention compares query and regions.
     """
 
     cell: CellName = "lstm"
     layers: Literal[1, 2, 3, 4, 5, 6, 7, 8] = 1
     units: Count = 512
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recurrent(Cells):
+    """The recurrent part of a new model with attention.
+
+    Args:
+        attention_units: Width of the vectors in which attention compares query and regions.
+    """
+
     attention_units: Count = 256
+
+
+@dataclass(frozen=True, kw_only=True)
+class Compared(Group):
+    """Cells with new weights that are compared.
+
+    Args:
+        cells: Cells with new weights that are compared; mmtoolkit.layers.cells has the equations of each.
+        length: Steps of the sequences.
+        units: Width of the state.
+    """
+
+    cells: tuple[CellName, ...] = ("rnn", "gru", "lstm")
+    length: Count = 100
+    units: Count = 64
 
 
 def check_embeddings(embeddings: str, names: Sequence[str]) -> None:

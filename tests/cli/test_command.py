@@ -395,7 +395,7 @@ def test_the_help_of_every_job_reads_well(name: str, capsys: pytest.CaptureFixtu
         entry.start(name, ["--help"])
     shown = " ".join(capsys.readouterr().out.split())
     assert left.value.code == 0 and "None" not in shown and "(default: )" not in shown
-    main = importlib.import_module(f"mmtoolkit.pipelines.{name}").main
+    main = importlib.import_module(f"mmtoolkit.pipelines.{name.replace('-', '_')}").main
     for argument in arguments.arguments_of(main):
         assert argument.help and argument.help in shown, argument
         assert f"{ranges.spelt(argument.name)} " in shown or argument.positional, argument

@@ -106,7 +106,7 @@ def classes() -> dict[type, str]:
     """The options of every job, and their groups, with the first job that has each."""
     found: dict[type, str] = {}
     for job in JOBS:
-        owner = options_class(importlib.import_module(f"mmtoolkit.pipelines.{job}").main)
+        owner = options_class(importlib.import_module(f"mmtoolkit.pipelines.{job.replace('-', '_')}").main)
         assert owner is not None, f"{job} takes no dataclass"
         found |= {base: job for base in owner.__mro__[:-1] if base not in found}
     return found

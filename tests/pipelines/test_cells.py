@@ -11,7 +11,7 @@ Job = Callable[..., Any]
 
 
 def test_cells_are_compared(job: Job, tmp_path: Path) -> None:
-    words = ("--cells", "rnn", "gru", "--length", 6, "--sizes", 64, "--seconds", 0.2, "--units", 4)
+    words = ("--cells", "rnn", "gru", "--length", 6, "--sizes", 64, "--budget", 0.2, "--units", 4)
     done = job("cells", *words, "--out", tmp_path / "cells.json")
     assert done.code == 0, done.err
     head, first, second, advice = done.out.splitlines()
@@ -25,6 +25,6 @@ def test_cells_are_compared(job: Job, tmp_path: Path) -> None:
 
 
 def test_what_is_no_task_is_said(job: Job) -> None:
-    for words, said in ((("--length", 1), "--length expects 2 or more"), (("--seconds", 0), "--seconds expects")):
+    for words, said in ((("--length", 1), "--length expects 2 or more"), (("--budget", 0), "--budget expects")):
         done = job("cells", *words)
         assert done.code == 2 and said in done.error

@@ -79,7 +79,7 @@ def test_a_stopped_training_ends_with_the_same_weights(
 ) -> None:
     """To the bit, with the state that is carried from window to window."""
     whole, out = tmp_path / "whole", tmp_path / "run"
-    words = ("--data", trained.data, *TINY, "--dropout", 0.2, "--epochs", 2, "--checkpoint-every", 7, "--deterministic")
+    words = ("--data", trained.data, *TINY, "--dropout", 0.2, "--epochs", 2, "--checkpoint-every", 7)
     assert job("char-lm", *words, "--out", whole).code == 0
 
     class Stopped(fitting.StopAtNaN):  # type: ignore[name-defined,misc]

@@ -80,7 +80,7 @@ def test_looking_ahead_needs_steps_and_averages(wrong: dict[str, Any]) -> None:
 class Model:
     """Remembers which epochs were saved."""
 
-    trainable_variables = ()
+    trainable_variables, decoding = (), mm.Greedy()
     optimizer = keras.optimizers.SGD()
 
     def __init__(self) -> None:
@@ -100,8 +100,11 @@ class Metric(CaptionMetric):
     def __init__(self, scores: list[dict[str, float]]) -> None:
         self.epochs = iter(scores)
 
-    def score(self, outputs: Any, references: Any) -> dict[str, float]:
+    def statistics(self, outputs: Any, references: Any) -> dict[str, tuple[float, ...]]:
         assert (outputs, references) == ({"1": "a cat"}, {"1": ("a dog", "the dog")})
+        return {"1": (1.0,)}
+
+    def scores(self, sums: Any) -> dict[str, float]:
         return next(self.epochs)
 
 
@@ -109,7 +112,9 @@ def validated(scores: list[dict[str, float]], monkeypatch: pytest.MonkeyPatch, *
     """Runs one epoch for each of the scores, until told to stop; the logs of each epoch come back."""
     task, given = Captioning(), set(options)
     monkeypatch.setattr(task, "metric", options.pop("metric", Metric)(scores), raising=False)
-    monkeypatch.setattr("mmtoolkit.training.validation.texts", lambda *given: {"1": "a cat"})
+    monkeypatch.setattr(
+        "mmtoolkit.training.validation.predict", lambda *given, **more: {"1": [mm.Caption("a cat", 0.0)]}
+    )
     losses = iter(options.pop("losses", ()))
     monkeypatch.setattr("mmtoolkit.training.validation.FEW", 2 if "losses" in given else 1)
     monkeypatch.setattr("mmtoolkit.training.validation.mean_loss", lambda *arguments: next(losses))

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from mmtoolkit.data.toy_sequences import adding, copying
-from mmtoolkit.training.cell_comparison import CHANCE, Result, compare_cells, recommendation
+from mmtoolkit.experiments.cell_comparison import CHANCE, Result, compare_cells, recommendation
+from mmtoolkit.experiments.toy_sequences import adding, copying
 
 
 def test_the_adding_problem_is_the_sum_of_two_marked_values() -> None:

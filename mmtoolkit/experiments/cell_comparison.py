@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import keras
 import numpy as np
 
-from mmtoolkit.data.toy_sequences import RECALLED, SYMBOLS, adding, copying
+from mmtoolkit.experiments.toy_sequences import RECALLED, SYMBOLS, adding, copying
 from mmtoolkit.layers import SequenceEncoder
 from mmtoolkit.metrics import Bootstrap
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from mmtoolkit.monitoring.gradient_flow import (
+from mmtoolkit.experiments.gradient_flow import (
     clipped_losses,
     gradient_norms,
     kernel_gradient,
@@ -71,7 +71,7 @@ def test_a_window_of_all_steps_is_the_full_gradient() -> None:
 
 
 def test_truncations_come_nearer_with_their_length(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mmtoolkit.monitoring.gradient_flow.memory_of", lambda *given: 1.0)
+    monkeypatch.setattr("mmtoolkit.experiments.gradient_flow.memory_of", lambda *given: 1.0)
     short, long, full = truncations("lstm", (2, 6, LENGTH), length=LENGTH, units=UNITS, gain=1.0)
     assert short.error > long.error > full.error == 0.0
     assert short.cosine < long.cosine < full.cosine == pytest.approx(1.0) and full.megabytes == 1.0

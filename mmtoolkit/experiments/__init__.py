@@ -1,0 +1,1 @@
+"""Experiments with recurrent cells: how far gradients reach, and what is remembered."""

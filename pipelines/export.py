@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json as json_format
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import mmtoolkit as mm
@@ -67,6 +67,8 @@ def exported(options: Options) -> int:
     model = mm.load(options.preset, encoder_weights=options.encoder_weights, warn=warn)
     task, beam = mm.task_of(model), values(options, Beam)
     given = any(value is not None for value in beam.values())
+    if task.takes == "text":
+        check_none(options)
     search = task.choose_search(model, None, beam) if given else None
     sample = mm.Sample(options.temperature, options.top_k, options.top_p)
     fixed = Fixed(options.precision, search, options.max_length, options.n_best, sample)
@@ -79,6 +81,17 @@ def exported(options: Options) -> int:
     rows = "\n".join(aligned(verdict.rows(folder)))
     print(json_format.dumps(verdict.as_json(folder), indent=1) if options.json else rows)
     return 0
+
+
+def check_none(options: Options) -> None:
+    """Checks that no search is asked for, where each row of a request has its own."""
+    searches = {*(field.name for field in fields(Beam)), "n_best", "temperature", "top_k", "top_p"}
+    named = [field.name for field in fields(Options) if field.name in searches]
+    if set_ones := [name for name in named if getattr(options, name) != getattr(Options, name)]:
+        raise mm.InputError(
+            f"--{set_ones[0].replace('_', '-')} is for presets that caption. Received: {options.preset}, whose rows "
+            "have a length, a temperature and a seed of their own; leave it out."
+        )
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ class Verdict:
         rows += [["requests", str(self.requests)]]
         if self.megabytes:
             rows += [["size", f"{self.megabytes:.1f} MB"], ["load", f"{self.load_seconds:.1f} s"]]
-        rows += [[name, f"{time:.0f} ms a picture"] for name, time in sorted(self.milliseconds.items())]
+        rows += [[name, f"{time:.0f} ms a row"] for name, time in sorted(self.milliseconds.items())]
         return rows + ([["of tensorflow-text", ", ".join(self.text_ops)]] if self.text_ops else [])
 
 

@@ -160,6 +160,9 @@ def test_jobs_for_pictures_say_so(job: Job, trained: Run, tmp_path: Path) -> Non
 def test_an_export_answers_as_the_preset_does(job: Job, trained: Run, tmp_path: Path) -> None:
     done = job("export", "--preset", trained.out / "preset", "--out", tmp_path / "served")
     assert done.code == 0 and "answers as the preset does" in done.out, done.err + done.out
+    for words in (("--beam", 5), ("--temperature", 2.0), ("--n-best", 4)):
+        refused = job("export", "--preset", trained.out / "preset", "--out", tmp_path / "more", *words)
+        assert refused.code == 2 and f"{words[0]} is for presets that caption. Received: " in refused.error
     done = job("verify", tmp_path / "served" / "1")
     assert done.code == 0 and "answers as the preset does" in done.out, done.err + done.out
 

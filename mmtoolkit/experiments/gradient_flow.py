@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import resource
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import keras
@@ -159,9 +160,18 @@ def peak_growth(cell: str, window: int, length: int, units: int) -> float:
     """Returns by how many MB the peak memory of this process grows by a gradient, after one over windows of one."""
     encoder, vectors = random_encoder(cell, units=units, gain=1.0, seed=0), random_inputs(length, rows=WIDE, seed=0)
     kernel_gradient(encoder, vectors, 1)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = peak()
     kernel_gradient(encoder, vectors, window)
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return peak() - before
+
+
+def peak() -> float:
+    """Returns the peak memory of this process in MB."""
+    status = Path("/proc/self/status")
+    if status.is_file():  # on Linux `getrusage` begins with the peak of the process that started this one
+        lines = status.read_text(encoding="ascii").splitlines()
+        return next(float(line.split()[1]) for line in lines if line.startswith("VmHWM")) / 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # macOS gives bytes
 
 
 def clipped_losses(

@@ -48,10 +48,18 @@ class CarriedState(keras.layers.Layer):
             for number, width in enumerate(self.widths)
         ]
 
-    @property
-    def rows(self) -> int:
-        """Returns the number of rows that it was built for."""
-        return int(self.parts[0].shape[0])
+    def check(self, rows: int | None) -> None:
+        """Checks that a number of rows, where it is known, is that which the state was built for.
+
+        Raises:
+            InputError: It is another.
+        """
+        held = self.parts[0].shape[0]
+        if rows not in (None, held):
+            raise InputError(
+                f"A state is carried for {held} rows. Received: a batch of {rows}; give every batch as many, or make a "
+                "new model."
+            )
 
     def call(self, reset: Any) -> tuple[Any, ...]:
         """Returns the state that was kept, zeros where a row is reset.
@@ -62,11 +70,7 @@ class CarriedState(keras.layers.Layer):
         Raises:
             InputError: There are more rows than it was built for.
         """
-        if reset.shape[0] not in (None, self.rows):
-            raise InputError(
-                f"A state is carried for {self.rows} rows. Received: a batch of {reset.shape[0]}; give every batch as "
-                "many, or make a new model."
-            )
+        self.check(reset.shape[0])
         kept = ops.expand_dims(ops.logical_not(reset), 1)  # [rows, 1]
         return tuple(part * ops.cast(kept, part.dtype) for part in self.parts)
 

@@ -107,11 +107,7 @@ class LanguageModel(Model):
         """Prepares a training whose batches have so many rows, for which the state is carried."""
         if not self.carried.built:
             self.carried.build((rows,))
-        elif rows != self.carried.rows:
-            raise InputError(
-                f"The state is carried for {self.carried.rows} rows. Received: {rows}; give every batch as many, "
-                "or make a new model."
-            )
+        self.carried.check(rows)
 
     def call(self, inputs: Mapping[str, Any], training: bool | None = None) -> Any:
         tokens = inputs["tokens"]

@@ -1,4 +1,4 @@
-"""Trains a captioner and a question-answerer on generated scenes and shows their outputs, in English and Korean."""
+"""Trains models of captions, answers and text on generated scenes and shows their outputs, in English and Korean."""
 
 from __future__ import annotations
 
@@ -28,6 +28,10 @@ CAPTIONS = {  # "a red circle above a red square" may repeat n-grams
     **{"min_count": 1, "dropout": 0.1, "word_dropout": 0.0, "memory_dropout": 0.0, "label_smoothing": 0.0},
     **{"attention_penalty": 0.0, "batch_size": 32, "beam": 3, "no_repeat_ngram": 0},
 }
+TEXT: dict[str, Any] = {
+    **{"units": 128, "embedding_dim": 32, "dropout": 0.0, "window": 32, "batch_size": 32, "precision": "float32"},
+    **{"learning_rate": 5e-3, "averaging": 0.9, "epochs": 2},
+}
 ANSWERS = {**SMALL, "hops": 2, "dropout": 0.0, "crop": 0.0, "batch_size": 64}  # not cropped: shapes are counted
 
 
@@ -49,7 +53,7 @@ class Options(Seeded):
 
 
 def main(options: Options) -> int:
-    """Trains a captioner and a question-answerer on generated scenes and shows their outputs, in English and Korean.
+    """Trains models of captions, answers and text on generated scenes and shows their outputs, in English and Korean.
 
     Needs no data and no network. The image encoder is the small CNN, or VGG19 if its weights are in the cache.
     """
@@ -67,13 +71,30 @@ def main(options: Options) -> int:
         fewer = max(1, epochs // 3)  # there are nine questions a picture
         answers = {"data": data / "questions.csv", "out": folder / "answers", "epochs": fewer, "patience": fewer}
         captions = {"data": data, "out": folder / "run", "epochs": epochs, "patience": epochs}
-        for job, settings in (("caption", CAPTIONS | captions), ("vqa", ANSWERS | answers)):
-            if code := train(job, settings | {"encoder": encoder, "seed": seed}):
+        text = TEXT | {"data": write_text(folder / "scenes.txt", data), "out": folder / "text"}
+        same = {"encoder": encoder}
+        jobs = {"caption": CAPTIONS | captions | same, "vqa": ANSWERS | answers | same, "char-lm": text}
+        for job, settings in jobs.items():
+            if code := train(job, settings | {"seed": seed}):
                 return code
         show(mm.captioning, folder / "run" / "preset", folder, "report", "attention", name, seed=seed)
         show(mm.question_answering, folder / "answers" / "preset", folder, "answers", "answers", name, seed=seed)
+        print(f"{name}: a line that a language model has written\n  {line_of(folder / 'text' / 'preset', seed=seed)}")
         print(f"{name}: {time.perf_counter() - started:.0f} s\n", flush=True)
     return 0
+
+
+def write_text(path: Path, data: Path) -> Path:
+    """Writes the captions of the scenes as a text, one a line, and returns its path."""
+    records, _ = mm.captioning.load(data)
+    path.write_text("".join(f"{caption}\n" for caption in mm.captioning.texts(records)["words"]), encoding="utf-8")
+    return path
+
+
+def line_of(preset: Path, *, seed: int) -> str:
+    """Generates the first line of a text."""
+    written = mm.load(preset).generate(decoding=mm.Sample(temperature=0.5, seed=seed))
+    return next(filter(None, written.splitlines()), "")
 
 
 def train(job: str, settings: dict[str, Any]) -> int:

@@ -82,7 +82,7 @@ ARROWS: dict[str, set[str]] = {
     "models": BELOW_MODELS | {"presets", "readers", "pictures"},
     "data": {"decoding", "readers", "text", "vision"},
     "evaluation": {"decoding", "metrics", "vision"},  # not reports: what is measured and how it is shown stay apart
-    "experiments": {"layers", "metrics"},
+    "experiments": {"layers", "metrics", "monitoring"},
     "monitoring": {"pictures", "vision"},  # not training: what is monitored and who monitors stay apart
     "training": {"data", "evaluation", "models", "monitoring", "presets", "readers", "reports", "vision", "run_folder"},
     "serving": {"decoding", "evaluation", "html", "models", "scenes", "text", "vision"},

@@ -209,12 +209,16 @@ class Fitting(Descent):
 
     Args:
         epochs: Passes over the training captions or questions.
+        max_minutes: Minutes after which training stops, validated once more; by default after the epochs.
         patience: Epochs without a better validation score before training stops.
+        train_share: Share of the training split that is trained on, from its start: what would more data bring?
         deterministic: Train the same weights at every run, to the bit, at some cost in time.
     """
 
     epochs: Count = 10
+    max_minutes: Positive | None = None
     patience: Whole = 5
+    train_share: Probability | None = None
     deterministic: bool = False
 
 

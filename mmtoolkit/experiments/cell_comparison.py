@@ -1,9 +1,9 @@
-"""Compares recurrent cells on tasks of memory, each with the same budget."""
+"""Compares recurrent cells, each with the same budget, and recommends one."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
 import keras
@@ -12,13 +12,30 @@ import numpy as np
 from mmtoolkit.experiments.toy_sequences import RECALLED, SYMBOLS, adding, copying
 from mmtoolkit.layers import SequenceEncoder
 from mmtoolkit.metrics import Bootstrap
+from mmtoolkit.monitoring import StopAfter
 
-ToyTask = Literal["adding", "copy"]
 TESTED, ROWS, RATE, CLIP = 1000, 32, 1e-3, 1.0  # test sequences; sequences a step; Adam's rate; clipping by norm
 MAKERS: dict[str, Callable[..., tuple[Any, Any]]] = {"adding": adding, "copy": copying}
-BETTER: dict[str, Literal["higher", "lower"]] = {"adding": "lower", "copy": "higher"}
-SCORES = {"adding": "mean squared error", "copy": "accuracy"}
-CHANCE = {"adding": 1 / 6, "copy": 100 / SYMBOLS}  # of the mean, and of a guess
+
+
+class Criterion(NamedTuple):
+    """What cells are compared by.
+
+    Args:
+        score: Name of the score.
+        better: Which of two values is better.
+        chance: The score of a model that has learnt nothing, where it is known.
+    """
+
+    score: str
+    better: Literal["higher", "lower"]
+    chance: float | None = None
+
+
+CRITERIA: Mapping[str, Criterion] = {
+    "adding": Criterion("mean squared error", "lower", 1 / 6),  # of the mean
+    "copy": Criterion("accuracy", "higher", 100 / SYMBOLS),  # of a guess
+}
 
 
 class Result(NamedTuple):
@@ -26,46 +43,25 @@ class Result(NamedTuple):
 
     Args:
         cell: Its name.
-        size: Number of training sequences.
-        score: Mean squared error (adding), or percentage of the symbols that are right (copy).
-        interval: Its 95 % bootstrap interval over the test sequences.
+        trained_on: What it was trained on, e.g. `"1,000 sequences"`.
+        score: The score on data that it was not trained on.
+        interval: The 95 % bootstrap interval of the score.
         seconds: Time of the training.
-        steps: Its steps.
+        epochs: Its passes over the training data.
         parameters: Number of the model's weights.
     """
 
     cell: str
-    size: int
+    trained_on: str
     score: float
     interval: tuple[float, float]
     seconds: float
-    steps: int
+    epochs: float
     parameters: int
 
 
-class Budget(keras.callbacks.Callback):
-    """Ends a training after so many seconds, not counting its first step, or after so many steps.
-
-    Args:
-        seconds: Most seconds; `None` for any.
-        steps: Most steps; `None` for any.
-    """
-
-    def __init__(self, seconds: float | None, steps: int | None) -> None:
-        super().__init__()
-        self.seconds, self.steps, self.done, self.started = seconds, steps, 0, 0.0
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        self.done += 1
-        if self.done == 1:  # which compiles the graph
-            self.started = time.perf_counter()
-        late = self.seconds is not None and time.perf_counter() - self.started >= self.seconds
-        if late or self.done == self.steps:
-            self.model.stop_training = True
-
-
 def compare_cells(
-    task: ToyTask,
+    task: str,
     cells: Sequence[str],
     *,
     length: int,
@@ -79,8 +75,8 @@ def compare_cells(
 
     Example:
         >>> (result,) = compare_cells("adding", ["gru"], length=6, sizes=[64], seconds=None, steps=3, units=8)
-        >>> result.steps, result.parameters, result.interval[0] < result.score < result.interval[1]
-        (3, 273, True)
+        >>> result.epochs, result.parameters, result.interval[0] < result.score < result.interval[1]
+        (1.5, 273, True)
 
     Args:
         task: `"adding"` or `"copy"`.
@@ -98,17 +94,19 @@ def compare_cells(
         for cell in cells:
             keras.utils.set_random_seed(seed)
             model = toy_model(task, cell, seen.shape[-1], units)
-            budget, started = Budget(seconds, steps), time.perf_counter()
+            budget, started = StopAfter(seconds, steps=steps), time.perf_counter()
+            batch = min(ROWS, size)
             while not model.stop_training:
-                model.fit(seen, wanted, batch_size=min(ROWS, size), epochs=1000, verbose=0, callbacks=[budget])
+                model.fit(seen, wanted, batch_size=batch, epochs=1000, verbose=0, callbacks=[budget])
             took = time.perf_counter() - started
             errors = errors_of(task, model.predict(inputs, batch_size=100, verbose=0), targets)
             (low, high) = Bootstrap()([(1.0, value) for value in errors], mean)["mean"]
             score = float(np.mean(errors))
-            yield Result(cell, size, score, (low, high), took, budget.done, model.count_params())
+            done = budget.done * batch / size
+            yield Result(cell, f"{size:,} sequences", score, (low, high), took, done, model.count_params())
 
 
-def toy_model(task: ToyTask, cell: str, features: int, units: int) -> keras.Model:
+def toy_model(task: str, cell: str, features: int, units: int) -> keras.Model:
     """Makes a cell with an output layer, compiled."""
     inputs = keras.Input((None, features))
     outputs, last = SequenceEncoder(units, cell=cell)(inputs)
@@ -121,7 +119,7 @@ def toy_model(task: ToyTask, cell: str, features: int, units: int) -> keras.Mode
     return model
 
 
-def errors_of(task: ToyTask, outputs: Any, targets: Any) -> list[float]:
+def errors_of(task: str, outputs: Any, targets: Any) -> list[float]:
     """Computes the squared error of each sequence, or the percentage of its symbols that are right."""
     if task == "adding":
         return [float(value) for value in np.square(outputs - targets)[:, 0]]
@@ -133,15 +131,16 @@ def mean(totals: Sequence[float]) -> dict[str, float]:
     return {"mean": totals[1] / totals[0]}
 
 
-def recommendation(task: ToyTask, results: Sequence[Result]) -> str:
-    """Says which cell to take for one number of sequences: the smallest of those that none is surely better than.
+def recommendation(criterion: Criterion, results: Sequence[Result]) -> str:
+    """Recommends a cell for some training data: the smallest of those that none is surely better than.
 
     Example:
-        >>> small, large = Result("rnn", 9, 50.0, (45, 55), 1, 1, 100), Result("lstm", 9, 90.0, (85, 95), 1, 1, 400)
-        >>> recommendation("copy", [small, large])
+        >>> small = Result("rnn", "9 sequences", 50.0, (45, 55), 1, 1, 100)
+        >>> large = Result("lstm", "9 sequences", 90.0, (85, 95), 1, 1, 400)
+        >>> recommendation(CRITERIA["copy"], [small, large])
         'with 9 sequences take lstm: accuracy 90 (85 to 95); surely worse: rnn'
     """
-    higher = BETTER[task] == "higher"
+    score, higher, chance = criterion.score, criterion.better == "higher", criterion.chance
     best = (max if higher else min)(results, key=lambda each: each.score)
 
     def is_worse(each: Result) -> bool:
@@ -149,11 +148,11 @@ def recommendation(task: ToyTask, results: Sequence[Result]) -> str:
 
     good = sorted((each for each in results if not is_worse(each)), key=lambda each: each.parameters)
     chosen, (low, high) = good[0], good[0].interval
-    learnt = (low > CHANCE[task]) if higher else (high < CHANCE[task])
+    learnt = chance is None or (low > chance if higher else high < chance)
     if not learnt:
-        return f"with {chosen.size} sequences none has learnt the task: {SCORES[task]} {chosen.score:.3g} is chance"
+        return f"with {chosen.trained_on} none has learnt the task: {score} {chosen.score:.3g} is chance"
     worse = ", ".join(each.cell for each in results if is_worse(each)) or "none"
     return (
-        f"with {chosen.size} sequences take {chosen.cell}: {SCORES[task]} {chosen.score:.3g} "
+        f"with {chosen.trained_on} take {chosen.cell}: {score} {chosen.score:.3g} "
         f"({low:.3g} to {high:.3g}); surely worse: {worse}"
     )

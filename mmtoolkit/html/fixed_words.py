@@ -14,6 +14,8 @@ KOREAN = {
     "Before and after": "미세 조정 전과 후",
     "Examples, from right to wrong": "예시: 맞은 것부터 틀린 것까지",
     "Learning curves": "학습 곡선",
+    "Samples of the training": "학습 중에 만든 것",
+    "after epoch {epoch}": "{epoch}에포크 뒤",
     "Settings and data": "설정과 데이터",
     "{count} settings": "설정 {count}개",
     "No scores: there is nothing to compare with.": "비교할 것이 없어 점수가 없습니다.",

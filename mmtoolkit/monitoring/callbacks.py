@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -63,6 +64,36 @@ class AfterBar(keras.callbacks.Callback):
 
     def on_train_end(self, logs: Any = None) -> None:
         self.on_epoch_begin(0)
+
+
+class StopAfter(keras.callbacks.Callback):
+    """Stops a training after so many seconds, not counting its first step, or after so many steps.
+
+    The first step compiles the graph. The epoch that is stopped is still validated.
+
+    Example:
+        >>> line, limit = keras.Sequential([keras.layers.Dense(1)]), StopAfter(steps=3)
+        >>> line.compile("sgd", loss="mse")
+        >>> history = line.fit(np.ones((8, 1)), np.ones((8, 1)), batch_size=1, callbacks=[limit])
+        >>> limit.done
+        3
+
+    Args:
+        seconds: Most seconds; `None` for any.
+        steps: Most steps; `None` for any.
+    """
+
+    def __init__(self, seconds: float | None = None, *, steps: int | None = None) -> None:
+        super().__init__()
+        self.seconds, self.steps, self.done, self.started = seconds, steps, 0, 0.0
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        self.done += 1
+        if self.done == 1:
+            self.started = time.perf_counter()
+        late = self.seconds is not None and time.perf_counter() - self.started >= self.seconds
+        if late or self.done == self.steps:
+            self.model.stop_training = True
 
 
 class StopAtNaN(keras.callbacks.Callback):

@@ -82,6 +82,20 @@ class Samples:
         self.events.picture("samples/attention", sheet, step=epoch)
 
 
+def written_samples(folder: Path, most: int = 12) -> dict[str, str]:
+    """Reads the samples that a training has written: the text after each epoch, of many after some of them.
+
+    Example:
+        >>> Path("epoch-01.txt").write_text("a red circle\\n")
+        13
+        >>> written_samples(Path("."))
+        {'1': 'a red circle'}
+    """
+    files = sorted(folder.glob("epoch-*.txt"), key=lambda file: int(file.stem.rpartition("-")[2]))
+    shown = dict.fromkeys([*spread(files, most - 1), *files[-1:]])
+    return {str(int(file.stem.rpartition("-")[2])): file.read_text(encoding="utf-8").rstrip("\n") for file in shown}
+
+
 def spread(records: Sequence[RecordT], count: int) -> list[RecordT]:
     """Returns at most `count` records, evenly spaced.
 

@@ -43,6 +43,7 @@ def report_page(
         ("Examples, from right to wrong", graded),
         *((part.title, part_html(part, words)) for part in task.sections(report)),
         ("Learning curves", learning(task, report.get("history", {}), words)),
+        ("Samples of the training", samples(report.get("samples", {}), words)),
         ("Settings and data", settings(report, words)),
     ]
     named = [(words(name), content) for name, content in parts]
@@ -175,6 +176,15 @@ def learning(task: Task[Any], history: Mapping[str, Any], words: Words) -> str:
         return "".join(parts)
     lower = {name for name in history if "loss" in name or task.metric.better(name.removeprefix("val_")) == "lower"}
     return curves(history, lower=lower, words=words) if history else ""
+
+
+def samples(texts: Mapping[str, str], words: Words) -> str:
+    """Renders what the model has written after each epoch, folded."""
+    name = "after epoch {epoch}"
+    return "".join(
+        f"<details><summary>{escape(words(name, epoch=epoch))}</summary><pre>{escape(text)}</pre></details>"
+        for epoch, text in texts.items()
+    )
 
 
 def settings(report: Report, words: Words) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from mmtoolkit.evaluation import drawn, images_of
 from mmtoolkit.evaluation.environment import versions
-from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAtNaN
+from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAfter, StopAtNaN
 from mmtoolkit.monitoring.callbacks import Tell
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest
@@ -133,7 +133,9 @@ def fit(
     checkpoints = Checkpoints(
         checkpoint_in(out), steps=steps, settings=lasting, validation=validation, every=recipe.checkpoint_every
     )
-    watched = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
+    watched: list[Any] = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
+    if recipe.max_minutes:
+        watched.append(StopAfter(60 * recipe.max_minutes))
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
     events.close()
     return Trained(

@@ -18,6 +18,7 @@ from mmtoolkit.data.image_sources import readable
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import evaluate, images_of, out_of_distribution
 from mmtoolkit.files import write_json
+from mmtoolkit.monitoring.samples import written_samples
 from mmtoolkit.presets import CARD, read_json
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
 from mmtoolkit.records import digest
@@ -141,6 +142,7 @@ def train(
     settings |= {name: getattr(vision, name) for name in ("encoder", "precision") if name in settings}
     blueprint.settle(settings, vision)
     card = card_of(splits, options, settings, command=command, valid_share=valid_share)
+    splits = splits.shortened(settings.get("train_share"))
     setup = vision if blueprint.images else None
     source, splits, faults = prepare(splits, faults, vision=setup, settings=settings, options=options, screen=screen)
     prepared = time.perf_counter()
@@ -165,7 +167,7 @@ def train(
         report = evaluated(task, trained, splits, options.seed)
     report |= {"epoch": trained.epoch, **best, "history": history, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    report |= data_digests(splits, source)
+    report |= {"samples": written_samples(out / "samples")} | data_digests(splits, source)
     shown: dict[str, Any] = {
         "model": trained.model,
         "records": splits.valid,
@@ -261,6 +263,7 @@ def check_finished(
     if "valid_sha256" not in report or report["left_out"]:
         return
     splits, _ = load_splits(task, options, valid_share=valid_share)
+    splits = splits.shortened(report["options"].get("train_share"))
     now = {**data_digests(splits, None, images="pictures_sha256" in report), **(others or {})}
     if differing := [name for name, value in now.items() if name in report and report[name] != value]:
         raise InputError(

@@ -29,6 +29,7 @@ class Recipe:
         clip: Largest global norm of the gradient.
         patience: Epochs without a better validation score before training stops.
         mirror: Whether half of the pictures are mirrored while training (`MirroredHalf`).
+        max_minutes: Minutes after which training stops, validated once more; `None` trains all epochs.
         checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after the epochs only.
         seed: Random seed of the order.
     """
@@ -42,6 +43,7 @@ class Recipe:
     clip: float = 5.0
     patience: int = 5
     mirror: bool = False
+    max_minutes: float | None = None
     checkpoint_every: int = 200
     seed: int = 0
 

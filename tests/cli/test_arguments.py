@@ -52,9 +52,15 @@ def test_the_fields_of_a_dataclass_are_options() -> None:
 
     given = {argument.name: argument for argument in arguments_of(main)}
     assert list(given)[:4] == ["images", "data", "dropout", "hops"]  # what must be given, its own, then its bases'
-    assert list(given)[4:] == ["on_error", "exclude", "epochs", "patience", "deterministic"] + [
-        *("batch_size", "learning_rate", "averaging", "label_smoothing")
-    ]
+    assert list(given)[4:] == [
+        "on_error",
+        "exclude",
+        "epochs",
+        "max_minutes",
+        "patience",
+        "train_share",
+        "deterministic",
+    ] + [*("batch_size", "learning_rate", "averaging", "label_smoothing")]
     assert given["images"] == Argument("images", list[Path], MISSING, "Pictures.", positional=True)
     assert given["data"] == Argument("data", Path, MISSING, "A folder of recordings.")
     assert given["epochs"] == Argument("epochs", int, 20, "Passes over the training captions or questions.")

@@ -58,6 +58,13 @@ def test_it_says_what_the_report_says() -> None:
     assert "options seed 7" in text and "Before and after" not in text and "Kinds of questions" not in text
 
 
+def test_samples_of_the_training_are_folded_by_epoch() -> None:
+    shown = report_page(captioning, {**REPORT, "samples": {"1": "a <a>", "12": "a dog\nruns"}}, "dev", views_of={})
+    folded = re.findall(r"<details><summary>([^<]*)</summary><pre>(.*?)</pre></details>", shown, re.S)
+    assert folded == [("after epoch 1", "a &lt;a&gt;"), ("after epoch 12", "a dog\nruns")]
+    assert "Samples of the training" not in report_page(captioning, REPORT, "dev", views_of={})
+
+
 def test_a_word_has_its_map() -> None:
     """A byte a region: the strongest is 255, others in proportion."""
     grid = np.array([[0.5, 0.25], [0.25, 0.0]], np.float32)

@@ -84,6 +84,8 @@ def main(options: Options) -> int:
     """
     if options.prompt:
         return write_on(options)
+    if not options.images:
+        raise mm.InputError("expected pictures, folders of them, or --prompt with a text. Received: none; name some.")
     out, attention, overwrite = options.out, options.attention, options.overwrite
     check_target("--out", out, ending=".csv", overwrite=overwrite)
     paths, failed = pictures_in(options.images)
@@ -176,9 +178,7 @@ def pictures_in(images: Sequence[Path]) -> tuple[list[Path], list[dict[str, Any]
             tell(shown(f"error: {error}"))
             failed.append({"image": str(image), "error": str(error)})
     if not paths:
-        raise mm.InputError(
-            f"expected pictures or folders of them. Received: {len(images)} paths without any. Name others."
-        )
+        raise mm.InputError(f"expected pictures or folders of them. Received: {len(images)} paths without any.")
     return paths, failed
 
 

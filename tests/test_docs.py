@@ -119,7 +119,7 @@ def test_a_page_leads_to_pages_of_its_site_and_language(page: Path) -> None:
     other = ROOT / (str(page).replace(".ko.md", ".md") if page.name.endswith(".ko.md") else page.with_suffix(".ko.md"))
     for link in links(ROOT / page):
         assert link.is_relative_to(ROOT / "docs"), "a link out of docs/ leads nowhere on the site"
-        translated = page.name.endswith(".ko.md") and link.with_suffix(".ko.md").exists()
+        translated = page.name.endswith(".ko.md") and link.suffix == ".md" and link.with_suffix(".ko.md").exists()
         assert link == other or not translated, f"{link.name} is there in Korean"
 
 

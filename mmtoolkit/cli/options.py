@@ -191,10 +191,10 @@ class Descent(Group):
     """The optimization of a training.
 
     Args:
-        batch_size: Captions or questions per step.
+        batch_size: Examples per step.
         learning_rate: Peak learning rate of Adam.
         averaging: Decay of the moving average of the weights at each step; 0 switches averaging off.
-        label_smoothing: Probability moved from the right word or answer to all.
+        label_smoothing: Probability moved from the right class to all classes.
     """
 
     batch_size: Count = 64
@@ -208,7 +208,7 @@ class Fitting(Descent):
     """The training of a new model.
 
     Args:
-        epochs: Passes over the training captions or questions.
+        epochs: Passes over the training split.
         max_minutes: Minutes after which training stops, validated once more; by default after the epochs.
         patience: Epochs without a better validation score before training stops.
         train_share: Share of the training split that is trained on, from its start: what would more data bring?

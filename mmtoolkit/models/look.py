@@ -26,7 +26,7 @@ class Look:
 
     Example:
         >>> look = captioner.look("a.jpg")
-        >>> look.text, look.attention.shape      # ten words, and the end
+        >>> look.text, look.attention.shape      # eleven words
         ('a purple triangle is to the left of a red square', (11, 8, 8))
         >>> look.save("attention.png")
 

@@ -89,9 +89,10 @@ class StopAfter(keras.callbacks.Callback):
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         self.done += 1
+        now = time.perf_counter()
         if self.done == 1:
-            self.started = time.perf_counter()
-        late = self.seconds is not None and time.perf_counter() - self.started >= self.seconds
+            self.started = now
+        late = self.seconds is not None and self.done > 1 and now - self.started >= self.seconds
         if late or self.done == self.steps:
             self.model.stop_training = True
 

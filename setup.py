@@ -46,6 +46,8 @@ setup(
             "pytest>=8",
             "pytest-xdist>=3.5",
             "hypothesis>=6",
+            "nbclient>=0.10",
+            "ipykernel>=6.29",
             "ruff>=0.8",
             "mypy>=1.13",
             "types-PyYAML",

@@ -71,7 +71,7 @@ def main(options: Options) -> int:
 
     norms = of_preset(options) if options.preset else of_cells(options)
     same: dict[str, Any] = {"length": options.length, "units": options.units, "gain": options.gain}
-    same["seed"] = options.seed
+    same |= {"keep_bias": options.keep_bias, "seed": options.seed}
     found: dict[str, Any] = {"norms": {name: curve.tolist() for name, curve in norms.items()}}
     if options.windows:
         found["truncated"] = {

@@ -124,7 +124,15 @@ def kernel_gradient(encoder: SequenceEncoder, vectors: Any, window: int) -> NDAr
 
 
 def truncations(
-    cell: str, windows: Sequence[int], *, length: int, units: int, gain: float, rows: int = 16, seed: int = 0
+    cell: str,
+    windows: Sequence[int],
+    *,
+    length: int,
+    units: int,
+    gain: float,
+    keep_bias: float | None = None,
+    rows: int = 16,
+    seed: int = 0,
 ) -> list[Truncation]:
     """Compares truncated backpropagation through time with the full one, in its gradient and in its memory.
 
@@ -134,11 +142,12 @@ def truncations(
         length: Steps of the sequences.
         units: Width of the state.
         gain: Factor of the recurrent weights.
+        keep_bias: As of `random_encoder`.
         rows: Number of sequences.
         seed: Random seed.
     """
     encoder, vectors = (
-        random_encoder(cell, units=units, gain=gain, seed=seed),
+        random_encoder(cell, units=units, gain=gain, seed=seed, keep_bias=keep_bias),
         random_inputs(length, rows=rows, seed=seed),
     )
     full, found = kernel_gradient(encoder, vectors, length), []
@@ -181,6 +190,7 @@ def clipped_losses(
     length: int,
     units: int,
     gain: float,
+    keep_bias: float | None = None,
     steps: int = 20,
     rows: int = 16,
     seed: int = 0,
@@ -193,6 +203,7 @@ def clipped_losses(
         length: Steps of the sequences.
         units: Width of the state.
         gain: Factor of the recurrent weights.
+        keep_bias: As of `random_encoder`.
         steps: Steps of the descent, at the rate 0.01.
         rows: Number of sequences.
         seed: Random seed.
@@ -200,7 +211,7 @@ def clipped_losses(
     Source: Pascanu, Mikolov & Bengio 2013, algorithm 1.
     """
     encoder, vectors = (
-        random_encoder(cell, units=units, gain=gain, seed=seed),
+        random_encoder(cell, units=units, gain=gain, seed=seed, keep_bias=keep_bias),
         random_inputs(length, rows=rows, seed=seed),
     )
     targets = tf.random.stateless_normal((rows, units), (2, 0))

@@ -61,6 +61,7 @@ class SequenceEncoder(keras.layers.Layer):
         super().__init__(**kwargs)
         check_depth("encoder", layers)
         self.units, self.cell_name, self.layers = units, cell_name(cell), layers
+        self.supports_masking = True  # and passes on the mask of its input with the outputs at all steps
         self.bidirectional, self.dropout = bidirectional, dropout
         directions = ("forward", "backward") if bidirectional else ("forward",)
         same = {"dtype": self.dtype_policy}

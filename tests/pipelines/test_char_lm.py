@@ -56,6 +56,8 @@ def test_it_learns_the_grammar_and_reports_it(trained: Run) -> None:
     """A line has log 6 nats of choice, over about 17 characters."""
     assert trained.done.code == 0, trained.done.err
     report, text = report_of(trained.out), trained.data.read_text(encoding="utf-8")
+    assert sorted(map(int, report["samples"])) == list(range(1, 7)) and "generated: " in report["samples"]["6"]
+    assert "after epoch 6" in (trained.out / "report.html").read_text(encoding="utf-8")
     least = math.log(6) * text.count("\n") / len(text)
     assert least * 0.95 < report["scores"]["nats"] < 2.5 * least
     assert report["scores"]["bits"] == pytest.approx(report["scores"]["nats"] / math.log(2))

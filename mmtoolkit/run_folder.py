@@ -25,14 +25,25 @@ RUN = (*REPORTS, "config.yaml", QUARANTINE, CHECKPOINT, "logs/events.*", "sample
 NEW, DONE, MOVING = ".new", ".done", ".moving"  # where a run is that replaces another one, and how far its move is
 OPTIONAL = {  # options that are off by default, and what each needs where it is on
     **dict.fromkeys(
-        ("train_share", "rerank", "mirror", "crop", "consistency", "scheduled_sampling", "teachers", "region_units"), ()
+        (
+            "max_minutes",
+            "train_share",
+            "rerank",
+            "mirror",
+            "crop",
+            "consistency",
+            "scheduled_sampling",
+            "teachers",
+            "region_units",
+        ),
+        (),
     ),
     "reward": ("reward_epochs", "reward_rate"),
     "texts": ("text_epochs",),
     "encoder_epochs": ("encoder_rate",),
 }
 PLACES = {"out", "data", "exclude", "features", "encoder_weights"}  # what is in them is compared, not where it is
-PASSING = {*PLACES, "on_error", "max_minutes", "checkpoint_every", "deterministic", "no_twin"}
+PASSING = {*PLACES, "on_error", "checkpoint_every", "deterministic", "no_twin"}
 
 
 @contextlib.contextmanager

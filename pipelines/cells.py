@@ -3,34 +3,41 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json as json_format
+import math
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import mmtoolkit as mm
 from mmtoolkit import tasks
-from mmtoolkit.cli.command import check_target, run, tell
+from mmtoolkit.cli.command import call, check_target, run, tell
+from mmtoolkit.cli.config import read_config
 from mmtoolkit.cli.model_options import Compared
-from mmtoolkit.cli.options import Printing, Replacing, Seeded
-from mmtoolkit.cli.ranges import Count, Positive, Probability
+from mmtoolkit.cli.options import Printing, Replacing
+from mmtoolkit.cli.ranges import Count, Positive, Probability, Seed
 from mmtoolkit.errors import did_you_mean
 from mmtoolkit.files import write_json
 from mmtoolkit.startup import start_tensorflow
+from mmtoolkit.task import Task
 
 if TYPE_CHECKING:
     from mmtoolkit.experiments.cell_comparison import Criterion, Result
 
 TOYS = ("adding", "copy")
-ENDLESS = "1000000"  # epochs and patience: the budget ends a training
 HEAD = ("cell", "trained on", "interval", "seconds", "epochs", "parameters")
+# Of each training of a job: the budget ends it, so that there is no schedule of the rate and no average over it.
+FIXED = {"epochs": 1_000_000, "patience": 1_000_000, "averaging": 0}
+SET = ("data", "out", "cell", "units", "seed", "max_minutes", "train_share", *FIXED)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options(Compared, Printing, Replacing, Seeded):
+class Options(Compared, Printing, Replacing):
     """The options of `mmtoolkit cells`.
 
     Args:
@@ -41,7 +48,9 @@ class Options(Compared, Printing, Replacing, Seeded):
         sizes: Numbers of training sequences of adding and copy.
         shares: Shares of the training split of --data.
         budget: Seconds of each training.
-        runs: Folder in which the runs of a job are kept, with their reports and presets.
+        seeds: Random seeds; each cell is trained with each.
+        runs: Folder in which the runs of a job are kept, with their reports and presets. The same command with it goes
+            on where one was interrupted.
         out: JSON file for the results.
     """
 
@@ -52,6 +61,7 @@ class Options(Compared, Printing, Replacing, Seeded):
     sizes: tuple[Count, ...] = (1000, 10_000)
     shares: tuple[Probability, ...] = (0.1, 1.0)
     budget: Positive = 60.0
+    seeds: tuple[Seed, ...] = (0,)
     runs: Path | None = None
     out: Path | None = None
 
@@ -68,102 +78,126 @@ class Options(Compared, Printing, Replacing, Seeded):
         if len(jobs) > 1 or bool(jobs) != (self.data is not None):
             received = f"--task {' '.join(self.task)} {'without' if self.data is None else 'with'} --data"
             raise mm.InputError(f"--task expects at most one job, which trains on --data. Received: {received}.")
+        if not jobs and (self.settings or self.runs):
+            raise mm.InputError("--settings and --runs are for a job. Received: --task without one; leave them out.")
+        named = read_config(self.settings, "--settings") if self.settings else {}
+        if both := sorted(named.keys() & {*SET}):
+            raise mm.InputError(f"{self.settings}: {both[0]} is the same for all cells or set here; leave it out.")
 
 
 def main(options: Options) -> int:
     """Compares recurrent cells, each with the same budget, and recommends one.
 
-    Prints a line of a table for each training, and for each amount of training data the recommendation that follows
-    from the intervals: the smallest cell of those that none is surely better than. A job trains with its own options,
-    at a learning rate that does not decay, and is scored on its validation split.
+    Prints a line of a table for each cell, and for each amount of training data the recommendation that follows from
+    the intervals: the smallest cell of those that no other is better than, intervals apart. A job trains with its own
+    options, at a learning rate that does not decay, and is scored on its validation split.
     """
     check_target("--out", options.out, ending=".json", overwrite=options.overwrite)
     start_tensorflow()
-    found = [compared(task, options) for task in options.task]
+    found: dict[str, Any] = {"seeds": options.seeds, "comparisons": []}
+
+    def keep() -> None:
+        if options.out:
+            write_json(options.out, found)
+
+    for task in options.task:
+        found["comparisons"].append({"task": task})
+        compare(task, options, found["comparisons"][-1], keep)
     if options.out:
-        write_json(options.out, found)
         tell(f"results: {options.out}")
     if options.json:
         print(json_format.dumps(found, indent=1))
     return 0
 
 
-def compared(task: str, options: Options) -> dict[str, Any]:
-    """Compares the cells on one task, printing its table as it grows; returns the figures."""
+def compare(task: str, options: Options, found: dict[str, Any], keep: Callable[[], None]) -> None:
+    """Compares the cells on one task, printing its table as it grows, and adds the figures to those found."""
     from mmtoolkit.experiments.cell_comparison import CRITERIA, compare_cells, recommendation
 
     criterion: Criterion
     results: Iterable[Result]
-    same: Any = {"length": options.length, "sizes": options.sizes, "units": options.units, "seed": options.seed}
+    same: Any = {"length": options.length, "sizes": options.sizes, "units": options.units, "seeds": options.seeds}
     if task in TOYS:
         criterion, results = CRITERIA[task], compare_cells(task, options.cells, seconds=options.budget, **same)
+        found["length"] = options.length
     else:
-        criterion, results = criterion_of(task), trained(task, options)
-    say = tell if options.json else print
-    say("\t".join([HEAD[0], HEAD[1], criterion.score, *HEAD[2:]]))
-    every: dict[str, list[Result]] = {}
+        (own,) = (each for each in tasks.TASKS if each.command == task)
+        criterion, results = criterion_of(own), trained(own, options)
+        found["data"] = str(options.data)
+    found |= {**criterion._asdict(), "results": [], "recommendations": []}
+    show: Callable[[str], None] = tell if options.json else partial(print, flush=True)
+    show("\t".join([HEAD[0], HEAD[1], criterion.score, *HEAD[2:]]))
+    groups: dict[str, list[Result]] = {}
     for each in results:
-        every.setdefault(each.trained_on, []).append(each)
+        groups.setdefault(each.trained_on, []).append(each)
         low, high = each.interval
-        cut = [each.cell, each.trained_on, f"{each.score:.4g}", f"{low:.4g} to {high:.4g}"]
-        say("\t".join([*cut, f"{each.seconds:.0f}", f"{each.epochs:.3g}", f"{each.parameters}"]))
-    advice = [recommendation(criterion, some) for some in every.values()]
-    say("\n".join(advice))
-    about = {"task": task, "seed": options.seed, **criterion._asdict()}
-    of_data = {"data": str(options.data)} if task not in TOYS else {"length": options.length}
-    rows = [each._asdict() for some in every.values() for each in some]
-    return {**about, **of_data, "results": rows, "recommendations": advice}
+        row = [each.cell, each.trained_on, f"{each.score:.4g}", f"{low:.4g} to {high:.4g}"]
+        show("\t".join([*row, f"{each.seconds:.0f}", f"{each.epochs:.3g}", f"{each.parameters}"]))
+        unknown = {} if math.isfinite(each.score) else {"score": None, "interval": None}  # JSON has no NaN
+        found["results"].append({**each._asdict(), **unknown})
+        keep()
+    found["recommendations"] = [recommendation(criterion, group) for group in groups.values()]
+    keep()
+    show("\n".join(found["recommendations"]))
 
 
-def criterion_of(job: str) -> Criterion:
-    """Returns the score that decides in a job."""
+def criterion_of(task: Task[Any]) -> Criterion:
+    """Returns the score that decides in a task."""
     from mmtoolkit.experiments.cell_comparison import Criterion
 
-    (metric,) = (task.metric for task in tasks.TASKS if task.command == job)
-    return Criterion(metric.names[0], metric.better(metric.names[0]))
+    name = task.metric.names[0]
+    return Criterion(name, task.metric.better(name))
 
 
-def result_of(report: dict[str, Any], cell: str, share: float, parameters: int) -> Result:
-    """Reads what a cell has reached out of the report of its training."""
+def trained(task: Task[Any], options: Options) -> Iterator[Result]:
+    """Trains a job with each cell on each share of the data, and yields what it has reached."""
     from mmtoolkit.experiments.cell_comparison import Result
 
-    score = next(iter(report["scores"]))
-    epochs = len(report["history"]["loss"])
-    low, high = report["intervals"][score]
-    trained_on = f"{100 * share:g} % of the training split"
-    return Result(
-        cell, trained_on, report["scores"][score], (low, high), report["seconds"]["total"], epochs, parameters
-    )
-
-
-def trained(job: str, options: Options) -> Iterator[Result]:
-    """Trains a job with each cell on each share of the data, and yields what it has reached.
-
-    Raises:
-        InputError: A training has ended with an error.
-    """
-    from mmtoolkit.pipelines.__main__ import start
-
-    fixed: dict[str, Any] = {
-        "data": options.data,
-        "units": options.units,
-        "seed": options.seed,
-        "max-minutes": options.budget / 60,
-    }
-    fixed |= {"epochs": ENDLESS, "patience": ENDLESS} | ({"config": options.settings} if options.settings else {})
     with contextlib.ExitStack() as stack:
         folder = options.runs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
         for share in options.shares:
             for cell in options.cells:
-                out = folder / f"{cell}-{100 * share:g}"
-                own = {"out": out, "cell": cell} | ({"train-share": share} if share < 1 else {})
-                words = [f"--{name}={value}" for name, value in {**fixed, **own}.items()]
-                with contextlib.redirect_stdout(sys.stderr):
-                    code = start(job, [*words, *["--overwrite"] * options.overwrite])
-                if code:
-                    raise mm.InputError(f"mmtoolkit {job} expects what trains. Received: an error with --cell {cell}.")
-                report = json_format.loads((out / "report.json").read_text(encoding="utf-8"))
-                yield result_of(report, cell, share, mm.load(out / "preset").count_params())
+                names = {seed: folder / f"{cell}-{100 * share:g}-{seed}" for seed in options.seeds}
+                yield Result.over_seeds([one_run(task, options, cell, share, *each) for each in names.items()])
+
+
+def one_run(task: Task[Any], options: Options, cell: str, share: float, seed: int, out: Path) -> Result:
+    """Runs the job as a person would type it; one that diverges has the score NaN."""
+    from mmtoolkit.experiments.cell_comparison import Result
+
+    main = importlib.import_module(f"mmtoolkit.pipelines.{task.command.replace('-', '_')}").main
+    given: dict[str, Any] = {
+        "data": options.data,
+        "out": out,
+        "cell": cell,
+        "units": options.units,
+        "seed": seed,
+        **FIXED,
+    }
+    given |= {"max-minutes": options.budget / 60} | ({"train-share": share} if share < 1 else {})
+    given |= {"config": options.settings} if options.settings else {}
+    words = [f"--{name}={value}" for name, value in given.items()]
+    words += ["--no-twin"] if task.companions else []
+    words.append("--overwrite" if options.overwrite else "--resume")
+    trained_on, lost = f"{100 * share:g} % of the training split", float("nan")
+    try:
+        with contextlib.redirect_stdout(sys.stderr):
+            call(main, words, f"mmtoolkit {task.command}")
+    except FloatingPointError as error:
+        tell(f"{cell}: {error}")
+        return Result(cell, trained_on, lost, (lost, lost), 0.0, 0.0, 0)
+    report = json_format.loads((out / "report.json").read_text(encoding="utf-8"))
+    name = task.metric.names[0]
+    low, high = report["intervals"][name]
+    parameters = mm.load(out / "preset").count_params()
+    epochs = epochs_of(report["history"])
+    return Result(cell, trained_on, report["scores"][name], (low, high), report["seconds"]["total"], epochs, parameters)
+
+
+def epochs_of(history: Mapping[str, Any]) -> int:
+    """Counts the epochs of a training, of all its stages; the one that the budget ended counts too."""
+    losses: Sequence[float] | None = history.get("loss")
+    return sum(map(epochs_of, history.values())) if losses is None else len(losses)
 
 
 if __name__ == "__main__":

@@ -20,16 +20,16 @@ class Options(Printing):
         sequences: N, sequences side by side.
         time: T, steps of each sequence.
         vocabulary: V, different tokens.
-        width: D, width of a token's vector.
-        state: H, width of the state.
+        embedding_dim: D, width of a token's vector.
+        units: H, width of the state.
         cell: Recurrent cell: a gate more, an H more.
     """
 
     sequences: Count = 5
     time: Count = 4
     vocabulary: Count = 10
-    width: Count = 3
-    state: Count = 6
+    embedding_dim: Count = 3
+    units: Count = 6
     cell: CellName = "rnn"
 
 
@@ -45,15 +45,19 @@ def main(options: Options) -> int:
         sequences=options.sequences,
         time=options.time,
         vocabulary=options.vocabulary,
-        features=options.width,
-        units=options.state,
+        features=options.embedding_dim,
+        units=options.units,
         cell=options.cell,
     )
     rows = [
         [each.symbol, each.meaning, " x ".join(each.letters) or "one", " x ".join(map(str, each.shape)) or "1"]
         for each in walk
     ]
-    print(json_format.dumps([each._asdict() for each in walk], indent=1) if options.json else "\n".join(aligned(rows)))
+    print(
+        json_format.dumps({"quantities": [each._asdict() for each in walk]}, indent=1)
+        if options.json
+        else "\n".join(aligned(rows))
+    )
     return 0
 
 

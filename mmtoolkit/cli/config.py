@@ -25,20 +25,29 @@ def expand_config(defaults: Mapping[str, Any], typed: list[str]) -> list[str]:
     path, typed = take_config(typed)
     if path is None:
         return typed
+    named = read_config(path)
+    check_names(named, defaults, path)
+    kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
+    # Behind the typed words: a list option in front of them would swallow the files that follow it.
+    return typed + option_words(kept, defaults, path)
+
+
+def read_config(path: Path, option: str = "--config") -> dict[str, Any]:
+    """Reads the options in a YAML file, with underscores in their names.
+
+    Raises:
+        InputError: The file is missing, or is not a YAML mapping; the message names the option that it was given to.
+    """
     try:
         text = read_short_text(path)
         check_plain(text)
         options = yaml.safe_load(text)
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = " ".join(str(error).split())
-        raise InputError(f"--config expects a readable YAML file. Received: {path} ({reason}).") from error
+        raise InputError(f"{option} expects a readable YAML file. Received: {path} ({reason}).") from error
     if not isinstance(options, dict):
-        raise InputError(f"--config expects a mapping of option names to values. Received: {path}.")
-    named = {str(name).replace("-", "_"): value for name, value in options.items()}
-    check_names(named, defaults, path)
-    kept = {name: value for name, value in named.items() if not is_typed(name, typed)}
-    # Behind the typed words: a list option in front of them would swallow the files that follow it.
-    return typed + option_words(kept, defaults, path)
+        raise InputError(f"{option} expects a mapping of option names to values. Received: {path}.")
+    return {str(name).replace("-", "_"): value for name, value in options.items()}
 
 
 def check_plain(text: str) -> None:

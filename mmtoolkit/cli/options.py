@@ -209,7 +209,8 @@ class Fitting(Descent):
 
     Args:
         epochs: Passes over the training split.
-        max_minutes: Minutes after which training stops, validated once more; by default after the epochs.
+        max_minutes: Minutes of training steps, in each stage, after which it stops and is validated once more; the rate
+            decays over the epochs all the same, so choose as many as fit.
         patience: Epochs without a better validation score before training stops.
         train_share: Share of the training split that is trained on, from its start: what would more data bring?
         deterministic: Train the same weights at every run, to the bit, at some cost in time.

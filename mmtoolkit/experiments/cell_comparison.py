@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
@@ -9,10 +10,11 @@ from typing import Any, Literal, NamedTuple
 import keras
 import numpy as np
 
+from mmtoolkit.errors import InputError, did_you_mean
 from mmtoolkit.experiments.toy_sequences import RECALLED, SYMBOLS, adding, copying
 from mmtoolkit.layers import SequenceEncoder
 from mmtoolkit.metrics import Bootstrap
-from mmtoolkit.monitoring import StopAfter
+from mmtoolkit.monitoring import Budget
 
 TESTED, ROWS, RATE, CLIP = 1000, 32, 1e-3, 1.0  # test sequences; sequences a step; Adam's rate; clipping by norm
 MAKERS: dict[str, Callable[..., tuple[Any, Any]]] = {"adding": adding, "copy": copying}
@@ -44,10 +46,10 @@ class Result(NamedTuple):
     Args:
         cell: Its name.
         trained_on: What it was trained on, e.g. `"1,000 sequences"`.
-        score: The score on data that it was not trained on.
-        interval: The 95 % bootstrap interval of the score.
-        seconds: Time of the training.
-        epochs: Its passes over the training data.
+        score: The score on data that it was not trained on, the mean over the seeds; NaN where a training diverged.
+        interval: From the lowest to the highest end of the seeds' 95 % bootstrap intervals.
+        seconds: Time of all runs of it, compilation and validation included.
+        epochs: Passes over the training data, the mean over the seeds.
         parameters: Number of the model's weights.
     """
 
@@ -59,6 +61,24 @@ class Result(NamedTuple):
     epochs: float
     parameters: int
 
+    @classmethod
+    def over_seeds(cls, results: Sequence[Result]) -> Result:
+        """Joins the results of a cell with several seeds.
+
+        Example:
+            >>> runs = [Result("gru", "", 1.0, (0.9, 1.1), 2, 3, 10), Result("gru", "", 2.0, (1.8, 2.2), 2, 5, 10)]
+            >>> Result.over_seeds(runs)
+            Result(cell='gru', trained_on='', score=1.5, interval=(0.9, 2.2), seconds=4, epochs=4.0, parameters=10)
+        """
+        first = results[0]
+        ends = list(zip(*(each.interval for each in results), strict=True))
+        return first._replace(
+            score=float(np.mean([each.score for each in results])),
+            interval=(float(np.min(ends[0])), float(np.max(ends[1]))),
+            seconds=sum(each.seconds for each in results),
+            epochs=float(np.mean([each.epochs for each in results])),
+        )
+
 
 def compare_cells(
     task: str,
@@ -69,7 +89,7 @@ def compare_cells(
     seconds: float | None = 60.0,
     steps: int | None = None,
     units: int = 64,
-    seed: int = 0,
+    seeds: Sequence[int] = (0,),
 ) -> Iterator[Result]:
     """Trains each cell on each number of sequences with one budget, and yields what it has reached.
 
@@ -86,24 +106,35 @@ def compare_cells(
         seconds: Budget of each training; `None` for `steps` alone.
         steps: Most steps of each training.
         units: Width of the state.
-        seed: Random seed of data and weights.
+        seeds: Random seeds of data and weights.
+
+    Raises:
+        InputError: There is no such task.
     """
-    inputs, targets = MAKERS[task](TESTED, length, seed=seed + 1)
+    if task not in MAKERS:
+        raise InputError(f"task is adding or copy. Received: {task!r}.{did_you_mean(task, MAKERS)}")
+    same: dict[str, Any] = {"length": length, "seconds": seconds, "steps": steps, "units": units}
     for size in sizes:
-        seen, wanted = MAKERS[task](size, length, seed=seed + 2)
         for cell in cells:
-            keras.utils.set_random_seed(seed)
-            model = toy_model(task, cell, seen.shape[-1], units)
-            budget, started = StopAfter(seconds, steps=steps), time.perf_counter()
-            batch = min(ROWS, size)
-            while not model.stop_training:
-                model.fit(seen, wanted, batch_size=batch, epochs=1000, verbose=0, callbacks=[budget])
-            took = time.perf_counter() - started
-            errors = errors_of(task, model.predict(inputs, batch_size=100, verbose=0), targets)
-            (low, high) = Bootstrap()([(1.0, value) for value in errors], mean)["mean"]
-            score = float(np.mean(errors))
-            done = budget.done * batch / size
-            yield Result(cell, f"{size:,} sequences", score, (low, high), took, done, model.count_params())
+            yield Result.over_seeds([trained(task, cell, size, **same, seed=seed) for seed in seeds])
+
+
+def trained(
+    task: str, cell: str, size: int, *, length: int, seconds: float | None, steps: int | None, units: int, seed: int
+) -> Result:
+    """Trains a cell on so many sequences, and tests it on others; the arguments are those of `compare_cells`."""
+    started = time.perf_counter()
+    seen, wanted = MAKERS[task](size, length, seed=seed + 2)
+    inputs, targets = MAKERS[task](TESTED, length, seed=seed + 1)
+    keras.utils.set_random_seed(seed)
+    model, budget, batch = toy_model(task, cell, seen.shape[-1], units), Budget(seconds, steps=steps), min(ROWS, size)
+    watched = [budget, keras.callbacks.TerminateOnNaN()]
+    while not model.stop_training:
+        model.fit(seen, wanted, batch_size=batch, epochs=1000, verbose=0, callbacks=watched)
+    errors = errors_of(task, model.predict(inputs, batch_size=100, verbose=0), targets)
+    score, (low, high) = float(np.mean(errors)), Bootstrap()([(1.0, value) for value in errors], mean)["mean"]
+    epochs, took = budget.done / math.ceil(size / batch), time.perf_counter() - started
+    return Result(cell, f"{size:,} sequences", score, (low, high), took, epochs, model.count_params())
 
 
 def toy_model(task: str, cell: str, features: int, units: int) -> keras.Model:
@@ -132,27 +163,32 @@ def mean(totals: Sequence[float]) -> dict[str, float]:
 
 
 def recommendation(criterion: Criterion, results: Sequence[Result]) -> str:
-    """Recommends a cell for some training data: the smallest of those that none is surely better than.
+    """Recommends a cell for some training data: the smallest of those that no other is better than, intervals apart.
 
     Example:
         >>> small = Result("rnn", "9 sequences", 50.0, (45, 55), 1, 1, 100)
         >>> large = Result("lstm", "9 sequences", 90.0, (85, 95), 1, 1, 400)
         >>> recommendation(CRITERIA["copy"], [small, large])
-        'with 9 sequences take lstm: accuracy 90 (85 to 95); surely worse: rnn'
+        'with 9 sequences take lstm: accuracy 90 (85 to 95); worse, with intervals apart: rnn'
     """
     score, higher, chance = criterion.score, criterion.better == "higher", criterion.chance
-    best = (max if higher else min)(results, key=lambda each: each.score)
+    finite = [each for each in results if math.isfinite(each.score)]
+    diverged = "".join(f"; diverged: {each.cell}" for each in results if each not in finite)
+    if not finite:
+        return f"with {results[0].trained_on} every training diverged"
+    best = (max if higher else min)(finite, key=lambda each: each.score)
 
     def is_worse(each: Result) -> bool:
         return each.interval[1] < best.interval[0] if higher else each.interval[0] > best.interval[1]
 
-    good = sorted((each for each in results if not is_worse(each)), key=lambda each: each.parameters)
-    chosen, (low, high) = good[0], good[0].interval
+    chosen = min((each for each in finite if not is_worse(each)), key=lambda each: each.parameters)
+    low, high = chosen.interval
     learnt = chance is None or (low > chance if higher else high < chance)
     if not learnt:
-        return f"with {chosen.trained_on} none has learnt the task: {score} {chosen.score:.3g} is chance"
-    worse = ", ".join(each.cell for each in results if is_worse(each)) or "none"
+        reached = f"{score} {chosen.score:.3g} is chance"
+        return f"with {chosen.trained_on} none has learnt the task: {reached}{diverged}"
+    worse = ", ".join(each.cell for each in finite if is_worse(each)) or "none"
     return (
         f"with {chosen.trained_on} take {chosen.cell}: {score} {chosen.score:.3g} "
-        f"({low:.3g} to {high:.3g}); surely worse: {worse}"
+        f"({low:.3g} to {high:.3g}); worse, with intervals apart: {worse}{diverged}"
     )

@@ -50,15 +50,25 @@ def shape_walk(
     hidden, last = encoder(vectors)
     logits = output(hidden)
     losses = ops.sparse_categorical_crossentropy(tokens, logits, from_logits=True)
-    recurrent, gates = encoder.cells[0], "H" if encoder.cells[0].gates == 1 else f"{encoder.cells[0].gates}H"
+    recurrent, states = encoder.cells[0], encoder.initial_state(sequences)
+
+    def letters_of(shape: tuple[int, ...]) -> tuple[str, ...]:
+        """Names the sides of a weight of the cell, which are as wide as some states."""
+        whole = {side: "H" if side == units else f"{side // units}H" for side in shape if side % units == 0}
+        return tuple(whole.get(side, str(side)) for side in shape)
+
+    gates, square = letters_of((recurrent.gates * units,)), recurrent.recurrent_kernel
+    others = [weight for weight in recurrent.weights if weight.name not in ("recurrent_kernel", "bias")]
     rows: list[tuple[str, str, object, tuple[str, ...]]] = [
         ("x", "tokens", tokens, ("N", "T")),
         ("E", "table of the vectors, which all steps share", embedding.table, ("V", "D")),
         ("E[x]", "vectors of the tokens", vectors, ("N", "T", "D")),
-        ("W_xh", "input to state, which all steps share", encoder.projections[0].kernel, ("D", gates)),
-        ("W_hh", "state to state, which all steps share", recurrent.recurrent_kernel, ("H", gates)),
-        ("b", "bias of the state", recurrent.bias, (gates,)),
-        ("h_0", "state before the first step", encoder.initial_state(sequences)[0], ("N", "H")),
+        ("W_xh", "input to state, which all steps share", encoder.projections[0].kernel, ("D", *gates)),
+        ("W_hh", "state to state, which all steps share", square, letters_of(square.shape)),
+        ("b", "bias of the state", recurrent.bias, gates),
+        *((each.name, "further weight of the cell", each, letters_of(each.shape)) for each in others),
+        ("h_0", "state before the first step", states[0], ("N", "H")),
+        *(("C_0", "cell state before the first step", each, ("N", "H")) for each in states[1:]),
         ("h_1", "state after the first step", hidden[:, 0], ("N", "H")),
         ("h", "states of all steps", hidden, ("N", "T", "H")),
         ("h_T", "state after the last step", last, ("N", "H")),

@@ -66,13 +66,13 @@ class AfterBar(keras.callbacks.Callback):
         self.on_epoch_begin(0)
 
 
-class StopAfter(keras.callbacks.Callback):
-    """Stops a training after so many seconds, not counting its first step, or after so many steps.
+class Budget(keras.callbacks.Callback):
+    """Stops a training after so many seconds of its steps, or after so many steps.
 
-    The first step compiles the graph. The epoch that is stopped is still validated.
+    The first step, which compiles the graph, and validation do not count. The epoch that is stopped is still validated.
 
     Example:
-        >>> line, limit = keras.Sequential([keras.layers.Dense(1)]), StopAfter(steps=3)
+        >>> line, limit = keras.Sequential([keras.layers.Dense(1)]), Budget(steps=3)
         >>> line.compile("sgd", loss="mse")
         >>> history = line.fit(np.ones((8, 1)), np.ones((8, 1)), batch_size=1, callbacks=[limit])
         >>> limit.done
@@ -85,15 +85,16 @@ class StopAfter(keras.callbacks.Callback):
 
     def __init__(self, seconds: float | None = None, *, steps: int | None = None) -> None:
         super().__init__()
-        self.seconds, self.steps, self.done, self.started = seconds, steps, 0, 0.0
+        self.seconds, self.steps, self.done, self.spent, self.last = seconds, steps, 0, 0.0, 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        self.last = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        self.done += 1
         now = time.perf_counter()
-        if self.done == 1:
-            self.started = now
-        late = self.seconds is not None and self.done > 1 and now - self.started >= self.seconds
-        if late or self.done == self.steps:
+        self.spent += now - self.last if self.done else 0.0
+        self.last, self.done = now, self.done + 1
+        if (self.seconds is not None and self.spent >= self.seconds) or self.done == self.steps:
             self.model.stop_training = True
 
 

@@ -178,8 +178,10 @@ def learning(task: Task[Any], history: Mapping[str, Any], words: Words) -> str:
     return curves(history, lower=lower, words=words) if history else ""
 
 
-def samples(texts: Mapping[str, str], words: Words) -> str:
-    """Renders what the model has written after each epoch, folded."""
+def samples(texts: Mapping[str, Any], words: Words) -> str:
+    """Renders what the model has written after each epoch, folded; of several stages, each under its name."""
+    if texts and all(isinstance(part, Mapping) for part in texts.values()):
+        return "".join(f"<h3>{escape(stage)}</h3>{samples(part, words)}" for stage, part in texts.items() if part)
     name = "after epoch {epoch}"
     return "".join(
         f"<details><summary>{escape(words(name, epoch=epoch))}</summary><pre>{escape(text)}</pre></details>"

@@ -95,7 +95,8 @@ def fine_tune(
     model, extension = with_new_words(task, model, taught, source, old, recipe, min_count=min_count)
     tell_extension(extension, tell)
     model.baselines = task.fit_baselines(splits.train) or model.baselines
-    histories, flags = dict[str, Any](), [layer.trainable for layer in layers_of(model)]
+    histories, samples = dict[str, Any](), dict[str, Any]()
+    flags = [layer.trainable for layer in layers_of(model)]
     for number, aims in enumerate(phases_of(stages, rewarded, task, model, recipe, encoder_rate), start=1):
         stage = aims.name
         tell(f"stage {number}: {stage}")
@@ -105,6 +106,7 @@ def fine_tune(
         own["settings"] = {**(settings or {}), "learning_rate": aims.recipe.learning_rate}
         trained = fit(task, model, splits, source=source, card={**origin, **(card or {})}, tell=tell, **own)
         model, histories[stage] = trained.model, trained.history
+        samples[stage] = trained.samples
         states.append(State(stage, trained.rank, out / f"stage-{number}" / "preset"))
     best = max(states, key=lambda state: state.rank)  # the first of equals: before, where nothing won
     model, source = kept_state(best, model, splits, source_of, out / "preset", seed=recipe.seed, tell=tell)
@@ -116,6 +118,7 @@ def fine_tune(
         **extension.as_json(),
         "best": best.name,
         "history": histories,
+        "samples": samples,
         **data_digests(splits, source),
     }
     tell_choice(best, states, before, report, tell)

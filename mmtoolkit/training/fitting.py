@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, Protocol
 
 from mmtoolkit.evaluation import drawn, images_of
 from mmtoolkit.evaluation.environment import versions
-from mmtoolkit.monitoring import AfterBar, Curves, Events, Samples, StopAfter, StopAtNaN
+from mmtoolkit.monitoring import AfterBar, Budget, Curves, Events, Samples, StopAtNaN
 from mmtoolkit.monitoring.callbacks import Tell
+from mmtoolkit.monitoring.samples import written_samples
 from mmtoolkit.readers import Splits
 from mmtoolkit.records import digest
 from mmtoolkit.run_folder import checkpoint_in
@@ -32,6 +33,7 @@ class Trained(NamedTuple):
         epoch: The best epoch, from 1.
         rank: What that state is compared with others by, larger is better.
         source: Where its features or pixels come from.
+        samples: What it generated for a few records after each epoch, by the number of the epoch.
     """
 
     model: Any
@@ -39,6 +41,7 @@ class Trained(NamedTuple):
     epoch: int
     rank: tuple[float, ...]
     source: ImageSource | None
+    samples: Mapping[str, str] = {}
 
 
 class Objective(Protocol):
@@ -135,7 +138,7 @@ def fit(
     )
     watched: list[Any] = [validation, StopAtNaN(out / "preset"), Curves(events, tell=notes.add), notes]
     if recipe.max_minutes:
-        watched.append(StopAfter(60 * recipe.max_minutes))
+        watched.append(Budget(60 * recipe.max_minutes))
     history = checkpoints.fit(model, data, epochs=recipe.epochs, callbacks=watched)
     events.close()
     return Trained(
@@ -144,6 +147,7 @@ def fit(
         validation.best_epoch + 1,
         validation.best,
         source,
+        written_samples(out / "samples"),
     )
 
 

@@ -18,7 +18,6 @@ from mmtoolkit.data.image_sources import readable
 from mmtoolkit.errors import InputError
 from mmtoolkit.evaluation import evaluate, images_of, out_of_distribution
 from mmtoolkit.files import write_json
-from mmtoolkit.monitoring.samples import written_samples
 from mmtoolkit.presets import CARD, read_json
 from mmtoolkit.readers import Fault, OnError, Splits, left_out, split
 from mmtoolkit.records import digest
@@ -155,7 +154,7 @@ def train(
         stages = blueprint.phases(task, splits, source, settings)
         of_stage = partial(source_of_stage, splits=splits, settings=settings, options=options, screen=screen)
         first: dict[str, Any] = {"source": source, "source_of": of_stage, "out": out}
-        trained, history, best = fit_stages(task, model, stages, splits, **first, **same)
+        trained, about = fit_stages(task, model, stages, splits, **first, **same)
         keep_distribution(trained.model, splits, trained.source, out / "preset", seed=options.seed, tell=tell)
         for name, build in blueprint.companions.items():
             tell(f"the {name.replace('_', '-')} baseline:")
@@ -165,9 +164,9 @@ def train(
         if blueprint.companions:
             trained.model.save_preset(out / "preset")
         report = evaluated(task, trained, splits, options.seed)
-    report |= {"epoch": trained.epoch, **best, "history": history, "options": settings, "left_out": len(faults)}
+    report |= {"epoch": trained.epoch, **about, "options": settings, "left_out": len(faults)}
     report["seconds"] = {"features": round(prepared - started), "total": round(time.perf_counter() - started)}
-    report |= {"samples": written_samples(out / "samples")} | data_digests(splits, source)
+    report |= data_digests(splits, source)
     shown: dict[str, Any] = {
         "model": trained.model,
         "records": splits.valid,
@@ -205,12 +204,12 @@ def fit_stages(
     out: Path,
     tell: Tell,
     **same: Any,
-) -> tuple[Trained, dict[str, Any], dict[str, str]]:
+) -> tuple[Trained, dict[str, Any]]:
     """Fits a model stage by stage, and keeps the best state of all in `out/preset`.
 
-    Returns that, with the history and, where there are several stages, the name of the best one. The history of several
-    is by their names. A stage that was finished before a stop is not trained again. `source_of` makes the source for a
-    later stage whose model reads other features.
+    Returns that, and for the report the history, the samples and, where there are several stages, the name of the best
+    one. Those of several are by their names. A stage that was finished before a stop is not trained again. `source_of`
+    makes the source for a later stage whose model reads other features.
     """
     states: dict[str, Trained] = {}
     for number, (name, objective, recipe, start) in enumerate(stages):
@@ -230,9 +229,10 @@ def fit_stages(
     best = max(states, key=lambda name: states[name].rank)  # the first of equals
     trained = states[best]
     if len(states) == 1:
-        return trained, dict(trained.history), {}
+        return trained, {"history": dict(trained.history), "samples": trained.samples}
     trained.model.save_preset(out / "preset")
-    return trained, {name: state.history for name, state in states.items()}, {"best": best}
+    parts = {part: {name: getattr(state, part) for name, state in states.items()} for part in ("history", "samples")}
+    return trained, {"best": best, **parts}
 
 
 def add_scores(preset: Path, report: Mapping[str, Any]) -> None:

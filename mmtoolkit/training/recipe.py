@@ -29,7 +29,7 @@ class Recipe:
         clip: Largest global norm of the gradient.
         patience: Epochs without a better validation score before training stops.
         mirror: Whether half of the pictures are mirrored while training (`MirroredHalf`).
-        max_minutes: Minutes after which training stops, validated once more; `None` trains all epochs.
+        max_minutes: Minutes of training steps after which training stops; `None` trains all epochs.
         checkpoint_every: Steps between two checkpoints within an epoch; 0 writes after the epochs only.
         seed: Random seed of the order.
     """

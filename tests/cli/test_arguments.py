@@ -63,7 +63,7 @@ def test_the_fields_of_a_dataclass_are_options() -> None:
     ] + [*("batch_size", "learning_rate", "averaging", "label_smoothing")]
     assert given["images"] == Argument("images", list[Path], MISSING, "Pictures.", positional=True)
     assert given["data"] == Argument("data", Path, MISSING, "A folder of recordings.")
-    assert given["epochs"] == Argument("epochs", int, 20, "Passes over the training captions or questions.")
+    assert given["epochs"] == Argument("epochs", int, 20, "Passes over the training split.")
     assert given["dropout"].kind == float | None and given["dropout"].help == ""
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from mmtoolkit.errors import InputError
 from mmtoolkit.experiments.cell_comparison import CRITERIA, Result, compare_cells, recommendation
 from mmtoolkit.experiments.toy_sequences import adding, copying
 
@@ -47,9 +48,29 @@ def test_the_recommendation_follows_from_the_intervals() -> None:
     assert recommendation(CRITERIA["adding"], [rnn, gru, lstm]).startswith(
         "with 100 sequences take gru: mean squared error 0.012"
     )
-    assert recommendation(CRITERIA["adding"], [rnn, gru, lstm]).endswith("surely worse: rnn")
+    assert recommendation(CRITERIA["adding"], [rnn, gru, lstm]).endswith("intervals apart: rnn")
     assert "take rnn" in recommendation(CRITERIA["adding"], [result("rnn", 0.01, 0.01, 10), gru, lstm])
     assert "none has learnt the task" in recommendation(CRITERIA["adding"], [result("rnn", 0.17, 0.01, 10)])
     high = [result("rnn", 30.0, 2, 10), result("lstm", 90.0, 2, 40)]
     assert recommendation(CRITERIA["copy"], high).startswith("with 100 sequences take lstm: accuracy 90")
     assert "none has learnt" in recommendation(CRITERIA["copy"], [result("rnn", 12.5, 1, 10)])
+
+
+def test_a_cell_that_diverged_is_never_recommended() -> None:
+    lost = Result("rnn_relu", "9 sequences", float("nan"), (float("nan"), float("nan")), 1.0, 1, 5)
+    gru = Result("gru", "9 sequences", 0.01, (0.009, 0.011), 1.0, 1, 30)
+    for some in ([lost, gru], [gru, lost]):
+        advice = recommendation(CRITERIA["adding"], some)
+        assert advice.startswith("with 9 sequences take gru") and advice.endswith("; diverged: rnn_relu")
+    assert recommendation(CRITERIA["adding"], [lost]) == "with 9 sequences every training diverged"
+
+
+def test_seeds_widen_the_interval() -> None:
+    same = {"length": 6, "sizes": [64], "seconds": None, "units": 4, "steps": 3}
+    (both,) = compare_cells("adding", ["rnn"], **same, seeds=[0, 1])  # type: ignore[arg-type]
+    apart = [next(compare_cells("adding", ["rnn"], **same, seeds=[seed])) for seed in (0, 1)]  # type: ignore[arg-type]
+    assert both.score == pytest.approx(np.mean([each.score for each in apart]), rel=1e-4)
+    lows, highs = zip(*(each.interval for each in apart), strict=True)
+    assert both.interval == pytest.approx((min(lows), max(highs)), rel=1e-4)
+    with pytest.raises(InputError, match="Did you mean 'adding'"):
+        next(compare_cells("ading", ["rnn"], **same))  # type: ignore[arg-type]

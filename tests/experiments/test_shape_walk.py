@@ -8,6 +8,7 @@ import pytest
 
 from mmtoolkit.experiments.shape_walk import shape_walk
 from mmtoolkit.layers import SequenceEncoder
+from mmtoolkit.layers.cells import CELLS
 
 
 def test_the_walk_of_the_course() -> None:
@@ -21,15 +22,18 @@ def test_the_walk_of_the_course() -> None:
     }
 
 
-@pytest.mark.parametrize(("cell", "gates"), [("rnn", 1), ("gru", 3), ("coupled", 3), ("lstm", 4)])
-def test_letters_and_numbers_are_the_same(cell: str, gates: int) -> None:
-    sizes = {"N": 2, "T": 3, "V": 7, "D": 5, "H": 4, f"{gates}H": 4 * gates}
+@pytest.mark.parametrize("cell", CELLS)
+def test_letters_and_numbers_are_the_same(cell: str) -> None:
+    """With one size for each letter; the weights are all that the encoder has."""
+    sizes = {"N": 2, "T": 3, "V": 7, "D": 5, **{f"{count}H": 4 * count for count in range(2, 7)}, "H": 4, "3": 3}
     walk = shape_walk(sequences=2, time=3, vocabulary=7, features=5, units=4, cell=cell)
     assert all(each.shape == tuple(sizes[letter] for letter in each.letters) for each in walk)
-    shapes = {each.symbol: each.shape for each in walk}
     encoder = SequenceEncoder(4, cell=cell)
     encoder.build((None, None, 5))
-    assert encoder.count_params() == sum(math.prod(shapes[name]) for name in ("W_xh", "W_hh", "b"))
+    others = {"E", "W_hy", "b_y"}
+    weights = [each for each in walk if each.letters and not {"N", "T"} & {*each.letters} and each.symbol not in others]
+    assert encoder.count_params() == sum(math.prod(each.shape) for each in weights)
+    assert ("C_0" in {each.symbol for each in walk}) == (encoder.cells[0].states > 1)
 
 
 def test_the_weights_are_those_of_any_length() -> None:

@@ -157,3 +157,17 @@ def test_on_an_accelerator_it_trains_by_the_layers_of_keras(cell: str, monkeypat
 def test_a_cell_that_cudnn_lacks_is_looped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(encoder_module, "has_accelerator", lambda: True)
     assert not ready(cell="peephole").is_fast and ready(cell="peephole").supports_jit
+
+
+def test_a_mask_of_keras_is_read_and_passed_on() -> None:
+    """By its name, and as an embedding of Keras sets it; what is behind the end of a row changes nothing."""
+    encoder = ready(cell="gru")
+    np.testing.assert_array_equal(encoder(VECTORS, mask=MASK)[1], encoder(VECTORS, MASK)[1])
+    keras.utils.set_random_seed(0)
+    tokens, sequence = keras.Input((5,), dtype="int32"), SequenceEncoder(4, cell="gru")
+    outputs, last = sequence(keras.layers.Embedding(9, 3, mask_zero=True)(tokens))
+    pooled = keras.layers.GlobalAveragePooling1D()(outputs)  # which reads the mask that is passed on
+    model = keras.Model(tokens, [outputs, last, pooled])
+    steps, after, mean = model(np.array([[3, 5, 0, 0, 0]]))
+    np.testing.assert_allclose(after, steps[:, 1], atol=1e-6)
+    np.testing.assert_allclose(mean, np.mean(steps[:, :2], axis=1), atol=1e-6)

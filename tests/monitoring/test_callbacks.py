@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
-from mmtoolkit.monitoring import AfterBar, Curves, Events, StopAfter, StopAtNaN
+from mmtoolkit.monitoring import AfterBar, Budget, Curves, Events, StopAtNaN
 from mmtoolkit.monitoring.callbacks import once_each
 from mmtoolkit.tasks import captioning
 
@@ -199,14 +199,16 @@ def test_the_last_good_weights_are_kept(tmp_path: Path, batch_size: int) -> None
     assert kept.card["epoch"] in (1, 2)
 
 
-@pytest.mark.parametrize(("seconds", "steps", "done"), [(2.5, None, 4), (None, 3, 3), (2.5, 2, 2), (None, None, 10)])
+@pytest.mark.parametrize(
+    ("seconds", "steps", "done"), [(2.5, None, 4), (6.5, None, 8), (None, 3, 3), (2.5, 2, 2), (None, None, 10)]
+)
 def test_a_training_stops_after_seconds_or_steps(
     seconds: float | None, steps: int | None, done: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a second for each step, of which the first, which compiles, does not count; the epoch is ended as always."""
+    """With a second for each step, of which the first does not count, nor what is between two epochs."""
     clock = iter(np.arange(100.0))
     monkeypatch.setattr("mmtoolkit.monitoring.callbacks.time.perf_counter", lambda: next(clock))
-    model, limit, ended = linear(keras.optimizers.SGD()), StopAfter(seconds, steps=steps), list[int]()
+    model, limit, ended = linear(keras.optimizers.SGD()), Budget(seconds, steps=steps), list[int]()
     after = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: ended.append(epoch))
     model.fit(np.zeros((5, 3)), np.zeros((5, 1)), batch_size=1, epochs=2, verbose=0, callbacks=[limit, after])
     assert limit.done == done and ended == list(range(1 + (done > 5)))

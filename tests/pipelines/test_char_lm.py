@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 import mmtoolkit as mm
+from mmtoolkit.records import digest
 from mmtoolkit.training import fitting
 
 Job = Callable[..., Any]
@@ -46,6 +47,21 @@ def text(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(job: Job, text: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
     out = tmp_path_factory.mktemp("runs") / "lm"
     return Run(text, out, job("char-lm", "--data", text, *TINY, "--epochs", 6, "--out", out))
+
+
+def test_a_share_of_the_training_split_is_its_start(job: Job, text: Path, tmp_path: Path, untrained: Any) -> None:
+    """As a reader cuts it; the vocabulary is that of the share, and what is validated on stays."""
+    (tmp_path / "long.txt").write_text("z" + text.read_text(encoding="utf-8") * 4 + "ä" * 4000, encoding="utf-8")
+    done = job("char-lm", "--data", tmp_path / "long.txt", *TINY, "--train-share", 0.25, "--out", tmp_path / "quarter")
+    assert done.code == 0, done.err
+    report, whole = report_of(tmp_path / "quarter"), mm.load_texts(tmp_path / "long.txt")[0]
+    train = [record for record in whole if record.split == "train"]
+    model = mm.load(tmp_path / "quarter" / "preset")
+    assert len(train) >= 8 and "z" in model.codec.vocabulary.id_of and "ä" not in model.codec.vocabulary.id_of
+    assert report["train_sha256"] == digest(train[: round(len(train) / 4)])
+    assert report["passages"] == len(whole) - len(train)
+    resumed = job("char-lm", "--data", tmp_path / "long.txt", *TINY, "--out", tmp_path / "quarter", "--resume")
+    assert resumed.code == 2 and "train_share" in resumed.error
 
 
 def report_of(folder: Path) -> dict[str, Any]:

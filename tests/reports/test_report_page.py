@@ -62,6 +62,9 @@ def test_samples_of_the_training_are_folded_by_epoch() -> None:
     shown = report_page(captioning, {**REPORT, "samples": {"1": "a <a>", "12": "a dog\nruns"}}, "dev", views_of={})
     folded = re.findall(r"<details><summary>([^<]*)</summary><pre>(.*?)</pre></details>", shown, re.S)
     assert folded == [("after epoch 1", "a &lt;a&gt;"), ("after epoch 12", "a dog\nruns")]
+    staged = {"texts": {"1": "a"}, "cross-entropy": {"2": "b"}}
+    shown = report_page(captioning, {**REPORT, "samples": staged}, "dev", views_of={})
+    assert [shown.index(f"<h3>{stage}</h3>") for stage in staged] == sorted(map(shown.index, ("<h3>te", "<h3>cr")))
     assert "Samples of the training" not in report_page(captioning, REPORT, "dev", views_of={})
 
 

@@ -57,7 +57,7 @@ def test_a_share_of_the_training_split_is_its_start(job: Job, text: Path, tmp_pa
     report, whole = report_of(tmp_path / "quarter"), mm.load_texts(tmp_path / "long.txt")[0]
     train = [record for record in whole if record.split == "train"]
     model = mm.load(tmp_path / "quarter" / "preset")
-    assert len(train) >= 8 and "z" in model.codec.vocabulary.id_of and "ä" not in model.codec.vocabulary.id_of
+    assert len(train) > 5 and "z" in model.codec.vocabulary.id_of and "ä" not in model.codec.vocabulary.id_of
     assert report["train_sha256"] == digest(train[: round(len(train) / 4)])
     assert report["passages"] == len(whole) - len(train)
     resumed = job("char-lm", "--data", tmp_path / "long.txt", *TINY, "--out", tmp_path / "quarter", "--resume")
@@ -138,7 +138,7 @@ def test_predict_writes_on_from_prompts(job: Job, trained: Run) -> None:
         (("--preset", "shapes_demo", "--prompt", "a"), "--prompt is for presets that write on. Received: shapes_demo"),
         (("--prompt", "a"), "--prompt needs a preset of char-lm. Received: none"),
         (("--preset", preset, "--prompt", "a", "--question", "b"), "Received: question too; leave one out"),
-        (("--preset", preset), "expected at least one picture"),
+        (("--preset", preset), "expected pictures, folders of them, or --prompt with a text"),
     ):
         done = job("predict", *given)
         assert done.code == 2 and said in done.error, done.err

@@ -46,10 +46,12 @@ def test_cells_are_compared_on_one_s_own_data(job: Job, tmp_path: Path) -> None:
     Half of the text is so regular that any cell is far better than token frequencies.
     """
     (tmp_path / "x.txt").write_text("abcd efgh\n" * 1200, encoding="utf-8")
-    (tmp_path / "more.yaml").write_text("window: 16\nbatch_size: 8\nembedding_dim: 8\n", encoding="utf-8")
+    (tmp_path / "more.yaml").write_text(
+        "window: 16\nbatch_size: 8\nembedding_dim: 8\nlearning_rate: 0.03\n", encoding="utf-8"
+    )
     words = ("--task", "adding", "char-lm", "--data", tmp_path / "x.txt", "--settings", tmp_path / "more.yaml")
     words += ("--cells", "rnn", "gru", "--units", 8, "--length", 4, "--sizes", 32, "--shares", 0.5)
-    words += ("--budget", 1, "--runs", tmp_path / "runs", "--json")
+    words += ("--budget", 4, "--runs", tmp_path / "runs", "--json")
     done = job("cells", *words)
     assert done.code == 0, done.err
     toy, own = json.loads(done.out)["comparisons"]

@@ -21,6 +21,7 @@ BLOCK = "expanded_conv_7_add"  # after which the last block of MobileNetV3Small 
 WORDS += ("--encoder-weights", "random", "--precision", "float32", "--image-size", 64)
 
 
+@pytest.mark.slow
 def test_from_photos_to_a_served_model(job: Job, scenes: Path, tmp_path: Path) -> None:
     run, served = tmp_path / "run", tmp_path / "served"
     done = job("caption", "--data", scenes, "--out", run, "--encoder", "ResNet50", *WORDS)
@@ -56,6 +57,7 @@ def test_from_photos_to_a_served_model(job: Job, scenes: Path, tmp_path: Path) -
         server.close()
 
 
+@pytest.mark.slow
 def test_the_last_block_is_trained_after_the_decoder(job: Job, scenes: Path, tmp_path: Path) -> None:
     words = ("--data", scenes, *WORDS, "--encoder-epochs", 1)
     done = job("caption", *words, "--encoder", "mobilenetv3small", "--reward", "cider", "--out", tmp_path / "run")

@@ -94,6 +94,7 @@ def simple(job: Job, scenes: Path, small_options: tuple[object, ...], once: Once
     return once("simple", train).folder / "preset"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("eager")
 def test_a_stopped_fine_tuning_goes_on_to_the_same_weights(
     job: Job, simple: Path, strange: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -40,6 +40,7 @@ def weights_of(out: Path) -> list[np.ndarray]:
     return [np.asarray(weight) for weight in mm.load(out / "preset").weights]
 
 
+@pytest.mark.slow
 def test_rewards_go_the_whole_way_and_on_after_a_stop(
     job: Job, scenes: Path, small_options: tuple[object, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -92,9 +92,9 @@ def write_text(path: Path, data: Path) -> Path:
 
 
 def line_of(preset: Path, *, seed: int) -> str:
-    """Generates the first line of a text."""
+    """Generates a text and returns its second line, the first that the model has read a whole line before."""
     written = mm.load(preset).generate(decoding=mm.Sample(temperature=0.5, seed=seed))
-    return next(filter(None, written.splitlines()), "")
+    return [*written.splitlines(), "", ""][1]  # nothing where it has ended before
 
 
 def train(job: str, settings: dict[str, Any]) -> int:
